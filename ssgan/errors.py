@@ -1,0 +1,13 @@
+"""The errors that a user meets: what was wrong, where, and what to do about it."""
+
+
+class BadInput(ValueError):
+    """Something that the user gave cannot work; raised before any work starts (exit code 2)."""
+
+
+class Damaged(BadInput):
+    """A file's content no longer matches the hash that was recorded when it was written."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """A term of the objective became NaN or infinite. No retry can mend it, so none is made."""

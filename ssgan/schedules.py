@@ -1,0 +1,96 @@
+"""Annealing schedules: data that can be searched, and pure functions of the images seen.
+
+The paper (section 4) anneals the probability of drawing a labelled sample "until the actual
+labeled sample ratio in the data is reached"; instance noise decays in the same way.
+"""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ssgan.config import Config
+
+Unit = Literal["images", "epochs"]
+
+
+class _Annealed(Config):
+    start: float = Field(default=1.0, ge=0)
+    """Value before the first image is seen."""
+    floor: float = Field(default=0.0, ge=0)
+    """Value that the schedule never goes below."""
+    duration: float = Field(default=10.0, gt=0)
+    """Length of the descent, in `unit`."""
+    unit: Unit = "epochs"
+    """Unit of `duration`: images seen, or epochs of the run's own length."""
+
+    def progress(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the images seen as a multiple of the duration, 0 at the start."""
+        length = self.duration * (images_per_epoch if self.unit == "epochs" else 1)
+        return images_seen / length
+
+
+class Constant(Config):
+    """The same value for ever."""
+
+    kind: Literal["constant"] = "constant"
+    value: float = Field(default=0.0, ge=0)
+    """The value."""
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value."""
+        return self.value
+
+
+class Step(_Annealed):
+    """A stair: lower by `drop` after each `duration`, down to the floor."""
+
+    kind: Literal["step"] = "step"
+    duration: float = Field(default=1.0, gt=0)
+    """Length of one stair, in `unit`."""
+    drop: float = Field(default=0.1, gt=0)
+    """Height of one stair."""
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value after so many images."""
+        stairs = math.floor(self.progress(images_seen, images_per_epoch))
+        return max(self.floor, self.start - self.drop * stairs)
+
+
+class Linear(_Annealed):
+    """A straight line from `start` to `floor` over `duration`."""
+
+    kind: Literal["linear"] = "linear"
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value after so many images."""
+        rest = max(0.0, 1.0 - self.progress(images_seen, images_per_epoch))
+        return self.floor + (self.start - self.floor) * rest
+
+
+class Cosine(_Annealed):
+    """Half a cosine wave from `start` to `floor` over `duration`: slow, fast, slow."""
+
+    kind: Literal["cosine"] = "cosine"
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value after so many images."""
+        progress = min(1.0, self.progress(images_seen, images_per_epoch))
+        return self.floor + (self.start - self.floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Exponential(_Annealed):
+    """Decay towards `floor`, by a factor e over each `duration`."""
+
+    kind: Literal["exponential"] = "exponential"
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value after so many images."""
+        rest = math.exp(-self.progress(images_seen, images_per_epoch))
+        return self.floor + (self.start - self.floor) * rest
+
+
+Schedule = Annotated[
+    Constant | Step | Linear | Cosine | Exponential, Field(discriminator="kind")
+]
+"""Any schedule; `kind` says which. Each has ``at(images_seen, images_per_epoch) -> float``."""
