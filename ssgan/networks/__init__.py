@@ -1,0 +1,1 @@
+"""The networks: generator, discriminator with its Q heads, classifier, and averages of them."""
