@@ -1,0 +1,89 @@
+# ssgan: `make` lists the targets. Every target makes .venv itself when it is missing or outdated.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Set PYTHON to choose the interpreter; otherwise the first of these that is new enough.
+PYTHON ?=
+PYTHONS := python3 python3.11 python3.12 python3.13
+
+# Threads that wait must not spin: workers, judges and tests share the cores.
+export OMP_WAIT_POLICY ?= PASSIVE
+# Nothing here tells anybody that it runs.
+export RAY_USAGE_STATS_ENABLED ?= 0
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export DO_NOT_TRACK ?= true
+
+.PHONY: help quickstart test lint docs bench clean system-packages
+
+help: ## Show this list
+	@echo "ssgan: ss-InfoGAN as a distributed training system"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "The first target makes .venv (6.5 GB with CUDA's libraries, a few minutes)."
+
+quickstart: $(STAMP) ## Train on scikit-learn's digits with 10 % labels, score, export (5 minutes on 2 cores)
+	$(BIN)/ssgan train digits --out runs --name quickstart --replace
+
+test: $(STAMP) system-packages ## Run all tests (15 minutes at most on 2 cores, no network)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## Check format, style, types and the floor plan
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+docs: $(STAMP) ## Build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+bench: $(STAMP) ## Time the training step beside the plain step; write docs/results/
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove caches and built documentation; keep .venv and runs
+	rm -rf docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml setup.py constraints.txt
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	  for candidate in $(PYTHONS); do \
+	    if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	      python=$$candidate; break; \
+	    fi; \
+	  done; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "ssgan needs Python 3.11 or newer, and none of these is: $(PYTHONS)." >&2; \
+	  echo "Install one (Debian, Ubuntu: apt-get install python3.11 python3.11-venv), or say where it is: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	if [ ! -x $(BIN)/python ]; then \
+	  echo "Making $(VENV): 6.5 GB with CUDA's libraries, a few minutes." >&2; \
+	  $$python -m venv $(VENV) || { echo "No virtual environment: on Debian and Ubuntu install python3-venv." >&2; exit 1; }; \
+	else \
+	  echo "pyproject.toml or constraints.txt changed: bringing $(VENV) up to date." >&2; \
+	fi; \
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' \
+	  | awk '/^(Collecting|Processing) / { printf "\r%4d packages fetched", ++n } \
+	         /^Installing collected/ { printf "\nInstalling them\n" } { fflush() }' >&2
+	@touch $@
+
+# Tests that need these skip without them and say so; only root with apt gets them by itself.
+PACKAGES := chromium chromium-driver dataset-fashion-mnist
+system-packages:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  missing=""; \
+	  for package in $(PACKAGES); do dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; done; \
+	  if [ -n "$$missing" ]; then \
+	    echo "Installing for the tests:$$missing" >&2; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	      || echo "Could not install$$missing: the tests that need them will be skipped." >&2; \
+	  fi; \
+	fi
