@@ -60,7 +60,12 @@ def crop(picture: Image.Image, box: Crop) -> Image.Image:
     """Cut a box given in fractions of the frame, rounded to whole pixels."""
     width, height = picture.size
     left, top, right, bottom = box
-    pixels = (round(left * width), round(top * height), round(right * width), round(bottom * height))
+    pixels = (
+        round(left * width),
+        round(top * height),
+        round(right * width),
+        round(bottom * height),
+    )
     return picture.crop(pixels)
 
 

@@ -1,0 +1,181 @@
+"""MNIST and Fashion-MNIST: four idx files, read by torchvision, gzipped or not."""
+
+import gzip
+import shutil
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ssgan.codes import Code
+from ssgan.config import Config, canonical_hash
+from ssgan.data.arrays import ArraySource
+from ssgan.data.cache import default_cache
+from ssgan.data.chunks import Images, Labels, stamp
+from ssgan.data.digits import DIGIT
+from ssgan.data.pictures import Size, resize_all
+from ssgan.errors import BadInput, Damaged
+
+ARTICLE = Code(
+    name="article",
+    kind="categorical",
+    classes=(
+        "t_shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle_boot",
+    ),
+)
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+_COUNTS = {"train": 60_000, "judge": 10_000}
+
+
+class _IdxSource(Config):
+    torchvision_class: ClassVar[str]
+    column: ClassVar[Code]
+
+    root: Path | None = None
+    """Folder that holds the idx files, gzipped or not: in torchvision's layout or directly.
+    Null: the download folder of ssgan's cache."""
+    download: bool = False
+    """Whether torchvision may download the files to `root` when they are not there."""
+    size: Size = 28
+    """Height and width in pixels; 28 keeps the original pixels."""
+
+    def open(self) -> ArraySource:
+        """Read the set: the official train split, and the official test split to judge by.
+
+        Raises:
+            BadInput: Files are missing and `download` is false.
+            Damaged: Files are truncated or are not what they should be.
+        """
+        files = self._find()
+        if not files and self.download:
+            arrays = self._read(self._root, download=True)
+        elif not files:
+            raise BadInput(self._missing())
+        elif all(
+            file.parent == self._raw(self._root) and not file.suffix for file in files.values()
+        ):
+            arrays = self._read(self._root)
+        else:
+            with tempfile.TemporaryDirectory(prefix="ssgan-idx-") as private:
+                _unpack(files, self._raw(Path(private)))
+                arrays = self._read(Path(private))
+        return ArraySource(
+            name=self._name,
+            columns=(self.column,),
+            arrays={
+                split: (resize_all(images, self.size), labels)
+                for split, (images, labels) in arrays.items()
+            },
+            provenance={
+                "origin": f"torchvision.datasets.{self.torchvision_class}",
+                "split": "train: official train split; judge: official test split",
+                "size": f"{self.size}x{self.size}",
+            },
+        )
+
+    def fingerprint(self) -> str:
+        """Identify the source's content by its files' sizes and times."""
+        files = [stamp(file) for file in self._find().values()]
+        return canonical_hash([self._name, self.size, files])
+
+    @property
+    def _name(self) -> str:
+        return type(self).model_fields["kind"].default  # type: ignore[no-any-return]
+
+    @property
+    def _root(self) -> Path:
+        return (self.root or default_cache() / "downloads").expanduser()
+
+    def _raw(self, root: Path) -> Path:
+        return root / self.torchvision_class / "raw"
+
+    def _find(self) -> dict[str, Path]:
+        """Find all four files in one folder; empty when a folder with all four does not exist."""
+        for folder in (self._raw(self._root), self._root / "raw", self._root):
+            found: dict[str, Path] = {}
+            for name in FILES:
+                for candidate in (folder / name, folder / f"{name}.gz"):
+                    if candidate.is_file():
+                        found.setdefault(name, candidate)
+            if len(found) == len(FILES):
+                return found
+        return {}
+
+    def _missing(self) -> str:
+        return (
+            f"{self._name}: {self._root} does not hold the four files {', '.join(FILES)} (plain "
+            f"or .gz; looked in {self.torchvision_class}/raw, raw and the folder itself); add "
+            "data.source.download=true to download them, or data.source.root=FOLDER if you have "
+            "them elsewhere"
+        )
+
+    def _read(self, root: Path, download: bool = False) -> dict[str, tuple[Images, Labels]]:
+        from torchvision import datasets
+
+        dataset = getattr(datasets, self.torchvision_class)
+        arrays = {}
+        for split, count in _COUNTS.items():
+            try:
+                read = dataset(str(root), train=split == "train", download=download)
+                images = read.data.numpy()[:, None]
+                labels = read.targets.numpy().astype(np.float32)[:, None]
+            except (ValueError, AssertionError, TypeError, KeyError, IndexError) as error:
+                raise Damaged(
+                    f"{self._name}: the {split} files in {self._root} are not valid idx files "
+                    f"({error}); fetch them again"
+                ) from error
+            if len(images) != count or len(labels) != count or not 0 <= labels.max() <= 9:
+                raise Damaged(
+                    f"{self._name}: the {split} files in {self._root} hold {len(images)} images "
+                    f"and {len(labels)} labels instead of {count}; fetch them again"
+                )
+            arrays[split] = (images, labels)
+        return arrays
+
+
+def _unpack(files: Mapping[str, Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, file in files.items():
+        try:
+            with (
+                gzip.open(file) if file.suffix == ".gz" else file.open("rb") as packed,
+                (folder / name).open("wb") as plain,
+            ):
+                shutil.copyfileobj(packed, plain)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise Damaged(f"{file} is truncated or damaged ({error}); fetch it again") from error
+
+
+class MnistSource(_IdxSource):
+    """MNIST: handwritten digits, 28x28 grey, 60,000 to train and 10,000 to judge by."""
+
+    torchvision_class: ClassVar[str] = "MNIST"
+    column: ClassVar[Code] = DIGIT
+
+    kind: Literal["mnist"] = "mnist"
+
+
+class FashionMnistSource(_IdxSource):
+    """Fashion-MNIST: articles of clothing, 28x28 grey, 60,000 to train and 10,000 to judge by."""
+
+    torchvision_class: ClassVar[str] = "FashionMNIST"
+    column: ClassVar[Code] = ARTICLE
+
+    kind: Literal["fashion-mnist"] = "fashion-mnist"

@@ -1,0 +1,288 @@
+"""The store: decoded images and label columns in Parquet shards, with a manifest of hashes."""
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from ssgan.data.cache import default_cache
+from ssgan.data.chunks import Chunk, Images, Labels, Source
+from ssgan.data.decoded import Split, map_split
+from ssgan.data.manifest import Manifest, Shard, SplitManifest
+from ssgan.data.sources import SourceConfig
+from ssgan.errors import BadInput, Damaged
+
+Progress = Callable[[int, int], None]
+"""Called with the images done so far and the images in all."""
+
+MANIFEST = "manifest.json"
+IMAGE_COLUMN = "image"
+SHARD_ROWS = 10_000
+SHARD_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared data set.
+
+    Attributes:
+        location: Local path, or URI of any pyarrow file system.
+        manifest: What the store holds.
+    """
+
+    location: str
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, location: str | Path) -> "Store":
+        """Open a store by its location.
+
+        Raises:
+            BadInput: There is no store.
+            Damaged: Its manifest is not the one that was written.
+        """
+        filesystem, path = _filesystem(location)
+        file = f"{path}/{MANIFEST}"
+        try:
+            with filesystem.open_input_stream(file) as stream:
+                text = stream.read().decode(errors="replace")
+        except FileNotFoundError:
+            raise BadInput(
+                f"{location} is no store: it has no {MANIFEST}; write one with ssgan data prepare"
+            ) from None
+        return cls(str(location), Manifest.from_json(text, f"{location}/{MANIFEST}"))
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether there is a labelled test set to train and to score a judge on."""
+        return "judge" in self.manifest.splits
+
+    def split(self, name: str, cache: Path | None = None) -> Split:
+        """Map a split, decoding it first when this node has not done so yet.
+
+        Args:
+            name: ``"train"`` or ``"judge"``.
+            cache: Folder on the node's own disk; null for `default_cache`.
+
+        Raises:
+            BadInput: The store has no such split.
+            Damaged: A shard is missing or differs from what was written.
+        """
+        manifest = self.manifest
+        if name not in manifest.splits:
+            raise BadInput(
+                f"the store {self.location} has no {name!r} split, only "
+                f"{' and '.join(manifest.splits)}"
+            )
+        folder = (cache or default_cache()) / "decoded" / manifest.hash
+        shape = (manifest.splits[name].count, *manifest.shape)
+        return map_split(folder, name, shape, len(manifest.columns), self.chunks(name))
+
+    def chunks(self, name: str) -> Iterator[Chunk]:
+        """Read a split shard by shard, checking each shard's hash before it is used.
+
+        Yields:
+            Images uint8 (n, C, H, W) and labels float32 (n, K).
+
+        Raises:
+            Damaged: A shard is missing or differs from what was written.
+        """
+        filesystem, path = _filesystem(self.location)
+        for shard in self.manifest.splits[name].shards:
+            where = f"{self.location}/{shard.file}"
+            try:
+                with filesystem.open_input_stream(f"{path}/{shard.file}") as stream:
+                    content = stream.read()
+            except FileNotFoundError:
+                raise Damaged(f"shard {where} is missing; prepare the store again") from None
+            if hashlib.sha256(content).hexdigest() != shard.sha256:
+                raise Damaged(
+                    f"shard {where} was changed after it was written (its hash differs from the "
+                    "manifest's); prepare the store again"
+                )
+            yield self._decode(content)
+
+    def _decode(self, content: bytes) -> Chunk:
+        table = pq.read_table(pa.BufferReader(content)).combine_chunks()
+        pixels = table.column(IMAGE_COLUMN).chunk(0)
+        flat = np.frombuffer(pixels.buffers()[1], dtype=np.uint8)
+        images = flat.reshape(len(table), *self.manifest.shape)
+        labels = np.empty((len(table), len(self.manifest.columns)), dtype=np.float32)
+        for index, column in enumerate(self.manifest.columns):
+            labels[:, index] = table.column(column.name).to_numpy()
+        return images, labels
+
+
+def write_store(location: str | Path, source: Source, progress: Progress | None = None) -> Store:
+    """Write all splits of a source; the manifest comes last, so a store has one or is none.
+
+    Args:
+        location: Folder to write to, local or on any pyarrow file system.
+        source: The opened source.
+        progress: Called after each chunk.
+
+    Raises:
+        BadInput: There already is a store, or the source cannot be stored.
+    """
+    filesystem, path = _filesystem(location)
+    if filesystem.get_file_info(f"{path}/{MANIFEST}").type != pa.fs.FileType.NotFound:
+        raise BadInput(f"{location} already holds a store; choose another folder or remove it")
+    if IMAGE_COLUMN in {column.name for column in source.columns}:
+        raise BadInput(
+            f"a label column cannot be called {IMAGE_COLUMN!r}, which holds the pixels; rename it"
+        )
+    filesystem.create_dir(path, recursive=True)
+    total, done = sum(source.counts.values()), 0
+    splits = {}
+    for name, chunks in source.splits().items():
+        writer = _SplitWriter(filesystem, path, name, source)
+        for images, labels in chunks:
+            writer.add(images, labels)
+            done += len(images)
+            if progress is not None:
+                progress(done, total)
+        splits[name] = writer.finish()
+        if not splits[name].count:
+            raise BadInput(f"{source.name}: the {name} split has no readable image")
+    manifest = Manifest(
+        name=source.name,
+        shape=source.shape,
+        columns=source.columns,
+        splits=splits,
+        provenance=dict(source.provenance),
+        broken=source.broken,
+    )
+    partial = f"{path}/{MANIFEST}.partial"
+    with filesystem.open_output_stream(partial) as stream:
+        stream.write(manifest.to_json().encode())
+    filesystem.move(partial, f"{path}/{MANIFEST}")
+    return Store(str(location), manifest)
+
+
+def prepare(
+    config: SourceConfig, cache: Path | None = None, progress: Progress | None = None
+) -> Store:
+    """Find the store of a source in the cache, or build it there.
+
+    Several processes may call this at once: one builds, the others wait for it.
+
+    Args:
+        config: The source.
+        cache: Folder for stores; null for `default_cache`.
+        progress: Called while the store is built.
+
+    Raises:
+        BadInput: The source cannot be opened.
+    """
+    stores = (cache or default_cache()) / "stores"
+    found = _find(stores, config)
+    if found is not None:
+        return found
+    source = config.open()
+    stores.mkdir(parents=True, exist_ok=True)
+    # Only now is the fingerprint final: opening may have downloaded the files.
+    folder = _folder(stores, config)
+    with FileLock(f"{folder}.lock"):
+        found = _find(stores, config)
+        if found is not None:
+            return found
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # left by a build that was killed
+        try:
+            write_store(partial, source, progress)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Store.open(folder)
+
+
+class _SplitWriter:
+    """Cuts a stream of chunks into shards, and hashes pixels and labels on the way."""
+
+    def __init__(self, filesystem: pa.fs.FileSystem, path: str, split: str, source: Source) -> None:
+        self._filesystem, self._path, self._split = filesystem, path, split
+        self._columns = [column.name for column in source.columns]
+        self._width = int(np.prod(source.shape))
+        self._shard_rows = max(1, min(SHARD_ROWS, SHARD_BYTES // self._width))
+        self._pending: list[Chunk] = []
+        self._shards: list[Shard] = []
+        self._known = np.zeros(len(self._columns), dtype=np.int64)
+        self._pixels, self._labels = hashlib.sha256(), hashlib.sha256()
+
+    def add(self, images: Images, labels: Labels) -> None:
+        """Take one chunk."""
+        # One NaN and one zero, so that equal labels have equal bytes.
+        labels = np.where(np.isnan(labels), np.float32(np.nan), labels + np.float32(0))
+        self._pixels.update(np.ascontiguousarray(images).data)
+        self._labels.update(np.ascontiguousarray(labels).data)
+        self._known += (~np.isnan(labels)).sum(axis=0)
+        self._pending.append((images, labels))
+        while sum(len(images) for images, _ in self._pending) >= self._shard_rows:
+            self._write_shard()
+
+    def finish(self) -> SplitManifest:
+        """Write what is left and describe the split."""
+        if self._pending:
+            self._write_shard()
+        return SplitManifest(
+            count=sum(shard.rows for shard in self._shards),
+            content=hashlib.sha256(self._pixels.digest() + self._labels.digest()).hexdigest(),
+            shards=tuple(self._shards),
+            known=tuple(int(known) for known in self._known),
+        )
+
+    def _write_shard(self) -> None:
+        images = np.concatenate([images for images, _ in self._pending])
+        labels = np.concatenate([labels for _, labels in self._pending])
+        rows = min(len(images), self._shard_rows)
+        self._pending = [(images[rows:], labels[rows:])] if len(images) > rows else []
+        if not rows:
+            return
+        content = self._encode(images[:rows], labels[:rows])
+        file = f"{self._split}-{len(self._shards):05d}.parquet"
+        with self._filesystem.open_output_stream(f"{self._path}/{file}") as stream:
+            stream.write(content)
+        digest = hashlib.sha256(content).hexdigest()
+        self._shards.append(Shard(file=file, rows=rows, sha256=digest))
+
+    def _encode(self, images: Images, labels: Labels) -> bytes:
+        pixels = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(self._width), len(images), [None, pa.py_buffer(images.tobytes())]
+        )
+        arrays = [pixels, *(pa.array(column, from_pandas=True) for column in labels.T)]
+        table = pa.Table.from_arrays(arrays, names=[IMAGE_COLUMN, *self._columns])
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
+        return buffer.getvalue()
+
+
+def _filesystem(location: str | Path) -> tuple[pa.fs.FileSystem, str]:
+    text = str(location)
+    if "://" in text:
+        filesystem, path = pa.fs.FileSystem.from_uri(text)
+        return filesystem, path.rstrip("/")
+    return pa.fs.LocalFileSystem(), str(Path(text).expanduser().absolute())
+
+
+def _folder(stores: Path, config: SourceConfig) -> Path:
+    return stores / f"{config.kind}-{config.fingerprint()[:16]}"
+
+
+def _find(stores: Path, config: SourceConfig) -> Store | None:
+    folder = _folder(stores, config)
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        return Store.open(folder)
+    except Damaged:
+        return None  # it is built anew
