@@ -1,0 +1,59 @@
+"""Light affine augmentation of labelled images, drawn from a keyed generator."""
+
+import math
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssgan.config import Config
+
+
+class AugmentConfig(Config):
+    """Ranges of a random affine map; each image draws its own. Zero everywhere is the identity."""
+
+    rotation: float = Field(default=15.0, ge=0, le=180)
+    """Largest rotation, in degrees, either way."""
+    scale: float = Field(default=0.1, ge=0, lt=1)
+    """Largest relative change of size."""
+    shift: float = Field(default=0.07, ge=0, lt=1)
+    """Largest shift along each axis, as a fraction of the image's side."""
+    shear: float = Field(default=0.2, ge=0, lt=1)
+    """Largest horizontal shear, as the tangent of its angle."""
+    flip: bool = False
+    """Mirror half of the images left to right."""
+
+
+def draw_affine(n: int, generator: torch.Generator) -> Tensor:
+    """Draw what n random affine maps need: uniform in [-1, 1], float32 (n, 6).
+
+    The numbers are drawn apart from their use so that every rank can draw those of the global
+    batch and take its slice.
+    """
+    return torch.rand(n, 6, generator=generator, device=generator.device) * 2 - 1
+
+
+def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
+    """Map each image by its own random rotation, scale, shear and shift.
+
+    Args:
+        config: The ranges.
+        images: float32 (B, C, H, W).
+        draws: From `draw_affine`, float32 (B, 6), on the same device.
+
+    Returns:
+        float32 (B, C, H, W), bilinear; what comes from outside repeats the border.
+    """
+    turn, size, lean, along_x, along_y, side = draws.unbind(dim=1)
+    angle = turn * math.radians(config.rotation)
+    scale = 1 + size * config.scale
+    shear = lean * config.shear
+    shift = torch.stack([along_x, along_y], dim=1) * config.shift * 2  # a side is 2 units long
+    mirror = torch.where((side < 0) & config.flip, -1.0, 1.0)
+    cos, sin = angle.cos() / scale, angle.sin() / scale
+    row_x = torch.stack([cos * mirror, shear * cos - sin], dim=1)
+    row_y = torch.stack([sin * mirror, shear * sin + cos], dim=1)
+    theta = torch.cat([torch.stack([row_x, row_y], dim=1), shift[:, :, None]], dim=2)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

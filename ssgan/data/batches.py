@@ -1,0 +1,175 @@
+"""Real images for each step, from the labelled and the unlabelled pool (section 4).
+
+"We initially favor drawing labeled samples [...]. During training the probability of drawing a
+labeled sample is annealed until the actual labeled sample ratio in the data is reached."
+
+Which images a step sees is a pure function of (seed, step). Every rank draws the global batch
+and takes its slice. Pools are endless: reshuffled cycle follows reshuffled cycle, and step t owns
+positions t·n to (t+1)·n, so that no image is left out of a cycle.
+"""
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ssgan.config import Config
+from ssgan.data.augment import AugmentConfig, augment, draw_affine
+from ssgan.schedules import Linear, Schedule
+from ssgan.streams import Streams
+
+
+class LabelSamplingConfig(Config):
+    """How labelled images reach D and Q_ss."""
+
+    unit: Literal["batch", "example", "separate"] = "separate"
+    """What one draw decides. `batch`: one coin a batch, which is then labelled throughout (the
+    authors). `example`: one coin an image. `separate`: D's batch comes from all images, and when
+    the coin says so Q_ss gets a labelled batch of its own."""
+    batch_size: int = Field(default=128, ge=2)
+    """Labelled images in Q_ss's own batch, over all workers; `separate` only."""
+    probability: Schedule = Linear(start=1.0, floor=0.0, duration=10, unit="epochs")
+    """Probability of drawing labelled images, before the floor is applied."""
+    floor: float | Literal["share"] = "share"
+    """Lowest probability: the labelled share of the data (the paper), or a higher value."""
+    augment: AugmentConfig | None = None
+    """Affine augmentation of Q_ss's own batch; `separate` only."""
+
+
+class RealBatch(NamedTuple):
+    """One rank's part of a step's real images."""
+
+    x: Tensor
+    """Images for D, float32 (B, C, H, W) in [0, 1]."""
+    y: Tensor
+    """Their labels for Q_ss, float32 (B, K); NaN where none is drawn."""
+    labelled: tuple[Tensor, Tensor] | None
+    """Q_ss's own images and labels under `separate` when the coin says so."""
+
+
+class Batches:
+    """Draws real images by step.
+
+    Attributes:
+        seen: bool (labelled images,): which of the budget's images any draw has used.
+    """
+
+    def __init__(
+        self,
+        config: LabelSamplingConfig,
+        images: Tensor,
+        y: Tensor,
+        *,
+        batch_size: int,
+        streams: Streams,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Set the pools up.
+
+        Args:
+            config: How to draw.
+            images: All images, uint8 (N, C, H, W), anywhere.
+            y: Their labels within the budget, float32 (N, K); NaN elsewhere.
+            batch_size: Images a step, over all ranks; a multiple of `world`.
+            streams: The run's random streams.
+            rank: This worker.
+            world: Number of workers.
+            device: Where batches go.
+        """
+        self._config = config
+        self._images = images
+        self._y = y
+        self._batch_size = batch_size
+        self._streams = streams
+        self._rank, self._world = rank, world
+        self._device = torch.device(device)
+        is_labelled = (~y.isnan()).any(dim=1)
+        self._labelled = is_labelled.nonzero()[:, 0]
+        self._unlabelled = (~is_labelled).nonzero()[:, 0]
+        self._all = torch.arange(len(y))
+        self.seen = torch.zeros(len(self._labelled), dtype=torch.bool)
+
+    @property
+    def share(self) -> float:
+        """The labelled share of the data."""
+        return len(self._labelled) / len(self._all)
+
+    def probability(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the probability of a labelled draw after so many images; 0 without labels."""
+        if not len(self._labelled):
+            return 0.0
+        floor = self.share if self._config.floor == "share" else self._config.floor
+        annealed = self._config.probability.at(images_seen, images_per_epoch)
+        return min(1.0, max(annealed, floor, self.share))
+
+    def draw(self, step: int, probability: float) -> RealBatch:
+        """Draw this rank's part of the batch of one step.
+
+        Args:
+            step: The update, from 0.
+            probability: Of drawing labelled images, in [0, 1].
+        """
+        if self._config.unit == "separate":
+            return self._draw_separate(step, probability)
+        rows = self._walk("unlabelled", self._unlabelled, step, self._batch_size)
+        labelled = self._walk("labelled", self._labelled, step, self._batch_size)
+        if self._config.unit == "batch":
+            coins = torch.tensor(self._streams.coin("coin", step, probability))
+            coins = coins.expand(self._batch_size)
+        else:
+            generator = self._streams.generator("coin", step)
+            coins = torch.rand(self._batch_size, generator=generator) < probability
+        if not len(self._unlabelled):
+            coins = torch.ones_like(coins)
+        if len(self._labelled):
+            self.seen[labelled[coins]] = True
+            chosen = self._labelled[labelled]
+            rows = torch.where(coins, chosen, self._unlabelled[rows]) if len(rows) else chosen
+        else:
+            rows = self._unlabelled[rows]
+        rows = self._slice(rows)
+        return RealBatch(self._pixels(rows), self._y[rows].to(self._device), None)
+
+    def _draw_separate(self, step: int, probability: float) -> RealBatch:
+        rows = self._slice(self._walk("all", self._all, step, self._batch_size))
+        x = self._pixels(rows)
+        nothing = torch.full((len(rows), self._y.shape[1]), float("nan"), device=self._device)
+        if not self._streams.coin("coin", step, probability):
+            return RealBatch(x, nothing, None)
+        positions = self._walk("labelled", self._labelled, step, self._config.batch_size)
+        self.seen[positions] = True
+        rows = self._labelled[self._slice(positions)]
+        images = self._pixels(rows)
+        if self._config.augment is not None:
+            generator = self._streams.generator("augment", step, self._device)
+            draws = self._slice(draw_affine(len(positions), generator))
+            images = augment(self._config.augment, images, draws)
+        return RealBatch(x, nothing, (images, self._y[rows].to(self._device)))
+
+    def _walk(self, pool: str, members: Tensor, step: int, count: int) -> Tensor:
+        """Return the positions in a pool that step t owns, (count,) or (0,) if it is empty."""
+        size = len(members)
+        if not size:
+            return members
+        first, last = step * count, (step + 1) * count
+        cycles = range(first // size, (last - 1) // size + 1)
+        walked = torch.cat([_shuffle(self._streams, pool, size, cycle) for cycle in cycles])
+        return walked[first - cycles[0] * size :][:count]
+
+    def _slice(self, rows: Tensor) -> Tensor:
+        part = len(rows) // self._world
+        return rows[self._rank * part : (self._rank + 1) * part]
+
+    def _pixels(self, rows: Tensor) -> Tensor:
+        chosen = self._images[rows.to(self._images.device)]
+        return chosen.to(self._device, non_blocking=True).float().div_(255)
+
+
+@lru_cache(maxsize=8)
+def _shuffle(streams: Streams, pool: str, size: int, cycle: int) -> Tensor:
+    """Return one cycle of a pool in random order; the last few are kept."""
+    return torch.randperm(size, generator=streams.generator(f"pool/{pool}", cycle))

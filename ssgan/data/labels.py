@@ -1,0 +1,233 @@
+"""The label budget: which images count as labelled, as a saved and hashed artifact.
+
+A run that resumes, a trial that is compared and an export that is published all name the same
+budget by its hash; it is drawn once, never again.
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from ssgan.codes import Code
+from ssgan.errors import BadInput, Damaged
+from ssgan.streams import Streams
+
+Amount = int | float | str
+"""A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labelled set."""
+
+_METADATA = b"ssgan"
+
+
+@dataclass(frozen=True)
+class LabelBudget:
+    """The images of the train split whose labels may be used.
+
+    Attributes:
+        train: int64 (n,), ascending: images whose labels Q_ss learns from.
+        held_out: int64 (m,), ascending: labelled images kept apart to measure Q_ss; empty where
+            the data has a judge split.
+        amount: The budget as the user wrote it.
+        seed: Seed of the draw.
+        balanced: Whether it was drawn as even over classes as the set allows.
+        counts: Labelled images of each class, by code and class name, held-out ones included.
+        data_hash: Hash of the data set's manifest.
+    """
+
+    train: Tensor
+    held_out: Tensor
+    amount: Amount
+    seed: int
+    balanced: bool
+    counts: dict[str, dict[str, int]]
+    data_hash: str
+
+    def __len__(self) -> int:
+        """Return the size of the budget: all labels used, held-out ones included."""
+        return len(self.train) + len(self.held_out)
+
+    @property
+    def hash(self) -> str:
+        """Identify the budget by its images and their data set, 64 hexadecimal digits."""
+        digest = hashlib.sha256(self.data_hash.encode())
+        for indices in (self.train, self.held_out):
+            digest.update(f"/{len(indices)}/".encode() + indices.numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def mask(self, y: Tensor) -> Tensor:
+        """Hide every label outside the training part of the budget.
+
+        Args:
+            y: All known labels, float32 (N, K).
+
+        Returns:
+            A copy with NaN in the rows that count as unlabelled.
+        """
+        masked = torch.full_like(y, float("nan"))
+        masked[self.train] = y[self.train]
+        return masked
+
+    def to_parquet(self) -> bytes:
+        """Serialize to a Parquet file: one row an image, the draw's facts as metadata."""
+        indices = torch.cat([self.train, self.held_out]).numpy()
+        held_out = np.arange(len(indices)) >= len(self.train)
+        facts = {
+            "amount": self.amount,
+            "seed": self.seed,
+            "balanced": self.balanced,
+            "counts": self.counts,
+            "data_hash": self.data_hash,
+            "hash": self.hash,
+        }
+        table = pa.table({"index": indices, "held_out": held_out})
+        table = table.replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+
+    @classmethod
+    def from_parquet(cls, data: bytes) -> "LabelBudget":
+        """Read a saved budget.
+
+        Raises:
+            Damaged: The indices do not have the hash that was saved with them.
+        """
+        table = pq.read_table(io.BytesIO(data))
+        facts = json.loads(table.schema.metadata[_METADATA])
+        indices = torch.from_numpy(table["index"].to_numpy().copy())
+        held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
+        saved_hash = facts.pop("hash")
+        budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
+        if budget.hash != saved_hash:
+            raise Damaged(
+                "labels.parquet: its indices do not match the hash saved with them; restore the "
+                "file from a copy, or start a new run"
+            )
+        return budget
+
+
+def draw_budget(
+    codes: Sequence[Code],
+    y: Tensor,
+    amount: Amount,
+    *,
+    seed: int,
+    balanced: bool,
+    held_out: float,
+    data_hash: str,
+) -> LabelBudget:
+    """Draw a label budget.
+
+    Args:
+        codes: The supervised codes.
+        y: All known labels of the train split, float32 (N, K), NaN where unknown.
+        amount: How many of the labelled images count as labelled.
+        seed: Seed of the draw; the experiment's own seed is another one.
+        balanced: As even over the classes, or over their combinations, as the set allows.
+        held_out: Share of the budget that is kept apart to measure Q_ss, in [0, 1).
+        data_hash: Hash of the data set's manifest.
+
+    Raises:
+        BadInput: The set has fewer labels than asked for, or a balanced budget has fewer than
+            one a class.
+    """
+    labelled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
+    count = count_labels(amount, len(labelled))
+    classes = max((code.size for code in codes if code.is_categorical), default=1)
+    if balanced and 0 < count < classes:
+        raise BadInput(
+            f"data.labels={amount} gives {count} labelled images, fewer than one for each of the "
+            f"{classes} classes; raise it, set it to 0 (InfoGAN), or set data.balanced=false"
+        )
+    generator = Streams(seed).generator("label budget")
+    order = _balanced_order if balanced else _random_order
+    chosen = labelled[order(codes, y[labelled], generator)[:count]]
+    kept = round(len(chosen) * held_out)
+    apart = order(codes, y[chosen], generator)[:kept]
+    is_apart = torch.zeros(len(chosen), dtype=torch.bool)
+    is_apart[apart] = True
+    return LabelBudget(
+        train=chosen[~is_apart].sort().values,
+        held_out=chosen[is_apart].sort().values,
+        amount=amount,
+        seed=seed,
+        balanced=balanced,
+        counts=_count_classes(codes, y[chosen]),
+        data_hash=data_hash,
+    )
+
+
+def count_labels(amount: Amount, available: int) -> int:
+    """Turn a budget as users write it into a number of images.
+
+    Args:
+        amount: An integer is a count; a float from 0 to 1 or a percentage is a share of the
+            labelled images.
+        available: Labelled images in the set.
+
+    Raises:
+        BadInput: The amount cannot be read, or there are fewer labels than that.
+    """
+    percentage = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*%\s*", amount) if type(amount) is str else None
+    if percentage:
+        amount = float(percentage[1]) / 100
+    if isinstance(amount, str) or amount < 0:
+        raise BadInput(
+            f"data.labels={amount!r} is no label budget; give a count such as 132, a share such "
+            'as 0.0022, or a percentage such as "10%"'
+        )
+    if isinstance(amount, int):
+        if amount > available:
+            raise BadInput(
+                f"data.labels={amount} asks for more labels than the {available} images of the "
+                f'train split that have one; lower it, or use all of them with "100%"'
+            )
+        return amount
+    if amount > 1:
+        raise BadInput(
+            f"data.labels={amount} as a share must not be above 1; write a count without a point"
+        )
+    return round(amount * available)
+
+
+def _random_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randperm(len(y), generator=generator)
+
+
+def _balanced_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator) -> Tensor:
+    """Order images so that every prefix is as even over the combinations of classes as can be.
+
+    Images are shuffled, then taken in rounds: in each, one of every combination that still has
+    some, in random order.
+    """
+    shuffled = torch.randperm(len(y), generator=generator)
+    categorical = [k for k, code in enumerate(codes) if code.is_categorical]
+    if not categorical:
+        return shuffled
+    groups = y[shuffled][:, categorical].nan_to_num(-1).unique(dim=0, return_inverse=True)[1]
+    by_group = groups.argsort(stable=True)
+    sizes = groups.bincount()
+    starts = sizes.cumsum(0) - sizes
+    rounds = torch.empty_like(groups)
+    rounds[by_group] = torch.arange(len(groups)) - starts[groups[by_group]]
+    return shuffled[rounds.argsort(stable=True)]
+
+
+def _count_classes(codes: Sequence[Code], y: Tensor) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for code, column in zip(codes, y.unbind(dim=1), strict=True):
+        known = column[~column.isnan()]
+        if code.is_categorical:
+            found = known.long().bincount(minlength=code.size).tolist()
+            counts[code.name] = dict(zip(code.classes, found, strict=True))
+        else:
+            counts[code.name] = {"known": len(known)}
+    return counts
