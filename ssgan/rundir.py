@@ -1,0 +1,205 @@
+"""The run directory: the record of a run, local or on any pyarrow file system.
+
+    experiment.yaml   the resolved configuration            run.json      identity of the run
+    labels.parquet    which images count as labelled        record/       one file an epoch
+    checkpoints/      see ssgan.checkpoint                  summary.json  what the run reached
+
+What the run owns is written once: a reader, on whatever machine, sees a whole file or none. An
+epoch is committed by its record/<epoch>.json, written after the images that it names; an epoch
+that is run again after a crash finds it there and reuses it.
+"""
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow.fs as pafs
+from pydantic import Field, ValidationError, field_validator
+
+from ssgan.config import Config
+from ssgan.errors import BadInput, Damaged
+from ssgan.folder import Folder
+
+_RUN = "run.json"
+_EXPERIMENT = "experiment.yaml"
+_SUMMARY = "summary.json"
+
+
+class Record(Config):
+    """What one evaluated epoch left: immutable once committed."""
+
+    epoch: int = Field(ge=0)
+    """Epochs trained."""
+    step: int = Field(ge=0)
+    """Updates made."""
+    images_seen: int = Field(ge=0)
+    """Real images that the discriminator has seen, over all workers."""
+    timestamp_ms: int
+    """When the epoch was evaluated, milliseconds since 1970 UTC."""
+    metrics: dict[str, float | None]
+    """Flat metric names to values; None where a metric has no value (also for NaN and infinity,
+    which JSON cannot say)."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """Names of pictures to their files, relative to the run directory."""
+    alarms: tuple[str, ...] = ()
+    """What the evaluation warns about, in words."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
+        return {
+            name: value if value is not None and math.isfinite(value) else None
+            for name, value in metrics.items()
+        }
+
+
+class RunInfo(Config):
+    """Identity of a run, fixed when its directory is made."""
+
+    run_id: str = Field(pattern="^[0-9a-f]{32}$")
+    """A random UUID, 32 hexadecimal digits."""
+    name: str
+    """Name that the user gave."""
+    created: str
+    """When the directory was made, ISO 8601 in UTC."""
+
+
+class RunDir(Folder):
+    """A run directory: `create` makes a run, `open` checks that one is there."""
+
+    @classmethod
+    def create(
+        cls,
+        location: str | Path,
+        experiment_yaml: str,
+        name: str | None = None,
+        filesystem: pafs.FileSystem | None = None,
+    ) -> Self:
+        """Make the directory of a new run.
+
+        Args:
+            location: Where it goes; must not exist, or be empty.
+            experiment_yaml: The resolved experiment.
+            name: Name of the run; the last part of `location` when not given.
+            filesystem: As in the constructor.
+
+        Raises:
+            BadInput: A run or anything else is there already, or it cannot be written.
+        """
+        run = cls(location, filesystem)
+        if run.exists(_RUN):
+            raise BadInput(
+                f"a run is already at {run.location}; go on with it by --resume {run.location}, "
+                "or start another with --name"
+            )
+        if not run.is_free():
+            raise BadInput(
+                f"{run.location} is taken, but not by a run; choose another --name or --out"
+            )
+        info = RunInfo(
+            run_id=uuid.uuid4().hex,
+            name=name or run.base_name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        try:
+            run.write_bytes(_EXPERIMENT, experiment_yaml.encode())
+            run.write_json(_RUN, info.model_dump())
+        except OSError as error:
+            raise BadInput(
+                f"cannot write the run directory {run.location}: {error}; "
+                "choose a writable folder with --out"
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, location: str | Path, filesystem: pafs.FileSystem | None = None) -> Self:
+        """Open the directory of an existing run.
+
+        Raises:
+            BadInput: There is no run at `location`.
+            Damaged: Its run.json cannot be read.
+        """
+        run = cls(location, filesystem)
+        if not run.exists(_RUN):
+            raise BadInput(
+                f"{run.location} is no run directory (it has no {_RUN}); "
+                "give the folder that `ssgan train` wrote, DIR/NAME"
+            )
+        _ = run.info
+        return run
+
+    @cached_property
+    def info(self) -> RunInfo:
+        """Identity of the run."""
+        try:
+            return RunInfo.model_validate_json(self.read_bytes(_RUN))
+        except ValidationError as error:
+            raise Damaged(f"{self.location}/{_RUN} cannot be read: {error}") from error
+
+    @property
+    def run_id(self) -> str:
+        """The run's UUID, 32 hexadecimal digits."""
+        return self.info.run_id
+
+    def experiment_yaml(self) -> str:
+        """Return the resolved experiment that the run was started with."""
+        return self.read_bytes(_EXPERIMENT).decode()
+
+    def commit_record(self, record: Record, images: Mapping[str, bytes] | None = None) -> Record:
+        """Commit an epoch: its pictures first, then its record as the commit mark.
+
+        Args:
+            record: What was measured; its `images` are filled in here.
+            images: PNG bytes by picture name, for example ``samples_ema``.
+
+        Returns:
+            The record that stands. An epoch that was committed before is never rewritten: then
+            that one is returned, and `record` and `images` are dropped.
+        """
+        committed = self.record(record.epoch)
+        if committed is not None:
+            return committed
+        files = {name: f"record/{record.epoch:04d}/{name}.png" for name in images or {}}
+        for name, data in (images or {}).items():
+            self.write_bytes(files[name], data)
+        record = record.model_copy(update={"images": files})
+        self.write_json(_record_name(record.epoch), record.model_dump(mode="json"))
+        return record
+
+    def record(self, epoch: int) -> Record | None:
+        """Return the committed record of an epoch, or None (`Damaged` if it cannot be read)."""
+        name = _record_name(epoch)
+        return self._read_record(name) if self.exists(name) else None
+
+    def records(self) -> Sequence[Record]:
+        """Return all committed records by epoch (`Damaged` if one cannot be read)."""
+        names = [name for name in self.list("record") if name.endswith(".json")]
+        return sorted((self._read_record(name) for name in names), key=lambda record: record.epoch)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json. NaN and infinity are no JSON: pass None instead."""
+        self.write_json(_SUMMARY, dict(summary))
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return summary.json, or None before the run has ended."""
+        if not self.exists(_SUMMARY):
+            return None
+        return dict(json.loads(self.read_bytes(_SUMMARY)))
+
+    def _read_record(self, name: str) -> Record:
+        try:
+            return Record.model_validate_json(self.read_bytes(name))
+        except ValidationError as error:
+            raise Damaged(
+                f"{self.location}/{name} is no record of an epoch ({error.errors()[0]['msg']}); "
+                "delete it and resume the run"
+            ) from error
+
+
+def _record_name(epoch: int) -> str:
+    return f"record/{epoch:04d}.json"
