@@ -83,9 +83,7 @@ class UnsupervisedCode(Config):
         """Return the code itself."""
         if self.size == 1:
             return Code(name=self.name, kind="continuous")
-        return Code(
-            name=self.name, kind="categorical", classes=tuple(map(str, range(self.size)))
-        )
+        return Code(name=self.name, kind="categorical", classes=tuple(map(str, range(self.size))))
 
 
 class CodesConfig(Config):

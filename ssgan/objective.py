@@ -34,8 +34,7 @@ class ObjectiveConfig(Config):
 def loss_real(d: Tensor) -> Tensor:
     """-E[log D(x)]: equation 1, first term, and the non-saturating loss of G on x̃.
 
-    Args:
-        d: Logits of D, float32 (B,).
+    Logits d are float32 (B,).
     """
     return F.softplus(-d).mean()
 
@@ -53,9 +52,8 @@ def loss_L_I(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_us: Tenso
 def loss_L1_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, y: Tensor) -> Tensor:
     """-E[log Q_ss(y | x)] over labelled real images: equation 3, as the sum over labels / B.
 
-    Args:
-        y: Labels, float32 (B, K); NaN where a label is not known. With no label at all the loss
-            is 0 and its graph is whole, so that DDP finds every parameter used.
+    Labels y are float32 (B, K), NaN where one is not known. With no label at all the loss is 0
+    and its graph is whole, so that DDP finds every parameter used.
     """
     known = ~y.isnan()
     losses = q_losses(codes, posterior, q, y.nan_to_num(0.0))
@@ -120,9 +118,7 @@ def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReadi
     return QReading(torch.stack(values, dim=1), torch.stack(confidences, dim=1))
 
 
-def _split(
-    codes: Sequence[Code], posterior: Posterior, q: Tensor
-) -> Iterator[tuple[Code, Tensor]]:
+def _split(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> Iterator[tuple[Code, Tensor]]:
     """Cut Q's output into one part a code."""
     continuous = 2 if posterior == "gaussian" else 1
     sizes = [code.size if code.is_categorical else continuous for code in codes]

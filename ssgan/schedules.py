@@ -90,7 +90,5 @@ class Exponential(_Annealed):
         return self.floor + (self.start - self.floor) * rest
 
 
-Schedule = Annotated[
-    Constant | Step | Linear | Cosine | Exponential, Field(discriminator="kind")
-]
+Schedule = Annotated[Constant | Step | Linear | Cosine | Exponential, Field(discriminator="kind")]
 """Any schedule; `kind` says which. Each has ``at(images_seen, images_per_epoch) -> float``."""

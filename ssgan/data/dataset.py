@@ -1,0 +1,181 @@
+"""What a run trains on: a store's images, the latent space of its labels, the label budget."""
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ssgan.codes import CodesConfig, Joint, LatentSpace
+from ssgan.config import Config, nearest
+from ssgan.data.decoded import Split
+from ssgan.data.digits import DigitsSource
+from ssgan.data.labels import Amount, LabelBudget, draw_budget
+from ssgan.data.manifest import Manifest
+from ssgan.data.sources import SourceConfig
+from ssgan.data.store import Store
+from ssgan.errors import BadInput
+
+_MOST_JOINT_ROWS = 10_000
+
+
+class DataConfig(Config):
+    """The images, and how many of their labels may be used."""
+
+    source: SourceConfig = DigitsSource()
+    """Where images and labels come from."""
+    labels: Amount = "100%"
+    """The label budget: a count (132), a share (0.0022) or a percentage ("10%") of the labelled
+    images of the train split. 0 is InfoGAN."""
+    label_seed: int = 0
+    """Seed of the budget's draw; common to all runs that are compared."""
+    balanced: bool = True
+    """Draw the budget as even over classes, or their combinations, as the set allows."""
+    held_out: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the budget kept apart to measure Q_ss; only for data without a judge split."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A store, ready for training.
+
+    Attributes:
+        manifest: What the store holds.
+        train: Images uint8 (N, C, H, W) and all known labels of the train split.
+        judge: The same of the judge split, or None.
+        space: The latent space; its supervised codes are columns of the store.
+        y_known: All known labels of the train split as a code table, float32 (N, K_ss).
+        y: The labels within the budget, NaN elsewhere; what training may use.
+        y_judge: The judge split's code table, or None.
+        budget: Which images count as labelled.
+    """
+
+    manifest: Manifest
+    train: Split
+    judge: Split | None
+    space: LatentSpace
+    y_known: Tensor
+    y: Tensor
+    y_judge: Tensor | None
+    budget: LabelBudget
+
+    @classmethod
+    def load(
+        cls,
+        config: DataConfig,
+        codes: CodesConfig,
+        store: Store,
+        budget: LabelBudget | None = None,
+    ) -> "Dataset":
+        """Map a store and apply the label budget.
+
+        Args:
+            config: The budget's amount, seed and balance.
+            codes: Which columns become codes, and the other codes.
+            store: The prepared images.
+            budget: A budget drawn before (resume, trials); drawn here when None.
+
+        Raises:
+            BadInput: A supervised code is no label column, or the budget cannot be drawn, or it
+                belongs to another data set.
+        """
+        manifest = store.manifest
+        space = build_space(codes, manifest)
+        train = store.split("train")
+        judge = store.split("judge") if store.has_judge else None
+        y_known = _code_table(space, manifest, train)
+        if budget is None:
+            budget = draw_budget(
+                space.supervised,
+                y_known,
+                config.labels,
+                seed=config.label_seed,
+                balanced=config.balanced,
+                held_out=0.0 if store.has_judge else config.held_out,
+                data_hash=manifest.hash,
+            )
+        elif budget.data_hash != manifest.hash:
+            raise BadInput(
+                f"the label budget belongs to other data (manifest {budget.data_hash[:12]}) than "
+                f"data.source gives now ({manifest.hash[:12]}); point data.source at the images "
+                "that the run was started with"
+            )
+        if codes.prior == "empirical":
+            space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
+        return cls(
+            manifest=manifest,
+            train=train,
+            judge=judge,
+            space=space,
+            y_known=y_known,
+            y=budget.mask(y_known),
+            y_judge=None if judge is None else _code_table(space, manifest, judge),
+            budget=budget,
+        )
+
+    @property
+    def is_infogan(self) -> bool:
+        """Whether there is no label at all, so that the method is InfoGAN."""
+        return len(self.budget.train) == 0
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """Return labelled real images that Q_ss never learns from, to measure it on.
+
+        Returns:
+            Images uint8 (n, C, H, W) and their code table float32 (n, K_ss): the judge split,
+            or the part of the budget that was kept apart.
+        """
+        if self.judge is not None and self.y_judge is not None:
+            return self.judge.images, self.y_judge
+        rows = self.budget.held_out
+        return self.train.images[rows], self.y_known[rows]
+
+
+def build_space(codes: CodesConfig, manifest: Manifest) -> LatentSpace:
+    """Resolve the configured codes against the label columns of a store.
+
+    Raises:
+        BadInput: A supervised code is no label column, or two codes share a name.
+    """
+    columns = {column.name: column for column in manifest.columns}
+    for name in codes.supervised:
+        if name not in columns:
+            raise BadInput(
+                f"codes.supervised names {name!r}, which is no label column of "
+                f"{manifest.name}{nearest(name, columns)}"
+            )
+    supervised = tuple(columns[name] for name in codes.supervised)
+    unsupervised = tuple(code.code() for code in codes.unsupervised)
+    names = [code.name for code in supervised + unsupervised]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled or not names:
+        problem = f"{doubled[0]!r} twice" if doubled else "no code at all"
+        raise BadInput(
+            f"codes.supervised and codes.unsupervised name {problem}; every code needs a name "
+            "of its own"
+        )
+    return LatentSpace(
+        supervised=supervised,
+        unsupervised=unsupervised,
+        noise=codes.noise,
+        posterior=codes.posterior,
+    )
+
+
+def _code_table(space: LatentSpace, manifest: Manifest, split: Split) -> Tensor:
+    """Pick the supervised codes' columns and map their units to [-1, 1]."""
+    names = [column.name for column in manifest.columns]
+    columns = [code.to_unit(split.labels[:, names.index(code.name)]) for code in space.supervised]
+    return torch.stack(columns, dim=1) if columns else torch.empty(len(split.images), 0)
+
+
+def _joint(y: Tensor) -> Joint | None:
+    """Count the complete rows of the labelled images; None without any (the prior is uniform)."""
+    complete = y[~y.isnan().any(dim=1)][:_MOST_JOINT_ROWS]
+    if not complete.numel():
+        return None
+    rows, counts = complete.unique(dim=0, return_counts=True)
+    return Joint(
+        rows=tuple(map(tuple, rows.tolist())),
+        weights=tuple((counts / counts.sum()).tolist()),
+    )

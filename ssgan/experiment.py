@@ -1,0 +1,169 @@
+"""Experiment: one frozen tree of configuration, composed of the parts' own.
+
+It is built once (a preset or a file, then dotted overrides; see `ssgan.overrides`), validated
+before anything starts, saved with every run, checkpoint and export, and passed down in parts.
+"""
+
+from typing import Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from ssgan.codes import CodesConfig
+from ssgan.config import Config
+from ssgan.data.batches import LabelSamplingConfig
+from ssgan.data.dataset import DataConfig, build_space
+from ssgan.data.manifest import Manifest
+from ssgan.errors import BadInput
+from ssgan.evaluation.evaluator import EvaluationConfig
+from ssgan.networks.architecture import NetworksConfig, Stages
+from ssgan.networks.average import AverageConfig
+from ssgan.objective import ObjectiveConfig
+from ssgan.schedules import Constant, Schedule
+from ssgan.step import OptimizerConfig
+
+
+class TrainingConfig(Config):
+    """How long to train, and what to keep."""
+
+    epochs: int = Field(default=50, ge=1)
+    """Epochs; an epoch is a number of updates, not a walk through the data."""
+    steps_per_epoch: int = Field(default=100, ge=1)
+    """Updates in an epoch, each of D and Q, then G."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images an update, over all workers; they share it evenly."""
+    average: AverageConfig = AverageConfig()
+    """The moving average of G that is evaluated and exported."""
+    check_every: int = Field(default=20, ge=1)
+    """Steps between two looks at the flag of losses that are not finite."""
+    keep_last: int = Field(default=2, ge=1)
+    """Newest checkpoints kept."""
+    keep_best: int = Field(default=1, ge=0)
+    """Best checkpoints kept besides, by the 0-1 loss of the average."""
+
+
+class ScalingConfig(Config):
+    """Workers and what each of them gets."""
+
+    workers: int | tuple[int, int] = 1
+    """DDP workers: a number, or the least and the most for elastic training."""
+    cpus: float = Field(default=1.0, gt=0)
+    """CPU cores of one worker of several; Ray reserves them."""
+    gpus: float = Field(default=0.0, ge=0)
+    """GPUs of one worker; a fraction lets several trials share one."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads a worker computes with; None divides the cores among the workers."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; `auto` is the GPU where there is one."""
+    retries: int = Field(default=3, ge=0)
+    """How often training goes on from its last checkpoint after a worker died."""
+
+    @property
+    def most_workers(self) -> int:
+        """The largest number of workers that may run."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    def counts(self) -> range:
+        """Return every number of workers that may run."""
+        low, high = (self.workers,) * 2 if isinstance(self.workers, int) else self.workers
+        return range(low, high + 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScalingConfig":
+        counts = self.counts()
+        if not counts or counts[0] < 1:
+            raise ValueError("workers is a number from 1, or (least, most)")
+        return self
+
+
+class TrackingConfig(Config):
+    """Where the run is recorded besides its own directory."""
+
+    uri: str | None = None
+    """MLflow tracking URI; None is an SQLite file beside the runs."""
+    experiment: str | None = None
+    """Name of the MLflow experiment; None is the preset's."""
+    register_as: str | None = None
+    """Registered model that the export becomes a version of; None registers nothing."""
+
+
+class Experiment(Config):
+    """Everything that determines a run."""
+
+    name: str = "experiment"
+    """Name of the preset or file it came from."""
+    data: DataConfig = DataConfig()
+    """Images and label budget."""
+    codes: CodesConfig = CodesConfig()
+    """What drives the generator."""
+    networks: NetworksConfig = NetworksConfig()
+    """Sizes of G and D."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """The paper's λ1 and λ2."""
+    label_sampling: LabelSamplingConfig = LabelSamplingConfig()
+    """How labelled images reach D and Q_ss."""
+    instance_noise: Schedule = Constant(value=0.0)
+    """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Adam's settings."""
+    training: TrainingConfig = TrainingConfig()
+    """Extent of training."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured."""
+    scaling: ScalingConfig = ScalingConfig()
+    """Workers."""
+    tracking: TrackingConfig = TrackingConfig()
+    """MLflow."""
+    seed: int = 0
+    """Seed of weights, draws and noise; not of the label budget."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        sizes = {"training.batch_size": self.training.batch_size}
+        if self.label_sampling.unit == "separate":
+            sizes["label_sampling.batch_size"] = self.label_sampling.batch_size
+        for field, size in sizes.items():
+            for workers in self.scaling.counts():
+                if size % workers:
+                    raise ValueError(
+                        f"{field}={size} cannot be shared evenly by {workers} workers "
+                        f"(scaling.workers); {size - size % workers or workers} or "
+                        f"{size + workers - size % workers} can"
+                    )
+                if size // workers < 2:
+                    raise ValueError(
+                        f"{field}={size} leaves {workers} workers fewer than the two images each "
+                        "that BatchNorm needs"
+                    )
+        return self
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Real images that D sees in an epoch, over all workers."""
+        return self.training.batch_size * self.training.steps_per_epoch
+
+    def validate_against(self, manifest: Manifest) -> None:
+        """Check what depends on the data, before any work starts.
+
+        Raises:
+            BadInput: A code is no label column, or no network fits the images.
+        """
+        build_space(self.codes, manifest)
+        Stages(self.networks, manifest.shape)
+
+    def to_yaml(self) -> str:
+        """Write the whole tree; `from_yaml` reads it back."""
+        tree = self.model_dump(mode="json")
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> "Experiment":
+        """Read a tree that `to_yaml` wrote.
+
+        Raises:
+            BadInput: The text is no experiment.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(text))
+        except ValueError as error:
+            raise BadInput(f"this is no experiment of ssgan: {error}") from error

@@ -1,0 +1,156 @@
+"""Training: all that a run changes, how one update changes it, and its state for a checkpoint."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssgan.codes import Latents
+from ssgan.data.batches import Batches
+from ssgan.data.dataset import Dataset
+from ssgan.experiment import Experiment
+from ssgan.networks.average import Average
+from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.generator import build_generator
+from ssgan.step import TERMS, StepInput, TrainingStep
+from ssgan.streams import Streams
+from ssgan.workers import Worker
+
+
+class Training:
+    """Networks, optimizers, average and draws of one worker.
+
+    Attributes:
+        steps: Updates made.
+        streams: The run's random streams.
+        step: G, D, their optimizers, and the update.
+        average: The moving average of G.
+        batches: The draws of real images.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, worker: Worker) -> None:
+        """Build everything as it is before the first update.
+
+        Args:
+            experiment: What to train.
+            dataset: The same on every worker.
+            worker: This worker's rank and device.
+        """
+        self._experiment = experiment
+        self._space = dataset.space
+        self._worker = worker
+        self._device = worker.device
+        self.steps = 0
+        self.streams = Streams(experiment.seed)
+        sizes = (experiment.networks, dataset.space, dataset.manifest.shape)
+        weights = self.streams.generator
+        self.step = TrainingStep(
+            build_generator(*sizes, weights("weights of G")).to(worker.device),
+            build_discriminator(*sizes, weights("weights of D")).to(worker.device),
+            dataset.space,
+            experiment.objective,
+            experiment.optimizer,
+            infogan=dataset.is_infogan,
+            wrap=worker.wrap,
+            reduce_max=worker.maximum,
+        )
+        self.average = Average(self.step.generator, experiment.training.average)
+        self.batches = Batches(
+            experiment.label_sampling,
+            dataset.train.images,
+            dataset.y,
+            batch_size=experiment.training.batch_size,
+            streams=self.streams,
+            rank=worker.rank,
+            world=worker.world,
+            device=worker.device,
+        )
+        self._losses = torch.zeros(len(TERMS), device=worker.device)
+        self._summed = 0
+        self._not_finite_at = torch.full((len(TERMS),), math.inf, device=worker.device)
+
+    @property
+    def images_seen(self) -> int:
+        """Real images that D has seen, over all workers."""
+        return self.steps * self._experiment.training.batch_size
+
+    @property
+    def label_probability(self) -> float:
+        """Probability that the next draw is a labelled one."""
+        return self.batches.probability(self.images_seen, self._experiment.images_per_epoch)
+
+    def update(self) -> None:
+        """Make one update of D and Q, then G, and take it into the average."""
+        losses = self.step(self._draw())
+        self._losses += losses
+        self._summed += 1
+        found = torch.where(torch.isfinite(losses), math.inf, float(self.steps))
+        torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
+        self.steps += 1
+        self.average.update(self._experiment.training.batch_size, self.images_seen)
+
+    def take_losses(self) -> dict[str, float | None]:
+        """Return the terms' means since the last call, over all workers, and start anew."""
+        means = self._worker.mean(self._losses / max(self._summed, 1)).tolist()
+        self._losses.zero_()
+        self._summed = 0
+        return {f"loss/{term}": value for term, value in zip(TERMS, means, strict=True)}
+
+    def find_not_finite(self) -> tuple[str, int] | None:
+        """Return the first term that was not finite on any worker, and its update, or None."""
+        first = -self._worker.maximum(-self._not_finite_at)
+        at, index = first.min(dim=0)
+        return None if at.isinf() else (TERMS[int(index)], int(at))
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `load` needs; tensors are the live ones."""
+        return {
+            "step": self.steps,
+            "generator": self.step.generator.state_dict(),
+            "discriminator": self.step.discriminator.state_dict(),
+            "average": self.average.parameters,
+            "g_optimizer": self.step.g_optimizer.state_dict(),
+            "d_optimizer": self.step.d_optimizer.state_dict(),
+            "losses": self._losses,
+            "losses_summed": self._summed,
+            "labels_seen": self.batches.seen,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state; random numbers follow from its step."""
+        self.steps = state["step"]
+        self.step.generator.load_state_dict(state["generator"])
+        self.step.discriminator.load_state_dict(state["discriminator"])
+        self.average.load(state["average"])
+        self.step.g_optimizer.load_state_dict(state["g_optimizer"])
+        self.step.d_optimizer.load_state_dict(state["d_optimizer"])
+        self._losses.copy_(state["losses"])
+        self._summed = state["losses_summed"]
+        self.batches.seen.copy_(state["labels_seen"])
+
+    def _draw(self) -> StepInput:
+        """Draw what this rank needs for the next update."""
+        real = self.batches.draw(self.steps, self.label_probability)
+        size = self._experiment.training.batch_size
+        latents = self._space.sample(size, self._generator("latents"))
+        c, z = Latents(*map(self._slice, latents))
+        noise_real, noise_fake = self._instance_noise(real.x)
+        return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake)
+
+    def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Draw noise for real and fake images, for the global batch on every rank alike."""
+        schedule = self._experiment.instance_noise
+        std = schedule.at(self.images_seen, self._experiment.images_per_epoch)
+        if std == 0:
+            return None, None
+        shape = (2, self._experiment.training.batch_size, *x.shape[1:])
+        noise = torch.randn(shape, generator=self._generator("instance noise"), device=self._device)
+        return self._slice(noise[0]) * std, self._slice(noise[1]) * std
+
+    def _generator(self, stream: str) -> torch.Generator:
+        return self.streams.generator(stream, self.steps, self._device)
+
+    def _slice(self, rows: Tensor) -> Tensor:
+        """Return this rank's part of what was drawn for the global batch."""
+        return rows.chunk(self._worker.world)[self._worker.rank]
