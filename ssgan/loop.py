@@ -132,11 +132,11 @@ def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
     found = training.find_not_finite()
     if found is not None:
         term, step = found
-        saved = list(checkpoints.manifests())
+        saved = [checkpoints.location(name) for name in checkpoints.manifests()]
         raise NonFiniteLoss(
             f"loss/{term} became NaN or infinite at update {step}; the last good checkpoint is "
-            f"{checkpoints.location(saved[-1]) if saved else 'none'}. Lower the learning rates (optimizer) or the weight of that term "
-            "(objective); the same run again would end the same way"
+            f"{saved[-1] if saved else 'none'}. Lower the learning rates (optimizer) or the weight "
+            "of that term (objective); the same run again would end the same way"
         )
 
 

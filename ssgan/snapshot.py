@@ -7,8 +7,6 @@ G's from fixed latents, D's from fixed real images and G's own in equal parts.
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -17,8 +15,6 @@ from ssgan.networks.average import Average, reestimate_batchnorm
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.streams import Streams
-
-Copy = Literal["raw", "ema"]
 
 _BATCHES = 8  # batches that statistics are the mean of
 
@@ -32,7 +28,7 @@ class Snapshot:
         discriminator: Trunk, D and Q heads.
     """
 
-    generators: dict[Copy, Generator]
+    generators: dict[str, Generator]
     discriminator: Discriminator
 
 

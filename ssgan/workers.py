@@ -76,7 +76,7 @@ class Worker:
                 if buffer.is_floating_point():
                     self.mean(buffer)
 
-    def wait(self, then: Callable[[], None] | None = None) -> None:
+    def wait(self, then: Callable[[], object] | None = None) -> None:
         """Let the lead do something while the others wait for it."""
         if then is not None and self.leads:
             then()

@@ -55,7 +55,7 @@ class Stages:
     @property
     def features(self) -> int:
         """Numbers in the coarsest feature map."""
-        return self.channels[-1] * self.base**2
+        return self.channels[-1] * self.base * self.base
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:
