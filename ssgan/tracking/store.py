@@ -1,0 +1,117 @@
+"""Where MLflow keeps its records: an SQLite file beside the runs, or a server."""
+
+import os
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from ssgan.errors import BadInput
+
+_SQLITE = "sqlite:///"
+_SERVERS = frozenset({"http", "https"})
+_DATABASES = frozenset({"postgresql", "mysql", "mssql"})
+# A dead server blocks a call for 246 s by MLflow's defaults; with these for about 3 s.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
+
+
+class Unreachable(BadInput):
+    """The tracking server does not answer. A single run may go on and be synced later."""
+
+
+def default_uri(out: str | Path) -> str:
+    """Return the URI of the SQLite store beside the runs in a local folder."""
+    return f"{_SQLITE}{Path(out).absolute() / 'mlflow.db'}"
+
+
+def connect(uri: str) -> MlflowClient:
+    """Make a client that gives up on a dead server within seconds.
+
+    Raises:
+        BadInput: MLflow keeps no records at such a URI.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if scheme not in _SERVERS | _DATABASES | {"sqlite"}:
+        raise BadInput(
+            f"tracking.uri={uri!r} is no place for MLflow's records; give a server, "
+            "http://HOST:PORT, or a file, sqlite:////absolute/path/mlflow.db"
+        )
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def prepare_store(uri: str) -> None:
+    """Create an SQLite store with its tables, before several processes could do so at once.
+
+    Other URIs are left to their servers.
+
+    Raises:
+        BadInput: The file cannot be written, or an older MLflow made it.
+    """
+    file = _sqlite_file(uri)
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
+            connect(uri).search_experiments(max_results=1)
+    except (OSError, MlflowException) as error:
+        raise BadInput(
+            f"cannot use MLflow's records in {file}: {_first_line(error)}; choose a writable place "
+            f"with tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
+        ) from error
+
+
+def check(uri: str) -> None:
+    """Check that records can be written, before any work starts.
+
+    Raises:
+        Unreachable: The server does not answer, or refuses.
+        BadInput: There can be no records at that URI.
+    """
+    client = connect(uri)
+    if _sqlite_file(uri) is not None:
+        prepare_store(uri)
+        return
+    try:
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
+        refused = "403" in str(error)
+        remedy = (
+            f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
+            if refused
+            else "start it, correct tracking.uri, or leave tracking.uri out and record in a file"
+        )
+        raise Unreachable(
+            f"the tracking server {uri} {'refuses us' if refused else 'does not answer'} "
+            f"({_first_line(error)}); {remedy}"
+        ) from error
+
+
+def ui_command(uri: str, port: int = 5000) -> str:
+    """Return the command that shows the records in a browser, or the server's own address."""
+    if urlsplit(uri).scheme in _SERVERS:
+        return uri
+    return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --port {port}"
+
+
+def artifact_location(uri: str) -> str | None:
+    """Return where a new experiment's files go: beside an SQLite file; else the server decides."""
+    file = _sqlite_file(uri)
+    return None if file is None else (file.parent / "mlartifacts").as_uri()
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300]
