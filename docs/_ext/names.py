@@ -1,0 +1,97 @@
+"""Names of the code in prose, checked: the role ``{source}`` and the command line's own help.
+
+``{source}`objective.loss_L_I` `` shows the name below ``ssgan`` and warns, so that the build
+fails, when nothing has it. ``{command-line} ssgan.cli:build_parser`` prints the help of a command
+and of all its subcommands.
+"""
+
+import argparse
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+logger = logging.getLogger(__name__)
+
+
+def resolve(dotted: str) -> Any:
+    """Import the longest module that a dotted name begins with, then follow its attributes.
+
+    Fields of pydantic models count as attributes of their class.
+
+    Raises:
+        AttributeError: Nothing has that name.
+    """
+    parts = dotted.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        try:
+            value = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (name + ".").startswith(error.name + "."):
+                raise
+            continue
+        for part in parts[length:]:
+            if part in getattr(value, "model_fields", {}):
+                value = value.model_fields[part]
+            elif part in getattr(value, "__annotations__", {}) and not hasattr(value, part):
+                value = value.__annotations__[part]
+            else:
+                value = getattr(value, part)
+        return value
+    raise AttributeError(dotted)
+
+
+class Source(SphinxRole):
+    """The name of a module, class, function or field of ssgan."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Check the name and show it as code."""
+        try:
+            resolve(f"ssgan.{self.text}")
+        except (AttributeError, ImportError) as error:
+            logger.warning(
+                "nothing is named ssgan.%s (%s)", self.text, error, location=self.get_location()
+            )
+        return [nodes.literal(self.rawtext, self.text, classes=["source"])], []
+
+
+class CommandLine(SphinxDirective):
+    """The help of an argparse parser and of its subcommands, one section each."""
+
+    required_arguments = 1
+    has_content = False
+
+    def run(self) -> list[nodes.Node]:
+        """Print the help 88 columns wide."""
+        module, _, name = self.arguments[0].partition(":")
+        os.environ["COLUMNS"] = "88"
+        try:
+            parser = getattr(importlib.import_module(module), name)()
+        except (ImportError, AttributeError) as error:
+            raise self.error(f"no command line to describe: {error}") from error
+        lines = []
+        for command in _commands(parser):
+            lines += [f"## `{command.prog}`", "", "```text"]
+            lines += [*command.format_help().rstrip().splitlines(), "```", ""]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _commands(command)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register role and directive."""
+    app.add_role("source", Source())
+    app.add_directive("command-line", CommandLine)
+    return {"parallel_read_safe": True}

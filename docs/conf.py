@@ -1,0 +1,28 @@
+"""Sphinx configuration: MyST Markdown, the furo theme, and references that are checked."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent / "_ext"), str(Path(__file__).parents[1])]
+
+import ssgan  # noqa: E402  (found through the path above)
+
+project = "ssgan"
+author = "ssgan contributors"
+copyright = "ssgan contributors"
+version = release = ssgan.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "configuration", "names"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+default_role = "code"
+
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "ssgan"
+
+# A field, command or function that a page names and that does not exist fails the build.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!ssgan\.).*")]
