@@ -1,0 +1,344 @@
+"""One evaluation: samples of G and of its average, every metric, every figure, every alarm.
+
+Metrics and pictures that say nothing of G's copy in their names are those of the moving average.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssgan.config import Config
+from ssgan.data.dataset import Dataset
+from ssgan.evaluation import metrics as measure
+from ssgan.evaluation.album import COPIES, Album
+from ssgan.evaluation.figures import png
+from ssgan.evaluation.information import (
+    Information,
+    dead_codes,
+    information,
+    label_entropies,
+    real_synthetic_bound,
+)
+from ssgan.evaluation.judge import Judge, JudgeConfig, Prediction
+from ssgan.evaluation.plots import asked_measured, confusion_matrix
+from ssgan.evaluation.samples import balanced_latents, generate
+from ssgan.networks.discriminator import Discriminator
+from ssgan.objective import read_codes
+from ssgan.streams import Streams
+
+_BATCH = 500  # images a forward pass of D
+_NO_JUDGE = (
+    "the data has no judge split, so there is no independent classifier C; "
+    "q_ss_accuracy is measured on labels held out of the budget instead"
+)
+_NO_LABELS = "no image is labelled, so nothing ties the codes to the labels (InfoGAN)"
+
+
+class EvaluationConfig(Config):
+    """What is measured, how often, on how many images."""
+
+    every: int = Field(default=1, ge=1)
+    """Epochs from one evaluation to the next; the last epoch is always evaluated."""
+    samples: int = Field(default=1000, ge=2)
+    """Class-conditional samples of each copy of G, as many of each class."""
+    real_images: int = Field(default=5000, ge=2)
+    """At most so many random train images stand for the real ones."""
+    held_out_images: int = Field(default=5000, ge=2)
+    """At most so many held-out real images measure Q_ss."""
+    neighbors: int = Field(default=5, ge=1)
+    """Neighbors that span a ball in precision, recall, density and coverage."""
+    columns: int = Field(default=10, ge=1)
+    """Synthetic images in a row of the sample picture; half as many real ones beside them."""
+    dead_share: float = Field(default=0.1, ge=0, le=1)
+    """A categorical code is dead below this share of its entropy."""
+    dead_nats: float = Field(default=0.05, ge=0)
+    """A continuous code is dead below this bound in nats, where Q explains a third of its
+    variance."""
+    least_diversity: float = Field(default=0.3, ge=0)
+    """Alarm when a class varies less than this share of what real images vary."""
+    judge: JudgeConfig = JudgeConfig()
+    """The independent classifier C."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found.
+
+    Attributes:
+        metrics: Values by flat name; None where there is none, and `reasons` says why.
+        images: Pictures by name.
+        alarms: Warnings, in words.
+        reasons: Why a metric is None, by its name; or how it is to be read.
+    """
+
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    images: dict[str, Image.Image] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def pngs(self) -> dict[str, bytes]:
+        """Encode the pictures."""
+        return {name: png(image) for name, image in self.images.items()}
+
+
+class Evaluator:
+    """Measures G, its average and Q against real images and the judge C."""
+
+    def __init__(
+        self,
+        config: EvaluationConfig,
+        dataset: Dataset,
+        judge: Judge | None,
+        streams: Streams,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Draw the latents and the real images that every evaluation uses.
+
+        Args:
+            config: What to measure.
+            dataset: The real images, their labels, the latent space.
+            judge: C, or None where the data has no judge split.
+            streams: The run's; they key the draws.
+            device: Where the networks stand that will be evaluated.
+        """
+        self._config, self._judge, self._device = config, judge, torch.device(device)
+        self._space = dataset.space
+        self._codes = dataset.space.supervised
+        self._labelled = not dataset.is_infogan
+        self._matching: measure.Matching = "identity" if self._labelled else "hungarian"
+        self._latents = balanced_latents(
+            dataset.space, config.samples, streams.generator("evaluation samples")
+        )
+        self._asked = self._latents.c[:, : len(self._codes)]
+        self._real, self._labels = _subset(
+            dataset.train.images,
+            dataset.y_known,
+            config.real_images,
+            streams.generator("evaluation real images"),
+        )
+        self._held_out = _subset(
+            *dataset.held_out(),
+            config.held_out_images,
+            streams.generator("evaluation held-out images"),
+        )
+        self._safe = measure.safe_names([code.name for code in dataset.space.codes])
+        self._album = Album(dataset.space, self._real, self._labels, config.columns, self._labelled)
+
+    def evaluate(
+        self, generators: Mapping[str, nn.Module], discriminator: Discriminator
+    ) -> Evaluation:
+        """Measure and draw everything once.
+
+        Args:
+            generators: Copies of G by name, ``raw`` and ``ema``, in eval mode with BatchNorm
+                statistics of their own.
+            discriminator: D with its Q heads, in eval mode.
+        """
+        result = Evaluation()
+        main = "ema" if "ema" in generators else next(iter(generators))
+        samples = {
+            copy: generate(generator, self._space, self._latents)
+            for copy, generator in generators.items()
+        }
+        self._measure_information(result, samples[main], discriminator)
+        self._measure_variety(result, samples[main])
+        for copy, generator in generators.items():
+            result.images.update(
+                self._album.draw(generator, copy)
+                if copy == main
+                else {f"samples_{copy}": self._album.class_rows(generator, copy)}
+            )
+        self._measure_by_judge(result, samples, main)
+        for name in result.reasons:
+            result.metrics.setdefault(name, None)
+        return result
+
+    def _measure_by_judge(
+        self, result: Evaluation, samples: Mapping[str, Tensor], main: str
+    ) -> None:
+        names = ["zero_one_loss", "zero_one_loss_ema", "fd_judge"]
+        names += ["precision", "recall", "density", "coverage"]
+        if self._judge is None:
+            result.reasons.update(dict.fromkeys(names, _NO_JUDGE))
+            return
+        metrics = result.metrics
+        for copy, images in samples.items():
+            seen = self._judge.predict(images)
+            found = measure.zero_one_loss(self._asked, seen.c, self._codes, self._matching)
+            name = "zero_one_loss" if copy == "raw" else f"zero_one_loss_{copy}"
+            metrics[name] = found.mean
+            if found.mean is None:
+                result.reasons[name] = "no supervised code is categorical"
+            elif not self._labelled:
+                result.reasons[name] = f"classes matched by the Hungarian method: {_NO_LABELS}"
+            if copy == main:
+                self._name_classes(metrics, name, found)
+                self._measure_values(result, seen, copy)
+                self._draw_confusion(result, seen, found, copy)
+                self._measure_features(result, seen.features)
+        accuracy = self._judge.mean_accuracy
+        metrics["judge_error"] = None if accuracy is None else 1 - accuracy
+
+    def _name_classes(
+        self, metrics: dict[str, float | None], name: str, found: measure.ZeroOneLoss
+    ) -> None:
+        for code, losses in found.classes.items():
+            if len(found.codes) > 1:
+                metrics[f"{name}/{self._safe[code]}"] = found.codes[code]
+            safe = measure.safe_names(list(losses))
+            for label, loss in losses.items():
+                metrics[f"{name}/{self._safe[code]}.{safe[label]}"] = loss
+
+    def _measure_values(self, result: Evaluation, seen: Prediction, copy: str) -> None:
+        """Compare continuous codes, as asked for and as C measures them."""
+        for k, code in enumerate(self._codes):
+            if code.is_categorical:
+                continue
+            safe = self._safe[code.name]
+            asked, got = self._asked[:, k], seen.c[:, k]
+            found = measure.agreement(asked, got, code)
+            if found is not None:
+                result.metrics[f"correlation/{safe}"] = found.correlation
+                result.metrics[f"rmse/{safe}"] = found.rmse
+                title = f"{code.name}: {COPIES[copy]}"
+                result.images[f"asked_{safe}_{copy}"] = asked_measured(
+                    code.from_unit(asked), code.from_unit(got), code.name, title
+                )
+
+    def _draw_confusion(
+        self, result: Evaluation, seen: Prediction, found: measure.ZeroOneLoss, copy: str
+    ) -> None:
+        for k, code in enumerate(self._codes):
+            if not code.is_categorical:
+                continue
+            counts = measure.confusion(self._asked[:, k], seen.c[:, k], code.size)
+            columns = found.assignment[code.name]
+            asked = code.classes if self._labelled else tuple(map(str, range(code.size)))
+            result.images[f"confusion_{self._safe[code.name]}_{copy}"] = confusion_matrix(
+                counts[:, columns],
+                asked,
+                [code.classes[column] for column in columns],
+                f"{code.name}: {COPIES[copy]}",
+            )
+
+    @cached_property
+    def _real_features(self) -> Tensor:
+        assert self._judge is not None
+        return self._judge.predict(self._real).features
+
+    def _measure_features(self, result: Evaluation, features: Tensor) -> None:
+        result.metrics["fd_judge"] = measure.frechet_distance(self._real_features, features)
+        k = self._config.neighbors
+        real = self._real_features[: len(features)]
+        if min(len(real), len(features)) <= k:
+            reason = f"there are not more than evaluation.neighbors = {k} images to compare"
+            names = ("precision", "recall", "density", "coverage")
+            result.reasons.update(dict.fromkeys(names, reason))
+            return
+        fidelity = measure.precision_recall_density_coverage(real, features, k)
+        result.metrics.update(fidelity._asdict())
+
+    def _measure_variety(self, result: Evaluation, samples: Tensor) -> None:
+        """Compare variety within each class; of matched classes nothing is known without C."""
+        codes = self._codes if self._labelled else ()
+        found = measure.diversity(samples, self._asked, self._real, self._labels, codes)
+        result.metrics["diversity"] = found.ratio
+        if found.ratio is None:
+            result.reasons["diversity"] = "no class has two real labelled images to compare with"
+        for code, classes in found.classes.items():
+            for label, ratio in classes.items():
+                if ratio < self._config.least_diversity:
+                    result.alarms.append(
+                        f"{code} = {label}: samples vary {ratio:.2f} times as much as real "
+                        f"images (alarm below {self._config.least_diversity:g}), so the noise "
+                        "changes little. Lower objective.lambda2 or the learning rate of G, or "
+                        "add instance noise."
+                    )
+
+    def _measure_information(
+        self, result: Evaluation, samples: Tensor, discriminator: Discriminator
+    ) -> None:
+        """Bound the information on samples and on held-out images, and Q_ss's accuracy there."""
+        space, metrics = self._space, result.metrics
+        q_ss, q_us = self._read(samples, discriminator)
+        prior = {code.name: space.entropy(code) for code in space.codes}
+        split = len(self._codes)
+        on_samples = {
+            **information(
+                space.supervised, space.posterior, q_ss, self._latents.c[:, :split], prior
+            ),
+            **information(
+                space.unsupervised, space.posterior, q_us, self._latents.c[:, split:], prior
+            ),
+        }
+        on_real = self._measure_real(result, discriminator)
+        for code in space.codes:
+            safe = self._safe[code.name]
+            metrics[f"mi/{safe}"] = on_samples[code.name].bound
+            metrics[f"entropy/{safe}"] = prior[code.name]
+            if code.name in on_real:
+                metrics[f"mi_real/{safe}"] = on_real[code.name].bound
+        bound = real_synthetic_bound(space, on_real, on_samples)
+        metrics["mi_x_xtilde"] = bound
+        if bound is None:
+            result.reasons["mi_x_xtilde"] = (
+                "no categorical code was measured on real and on synthetic images"
+            )
+        config = self._config
+        dead = dead_codes(space.codes, on_samples, config.dead_share, config.dead_nats)
+        metrics["dead_codes"] = float(len(dead))
+        result.alarms.extend(code.alarm for code in dead)
+
+    def _measure_real(
+        self, result: Evaluation, discriminator: Discriminator
+    ) -> dict[str, Information]:
+        images, labels = self._held_out
+        metrics, codes, posterior = result.metrics, self._codes, self._space.posterior
+        if not len(images):
+            result.reasons["q_ss_accuracy"] = "no labelled image was held out (data.held_out)"
+            return {}
+        q_ss, _ = self._read(images, discriminator)
+        read = read_codes(codes, posterior, q_ss).value
+        accuracy = measure.accuracy(labels, read, codes, self._matching)
+        for name, share in accuracy.items():
+            metrics[f"q_ss_accuracy/{self._safe[name]}"] = share
+        metrics["q_ss_accuracy"] = sum(accuracy.values()) / len(accuracy) if accuracy else None
+        if not accuracy:
+            result.reasons["q_ss_accuracy"] = "no supervised code is categorical"
+        for k, code in enumerate(codes):
+            found = None
+            if not code.is_categorical:
+                found = measure.agreement(labels[:, k], read[:, k], code)
+            if found is not None:
+                metrics[f"q_ss_correlation/{self._safe[code.name]}"] = found.correlation
+                metrics[f"q_ss_rmse/{self._safe[code.name]}"] = found.rmse
+        if not self._labelled:
+            how = f"classes matched by the Hungarian method: {_NO_LABELS}"
+            result.reasons["q_ss_accuracy"] = how
+            for code in codes:
+                result.reasons[f"mi_real/{self._safe[code.name]}"] = _NO_LABELS
+            return {}
+        return information(codes, posterior, q_ss, labels, label_entropies(codes, labels))
+
+    @torch.no_grad()
+    def _read(self, images: Tensor, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
+        """Run Q_ss and Q_us on uint8 images; on the CPU."""
+        q_ss, q_us = [], []
+        for batch in images.split(_BATCH):
+            h = discriminator.trunk(batch.to(self._device).float() / 255)
+            q_ss.append(discriminator.q_ss(h).cpu())
+            q_us.append(discriminator.q_us(h).cpu())
+        return torch.cat(q_ss), torch.cat(q_us)
+
+
+def _subset(
+    images: Tensor, labels: Tensor, most: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Copy at most so many random rows to the CPU."""
+    rows = torch.randperm(len(images), generator=generator)[:most]
+    return images[rows.to(images.device)].cpu(), labels[rows.to(labels.device)].cpu()

@@ -1,0 +1,130 @@
+"""How C is fitted: AdamW, a short warm-up and half a cosine, light affine augmentation.
+
+The recipe's own choice. What counts is that C errs rarely on real images it never saw, because
+its error is a floor under every 0-1 loss that it measures.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ssgan.codes import Code
+from ssgan.config import Config
+from ssgan.data.augment import AugmentConfig, augment, draw_affine
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.networks.classifier import Classifier
+from ssgan.objective import q_losses
+from ssgan.streams import Streams
+
+Progress = Callable[[int, int], None]
+"""Called with the updates done and the updates in all."""
+
+_WARM_UP = 0.15  # share of the updates over which the learning rate rises
+
+
+class FitConfig(Config):
+    """How a classifier is fitted."""
+
+    epochs: int = Field(default=12, ge=1)
+    """Walks through the training rows."""
+    least_updates: int = Field(default=600, ge=0)
+    """Small sets are walked more often, until there were so many updates."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images an update."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """Peak learning rate of AdamW."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """Weight decay of AdamW, a share of the learning rate."""
+    augment: AugmentConfig | None = AugmentConfig()
+    """Light affine augmentation of the training images, or null for none. It is left out where a
+    code is continuous, because its value may be what a rotation or a shift would change."""
+
+
+def fit(
+    network: Classifier,
+    config: FitConfig,
+    codes: Sequence[Code],
+    images: Tensor,
+    labels: Tensor,
+    streams: Streams,
+    progress: Progress | None = None,
+) -> None:
+    """Train a classifier in place; it ends in eval mode.
+
+    Args:
+        network: On the device to train on.
+        config: The recipe.
+        codes: What the columns of `labels` mean.
+        images: uint8 (N, C, H, W), on any device.
+        labels: Code table, float32 (N, K); NaN cells are left out of the loss.
+        streams: Order and augmentation are drawn from its streams.
+        progress: Told of every update.
+
+    Raises:
+        BadInput: There are fewer than two images, or a code has no label at all.
+        NonFiniteLoss: Training diverged.
+    """
+    _check(codes, images, labels)
+    device = next(network.parameters()).device
+    size = min(config.batch_size, len(images))
+    per_epoch = len(images) // size
+    epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
+    total = epochs * per_epoch
+    optimizer = torch.optim.AdamW(
+        network.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )
+    network.train()
+    loss = torch.zeros((), device=device)
+    for epoch in range(epochs):
+        order = torch.randperm(len(images), generator=streams.generator("judge order", epoch))
+        for batch in range(per_epoch):
+            update = epoch * per_epoch + batch
+            rows = order[batch * size : (batch + 1) * size].to(images.device)
+            x = images[rows].to(device).float() / 255
+            y = labels[rows.to(labels.device)].to(device)
+            draw = streams.generator("judge augmentation", update)
+            if config.augment is not None and all(code.is_categorical for code in codes):
+                x = augment(config.augment, x, draw_affine(len(x), draw).to(device))
+            optimizer.param_groups[0]["lr"] = config.learning_rate * _rate(update / total)
+            known = ~y.isnan()
+            losses = q_losses(codes, "mse", network(x), y.nan_to_num(0.0))
+            loss = (losses * known).sum() / known.sum().clamp(min=1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            if progress is not None:
+                progress(update + 1, total)
+    if not torch.isfinite(loss):
+        raise NonFiniteLoss(
+            "the loss of the classifier C became NaN or infinite; lower "
+            f"evaluation.judge.learning_rate (now {config.learning_rate:g})"
+        )
+    network.eval()
+
+
+def _check(codes: Sequence[Code], images: Tensor, labels: Tensor) -> None:
+    if len(images) < 2:
+        raise BadInput(
+            f"the judge C has {len(images)} images to learn from and needs two or more; "
+            "give the data set a larger judge split, or none"
+        )
+    counts = (~labels.isnan()).sum(dim=0).tolist()
+    empty = [code.name for code, count in zip(codes, counts, strict=True) if count == 0]
+    if empty:
+        raise BadInput(
+            f"the judge split labels no image with {', '.join(empty)}; label some of its "
+            "images, or leave the code out of codes.supervised"
+        )
+
+
+def _rate(progress: float) -> float:
+    """Share of the peak learning rate, linear up and half a cosine down to 0."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))

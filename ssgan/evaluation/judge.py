@@ -1,0 +1,300 @@
+"""The judge: the independent classifier C, trained once and cached (section 5 of the paper).
+
+"In order to prevent biased results due to the generator overfitting, we train the classifier C by
+using the test set, and validate on the training set."
+
+A cached judge is a folder named by the hash of all that determines it (rows, codes, architecture,
+recipe, seed), with the weights as safetensors and everything else as JSON.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from filelock import FileLock
+from pydantic import Field, ValidationError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ssgan.codes import Code
+from ssgan.config import Config, canonical_hash
+from ssgan.errors import Damaged
+from ssgan.evaluation.fit import FitConfig, Progress, fit
+from ssgan.evaluation.metrics import accuracy, agreement
+from ssgan.networks.architecture import Shape
+from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
+from ssgan.objective import read_codes
+from ssgan.streams import Streams
+
+log = logging.getLogger(__name__)
+
+_FORMAT = "ssgan-judge-1"
+_CARD, _WEIGHTS = "judge.json", "weights.safetensors"
+_BATCH = 500  # images a forward pass
+
+Rows = Literal["whole", "first half", "second half"]
+
+
+class JudgeConfig(FitConfig):
+    """The judge C: what it is, how it is trained, on which rows of the judge split."""
+
+    classifier: ClassifierConfig = ClassifierConfig()
+    """Architecture of C."""
+    rows: Rows = "whole"
+    """Part of the judge split to learn from. A search chooses by one half and reports by a judge
+    of the other half, so that nobody is crowned by the judge that chose it."""
+    validation_images: int = Field(default=10_000, ge=1)
+    """At most so many random images of the train split validate C."""
+
+
+class JudgeCard(Config):
+    """What is known of a trained judge, beside its weights."""
+
+    format: Literal["ssgan-judge-1"] = "ssgan-judge-1"
+    """Version of the layout."""
+    hash: str
+    """Identity: the hash of content, rows, codes, shape, configuration and seed."""
+    content: str
+    """Hash of the data that C was trained on."""
+    seed: int
+    """Seed of weights, order and augmentation."""
+    shape: Shape
+    """Channels, height and width of an image."""
+    codes: tuple[Code, ...]
+    """What C recognizes."""
+    config: JudgeConfig
+    """Architecture and recipe."""
+    images: int
+    """Images that C was trained on."""
+    validation_images: int
+    """Images of the train split that C was validated on."""
+    accuracy: dict[str, float]
+    """Share of real validation images that C recognizes, by categorical code."""
+    rmse: dict[str, float]
+    """Root mean squared error on them in the user's units, by continuous code."""
+    seconds: float
+    """Time that the training took."""
+    weights_sha256: str = ""
+    """Hash of the weights' file."""
+
+
+class Prediction(NamedTuple):
+    """What C makes of images."""
+
+    c: Tensor
+    """Code table, float32 (N, K): recognized class indices, measured values."""
+    features: Tensor
+    """C's last hidden layer, float32 (N, F)."""
+
+
+class Judge:
+    """A trained classifier C.
+
+    Attributes:
+        card: Everything known of it.
+        codes: What it recognizes, in the order of its code tables' columns.
+        hash: Its identity; two runs with the same are measured by the same C.
+        accuracy: Share of real validation images recognized, by categorical code.
+    """
+
+    def __init__(self, network: Classifier, card: JudgeCard) -> None:
+        """Join a network and its card."""
+        self._network = network.eval().requires_grad_(False)
+        self.card = card
+        self.codes = card.codes
+        self.hash = card.hash
+        self.accuracy = card.accuracy
+
+    @property
+    def mean_accuracy(self) -> float | None:
+        """Mean of the codes' accuracies; None without a categorical code with labels."""
+        known = list(self.accuracy.values())
+        return sum(known) / len(known) if known else None
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Prediction:
+        """Look at images.
+
+        Args:
+            images: uint8 (N, C, H, W), or float32 in [0, 1]; on any device.
+
+        Returns:
+            Tables on the CPU.
+        """
+        device = next(self._network.parameters()).device
+        values, features = [], []
+        for batch in images.split(_BATCH):
+            x = batch.to(device)
+            x = x if x.is_floating_point() else x.float() / 255
+            h = self._network.features(x)
+            values.append(read_codes(self.codes, "mse", self._network.head(h)).value.cpu())
+            features.append(h.cpu())
+        if not values:
+            empty = torch.zeros(0, self._network.feature_width)
+            return Prediction(torch.zeros(0, len(self.codes)), empty)
+        return Prediction(torch.cat(values), torch.cat(features))
+
+    def save(self, folder: Path) -> None:
+        """Write weights and card into a new folder, all or nothing."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            state = {name: t.contiguous() for name, t in self._network.state_dict().items()}
+            save_file(state, scratch / _WEIGHTS)
+            self.card = self.card.model_copy(update={"weights_sha256": _sha256(scratch / _WEIGHTS)})
+            (scratch / _CARD).write_text(self.card.model_dump_json(indent=2) + "\n")
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(scratch, folder)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> "Judge":
+        """Read a saved judge.
+
+        Raises:
+            Damaged: A file is missing, or is not as it was written.
+        """
+        try:
+            card = JudgeCard.model_validate_json((folder / _CARD).read_text())
+            found = _sha256(folder / _WEIGHTS)
+        except (OSError, ValidationError, UnicodeDecodeError) as error:
+            raise Damaged(f"the judge in {folder} cannot be read: {error}") from error
+        if found != card.weights_sha256:
+            raise Damaged(f"{folder / _WEIGHTS} was changed after it was written; delete {folder}")
+        network = Classifier(card.config.classifier, card.codes, card.shape)
+        network.load_state_dict(load_file(folder / _WEIGHTS))
+        return cls(network.to(device), card)
+
+
+def train_judge(
+    config: JudgeConfig,
+    codes: Sequence[Code],
+    train_images: Tensor,
+    train_labels: Tensor,
+    validation_images: Tensor,
+    validation_labels: Tensor,
+    *,
+    content: str,
+    seed: int,
+    cache: Path,
+    device: torch.device | str = "cpu",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Judge:
+    """Find the judge in the cache, or train it there; processes that ask at once wait for one.
+
+    Args:
+        config: What to train, and how.
+        codes: The codes to recognize: c_ss.
+        train_images: The judge split (the paper's test set), uint8 (N, C, H, W).
+        train_labels: Its code table, float32 (N, K), continuous codes in [-1, 1]; NaN unknown.
+        validation_images: The train split, uint8 (M, C, H, W).
+        validation_labels: Its code table, float32 (M, K).
+        content: Hash of the data that the four tables come from, with the splits' names.
+        seed: Seed of weights, order and augmentation.
+        cache: Folder for judges of all data sets.
+        device: Where to train and to judge.
+        threads: Threads to train with; None leaves torch's number.
+        progress: Told of every update; not called when the judge is found.
+
+    Raises:
+        BadInput: The rows cannot teach: too few, or a code without labels.
+    """
+    shape = (train_images.shape[1], train_images.shape[2], train_images.shape[3])
+    identity = canonical_hash(
+        {
+            "format": _FORMAT,
+            "content": content,
+            "codes": [code.model_dump(mode="json") for code in codes],
+            "shape": shape,
+            "config": config.model_dump(mode="json"),
+            "seed": seed,
+        }
+    )
+    folder = cache / identity[:20]
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{identity[:20]}.lock"):
+        if folder.exists():
+            try:
+                return Judge.load(folder, device)
+            except Damaged as error:
+                log.warning("%s; training it again", error)
+        rows = judge_rows(codes, train_labels, config.rows)
+        images, labels = train_images[rows], train_labels[rows]
+        streams = Streams(seed)
+        network = build_classifier(
+            config.classifier, codes, shape, streams.generator("judge weights")
+        ).to(device)
+        started, before = time.monotonic(), torch.get_num_threads()
+        torch.set_num_threads(threads or before)
+        try:
+            fit(network, config, codes, images, labels, streams, progress)
+        finally:
+            torch.set_num_threads(before)
+        card = JudgeCard(
+            hash=identity,
+            content=content,
+            seed=seed,
+            shape=shape,
+            codes=tuple(codes),
+            config=config,
+            images=len(images),
+            validation_images=min(len(validation_images), config.validation_images),
+            accuracy={},
+            rmse={},
+            seconds=time.monotonic() - started,
+        )
+        picked = torch.randperm(
+            len(validation_images), generator=streams.generator("judge validation")
+        )[: config.validation_images]
+        seen = Judge(network, card).predict(validation_images[picked]).c
+        wanted = validation_labels[picked]
+        rmse = {}
+        for k, code in enumerate(codes):
+            found = None if code.is_categorical else agreement(wanted[:, k], seen[:, k], code)
+            if found is not None:
+                rmse[code.name] = found.rmse
+        judge = Judge(
+            network,
+            card.model_copy(update={"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}),
+        )
+        judge.save(folder)
+        return judge
+
+
+def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
+    """Pick the rows of the judge split that a judge learns from.
+
+    A half is taken within each combination of classes, by position: so both halves hold all
+    classes even where the rows are sorted, and neighbours, often from one photograph, stay
+    together.
+
+    Returns:
+        Row indices, int64, ascending; the two halves are disjoint and together the whole.
+    """
+    if rows == "whole":
+        return torch.arange(len(labels))
+    categorical = [k for k, code in enumerate(codes) if code.is_categorical]
+    keys = labels[:, categorical].nan_to_num(-1.0)
+    _, group = torch.unique(keys, dim=0, return_inverse=True)
+    picked = []
+    for members in (torch.nonzero(group == g)[:, 0] for g in range(int(group.max()) + 1)):
+        half = len(members) // 2
+        # The odd one alternates with the group's first row, so that neither half collects them.
+        half += len(members) % 2 * int(members[0]) % 2
+        picked.append(members[:half] if rows == "first half" else members[half:])
+    return torch.cat(picked).sort().values
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

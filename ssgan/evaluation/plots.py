@@ -1,0 +1,121 @@
+"""Plots of numbers: the 0-1 loss curve, C's confusion matrix, asked against measured values."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from torch import Tensor
+
+_DPI = 120
+_RAW, _EMA, _JUDGE = "#8c959f", "#0969da", "#cf222e"
+_NUMBERED = 12  # classes up to which a confusion matrix holds its counts as text
+
+
+def loss_curve(
+    epochs: Sequence[int],
+    raw: Sequence[float | None],
+    ema: Sequence[float | None],
+    judge_error: float | None,
+    title: str,
+) -> Image.Image:
+    """Plot the 0-1 loss over epochs (the paper's figures 3 and 8).
+
+    Args:
+        epochs: Epochs that were evaluated.
+        raw: 0-1 loss of G itself at each.
+        ema: 0-1 loss of G's moving average at each.
+        judge_error: C's own error on real validation images, drawn as a dashed line.
+        title: Title.
+    """
+    figure, axes = _figure(7.0, 4.2, title)
+    for values, color, name in ((raw, _RAW, "G (raw)"), (ema, _EMA, "G (EMA)")):
+        points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
+        if points:
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, color=color, label=name, marker="o", markersize=3, linewidth=1.6)
+    if judge_error is not None:
+        label = f"C on real images ({judge_error:.4f})"
+        axes.axhline(judge_error, color=_JUDGE, linestyle="--", linewidth=1.2, label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("0-1 loss of synthetic images")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="#d0d7de", linewidth=0.6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+    return _render(figure)
+
+
+def confusion_matrix(
+    counts: Tensor, asked: Sequence[str], recognized: Sequence[str], title: str
+) -> Image.Image:
+    """Draw how often C recognizes each class in images asked for as each class.
+
+    Args:
+        counts: Samples by asked (row) and recognized (column) class, (S, S).
+        asked: Row labels.
+        recognized: Column labels.
+        title: Title, which names the copy of G.
+    """
+    side = min(3.0 + 0.42 * len(asked), 12.0)
+    figure, axes = _figure(side + 0.8, side, title)
+    table = counts.double().numpy()
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    long_names = max(map(len, recognized)) > 3
+    axes.set_xticks(
+        range(len(recognized)),
+        recognized,
+        rotation=45 if long_names else 0,
+        ha="right" if long_names else "center",
+        rotation_mode="anchor" if long_names else "default",
+    )
+    axes.set_yticks(range(len(asked)), asked)
+    axes.set_xlabel("recognized by C")
+    axes.set_ylabel("asked for")
+    if len(asked) <= _NUMBERED:
+        for row, column in np.argwhere(table > 0):
+            color = "white" if shares[row, column] > 0.5 else "#1f2328"
+            text = f"{int(table[row, column])}"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+    figure.colorbar(drawn, ax=axes, label="share of the row", fraction=0.046, pad=0.03)
+    return _render(figure)
+
+
+def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Image.Image:
+    """Scatter a continuous code: the value asked for, and the value that C measures.
+
+    Args:
+        asked: float32 (N,), in the user's units.
+        measured: float32 (N,), in the user's units.
+        name: The code's name.
+        title: Title, which names the copy of G.
+    """
+    figure, axes = _figure(4.8, 4.8, title)
+    axes.scatter(asked.numpy(), measured.numpy(), s=8, color=_EMA, alpha=0.45, linewidths=0)
+    low, high = asked.min().item(), asked.max().item()
+    axes.plot([low, high], [low, high], color=_JUDGE, linestyle="--", linewidth=1.2)
+    axes.set_xlabel(f"{name} asked for")
+    axes.set_ylabel(f"{name} measured by C")
+    axes.grid(color="#d0d7de", linewidth=0.6)
+    return _render(figure)
+
+
+def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """Make a figure of so many inches, without pyplot's global state."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=11)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _render(figure: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
