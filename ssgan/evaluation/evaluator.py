@@ -4,19 +4,15 @@ Metrics and pictures that say nothing of G's copy in their names are those of th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
-from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
 from ssgan.config import Config
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation import metrics as measure
-from ssgan.evaluation.album import COPIES, Album
-from ssgan.evaluation.figures import png
+from ssgan.evaluation.album import Album
 from ssgan.evaluation.information import (
     Information,
     dead_codes,
@@ -24,19 +20,17 @@ from ssgan.evaluation.information import (
     label_entropies,
     real_synthetic_bound,
 )
-from ssgan.evaluation.judge import Judge, JudgeConfig, Prediction
-from ssgan.evaluation.plots import asked_measured, confusion_matrix
+from ssgan.evaluation.judge import Judge, JudgeConfig
+from ssgan.evaluation.result import MATCHED, NO_JUDGE, NO_LABELS, NOT_CATEGORICAL, Evaluation
 from ssgan.evaluation.samples import balanced_latents, generate
+from ssgan.evaluation.scores import BY_JUDGE, Scores
 from ssgan.networks.discriminator import Discriminator
 from ssgan.objective import read_codes
 from ssgan.streams import Streams
 
+__all__ = ["Evaluation", "EvaluationConfig", "Evaluator"]
+
 _BATCH = 500  # images a forward pass of D
-_NO_JUDGE = (
-    "the data has no judge split, so there is no independent classifier C; "
-    "q_ss_accuracy is measured on labels held out of the budget instead"
-)
-_NO_LABELS = "no image is labelled, so nothing ties the codes to the labels (InfoGAN)"
 
 
 class EvaluationConfig(Config):
@@ -65,27 +59,6 @@ class EvaluationConfig(Config):
     """The independent classifier C."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation found.
-
-    Attributes:
-        metrics: Values by flat name; None where there is none, and `reasons` says why.
-        images: Pictures by name.
-        alarms: Warnings, in words.
-        reasons: Why a metric is None, by its name; or how it is to be read.
-    """
-
-    metrics: dict[str, float | None] = field(default_factory=dict)
-    images: dict[str, Image.Image] = field(default_factory=dict)
-    alarms: list[str] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def pngs(self) -> dict[str, bytes]:
-        """Encode the pictures."""
-        return {name: png(image) for name, image in self.images.items()}
-
-
 class Evaluator:
     """Measures G, its average and Q against real images and the judge C."""
 
@@ -106,7 +79,7 @@ class Evaluator:
             streams: The run's; they key the draws.
             device: Where the networks stand that will be evaluated.
         """
-        self._config, self._judge, self._device = config, judge, torch.device(device)
+        self._config, self._device = config, torch.device(device)
         self._space = dataset.space
         self._codes = dataset.space.supervised
         self._labelled = not dataset.is_infogan
@@ -114,7 +87,6 @@ class Evaluator:
         self._latents = balanced_latents(
             dataset.space, config.samples, streams.generator("evaluation samples")
         )
-        self._asked = self._latents.c[:, : len(self._codes)]
         self._real, self._labels = _subset(
             dataset.train.images,
             dataset.y_known,
@@ -127,6 +99,16 @@ class Evaluator:
             streams.generator("evaluation held-out images"),
         )
         self._safe = measure.safe_names([code.name for code in dataset.space.codes])
+        self._scores = None
+        if judge is not None:
+            self._scores = Scores(
+                judge,
+                dataset.space,
+                self._latents.c[:, : len(self._codes)],
+                self._real,
+                config.neighbors,
+                self._labelled,
+            )
         self._album = Album(dataset.space, self._real, self._labels, config.columns, self._labelled)
 
     def evaluate(
@@ -153,112 +135,30 @@ class Evaluator:
                 if copy == main
                 else {f"samples_{copy}": self._album.class_rows(generator, copy)}
             )
-        self._measure_by_judge(result, samples, main)
+        if self._scores is None:
+            result.reasons.update(dict.fromkeys(BY_JUDGE, NO_JUDGE))
+        else:
+            self._scores.add(result, samples, main)
         for name in result.reasons:
             result.metrics.setdefault(name, None)
         return result
 
-    def _measure_by_judge(
-        self, result: Evaluation, samples: Mapping[str, Tensor], main: str
-    ) -> None:
-        names = ["zero_one_loss", "zero_one_loss_ema", "fd_judge"]
-        names += ["precision", "recall", "density", "coverage"]
-        if self._judge is None:
-            result.reasons.update(dict.fromkeys(names, _NO_JUDGE))
-            return
-        metrics = result.metrics
-        for copy, images in samples.items():
-            seen = self._judge.predict(images)
-            found = measure.zero_one_loss(self._asked, seen.c, self._codes, self._matching)
-            name = "zero_one_loss" if copy == "raw" else f"zero_one_loss_{copy}"
-            metrics[name] = found.mean
-            if found.mean is None:
-                result.reasons[name] = "no supervised code is categorical"
-            elif not self._labelled:
-                result.reasons[name] = f"classes matched by the Hungarian method: {_NO_LABELS}"
-            if copy == main:
-                self._name_classes(metrics, name, found)
-                self._measure_values(result, seen, copy)
-                self._draw_confusion(result, seen, found, copy)
-                self._measure_features(result, seen.features)
-        accuracy = self._judge.mean_accuracy
-        metrics["judge_error"] = None if accuracy is None else 1 - accuracy
-
-    def _name_classes(
-        self, metrics: dict[str, float | None], name: str, found: measure.ZeroOneLoss
-    ) -> None:
-        for code, losses in found.classes.items():
-            if len(found.codes) > 1:
-                metrics[f"{name}/{self._safe[code]}"] = found.codes[code]
-            safe = measure.safe_names(list(losses))
-            for label, loss in losses.items():
-                metrics[f"{name}/{self._safe[code]}.{safe[label]}"] = loss
-
-    def _measure_values(self, result: Evaluation, seen: Prediction, copy: str) -> None:
-        """Compare continuous codes, as asked for and as C measures them."""
-        for k, code in enumerate(self._codes):
-            if code.is_categorical:
-                continue
-            safe = self._safe[code.name]
-            asked, got = self._asked[:, k], seen.c[:, k]
-            found = measure.agreement(asked, got, code)
-            if found is not None:
-                result.metrics[f"correlation/{safe}"] = found.correlation
-                result.metrics[f"rmse/{safe}"] = found.rmse
-                title = f"{code.name}: {COPIES[copy]}"
-                result.images[f"asked_{safe}_{copy}"] = asked_measured(
-                    code.from_unit(asked), code.from_unit(got), code.name, title
-                )
-
-    def _draw_confusion(
-        self, result: Evaluation, seen: Prediction, found: measure.ZeroOneLoss, copy: str
-    ) -> None:
-        for k, code in enumerate(self._codes):
-            if not code.is_categorical:
-                continue
-            counts = measure.confusion(self._asked[:, k], seen.c[:, k], code.size)
-            columns = found.assignment[code.name]
-            asked = code.classes if self._labelled else tuple(map(str, range(code.size)))
-            result.images[f"confusion_{self._safe[code.name]}_{copy}"] = confusion_matrix(
-                counts[:, columns],
-                asked,
-                [code.classes[column] for column in columns],
-                f"{code.name}: {COPIES[copy]}",
-            )
-
-    @cached_property
-    def _real_features(self) -> Tensor:
-        assert self._judge is not None
-        return self._judge.predict(self._real).features
-
-    def _measure_features(self, result: Evaluation, features: Tensor) -> None:
-        result.metrics["fd_judge"] = measure.frechet_distance(self._real_features, features)
-        k = self._config.neighbors
-        real = self._real_features[: len(features)]
-        if min(len(real), len(features)) <= k:
-            reason = f"there are not more than evaluation.neighbors = {k} images to compare"
-            names = ("precision", "recall", "density", "coverage")
-            result.reasons.update(dict.fromkeys(names, reason))
-            return
-        fidelity = measure.precision_recall_density_coverage(real, features, k)
-        result.metrics.update(fidelity._asdict())
-
     def _measure_variety(self, result: Evaluation, samples: Tensor) -> None:
         """Compare variety within each class; of matched classes nothing is known without C."""
         codes = self._codes if self._labelled else ()
-        found = measure.diversity(samples, self._asked, self._real, self._labels, codes)
+        found = measure.diversity(samples, self._latents.c, self._real, self._labels, codes)
         result.metrics["diversity"] = found.ratio
         if found.ratio is None:
             result.reasons["diversity"] = "no class has two real labelled images to compare with"
+        least = self._config.least_diversity
         for code, classes in found.classes.items():
-            for label, ratio in classes.items():
-                if ratio < self._config.least_diversity:
-                    result.alarms.append(
-                        f"{code} = {label}: samples vary {ratio:.2f} times as much as real "
-                        f"images (alarm below {self._config.least_diversity:g}), so the noise "
-                        "changes little. Lower objective.lambda2 or the learning rate of G, or "
-                        "add instance noise."
-                    )
+            low = [f"{name} ({ratio:.2f})" for name, ratio in classes.items() if ratio < least]
+            if low:
+                result.alarms.append(
+                    f"samples of {code} = {', '.join(low)} vary less than {least:g} times as much "
+                    "as real images, so the noise changes little. Train longer, lower "
+                    "objective.lambda2 or the learning rate of G, or add instance noise."
+                )
 
     def _measure_information(
         self, result: Evaluation, samples: Tensor, discriminator: Discriminator
@@ -309,7 +209,7 @@ class Evaluator:
             metrics[f"q_ss_accuracy/{self._safe[name]}"] = share
         metrics["q_ss_accuracy"] = sum(accuracy.values()) / len(accuracy) if accuracy else None
         if not accuracy:
-            result.reasons["q_ss_accuracy"] = "no supervised code is categorical"
+            result.reasons["q_ss_accuracy"] = NOT_CATEGORICAL
         for k, code in enumerate(codes):
             found = None
             if not code.is_categorical:
@@ -318,10 +218,10 @@ class Evaluator:
                 metrics[f"q_ss_correlation/{self._safe[code.name]}"] = found.correlation
                 metrics[f"q_ss_rmse/{self._safe[code.name]}"] = found.rmse
         if not self._labelled:
-            how = f"classes matched by the Hungarian method: {_NO_LABELS}"
+            how = MATCHED
             result.reasons["q_ss_accuracy"] = how
             for code in codes:
-                result.reasons[f"mi_real/{self._safe[code.name]}"] = _NO_LABELS
+                result.reasons[f"mi_real/{self._safe[code.name]}"] = NO_LABELS
             return {}
         return information(codes, posterior, q_ss, labels, label_entropies(codes, labels))
 

@@ -1,5 +1,6 @@
 """Plots of numbers: the 0-1 loss curve, C's confusion matrix, asked against measured values."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
-_DPI = 120
+_DPI = 110
+_MARGIN = 0.15  # inches around everything
 _RAW, _EMA, _JUDGE = "#8c959f", "#0969da", "#cf222e"
 _NUMBERED = 12  # classes up to which a confusion matrix holds its counts as text
 
@@ -36,9 +38,10 @@ def loss_curve(
         points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
         if points:
             x, y = zip(*points, strict=True)
-            axes.plot(x, y, color=color, label=name, marker="o", markersize=3, linewidth=1.6)
+            label = f"{name}: {y[-1]:.4f} at the end"
+            axes.plot(x, y, color=color, label=label, marker="o", markersize=3, linewidth=1.6)
     if judge_error is not None:
-        label = f"C on real images ({judge_error:.4f})"
+        label = f"C's own error on real images: {judge_error:.4f}"
         axes.axhline(judge_error, color=_JUDGE, linestyle="--", linewidth=1.2, label=label)
     axes.set_xlabel("epoch")
     axes.set_ylabel("0-1 loss of synthetic images")
@@ -61,7 +64,7 @@ def confusion_matrix(
         recognized: Column labels.
         title: Title, which names the copy of G.
     """
-    side = min(3.0 + 0.42 * len(asked), 12.0)
+    side = min(2.6 + 0.36 * len(asked), 12.0)
     figure, axes = _figure(side + 0.8, side, title)
     table = counts.double().numpy()
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -109,13 +112,15 @@ def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """Make a figure of so many inches, without pyplot's global state."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=11)
+    axes.set_title(title, fontsize=11, pad=10, loc="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure, axes
 
 
 def _render(figure: Figure) -> Image.Image:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(
+        buffer, format="png", bbox_inches="tight", pad_inches=_MARGIN
+    )
+    return Image.open(buffer).convert("RGB")
