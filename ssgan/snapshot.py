@@ -7,6 +7,7 @@ G's from fixed latents, D's from fixed real images and G's own in equal parts.
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
