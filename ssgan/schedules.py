@@ -7,11 +7,13 @@ labeled sample ratio in the data is reached"; instance noise decays in the same 
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ssgan.config import Config
 
 Unit = Literal["images", "epochs"]
+
+_ROUNDING = 1e-9  # 1.1 epochs of 12,800 images are 14,080.000000000002 images
 
 
 class _Annealed(Config):
@@ -23,6 +25,14 @@ class _Annealed(Config):
     """Length of the descent, in `unit`."""
     unit: Unit = "epochs"
     """Unit of `duration`: images seen, or epochs of the run's own length."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "_Annealed":
+        if self.start < self.floor:
+            raise ValueError(
+                f"start={self.start:g} is below floor={self.floor:g}; a schedule goes down"
+            )
+        return self
 
     def progress(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the images seen as a multiple of the duration, 0 at the start."""
@@ -53,7 +63,7 @@ class Step(_Annealed):
 
     def at(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the value after so many images."""
-        stairs = math.floor(self.progress(images_seen, images_per_epoch))
+        stairs = math.floor(self.progress(images_seen, images_per_epoch) + _ROUNDING)
         return max(self.floor, self.start - self.drop * stairs)
 
 
