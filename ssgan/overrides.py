@@ -62,9 +62,13 @@ def load_experiment(
     base, own = _read(str(source))
     assignments = list(_flatten_given(own)) + _parse(overrides)
     tree = Experiment().model_dump(mode="json")
+    given: set[str] = set()
     for path, value in [*_flatten_given(base), *assignments]:
         _check_path(path)
-        _assign(tree, path, value)
+        lost = sorted(given.intersection(_assign(tree, path, value)))
+        if lost:
+            _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
+        given.add(path)
     experiment = _validate(tree)
     return _drop_inert(experiment, chosen={path for path, _ in assignments})
 
@@ -212,23 +216,26 @@ def _check_path(path: str) -> None:
             raise BadInput(f"unknown field {path!r}: {where} no {part!r}{nearest(part, known)}")
 
 
-def _assign(tree: Tree, path: str, value: Any) -> None:
-    """Set a field; a new `kind` takes those of the old kind's fields along that it knows."""
+def _assign(tree: Tree, path: str, value: Any) -> list[str]:
+    """Set a field; a new `kind` takes those of the old kind's fields along that it knows.
+
+    Returns:
+        Dotted names of the fields that the new kind does not know.
+    """
     *parents, leaf = path.split(".")
     for part in parents:
         if not isinstance(tree.get(part), dict):
             tree[part] = {}
         tree = tree[part]
-    if leaf == "kind" and tree.get("kind") not in (None, value):
-        where = ".".join(parents)
-        for model in field_models(where):
+    dropped = []
+    if leaf == "kind" and tree.get("kind") != value:
+        for model in field_models(".".join(parents)):
             if value in typing.get_args(model.model_fields["kind"].annotation):
                 dropped = [name for name in tree if name not in model.model_fields]
-                for name in dropped:
-                    del tree[name]
-                if dropped:
-                    _log.info("%s.kind=%s leaves out %s", where, value, ", ".join(dropped))
+    for name in dropped:
+        del tree[name]
     tree[leaf] = value
+    return [".".join([*parents, name]) for name in dropped]
 
 
 def _validate(tree: Tree) -> Experiment:
