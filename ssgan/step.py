@@ -188,8 +188,8 @@ class TrainingStep:
     def _update(self, optimizer: Adam, loss: Tensor) -> None:
         """Descend, unless the loss is not finite on some rank."""
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         not_finite = (~torch.isfinite(loss.detach())).float()
         self._reduce_max(not_finite)
-        optimizer.found_inf = not_finite  # fused Adam leaves everything as it is where this is 1
+        optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: fused Adam skips
         optimizer.step()
