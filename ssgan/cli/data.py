@@ -1,0 +1,162 @@
+"""``ssgan data``: prepare the store of a data set, and show what is in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, progress, say, show, show_json, table
+from ssgan.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssgan.codes import Code
+    from ssgan.data.manifest import Manifest
+    from ssgan.data.store import Store
+
+_SHOWN = 10  # broken pictures that are listed
+
+
+@click.group()
+def data() -> None:
+    """Prepare images and labels once, and look at them before you train."""
+
+
+@data.command(
+    epilog="""\b
+Examples:
+  ssgan data prepare digits
+  ssgan data prepare mnist data.source.download=true
+  ssgan data prepare mnist data.source.root=/data/mnist   files that are on this machine
+  ssgan data prepare my-photos.yaml data.source.size=64
+"""
+)
+@click.argument("source", metavar="PRESET|FILE.yaml")
+@click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the store's description as JSON.")
+def prepare(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Decode the images of an experiment's data.source into a store.
+
+    Training does this by itself when it has not been done; the store is kept in $SSGAN_CACHE or
+    the user's cache folder and shared by all experiments on the same images.
+    """
+    log_to_stderr()
+    with nothing_on_stdout():
+        store = prepared(source, overrides)
+    _print(store, as_json)
+
+
+@data.command(
+    "show",
+    epilog="""\b
+Examples:
+  ssgan data show digits
+  ssgan data show mnist data.source.root=/data/mnist --sheet mnist.png
+  ssgan data show my-photos.yaml --sheet contact.png
+  ssgan data show /data/stores/faces      a store by its folder
+""",
+)
+@click.argument("source", metavar="PRESET|FILE.yaml|STORE")
+@click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet, FILE.png.")
+@click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
+def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None, as_json: bool) -> None:
+    """Show what a store holds: splits, label columns, counts of classes, broken images.
+
+    The contact sheet has real images of each class in rows.
+    """
+    log_to_stderr()
+    if sheet is not None and sheet.suffix != ".png":
+        raise BadInput(f"--sheet {sheet} must end in .png")
+    with nothing_on_stdout():
+        store = _opened(source, overrides)
+        if sheet is not None:
+            _write_sheet(store, sheet)
+    _print(store, as_json)
+
+
+def prepared(source: str, overrides: tuple[str, ...]) -> Store:
+    """Find or build the store of an experiment's source, with progress."""
+    from ssgan.data.store import prepare
+    from ssgan.overrides import load_experiment
+
+    experiment = load_experiment(source, overrides)
+    with progress(f"preparing {experiment.data.source.kind}") as bar:
+        return prepare(experiment.data.source, progress=bar.advance)
+
+
+def _opened(source: str, overrides: tuple[str, ...]) -> Store:
+    from ssgan.data.store import MANIFEST, Store
+
+    if "://" in source or (Path(source) / MANIFEST).is_file():
+        if overrides:
+            raise BadInput(f"{overrides[0]} has no effect: {source} is a store and stays as it is")
+        return Store.open(source)
+    return prepared(source, overrides)
+
+
+def _print(store: Store, as_json: bool) -> None:
+    described = {
+        "location": store.location,
+        "hash": store.manifest.hash,
+        "classes": _count_classes(store),
+        **store.manifest.model_dump(mode="json"),
+    }
+    if as_json:
+        show_json(described)
+        return
+    manifest = store.manifest
+    channels, height, width = manifest.shape
+    show(f"{manifest.name}: {width}x{height} pixels, {'grey' if channels == 1 else 'RGB'}")
+    splits = table("split", "images ", *(f"with {column.name} " for column in manifest.columns))
+    for name, split in manifest.splits.items():
+        splits.add_row(name, f"{split.count:,}", *(f"{known:,}" for known in split.known))
+    show(splits)
+    if manifest.columns:
+        show(_columns(manifest, described["classes"]))
+    if not store.has_judge:
+        show("no judge split: Q_ss is measured on labels held out of the budget; no 0-1 loss")
+    for what, text in manifest.provenance.items():
+        show(f"{what}: {text}")
+    show(f"store: {store.location}")
+    show(f"hash: {manifest.hash}")
+    if manifest.broken:
+        more = len(manifest.broken) - _SHOWN
+        listed = ", ".join(manifest.broken[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        say(f"{len(manifest.broken)} broken images were left out: {listed}", style="yellow")
+
+
+def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any:
+    columns = table("label", "kind", "classes or range", title="labels of the train split")
+    for code in manifest.columns:
+        columns.add_row(code.name, code.kind, _range_of(code, counts.get(code.name, {})))
+    return columns
+
+
+def _range_of(code: Code, counts: Mapping[str, int]) -> str:
+    if not code.is_categorical:
+        return f"{code.low:g} to {code.high:g}"
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
+
+
+def _count_classes(store: Store) -> dict[str, dict[str, int]]:
+    labels = store.split("train").labels
+    counts = {}
+    for k, code in enumerate(store.manifest.columns):
+        if code.is_categorical:
+            column = labels[:, k]
+            found = column[~column.isnan()].long().bincount(minlength=code.size).tolist()
+            counts[code.name] = dict(zip(code.classes, found, strict=True))
+    return counts
+
+
+def _write_sheet(store: Store, file: Path) -> None:
+    from ssgan.cli.contact import contact_sheet
+
+    try:
+        file.write_bytes(contact_sheet(store))
+    except OSError as error:
+        raise BadInput(f"cannot write {file}: {error.strerror}; choose another --sheet") from error
+    say(f"contact sheet: {file}")

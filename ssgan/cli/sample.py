@@ -1,0 +1,187 @@
+"""``ssgan sample``: pictures from an exported generator, asked for by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from ssgan.cli.screen import nothing_on_stdout, show, show_json
+from ssgan.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ssgan.export import NamedGenerator
+    from ssgan.knobs import Knob
+
+_SWEEP = 9  # values of a range LOW..HIGH
+_N = 16
+_MOST = 10_000  # images of one picture
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ssgan sample runs/digits                            what the generator can do, at random
+  ssgan sample runs/digits digit=7 -n 16 --seed 3     sixteen sevens
+  ssgan sample runs/digits digit=all -n 8             one row a digit, the same noise in a column
+  ssgan sample runs/digits digit=0,3,8 style_1=-2..2  three rows, one code swept along each
+  ssgan sample runs/faces Smiling=yes --out faces.npy uint8 array (n, H, W, C) for NumPy
+"""
+)
+@click.argument("source", metavar="RUN|EXPORT", type=click.Path(path_type=Path))
+@click.argument("codes", metavar="[CODE=VALUE]...", nargs=-1)
+@click.option("-n", "n", type=click.IntRange(min=1), help=f"Images, a row; {_N} by default.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is drawn.")
+@click.option(
+    "--out",
+    "outs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="FILE.png for a picture, FILE.npy for an array; repeatable. samples.png by default.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def sample(
+    source: Path,
+    codes: tuple[str, ...],
+    n: int | None,
+    seed: int,
+    outs: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Make images with codes of your choice.
+
+    A class goes by its name, a continuous code by its value in your units. VALUE may also be a
+    list (1,2,3), a range (-2..2) or `all` (each class): the first such code makes the rows of the
+    picture, a second one its columns. Codes that are not named are drawn at random.
+    """
+    outs = outs or (Path("samples.png"),)
+    for out in outs:
+        if out.suffix not in (".png", ".npy"):
+            raise BadInput(f"--out {out} must end in .png (a picture) or .npy (an array)")
+        if not out.absolute().parent.is_dir():
+            raise BadInput(
+                f"--out {out}: there is no folder {out.absolute().parent}; make it first"
+            )
+    with nothing_on_stdout():
+        from ssgan.export import NamedGenerator
+
+        generator = NamedGenerator.load(source)
+        grid = _grid(generator, codes, n, seed)
+        for out in outs:
+            _write(generator, grid, out)
+    files = [str(out) for out in outs]
+    if as_json:
+        show_json({"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed})
+        return
+    count = len(grid.images)
+    copy = "moving average (EMA)" if generator.manifest.copy_of == "ema" else "trained weights"
+    show(f"{count} image{'s' * (count != 1)} of G, {copy}: {', '.join(files)}")
+    show(f"codes: {'; '.join(_describe(knob) for knob in generator.codes)}")
+
+
+class _Grid(NamedTuple):
+    """Images in rows, row after row."""
+
+    images: NDArray[np.uint8]
+    """(n, H, W, C)"""
+    rows: list[str]
+    """What each row shows."""
+    columns: int
+    """Images a row; the last row may be short."""
+    along: str
+    """What changes along a row."""
+
+
+def _grid(
+    generator: NamedGenerator, assignments: tuple[str, ...], n: int | None, seed: int
+) -> _Grid:
+    import numpy as np
+
+    knobs = {knob.name: knob for knob in generator.codes}
+    values = {name: _values(knobs.get(name), text) for name, text in _split(assignments)}
+    lists = [name for name, value in values.items() if isinstance(value, list)]
+    if len(lists) > 2:
+        raise BadInput(
+            f"{', '.join(lists)} have several values, and a picture has rows and columns only; "
+            "give one value for all but two of them"
+        )
+    if len(lists) == 2 and n is not None:
+        raise BadInput(f"-n has no effect: {lists[1]} makes the columns; leave one of them out")
+    fixed = {name: value for name, value in values.items() if not isinstance(value, list)}
+    rows = values[lists[0]] if lists else [None]
+    columns = values[lists[1]] if len(lists) == 2 else [None]
+    each = 1 if len(lists) == 2 else n or (_N if not lists else 8)
+    if len(rows) * len(columns) * each > _MOST:
+        raise BadInput(f"more than {_MOST:,} images in one call; lower -n")
+    cells = []
+    for row in rows:
+        for column in columns:
+            asked = dict(zip(lists, (row, column), strict=False))
+            cells.append(generator.sample(each, seed, codes={**fixed, **asked}))
+    images = np.concatenate(cells)
+    if lists:
+        along = f"{lists[1]} = {columns[0]} ... {columns[-1]}" if len(lists) == 2 else "noise"
+        return _Grid(images, [f"{lists[0]} = {row}" for row in rows], len(columns) * each, along)
+    side = min(each, max(1, round(each**0.5)) if each > 10 else each)
+    return _Grid(images, [""] * -(-each // side), side, "")
+
+
+def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name or not text:
+            raise BadInput(f"{assignment!r} names no value; write code=value, as digit=7")
+        pairs.append((name, text))
+    return pairs
+
+
+def _values(knob: Knob | None, text: str) -> Any:
+    """Read one value, or a list of them; names and classes are checked by the generator."""
+    if knob is None or text in knob.classes:
+        return text
+    if knob.classes and text == "all":
+        return list(knob.classes)
+    low, dots, high = text.partition("..")
+    if dots and not knob.classes:
+        import numpy as np
+
+        try:
+            ends = float(low), float(high)
+        except ValueError:
+            raise BadInput(f"{knob.name}={text} is no range; write {knob.name}=-1..1") from None
+        return [round(value, 6) for value in np.linspace(*ends, _SWEEP).tolist()]
+    if "," in text:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
+    import numpy as np
+    import torch
+
+    from ssgan.evaluation.figures import class_rows, png
+
+    try:
+        if out.suffix == ".npy":
+            np.save(out, grid.images)
+            return
+        images = torch.from_numpy(grid.images).permute(0, 3, 1, 2).split(grid.columns)
+        copy = "moving average (EMA)" if generator.manifest.copy_of == "ema" else "raw weights"
+        none_real = [images[0][:0]] * len(images)
+        title = f"G, {copy}" + (f"; along a row: {grid.along}" if grid.along else "")
+        sheet = class_rows(none_real, images, grid.rows, title)
+        out.write_bytes(png(sheet))
+    except OSError as error:
+        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
+
+
+def _describe(knob: Knob) -> str:
+    if not knob.classes:
+        return f"{knob.name} from {knob.low:g} to {knob.high:g}"
+    shown = ", ".join(knob.classes[:12])
+    return f"{knob.name}: {shown}{' ...' if len(knob.classes) > 12 else ''}"

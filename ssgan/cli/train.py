@@ -1,0 +1,98 @@
+"""``ssgan train``: train, score, record and export, with one command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ssgan.cli.screen import (
+    log_to_stderr,
+    nothing_on_stdout,
+    show,
+    show_json,
+)
+from ssgan.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssgan.experiment import Experiment
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ssgan train digits                                  into runs/digits
+  ssgan train mnist data.labels=500 objective.lambda2=1.5 seed=3 --name mnist-500
+  ssgan train my-photos.yaml training.epochs=20       an experiment file of your own
+  ssgan train --resume runs/mnist-500                 go on where it stopped
+  ssgan train --resume runs/mnist-500 training.epochs=100   ... and for longer
+"""
+)
+@click.argument("arguments", metavar="PRESET|FILE.yaml [FIELD=VALUE]...", nargs=-1)
+@click.option("--out", default="runs", show_default=True, help="Folder, or URI, of the runs.")
+@click.option("--name", help="Name of the run in there; the preset's, or a free one like it.")
+@click.option("--resume", metavar="RUN_DIR", help="Go on with this run.")
+@click.option("--replace", is_flag=True, help="Move a run of that name aside, to NAME.1 or so.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
+def train(
+    arguments: tuple[str, ...],
+    out: str,
+    name: str | None,
+    resume: str | None,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Train a generator, score it, record it and export it.
+
+    Everything goes to OUT/NAME: configuration, record, checkpoints, figures, export and
+    summary.json. Fields are set by their dotted names.
+    """
+    log_to_stderr()
+    if resume is not None and (name is not None or replace):
+        raise BadInput("--resume goes on with a run; leave out --name and --replace")
+    with nothing_on_stdout():
+        from ssgan.cli.outcome import last_screen
+        from ssgan.cli.places import choose_name, move_aside, place_of, refuse_unwritable
+        from ssgan.cli.watching import watched
+        from ssgan.launch import train as launch
+
+        experiment = _experiment(arguments, resume)
+        if resume is not None:
+            out, name = place_of(resume)
+        refuse_unwritable(out)
+        if replace:
+            name = name or experiment.name
+            move_aside(out, name)
+        elif resume is None:
+            name = choose_name(out, name, experiment.name)
+        with watched(experiment) as watch:
+            result = launch(experiment, out, name, resume=resume, watch=watch)
+    if as_json:
+        show_json(result.summary)
+    else:
+        show(last_screen(result.summary, str(result.run_dir)))
+
+
+def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
+    """Build the experiment that the arguments name, or the run's own with their changes."""
+    from ssgan.experiment import Experiment
+    from ssgan.overrides import _parse as parse
+    from ssgan.overrides import check_resume, load_experiment, preset_names, with_values
+    from ssgan.rundir import RunDir
+
+    named = bool(arguments) and "=" not in arguments[0]
+    if not named and resume is None:
+        raise BadInput(
+            f"name a preset ({', '.join(preset_names())}) or an experiment file, as in "
+            "`ssgan train digits`; fields follow it"
+        )
+    if resume is None:
+        return load_experiment(arguments[0], arguments[1:])
+    started = Experiment.from_yaml(RunDir.open(resume).experiment_yaml())
+    experiment = (
+        load_experiment(arguments[0], arguments[1:])
+        if named
+        else with_values(started, dict(parse(arguments)))
+    )
+    check_resume(started, experiment)
+    return experiment
