@@ -1,22 +1,23 @@
 """Names of the code in prose, checked: the role ``{source}`` and the command line's own help.
 
 ``{source}`objective.loss_L_I` `` shows the name below ``ssgan`` and warns, so that the build
-fails, when nothing has it. ``{command-line} ssgan.cli:build_parser`` prints the help of a command
+fails, when nothing has it. ``{command-line} ssgan.cli:ssgan`` prints the help of a click command
 and of all its subcommands.
 """
 
-import argparse
 import importlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
+import click
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 logger = logging.getLogger(__name__)
+
+_WIDTH = 92  # columns of the terminal that help is written for
 
 
 def resolve(dotted: str) -> Any:
@@ -62,32 +63,31 @@ class Source(SphinxRole):
 
 
 class CommandLine(SphinxDirective):
-    """The help of an argparse parser and of its subcommands, one section each."""
+    """The help of a click command and of its subcommands, one section each."""
 
     required_arguments = 1
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        """Print the help 88 columns wide."""
+        """Print the help as a terminal shows it."""
         module, _, name = self.arguments[0].partition(":")
-        os.environ["COLUMNS"] = "88"
         try:
-            parser = getattr(importlib.import_module(module), name)()
+            command = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise self.error(f"no command line to describe: {error}") from error
-        lines = []
-        for command in _commands(parser):
-            lines += [f"## `{command.prog}`", "", "```text"]
-            lines += [*command.format_help().rstrip().splitlines(), "```", ""]
+        lines: list[str] = []
+        for spelled, text in _helps(command, name):
+            lines += [f"## `{spelled}`", "", "```text", *text.rstrip().splitlines(), "```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    yield parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                yield from _commands(command)
+def _helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    """Yield a command's full name and its help, then those of its subcommands."""
+    context = click.Context(command, info_name=name, terminal_width=_WIDTH)
+    yield name, command.get_help(context)
+    if isinstance(command, click.Group):
+        for verb in command.list_commands(context):
+            yield from _helps(command.commands[verb], f"{name} {verb}")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""Truths about the project itself: what is packaged, what is pinned, what the pages promise."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+
+import click
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ssgan.cli import ssgan
+from ssgan.overrides import load_experiment, preset_names
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def console_lines(program: str) -> list[tuple[str, list[str]]]:
+    """Find the commands that README and docs tell users to type: (page, words)."""
+    found = []
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
+            for line in re.findall(r"^\$ (.*)$", block, flags=re.MULTILINE):
+                words = shlex.split(line, comments=True)
+                while words and "=" in words[0]:  # variables before the command
+                    words = words[1:]
+                if words and Path(words[0]).name == program:
+                    found.append((page.name, words[1:]))
+    return found
+
+
+def test_every_data_file_of_the_package_is_packaged() -> None:
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["ssgan"]
+    package = ROOT / "ssgan"
+    packaged = {file for pattern in patterns for file in package.glob(pattern)}
+    present = {
+        file
+        for file in package.rglob("*")
+        if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
+    }
+    assert present - packaged == set()
+    assert package / "py.typed" in packaged
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_preset_is_packaged_and_valid(preset: str) -> None:
+    assert load_experiment(preset).name == preset
+
+
+def test_constraints_pin_every_dependency_within_its_range() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    versions = {}
+    for pin in pins:
+        (specifier,) = pin.specifier
+        assert specifier.operator == "=="
+        assert pin.url is None
+        versions[pin.name.lower()] = Version(specifier.version)
+    project = PYPROJECT["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        needed = Requirement(text)
+        assert versions[needed.name.lower()] in needed.specifier, text
+
+
+def test_pages_name_make_targets_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    named = {
+        target
+        for page in PAGES
+        for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", page.read_text())
+    }
+    assert {"quickstart", "docs"} <= named
+    assert named <= targets
+
+
+@pytest.mark.parametrize(("page", "words"), console_lines("ssgan"))
+def test_pages_show_commands_that_the_command_line_takes(page: str, words: list[str]) -> None:
+    command: click.Command = ssgan
+    while isinstance(command, click.Group):
+        command, words = command.commands[words[0]], words[1:]
+    context = command.make_context(command.name, list(words))  # raises on an unknown option
+    assert context.params
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), [line for line in console_lines("ssgan") if line[1][0] == "train"]
+)
+def test_pages_show_fields_that_exist(page: str, words: list[str]) -> None:
+    if words[1].startswith("-"):
+        pytest.skip("resumes a run and names no preset")
+    overrides = [word for word in words[2:] if "=" in word and not word.startswith("-")]
+    preset = words[1] if words[1] in preset_names() else preset_names()[0]
+    assert load_experiment(preset, overrides).name == preset
+    assert words[1].endswith(".yaml") or words[1] in preset_names()
+
+
+def test_the_floor_plan_in_the_docs_lists_every_room() -> None:
+    table = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    listed = {name.rstrip("/") for row in rows for name in re.findall(r"`([a-z/]+)`", row)}
+    package = ROOT / "ssgan"
+    rooms = {file.stem for file in package.glob("[a-z]*.py")}
+    rooms |= {file.parent.name for file in package.glob("*/__init__.py")}
+    assert listed == rooms
+
+
+@pytest.mark.parametrize("module", ["ssgan", "ssgan.export", "ssgan.loop"])
+def test_import_needs_neither_ray_nor_mlflow(module: str) -> None:
+    program = f"import sys, {module}; print([m for m in ('ray', 'mlflow') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_ci_runs_lint_and_tests() -> None:
+    script = ROOT / ".ci/run"
+    assert script.stat().st_mode & 0o100
+    assert re.findall(r"^make (\w+)$", script.read_text(), flags=re.MULTILINE) == ["lint", "test"]
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    files = [file for folder in ("ssgan", "tests") for file in (ROOT / folder).rglob("*.py")]
+    lengths = {file: len(file.read_text().splitlines()) for file in files}
+    for file, length in lengths.items():
+        if length > 300:
+            warnings.warn(f"{file.relative_to(ROOT)} has {length} lines", stacklevel=1)
+    assert len(lengths) > 20
