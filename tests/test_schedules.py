@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -39,7 +40,7 @@ def test_schedules_fall_from_start_to_floor(
     tolerance = 1e-12 * max(1.0, schedule.start)
     for value in values:
         assert schedule.floor - tolerance <= value <= schedule.start + tolerance
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in itertools.pairwise(values):
         assert after <= before + tolerance
 
 
