@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch import nn
+
+from ssgan.codes import Code, LatentSpace
+from ssgan.errors import BadInput
+from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.discriminator import build_discriminator
+
+DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
+STYLES = tuple(Code(name=f"style_{k}", kind="continuous") for k in (1, 2))
+MNIST = LatentSpace(supervised=(DIGIT,), unsupervised=STYLES, noise=62)
+TINY = NetworksConfig(width=2, hidden=4, q_hidden=3)
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_authors_discriminator() -> None:
+    network = build_discriminator(NetworksConfig(), MNIST, (1, 28, 28), draw())
+    assert sum(parameter.numel() for parameter in network.parameters()) == 6_701_133
+    sizes = {part: sum(p.numel() for p in ps) for part, ps in network.parts().items()}
+    assert sizes["d"] == 1024 + 1
+    assert sizes["q_ss"] == 1024 * 10 + 10
+    assert sizes["q_us"] == 1024 * 128 + 128 + 2 * 128 + 128 * 2 + 2
+    slopes = [m.negative_slope for m in network.modules() if isinstance(m, nn.LeakyReLU)]
+    assert slopes == [0.01] * 4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [8, 16, 24, 28, 32, 40, 48, 56, 64])
+def test_heads_have_a_column_a_parameter(size: int, channels: int) -> None:
+    network = build_discriminator(TINY, MNIST, (channels, size, size), draw())
+    h = network.trunk(torch.rand(3, channels, size, size, generator=draw(1)))
+    assert h.shape == (3, 4)
+    assert network.d(h).shape == (3,)
+    assert network.q_ss(h).shape == (3, 10)
+    assert network.q_us(h).shape == (3, 2)
+
+
+def test_a_gaussian_posterior_has_a_variance_a_value() -> None:
+    space = MNIST.model_copy(update={"posterior": "gaussian"})
+    network = build_discriminator(TINY, space, (1, 16, 16), draw())
+    h = torch.rand(3, 4)
+    assert network.q_ss(h).shape == (3, 10)
+    assert network.q_us(h).shape == (3, 4)
+
+
+def test_parts_share_nothing_and_miss_nothing() -> None:
+    network = build_discriminator(TINY, MNIST, (1, 16, 16), draw())
+    parts = network.parts()
+    assert list(parts) == ["trunk", "d", "q_ss", "q_us"]
+    ids = [id(parameter) for parameters in parts.values() for parameter in parameters]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == {id(parameter) for parameter in network.parameters()}
+
+
+@pytest.mark.parametrize("missing", ["supervised", "unsupervised"])
+def test_no_codes_need_no_head(missing: str) -> None:
+    space = LatentSpace.model_validate(MNIST.model_dump() | {missing: ()})
+    network = build_discriminator(TINY, space, (1, 16, 16), draw())
+    head, part = (network.q_ss, "q_ss") if missing == "supervised" else (network.q_us, "q_us")
+    assert head(torch.rand(3, 4)).shape == (3, 0)
+    assert network.parts()[part] == []
+
+
+def test_weights_follow_from_the_generator_of_random_numbers() -> None:
+    states = [
+        build_discriminator(TINY, MNIST, (1, 16, 16), draw(s)).state_dict() for s in (3, 3, 4)
+    ]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not torch.equal(states[0]["_d.weight"], states[2]["_d.weight"])
+
+
+def test_impossible_shapes_are_refused() -> None:
+    with pytest.raises(BadInput, match="square"):
+        build_discriminator(TINY, MNIST, (1, 16, 24), draw())
