@@ -291,7 +291,7 @@ def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
     for members in (torch.nonzero(group == g)[:, 0] for g in range(int(group.max()) + 1)):
         half = len(members) // 2
         # The odd one alternates with the group's first row, so that neither half collects them.
-        half += len(members) % 2 * int(members[0]) % 2
+        half += (len(members) % 2) * (int(members[0]) % 2)
         picked.append(members[:half] if rows == "first half" else members[half:])
     return torch.cat(picked).sort().values
 

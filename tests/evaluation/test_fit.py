@@ -1,0 +1,109 @@
+import math
+
+import pytest
+import torch
+
+from ssgan.codes import Code
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.evaluation.fit import FitConfig, fit
+from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
+from ssgan.streams import Streams
+
+SIDE = Code(name="side", kind="categorical", classes=("left", "right"))
+LEVEL = Code(name="level", kind="continuous", low=0, high=100)
+CONFIG = FitConfig(epochs=2, least_updates=40, batch_size=16, learning_rate=0.02)
+
+
+def halves(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw images whose brighter half is the class and whose brightness is the level."""
+    generator = torch.Generator().manual_seed(0)
+    side = torch.arange(n) % 2
+    level = torch.rand(n, generator=generator) * 2 - 1
+    images = torch.randint(0, 20, (n, 1, 8, 8), generator=generator)
+    bright = (150 + 80 * level)[:, None, None].expand(n, 8, 4).long()
+    images[side == 0, 0, :, :4] += bright[side == 0]
+    images[side == 1, 0, :, 4:] += bright[side == 1]
+    return images.to(torch.uint8), torch.stack([side.float(), level], dim=1)
+
+
+def fresh(codes: tuple[Code, ...]) -> Classifier:
+    generator = Streams(0).generator("weights")
+    return build_classifier(ClassifierConfig(width=4), codes, (1, 8, 8), generator)
+
+
+def test_it_learns_a_class_and_a_value_from_partial_labels() -> None:
+    images, labels = halves(64)
+    partial = labels.clone()
+    partial[::4, 0] = math.nan
+    partial[1::4, 1] = math.nan
+    network = fresh((SIDE, LEVEL))
+    fit(network, CONFIG, (SIDE, LEVEL), images, partial, Streams(0))
+    out = network(images.float() / 255)
+    assert not network.training
+    assert torch.equal(out[:, :2].argmax(dim=1).float(), labels[:, 0])
+    assert (out[:, 2] - labels[:, 1]).abs().mean() < 0.25
+
+
+def test_the_result_follows_the_streams_alone() -> None:
+    images, labels = halves(32)
+
+    def train(seed: int) -> torch.Tensor:
+        network = fresh((SIDE,))
+        config = FitConfig(epochs=1, least_updates=3, batch_size=16)
+        fit(network, config, (SIDE,), images, labels[:, :1], Streams(seed))
+        return network(images.float() / 255)
+
+    first = train(0)
+    torch.rand(5)  # the global generator has no say
+    assert torch.equal(first, train(0))
+    assert not torch.equal(first, train(1))
+
+
+def test_small_sets_are_walked_until_there_were_enough_updates() -> None:
+    images, labels = halves(10)
+    told: list[tuple[int, int]] = []
+    config = FitConfig(epochs=1, least_updates=7, batch_size=4)
+    fit(
+        fresh((SIDE,)),
+        config,
+        (SIDE,),
+        images,
+        labels[:, :1],
+        Streams(0),
+        lambda done, total: told.append((done, total)),
+    )
+    assert told == [(done, 8) for done in range(1, 9)]  # two batches of four an epoch
+
+
+def test_augmentation_is_left_out_for_continuous_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = halves(8)
+    augmented: list[int] = []
+
+    def record(config: object, x: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        augmented.append(len(x))
+        return x
+
+    monkeypatch.setattr("ssgan.evaluation.fit.augment", record)
+    config = FitConfig(epochs=1, least_updates=1, batch_size=8)
+    fit(fresh((LEVEL,)), config, (LEVEL,), images, labels[:, 1:], Streams(0))
+    assert augmented == []
+    fit(fresh((SIDE,)), config, (SIDE,), images, labels[:, :1], Streams(0))
+    assert augmented == [8]
+
+
+def test_rows_that_cannot_teach_are_refused() -> None:
+    images, labels = halves(4)
+    with pytest.raises(BadInput, match="1 images"):
+        fit(fresh((SIDE,)), CONFIG, (SIDE,), images[:1], labels[:1, :1], Streams(0))
+    labels[:, 1] = math.nan
+    with pytest.raises(BadInput, match="labels no image with level"):
+        fit(fresh((SIDE, LEVEL)), CONFIG, (SIDE, LEVEL), images, labels, Streams(0))
+
+
+def test_divergence_names_the_learning_rate() -> None:
+    images, labels = halves(8)
+    network = fresh((SIDE,))
+    with torch.no_grad():
+        next(network.parameters()).fill_(math.nan)
+    with pytest.raises(NonFiniteLoss, match="learning_rate"):
+        fit(network, CONFIG, (SIDE,), images, labels[:, :1], Streams(0))

@@ -1,0 +1,141 @@
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ssgan.codes import Code, CodesConfig
+from ssgan.data.dataset import DataConfig, Dataset
+from ssgan.data.store import Store
+from ssgan.errors import BadInput, Damaged
+from ssgan.evaluation.judge import Judge, JudgeConfig, judge_rows, train_judge
+from ssgan.networks.classifier import ClassifierConfig
+
+SIDE = Code(name="side", kind="categorical", classes=("left", "right"))
+LEVEL = Code(name="level", kind="continuous", low=0, high=100)
+CODES = (SIDE, LEVEL)
+CONFIG = JudgeConfig(classifier=ClassifierConfig(width=4), epochs=1, least_updates=4, batch_size=8)
+
+
+def toys(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, 1, 8, 8), generator=generator).to(torch.uint8)
+    side = torch.arange(n) % 2
+    return images, torch.stack([side.float(), torch.rand(n, generator=generator)], dim=1)
+
+
+def train(cache: Path, config: JudgeConfig = CONFIG, **changes: Any) -> Judge:
+    arguments: dict[str, Any] = {"content": "toys", "seed": 0, "cache": cache, **changes}
+    return train_judge(config, CODES, *toys(24, 0), *toys(40, 1), **arguments)
+
+
+def test_it_is_trained_once_and_found_again(tmp_path: Path) -> None:
+    told: list[int] = []
+    first = train(tmp_path, progress=lambda done, total: told.append(done))
+    assert told == [1, 2, 3, 4, 5, 6]  # two epochs of three batches
+    again = train(tmp_path, progress=lambda done, total: pytest.fail("it was trained again"))
+    assert again.card == first.card
+    images = toys(40, 1)[0]
+    for ours, theirs in zip(first.predict(images), again.predict(images), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_it_knows_its_own_errors(tmp_path: Path) -> None:
+    judge = train(tmp_path, CONFIG.model_copy(update={"validation_images": 40}))
+    images, labels = toys(40, 1)
+    seen = judge.predict(images)
+    assert judge.accuracy == {"side": (seen.c[:, 0] == labels[:, 0]).float().mean().item()}
+    assert judge.mean_accuracy == judge.accuracy["side"]
+    errors = (seen.c[:, 1] - labels[:, 1]) * 50  # units of 0..100 over [-1, 1]
+    assert judge.card.rmse["level"] == pytest.approx(errors.square().mean().sqrt().item(), 1e-4)
+
+
+def test_it_takes_bytes_and_floats_alike(tmp_path: Path) -> None:
+    judge = train(tmp_path)
+    images = toys(5, 2)[0]
+    by_bytes, by_floats = judge.predict(images), judge.predict(images.float() / 255)
+    assert torch.equal(by_bytes.features, by_floats.features)
+    assert by_bytes.c.shape == (5, 2)
+    assert judge.predict(images[:0]).c.shape == (0, 2)
+
+
+def test_everything_that_determines_it_is_in_its_hash(tmp_path: Path) -> None:
+    judges = [
+        train(tmp_path),
+        train(tmp_path, seed=1),
+        train(tmp_path, content="other"),
+        train(tmp_path, CONFIG.model_copy(update={"rows": "first half"})),
+        train(tmp_path, CONFIG.model_copy(update={"classifier": ClassifierConfig(width=5)})),
+    ]
+    assert len({judge.hash for judge in judges}) == 5
+    assert judges[3].card.images == 12
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "judge.json"])
+def test_a_damaged_cache_is_noticed_and_mended(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = train(tmp_path)
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 255
+    (folder / name).write_bytes(content)
+    with pytest.raises(Damaged, match=folder.name):
+        Judge.load(folder)
+    with caplog.at_level(logging.WARNING):
+        again = train(tmp_path)
+    assert "training it again" in caplog.text
+    assert again.hash == first.hash
+    assert Judge.load(folder).hash == first.hash
+
+
+def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, progress=stop, threads=1)
+    assert torch.get_num_threads() == threads
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_code_without_labels_is_refused(tmp_path: Path) -> None:
+    images, labels = toys(24, 0)
+    labels[:, 1] = math.nan
+    with pytest.raises(BadInput, match="level"):
+        train_judge(CONFIG, CODES, images, labels, *toys(4, 1), content="x", seed=0, cache=tmp_path)
+
+
+def test_halves_are_disjoint_and_hold_every_class() -> None:
+    labels = torch.tensor([0.0] * 7 + [1.0] * 4 + [math.nan] * 3)[:, None]  # sorted by class
+    whole, first, second = (
+        judge_rows((SIDE,), labels, rows) for rows in ("whole", "first half", "second half")
+    )
+    assert torch.equal(torch.cat([first, second]).sort().values, whole)
+    assert abs(len(first) - len(second)) <= 2
+    for half in (first, second):
+        assert {0.0, 1.0} <= set(labels[half, 0].tolist())
+        assert torch.equal(half, half.sort().values)
+    assert first.tolist() == [0, 1, 2, 7, 8, 11, 12]
+
+
+@pytest.mark.slow
+def test_the_default_judge_reads_digits(digits_store: Store, tmp_path: Path) -> None:
+    data = Dataset.load(DataConfig(), CodesConfig(), digits_store)
+    assert data.judge is not None
+    assert data.y_judge is not None
+    judge = train_judge(
+        JudgeConfig(),
+        data.space.supervised,
+        data.judge.images,
+        data.y_judge,
+        data.train.images,
+        data.y_known,
+        content=data.manifest.hash,
+        seed=0,
+        cache=tmp_path,
+    )
+    assert judge.accuracy["digit"] >= 0.95

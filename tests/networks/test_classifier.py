@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from ssgan.codes import Code
+from ssgan.errors import BadInput
+from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
+from ssgan.streams import Streams
+
+DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
+ANGLE = Code(name="angle", kind="continuous", low=-30, high=30)
+SMALL = ClassifierConfig(width=4)
+SMALL_WRN = ClassifierConfig(architecture="wrn", width=1, depth=10)
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_WRN], ids=["cnn", "wrn"])
+@pytest.mark.parametrize("side", [8, 16, 28, 33, 64])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_size_gives_logits_code_by_code(
+    config: ClassifierConfig, side: int, channels: int
+) -> None:
+    network = Classifier(config, (DIGIT, ANGLE), (channels, side, side)).eval()
+    x = torch.rand(2, channels, side, side)
+    features = network.features(x)
+    assert network(x).shape == (2, 11)
+    assert features.shape == (2, network.feature_width)
+    assert (features >= 0).all()
+    assert torch.equal(network(x), network.head(features))
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "millions"), [(40, 4, 8.9), (16, 8, 11.0), (28, 10, 36.5)]
+)
+def test_wide_resnets_have_the_published_size(depth: int, width: int, millions: float) -> None:
+    config = ClassifierConfig(architecture="wrn", depth=depth, width=width)
+    with torch.device("meta"):
+        network = Classifier(config, (DIGIT,), (3, 32, 32))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert round(count / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize("config", [SMALL, SMALL_WRN], ids=["cnn", "wrn"])
+def test_weights_follow_the_generator_alone(config: ClassifierConfig) -> None:
+    def build(seed: int) -> dict[str, torch.Tensor]:
+        generator = Streams(seed).generator("weights")
+        return build_classifier(config, (DIGIT,), (1, 16, 16), generator).state_dict()
+
+    first, again, other = build(0), build(0), build(1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["_head.weight"], other["_head.weight"])
+
+
+def test_deeper_stages_have_more_convolutions() -> None:
+    def convolutions(depth: int) -> int:
+        network = Classifier(ClassifierConfig(depth=depth, width=4), (DIGIT,), (1, 28, 28))
+        return sum(isinstance(module, torch.nn.Conv2d) for module in network.modules())
+
+    assert (convolutions(1), convolutions(2)) == (3, 6)
+
+
+@pytest.mark.parametrize("depth", [1, 9, 17])
+def test_a_wide_resnet_of_impossible_depth_is_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match="6 n \\+ 4"):
+        ClassifierConfig(architecture="wrn", depth=depth)
+
+
+def test_images_too_small_and_no_codes_are_refused() -> None:
+    with pytest.raises(BadInput, match="8 or more"):
+        Classifier(SMALL, (DIGIT,), (1, 7, 7))
+    with pytest.raises(BadInput, match="one code or more"):
+        Classifier(SMALL, (), (1, 8, 8))
