@@ -41,7 +41,7 @@ def class_rows(
     names = ["real", "synthetic"]
     if groups[0] == 0:
         groups, names = groups[1:], names[1:]
-    sheet = _Sheet(shape, [len(fake)], groups, labels, title, header=1)
+    sheet = Sheet(shape, [len(fake)], groups, labels, title, header=1)
     first = 0
     for name, width in zip(names, groups, strict=True):
         sheet.over(first, first + width - 1, name)
@@ -74,7 +74,7 @@ def traversal(
         units: V values in the user's units, written in a second line.
     """
     lines = 2 if units is None else 3
-    sheet = _Sheet(images.shape[-2:], [len(images)], [len(values)], labels, title, lines)
+    sheet = Sheet(images.shape[-2:], [len(images)], [len(values)], labels, title, lines)
     inside = [i for i, value in enumerate(values) if -1 <= value <= 1]
     for column, value in enumerate(values):
         ink = _INK if column in inside else _FAINT
@@ -103,7 +103,7 @@ def attribute_blocks(
     """
     pairs, blocks = images.shape[:2]
     labels = [f"{y_code.name} = {name}" for name in y_code.classes] * pairs
-    sheet = _Sheet(images.shape[-2:], [2] * pairs, [2] * blocks, labels, title, header=0, above=1)
+    sheet = Sheet(images.shape[-2:], [2] * pairs, [2] * blocks, labels, title, header=0, above=1)
     for pair, code in enumerate(x_codes):
         sheet.above(2 * pair, f"{code.name}: " + " \N{RIGHTWARDS ARROW} ".join(code.classes))
         for block in range(blocks):
@@ -121,7 +121,7 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-class _Sheet:
+class Sheet:
     """A grid of enlarged images in groups, with a title, column headers and row labels."""
 
     def __init__(
@@ -195,6 +195,9 @@ class _Sheet:
 
     def _write(self, x: int, y: int, text: str, size: int, anchor: str, ink: str = _INK) -> None:
         self._draw.text((x, y), text, fill=ink, font=_font(size), anchor=anchor)
+
+
+_Sheet = Sheet
 
 
 def _positions(start: int, cell: int, groups: Sequence[int], above: int) -> tuple[list[int], int]:

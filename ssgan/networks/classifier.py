@@ -7,7 +7,7 @@ layer is the feature space of the Fréchet distance, precision and recall.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -28,9 +28,16 @@ class ClassifierConfig(Config):
     architecture: Literal["cnn", "wrn"] = "cnn"
     """A plain convolutional network, or a Wide ResNet."""
     width: int = Field(default=32, ge=1)
-    """cnn: channels of the first stage. wrn: the widening factor, 4 in WRN-16-4."""
+    """cnn: channels of the first stage. wrn: the widening factor, 4 by default, as in WRN-16-4."""
     depth: int = Field(default=1, ge=1)
-    """cnn: convolutions a stage. wrn: layers in all, 16 in WRN-16-4; 6 n + 4."""
+    """cnn: convolutions a stage. wrn: layers in all, 6 n + 4; 16 by default, as in WRN-16-4."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("architecture") == "wrn":
+            return {"width": 4, "depth": 16, **data}
+        return data
 
     @model_validator(mode="after")
     def _check(self) -> "ClassifierConfig":
