@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ssgan.codes import Code
+from ssgan.config import canonical_hash
 from ssgan.errors import BadInput, Damaged
 from ssgan.streams import Streams
 
@@ -25,6 +26,7 @@ Amount = int | float | str
 """A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labelled set."""
 
 _METADATA = b"ssgan"
+_MEND = "restore the file from a copy, or start a new run"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class LabelBudget:
             "data_hash": self.data_hash,
             "hash": self.hash,
         }
+        facts["sha256"] = canonical_hash(facts)
         table = pa.table({"index": indices, "held_out": held_out})
         table = table.replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
         sink = io.BytesIO()
@@ -98,19 +101,21 @@ class LabelBudget:
         """Read a saved budget.
 
         Raises:
-            Damaged: The indices do not have the hash that was saved with them.
+            Damaged: The file cannot be read, or holds something else than was saved.
         """
-        table = pq.read_table(io.BytesIO(data))
-        facts = json.loads(table.schema.metadata[_METADATA])
-        indices = torch.from_numpy(table["index"].to_numpy().copy())
-        held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
-        saved_hash = facts.pop("hash")
-        budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
-        if budget.hash != saved_hash:
-            raise Damaged(
-                "labels.parquet: its indices do not match the hash saved with them; restore the "
-                "file from a copy, or start a new run"
-            )
+        try:
+            table = pq.read_table(io.BytesIO(data))
+            facts = json.loads(table.schema.metadata[_METADATA])
+            indices = torch.from_numpy(table["index"].to_numpy().copy())
+            held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
+            is_whole = facts.pop("sha256") == canonical_hash(facts)
+            saved_hash = facts.pop("hash")
+            budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
+            is_whole = is_whole and budget.hash == saved_hash
+        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+            raise Damaged(f"labels.parquet cannot be read ({error}); {_MEND}") from error
+        if not is_whole:
+            raise Damaged(f"labels.parquet was changed after it was written; {_MEND}")
         return budget
 
 
@@ -150,10 +155,8 @@ def draw_budget(
     generator = Streams(seed).generator("label budget")
     order = _balanced_order if balanced else _random_order
     chosen = labelled[order(codes, y[labelled], generator)[:count]]
-    kept = round(len(chosen) * held_out)
-    apart = order(codes, y[chosen], generator)[:kept]
     is_apart = torch.zeros(len(chosen), dtype=torch.bool)
-    is_apart[apart] = True
+    is_apart[_set_apart(codes, y[chosen], round(len(chosen) * held_out), generator)] = True
     return LabelBudget(
         train=chosen[~is_apart].sort().values,
         held_out=chosen[is_apart].sort().values,
@@ -177,25 +180,31 @@ def count_labels(amount: Amount, available: int) -> int:
         BadInput: The amount cannot be read, or there are fewer labels than that.
     """
     percentage = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*%\s*", amount) if type(amount) is str else None
-    if percentage:
-        amount = float(percentage[1]) / 100
-    if isinstance(amount, str) or amount < 0:
+    share = float(percentage[1]) / 100 if percentage else amount
+    if isinstance(share, str) or not share >= 0:  # also NaN
         raise BadInput(
-            f"data.labels={amount!r} is no label budget; give a count such as 132, a share such "
+            f"data.labels={amount} is no label budget; give a count such as 132, a share such "
             'as 0.0022, or a percentage such as "10%"'
         )
-    if isinstance(amount, int):
-        if amount > available:
+    if isinstance(share, int):
+        if share > available:
             raise BadInput(
                 f"data.labels={amount} asks for more labels than the {available} images of the "
                 f'train split that have one; lower it, or use all of them with "100%"'
             )
-        return amount
-    if amount > 1:
+        return share
+    if share > 1:
         raise BadInput(
-            f"data.labels={amount} as a share must not be above 1; write a count without a point"
+            f"data.labels={amount} is more than all labels; a share is at most 1 (100%), and a "
+            "count has no point"
         )
-    return round(amount * available)
+    count = round(share * available)
+    if share > 0 and available and not count:
+        raise BadInput(
+            f"data.labels={amount} of {available} labelled images is not even one; raise it, or "
+            "set it to 0 (InfoGAN)"
+        )
+    return count
 
 
 def _random_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator) -> Tensor:
@@ -209,16 +218,38 @@ def _balanced_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator
     some, in random order.
     """
     shuffled = torch.randperm(len(y), generator=generator)
+    return shuffled[_rounds(codes, y[shuffled])[0].argsort(stable=True)]
+
+
+def _set_apart(codes: Sequence[Code], y: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Choose images from all combinations of classes in proportion, but the last one of none.
+
+    Fewer than `count` are chosen where training would else lose a combination.
+    """
+    shuffled = torch.randperm(len(y), generator=generator)
+    rounds, groups = _rounds(codes, y[shuffled])
+    by_group = groups.argsort(stable=True)
+    spare = shuffled[by_group[rounds[by_group] > 0]]
+    count = min(count, len(spare))
+    # Evenly spaced positions give every group its share, to within one image.
+    return spare[torch.arange(count) * len(spare) // max(count, 1)]
+
+
+def _rounds(codes: Sequence[Code], y: Tensor) -> tuple[Tensor, Tensor]:
+    """Number images within their combination of classes, and the combinations.
+
+    Returns:
+        int64 (n,) twice: how many images before this one share its combination, and which.
+    """
     categorical = [k for k, code in enumerate(codes) if code.is_categorical]
-    if not categorical:
-        return shuffled
-    groups = y[shuffled][:, categorical].nan_to_num(-1).unique(dim=0, return_inverse=True)[1]
+    classes = torch.cat([y.new_zeros(len(y), 1), y[:, categorical].nan_to_num(-1)], dim=1)
+    groups = classes.unique(dim=0, return_inverse=True)[1]
     by_group = groups.argsort(stable=True)
     sizes = groups.bincount()
     starts = sizes.cumsum(0) - sizes
     rounds = torch.empty_like(groups)
     rounds[by_group] = torch.arange(len(groups)) - starts[groups[by_group]]
-    return shuffled[rounds.argsort(stable=True)]
+    return rounds, groups
 
 
 def _count_classes(codes: Sequence[Code], y: Tensor) -> dict[str, dict[str, int]]:
