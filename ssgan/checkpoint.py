@@ -135,26 +135,29 @@ class Checkpoints:
         Raises:
             Damaged: There are checkpoints, but none that is whole.
         """
-        names = [*self.manifests()]
-        # A damaged manifest does not tell when it was written: try (and name) those first.
-        unreadable = [name for name in self._committed() if name not in names]
-        tried = [*reversed(unreadable), *reversed(names)]
-        return self._first_whole(tried) if tried else None
+        names = self._newest_first()
+        return self._first_whole(names) if names else None
+
+    def newest(self) -> str | None:
+        """Return the name of the newest checkpoint, whole or not; None if the run has none."""
+        return next(iter(self._newest_first()), None)
 
     def restore(self, name: str) -> tuple[int, State]:
         """Read one checkpoint, or the newest whole one of those saved before it.
 
+        One that was pruned meanwhile (a pointer that was late) is stood in for by the newest.
+
         Raises:
             Damaged: Neither it nor any before it is whole.
-            BadInput: There is no checkpoint of that name.
+            BadInput: The run has no checkpoint at all.
         """
-        if name not in self._committed():
-            known = ", ".join(self._committed()) or "none"
-            raise BadInput(f"there is no checkpoint {self.location(name)}; the run has {known}")
-        names = [*self.manifests()]
-        # Where its own manifest is damaged, names tell which were saved before it.
-        end = names.index(name) if name in names else sum(other < name for other in names)
-        return self._first_whole([name, *reversed(names[:end])])
+        names = self._newest_first()
+        if not names:
+            raise BadInput(f"there is no checkpoint {self.location(name)}, nor any other there")
+        if name not in names:
+            _log.warning("%s is gone; taking %s instead", self.location(name), names[0])
+            return self._first_whole(names)
+        return self._first_whole(names[names.index(name) :])
 
     def manifests(self) -> dict[str, CheckpointManifest]:
         """Return the manifests that are whole by checkpoint name, in the order of saving."""
@@ -185,6 +188,14 @@ class Checkpoints:
     def release(self, name: str, holder: str) -> None:
         """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
         self._run.delete(f"{_ROOT}/{name}/{_HELD}{holder}")
+
+    def _newest_first(self) -> list[str]:
+        names = [*self.manifests()]
+        # A damaged manifest does not tell when it was written, so the name's step has to.
+        for name in self._committed():
+            if name not in names:
+                names.insert(sum(other < name for other in names), name)
+        return names[::-1]
 
     def _committed(self) -> list[str]:
         names = self._run.folders(_ROOT)

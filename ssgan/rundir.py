@@ -46,6 +46,8 @@ class Record(Config):
     which JSON cannot say)."""
     images: dict[str, str] = Field(default_factory=dict)
     """Names of pictures to their files, relative to the run directory."""
+    reasons: dict[str, str] = Field(default_factory=dict)
+    """Why a metric has no value, or how it is to be read, by its name."""
     alarms: tuple[str, ...] = ()
     """What the evaluation warns about, in words."""
 
@@ -149,6 +151,10 @@ class RunDir(Folder):
     def experiment_yaml(self) -> str:
         """Return the resolved experiment that the run was started with."""
         return self.read_bytes(_EXPERIMENT).decode()
+
+    def write_experiment(self, experiment_yaml: str) -> None:
+        """Replace the resolved experiment, when a resume changes what it may (its extent)."""
+        self.write_bytes(_EXPERIMENT, experiment_yaml.encode())
 
     def commit_record(self, record: Record, images: Mapping[str, bytes] | None = None) -> Record:
         """Commit an epoch: its pictures first, then its record as the commit mark.

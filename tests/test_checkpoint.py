@@ -255,5 +255,16 @@ def test_bad_settings_and_addresses_are_refused(run: RunDir) -> None:
         Checkpoints(run, keep_last=0)
     with pytest.raises(BadInput, match="no address of a checkpoint"):
         checkpoint.restore("somewhere/00000001")
-    with pytest.raises(BadInput, match=r"no checkpoint .*00000004; the run has none"):
+    with pytest.raises(BadInput, match=r"no checkpoint .*00000004"):
         checkpoint.restore(f"{run.location}/checkpoints/00000004")
+
+
+def test_a_pointer_to_what_was_pruned_leads_to_the_newest(
+    run: RunDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+    assert checkpoints.newest() == "00000002"
+    assert checkpoint.restore(checkpoints.location("00000001"))[0] == 2
+    assert "00000001 is gone" in caplog.text
