@@ -15,6 +15,7 @@ from ssgan.tracking.recorder import Recorder, SyncReport, experiment_of
 _LOG = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0  # seconds between attempts to reach a dead server
 _LAST_ATTEMPTS = 3
+_PAUSE = 1.0  # seconds between the last attempts
 
 
 class Follower:
@@ -79,7 +80,7 @@ class Follower:
         status = status or ("FINISHED" if self._run.summary() is not None else "FAILED")
         for attempt in range(_LAST_ATTEMPTS):
             if attempt:
-                time.sleep(1)
+                time.sleep(_PAUSE)
             if report := self._sync(status):
                 return report
         _LOG.warning(

@@ -6,15 +6,16 @@ resend overwrites). So a sync that broke off anywhere is mended by the next one.
 """
 
 import json
-import logging
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
@@ -23,9 +24,8 @@ from ssgan.data.labels import LabelBudget
 from ssgan.errors import BadInput
 from ssgan.rundir import Record, RunDir
 from ssgan.tracking.pictures import IMAGE_FOLDER, picture_files
-from ssgan.tracking.store import artifact_location, check, connect, prepare_store
+from ssgan.tracking.store import artifact_location, check, connect, validate
 
-_LOG = logging.getLogger(__name__)
 _RUN_ID = "ssgan.run_id"
 _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
@@ -62,7 +62,11 @@ class Recorder:
         """
         self.uri = uri
         self.experiment_name = experiment_name
-        self._client = connect(uri)
+        validate(uri)
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return connect(self.uri)
 
     def sync(
         self, run: RunDir, *, status: str | None = None, tags: Mapping[str, str] | None = None
@@ -238,7 +242,6 @@ def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) ->
         BadInput: The store cannot be reached (`ssgan.tracking.store.check`).
     """
     check(uri)
-    prepare_store(uri)
     return [Recorder(uri, experiment or experiment_of(run)).sync(run) for run in runs]
 
 

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from ssgan.errors import BadInput
 
@@ -31,11 +30,11 @@ def default_uri(out: str | Path) -> str:
     return f"{_SQLITE}{Path(out).absolute() / 'mlflow.db'}"
 
 
-def connect(uri: str) -> MlflowClient:
-    """Make a client that gives up on a dead server within seconds.
+def validate(uri: str) -> None:
+    """Check that MLflow could keep records at a URI, without a look there.
 
     Raises:
-        BadInput: MLflow keeps no records at such a URI.
+        BadInput: It could not.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in _SERVERS | _DATABASES | {"sqlite"}:
@@ -43,9 +42,23 @@ def connect(uri: str) -> MlflowClient:
             f"tracking.uri={uri!r} is no place for MLflow's records; give a server, "
             "http://HOST:PORT, or a file, sqlite:////absolute/path/mlflow.db"
         )
+
+
+def connect(uri: str) -> MlflowClient:
+    """Make a client that gives up on a dead server within seconds.
+
+    A missing SQLite file is created with its tables, by one process at a time.
+    """
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    file = _sqlite_file(uri)
+    if file is None:
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+    return client
 
 
 def prepare_store(uri: str) -> None:
@@ -60,10 +73,8 @@ def prepare_store(uri: str) -> None:
     if file is None:
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock"):
-            connect(uri).search_experiments(max_results=1)
-    except (OSError, MlflowException) as error:
+        connect(uri)
+    except Exception as error:  # MLflow lets those of SQLAlchemy and of the system through
         raise BadInput(
             f"cannot use MLflow's records in {file}: {_first_line(error)}; choose a writable place "
             f"with tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
@@ -77,13 +88,13 @@ def check(uri: str) -> None:
         Unreachable: The server does not answer, or refuses.
         BadInput: There can be no records at that URI.
     """
-    client = connect(uri)
+    validate(uri)
     if _sqlite_file(uri) is not None:
         prepare_store(uri)
         return
     try:
-        client.search_experiments(max_results=1)
-    except MlflowException as error:
+        connect(uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow lets those of databases and their drivers through
         refused = "403" in str(error)
         remedy = (
             f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
