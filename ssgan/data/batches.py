@@ -9,7 +9,7 @@ positions t·n to (t+1)·n, so that no image is left out of a cycle.
 """
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -32,7 +32,7 @@ class LabelSamplingConfig(Config):
     """Labelled images in Q_ss's own batch, over all workers; `separate` only."""
     probability: Schedule = Linear(start=1.0, floor=0.0, duration=10, unit="epochs")
     """Probability of drawing labelled images, before the floor is applied."""
-    floor: float | Literal["share"] = "share"
+    floor: Annotated[float, Field(ge=0, le=1)] | Literal["share"] = "share"
     """Lowest probability: the labelled share of the data (the paper), or a higher value."""
     augment: AugmentConfig | None = None
     """Affine augmentation of Q_ss's own batch; `separate` only."""
