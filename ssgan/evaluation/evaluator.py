@@ -21,7 +21,14 @@ from ssgan.evaluation.information import (
     real_synthetic_bound,
 )
 from ssgan.evaluation.judge import Judge, JudgeConfig
-from ssgan.evaluation.result import MATCHED, NO_JUDGE, NO_LABELS, NOT_CATEGORICAL, Evaluation
+from ssgan.evaluation.result import (
+    MATCHED,
+    NO_CODES,
+    NO_JUDGE,
+    NO_LABELS,
+    NOT_CATEGORICAL,
+    Evaluation,
+)
 from ssgan.evaluation.samples import balanced_latents, generate
 from ssgan.evaluation.scores import BY_JUDGE, Scores
 from ssgan.networks.discriminator import Discriminator
@@ -31,6 +38,7 @@ from ssgan.streams import Streams
 __all__ = ["Evaluation", "EvaluationConfig", "Evaluator"]
 
 _BATCH = 500  # images a forward pass of D
+_REAL = Streams(0)  # not the run's: all runs are measured against the same real images
 
 
 class EvaluationConfig(Config):
@@ -76,7 +84,7 @@ class Evaluator:
             config: What to measure.
             dataset: The real images, their labels, the latent space.
             judge: C, or None where the data has no judge split.
-            streams: The run's; they key the draws.
+            streams: The run's; they key the samples' latents.
             device: Where the networks stand that will be evaluated.
         """
         self._config, self._device = config, torch.device(device)
@@ -91,12 +99,12 @@ class Evaluator:
             dataset.train.images,
             dataset.y_known,
             config.real_images,
-            streams.generator("evaluation real images"),
+            _REAL.generator("evaluation real images"),
         )
         self._held_out = _subset(
             *dataset.held_out(),
             config.held_out_images,
-            streams.generator("evaluation held-out images"),
+            _REAL.generator("evaluation held-out images"),
         )
         self._safe = measure.safe_names([code.name for code in dataset.space.codes])
         self._scores = None
@@ -136,7 +144,7 @@ class Evaluator:
                 else {f"samples_{copy}": self._album.class_rows(generator, copy)}
             )
         if self._scores is None:
-            result.reasons.update(dict.fromkeys(BY_JUDGE, NO_JUDGE))
+            result.reasons.update(dict.fromkeys(BY_JUDGE, NO_JUDGE if self._codes else NO_CODES))
         else:
             self._scores.add(result, samples, main)
         for name in result.reasons:

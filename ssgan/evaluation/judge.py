@@ -284,11 +284,14 @@ def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
     """
     if rows == "whole":
         return torch.arange(len(labels))
-    categorical = [k for k, code in enumerate(codes) if code.is_categorical]
-    keys = labels[:, categorical].nan_to_num(-1.0)
-    _, group = torch.unique(keys, dim=0, return_inverse=True)
-    picked = []
-    for members in (torch.nonzero(group == g)[:, 0] for g in range(int(group.max()) + 1)):
+    # Numbers of the combinations, built up code by code; unknown is a class of its own.
+    group = torch.zeros(len(labels), dtype=torch.int64)
+    for k, code in enumerate(codes):
+        if code.is_categorical:
+            group = group * (code.size + 1) + labels[:, k].nan_to_num(-1.0).long() + 1
+            group = torch.unique(group, return_inverse=True)[1]
+    picked = [torch.empty(0, dtype=torch.int64)]
+    for members in (torch.nonzero(group == g)[:, 0] for g in group.unique()):
         half = len(members) // 2
         # The odd one alternates with the group's first row, so that neither half collects them.
         half += (len(members) % 2) * (int(members[0]) % 2)

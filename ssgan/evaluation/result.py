@@ -10,6 +10,7 @@ NO_JUDGE = (
     "the data has no judge split, so there is no independent classifier C; "
     "q_ss_accuracy is measured on labels held out of the budget instead"
 )
+NO_CODES = "no code is supervised, so there is nothing that C could recognize"
 NO_LABELS = "no image is labelled, so nothing ties the codes to the labels (InfoGAN)"
 MATCHED = f"classes matched by the Hungarian method: {NO_LABELS}"
 NOT_CATEGORICAL = "no supervised code is categorical"

@@ -159,6 +159,28 @@ def test_too_few_images_for_neighbors_is_a_reason(dataset: Dataset) -> None:
     assert found.metrics["fd_judge"] is not None
 
 
+def test_without_a_supervised_code_there_is_nothing_to_judge(dataset: Dataset) -> None:
+    style = Code(name="style", kind="continuous")
+    space = LatentSpace(supervised=(), unsupervised=(style,), noise=2)
+    empty = torch.zeros(len(dataset.train.images), 0)
+    own = replace(dataset, space=space, y_known=empty, y_judge=empty[:500])
+
+    class Stripe(Painter):
+        def forward(self, v: Tensor) -> Tensor:
+            return (v[:, :1, None, None] / 4 + 0.5).expand(-1, 1, 16, 16) + self.anchor
+
+    class Mute(Reader):
+        def q_ss(self, x: Tensor) -> Tensor:
+            return x[:, 0, 0, :0]
+
+    evaluator = Evaluator(CONFIG, own, None, Streams(0))
+    found = evaluator.evaluate({"ema": Stripe()}, cast(Discriminator, Mute()))
+    assert "no code is supervised" in found.reasons["zero_one_loss"]
+    assert found.metrics["mi/style"] > 3  # type: ignore[operator]
+    assert found.metrics["diversity"] is not None
+    assert set(found.images) == {"samples_ema", "traversal_style_ema"}
+
+
 def test_a_continuous_supervised_code_is_measured_in_its_units(dataset: Dataset) -> None:
     angle = Code(name="angle", kind="continuous", low=-30, high=30)
     space = LatentSpace(supervised=(angle,), unsupervised=(), noise=2)

@@ -122,6 +122,14 @@ def test_halves_are_disjoint_and_hold_every_class() -> None:
     assert first.tolist() == [0, 1, 2, 7, 8, 11, 12]
 
 
+def test_halves_go_by_combination_of_classes_and_without_classes_by_position() -> None:
+    pairs = torch.tensor([[0.0, 0], [0, 0], [0, 1], [0, 1], [1, 0], [1, 0], [1, 1], [1, 1]])
+    other = Code(name="other", kind="categorical", classes=("no", "yes"))
+    assert judge_rows((SIDE, other), pairs, "first half").tolist() == [0, 2, 4, 6]
+    assert judge_rows((LEVEL,), torch.zeros(6, 1), "first half").tolist() == [0, 1, 2]
+    assert judge_rows((SIDE,), torch.zeros(0, 1), "second half").tolist() == []
+
+
 @pytest.mark.slow
 def test_the_default_judge_reads_digits(digits_store: Store, tmp_path: Path) -> None:
     data = Dataset.load(DataConfig(), CodesConfig(), digits_store)
