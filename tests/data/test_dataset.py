@@ -1,0 +1,192 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ssgan.codes import Code, CodesConfig, UnsupervisedCode
+from ssgan.data.arrays import ArraySource
+from ssgan.data.dataset import DataConfig, Dataset, build_space
+from ssgan.data.store import Store, write_store
+from ssgan.errors import BadInput
+
+SHAPE = Code(name="shape", kind="categorical", classes=("round", "square"))
+ANGLE = Code(name="angle", kind="continuous", low=0.0, high=90.0)
+CODES = CodesConfig(
+    supervised=("angle", "shape"), unsupervised=(UnsupervisedCode(name="style"),), noise=3
+)
+
+
+def source(judge: bool, seed: int = 0) -> ArraySource:
+    random = np.random.default_rng(seed)
+
+    def split(n: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.stack([random.integers(0, 2, n), random.uniform(0, 90, n)], 1).astype(np.float32)
+        y[: n // 4] = np.nan  # a quarter is not labelled at all
+        y[n // 4 : n // 3, 1] = np.nan
+        return random.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), y
+
+    arrays = {"train": split(48)} | ({"judge": split(24)} if judge else {})
+    return ArraySource("figures", (SHAPE, ANGLE), arrays, {})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return write_store(tmp_path_factory.mktemp("judged"), source(judge=True))
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return write_store(tmp_path_factory.mktemp("unjudged"), source(judge=False))
+
+
+def test_columns_become_codes_in_the_order_asked_for(store: Store) -> None:
+    dataset = Dataset.load(DataConfig(), CODES, store)
+    assert [code.name for code in dataset.space.codes] == ["angle", "shape", "style"]
+    assert dataset.space.supervised == (ANGLE, SHAPE)
+    assert dataset.space.noise == 3
+    raw = store.split("train").labels
+    torch.testing.assert_close(dataset.y_known[:, 0], raw[:, 1] / 45 - 1, equal_nan=True)
+    torch.testing.assert_close(dataset.y_known[:, 1], raw[:, 0], equal_nan=True)
+    assert dataset.y_judge is not None
+    assert dataset.y_judge.shape == (24, 2)
+    assert torch.equal(dataset.train.images, store.split("train").images)
+
+
+def test_training_sees_the_labels_of_the_budget_only(store: Store) -> None:
+    dataset = Dataset.load(DataConfig(labels=10, label_seed=3), CODES, store)
+    assert len(dataset.budget) == len(dataset.budget.train) == 10
+    is_labelled = (~dataset.y.isnan()).any(1)
+    assert torch.equal(is_labelled.nonzero()[:, 0], dataset.budget.train)
+    torch.testing.assert_close(dataset.y[is_labelled], dataset.y_known[is_labelled], equal_nan=True)
+    assert not dataset.is_infogan
+    assert dataset.budget.data_hash == store.manifest.hash
+
+
+def test_all_labels_are_those_that_there_are(store: Store) -> None:
+    dataset = Dataset.load(DataConfig(), CODES, store)
+    assert len(dataset.budget) == 36
+    torch.testing.assert_close(dataset.y, dataset.y_known, equal_nan=True)
+
+
+def test_a_budget_of_zero_is_infogan(store: Store) -> None:
+    dataset = Dataset.load(DataConfig(labels=0), CODES, store)
+    assert dataset.is_infogan
+    assert dataset.y.isnan().all()
+
+
+def test_without_supervised_codes_there_is_nothing_to_label(store: Store) -> None:
+    codes = CODES.model_copy(update={"supervised": ()})
+    dataset = Dataset.load(DataConfig(), codes, store)
+    assert dataset.is_infogan
+    assert dataset.y.shape == (48, 0)
+    assert dataset.held_out()[1].shape == (24, 0)
+
+
+def test_with_a_judge_split_nothing_is_held_out(store: Store) -> None:
+    dataset = Dataset.load(DataConfig(labels=20, held_out=0.5), CODES, store)
+    assert len(dataset.budget.held_out) == 0
+    images, labels = dataset.held_out()
+    assert torch.equal(images, store.split("judge").images)
+    assert dataset.y_judge is not None
+    assert labels is dataset.y_judge
+
+
+def test_without_one_a_part_of_the_budget_is(unjudged: Store) -> None:
+    dataset = Dataset.load(DataConfig(labels=20, held_out=0.25), CODES, unjudged)
+    assert dataset.judge is None
+    assert dataset.y_judge is None
+    rows = dataset.budget.held_out
+    assert len(rows) == 5
+    assert len(dataset.budget) == 20
+    assert dataset.y[rows].isnan().all()
+    images, labels = dataset.held_out()
+    assert torch.equal(images, dataset.train.images[rows])
+    torch.testing.assert_close(labels, dataset.y_known[rows], equal_nan=True)
+    assert (~labels.isnan()).any(1).all()
+
+
+def test_the_empirical_prior_is_that_of_the_training_labels(unjudged: Store) -> None:
+    codes = CODES.model_copy(update={"prior": "empirical", "supervised": ("shape",)})
+    dataset = Dataset.load(DataConfig(labels=20), codes, unjudged)
+    joint = dataset.space.joint
+    assert joint is not None
+    y = dataset.y_known[dataset.budget.train]
+    assert joint.rows == ((0.0,), (1.0,))
+    shares = [(y == row[0]).float().mean().item() for row in joint.rows]
+    assert joint.weights == pytest.approx(shares)
+    assert sum(joint.weights) == pytest.approx(1)
+
+
+def test_the_empirical_prior_holds_complete_rows_only(store: Store) -> None:
+    codes = CODES.model_copy(update={"prior": "empirical"})
+    dataset = Dataset.load(DataConfig(), codes, store)
+    joint = dataset.space.joint
+    assert joint is not None
+    complete = dataset.y_known[~dataset.y_known.isnan().any(1)]
+    assert len(joint.rows) == len(complete.unique(dim=0))
+    assert not any(math.isnan(value) for row in joint.rows for value in row)
+    c, _ = dataset.space.sample(50, torch.Generator().manual_seed(0))
+    assert set(map(tuple, c[:, :2].tolist())) <= set(joint.rows)
+
+
+def test_without_labels_the_prior_stays_uniform(store: Store) -> None:
+    codes = CODES.model_copy(update={"prior": "empirical"})
+    assert Dataset.load(DataConfig(labels=0), codes, store).space.joint is None
+
+
+def test_a_budget_that_was_drawn_before_is_kept(store: Store) -> None:
+    first = Dataset.load(DataConfig(labels=10, label_seed=1), CODES, store)
+    other = Dataset.load(DataConfig(labels=20, label_seed=2), CODES, store, first.budget)
+    assert other.budget.hash == first.budget.hash
+    assert torch.equal(other.y.isnan(), first.y.isnan())
+
+
+def test_a_budget_of_other_data_is_refused(store: Store, unjudged: Store) -> None:
+    budget = Dataset.load(DataConfig(labels=10), CODES, unjudged).budget
+    with pytest.raises(BadInput, match=r"belongs to other data.*data\.source"):
+        Dataset.load(DataConfig(labels=10), CODES, store, budget)
+
+
+def test_a_seed_of_the_budget_is_not_that_of_the_run(store: Store) -> None:
+    one, other = (
+        Dataset.load(DataConfig(labels=12, label_seed=seed), CODES, store) for seed in (0, 1)
+    )
+    assert one.budget.hash != other.budget.hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"supervised": ("shapes",)}, r"'shapes', which is no label column.*did you mean 'shape'"),
+        ({"supervised": ("shape", "shape")}, "'shape' twice"),
+        ({"unsupervised": (UnsupervisedCode(name="angle"),)}, "'angle' twice"),
+        ({"supervised": (), "unsupervised": ()}, "no code at all"),
+    ],
+)
+def test_codes_that_the_data_does_not_have_are_refused(
+    store: Store, changes: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(BadInput, match=problem):
+        build_space(CODES.model_copy(update=changes), store.manifest)
+
+
+def test_budgets_that_the_set_does_not_have_are_refused(store: Store, unjudged: Store) -> None:
+    with pytest.raises(BadInput, match=r"data\.labels=40.*36 images"):
+        Dataset.load(DataConfig(labels=40), CODES, store)
+    with pytest.raises(BadInput, match=r"data\.balanced=false"):
+        Dataset.load(DataConfig(labels=1), CODES, store)
+
+
+def test_the_posterior_is_passed_on(store: Store) -> None:
+    codes = CODES.model_copy(update={"posterior": "gaussian"})
+    space = build_space(codes, store.manifest)
+    assert space.posterior == "gaussian"
+    assert space.q_width(space.codes) == 2 + 2 + 2
+
+
+def test_the_digits_are_a_dataset(digits_store: Store) -> None:
+    codes = CodesConfig(noise=4)
+    dataset = Dataset.load(DataConfig(labels="10%"), codes, digits_store)
+    assert len(dataset.budget) == 130
+    assert set(dataset.budget.counts["digit"].values()) == {13}
