@@ -165,5 +165,5 @@ class Experiment(Config):
         """
         try:
             return cls.model_validate(yaml.safe_load(text))
-        except ValueError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise BadInput(f"this is no experiment of ssgan: {error}") from error

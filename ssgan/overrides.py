@@ -60,7 +60,7 @@ def load_experiment(
             or a field that the user set and that has no effect.
     """
     base, own = _read(str(source))
-    assignments = list(_flatten_given(own)) + _parse(overrides)
+    assignments = [*_flatten_given(own), *_parse(overrides)]
     tree = Experiment().model_dump(mode="json")
     given: set[str] = set()
     for path, value in [*_flatten_given(base), *assignments]:
@@ -70,7 +70,8 @@ def load_experiment(
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
         given.add(path)
     experiment = _validate(tree)
-    return _drop_inert(experiment, chosen={path for path, _ in assignments})
+    # What is switched off (null) in vain does no harm.
+    return _drop_inert(experiment, {path for path, value in assignments if value is not None})
 
 
 def field_class(path: str) -> FieldClass:
@@ -89,12 +90,8 @@ def flatten(config: Config) -> dict[str, Any]:
 def difference(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:
     """Return the fields that differ, with their old and new values; None where there is none."""
     before, after = flatten(old), flatten(new)
-    paths = [*before, *(path for path in after if path not in before)]
-    return {
-        path: (before.get(path), after.get(path))
-        for path in paths
-        if before.get(path) != after.get(path)
-    }
+    pairs = {path: (before.get(path), after.get(path)) for path in before | after}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def check_resume(old: Experiment, new: Experiment) -> None:
@@ -115,14 +112,14 @@ def check_resume(old: Experiment, new: Experiment) -> None:
         _log.info("resuming with %s=%s, before %s", path, after, before)
 
 
-def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
-    """Return the experiment with some fields replaced, by dotted name.
+def with_values(experiment: Experiment, values: Sequence[str] | Mapping[str, Any]) -> Experiment:
+    """Return the experiment with some fields replaced, given as to `load_experiment`.
 
     Raises:
-        BadInput: As `load_experiment`.
+        BadInput: Unknown field, or a value out of range.
     """
     tree = experiment.model_dump(mode="json")
-    for path, value in values.items():
+    for path, value in _parse(values):
         _check_path(path)
         _assign(tree, path, value)
     return _validate(tree)
@@ -152,12 +149,14 @@ def _read(source: str) -> tuple[Tree, Tree]:
             "(a file of your own ends in .yaml)"
         )
     try:
-        own = _load_yaml(file.read_text(), source)
-    except OSError as error:
-        raise BadInput(f"cannot read the experiment file {source}: {error.strerror}") from error
+        own = _load_yaml(file.read_text(encoding="utf-8"), source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read the experiment file {source}: {error}") from error
     preset = own.pop("preset", None)
-    base = _read(str(preset))[0] if preset is not None else {}
-    return base | {"name": file.stem}, own
+    if preset not in (None, *preset_names()):
+        near = nearest(str(preset), preset_names())
+        raise BadInput(f"{source}: there is no preset {preset!r}{near}")
+    return (_read(preset)[0] if preset else {}) | {"name": file.stem}, own
 
 
 def _load_yaml(text: str, where: str) -> Tree:
@@ -171,15 +170,15 @@ def _load_yaml(text: str, where: str) -> Tree:
 
 
 def _parse(overrides: Sequence[str] | Mapping[str, Any]) -> list[tuple[str, Any]]:
-    if isinstance(overrides, Mapping):
-        return list(overrides.items())
-    pairs = []
-    for override in overrides:
+    """Read overrides as leaves by dotted name, each `kind` before what it decides on."""
+    pairs = list(overrides.items()) if isinstance(overrides, Mapping) else []
+    for override in () if isinstance(overrides, Mapping) else overrides:
         path, equals, text = override.partition("=")
         if not equals or not path:
             raise BadInput(f"{override!r} is no override; write field=value, as training.epochs=20")
         pairs.append((path.strip(), _parse_value(text)))
-    return pairs
+    leaves = [leaf for path, value in pairs for leaf in _flatten_given({path: value})]
+    return sorted(leaves, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
 
 
 def _parse_value(text: str) -> Any:
@@ -249,17 +248,22 @@ def _explain(tree: Tree, detail: Any) -> str:
     """Turn one of pydantic's complaints into a sentence that names the field."""
     parts: list[str] = []
     value: Any = tree
+    kind = None
     for part in detail["loc"]:  # also names union members, which are no part of the field's name
         try:
-            value = value[part]
+            below = value[part]
         except (KeyError, IndexError, TypeError):
             continue
+        kind = value.get("kind") if isinstance(value, dict) else None
         parts.append(str(part))
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if not parts:
-        return message
+        value = below
+    name, message = ".".join(parts), str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return f"{name}.{detail['loc'][-1]} is required; set it"
+    if detail["type"] == "extra_forbidden" and kind is not None:
+        message = f"has no effect with {'.'.join(parts[:-1])}.kind={kind}"
     shown = "" if isinstance(value, dict) else f"={value}"
-    return f"{'.'.join(parts)}{shown}: {message}"
+    return f"{name}{shown}: {message}" if name else message
 
 
 def _drop_inert(experiment: Experiment, chosen: set[str]) -> Experiment:

@@ -49,7 +49,7 @@ class Stages:
             )
         self.base = base
         """Side of the coarsest feature map, in pixels."""
-        self.channels = [config.width * 2**stage for stage in range(depth)]
+        self.channels: list[int] = [config.width * 2**stage for stage in range(depth)]
         """Channels from the finest to the coarsest feature map."""
 
     @property
