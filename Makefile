@@ -43,32 +43,30 @@ docs: $(STAMP) ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(STAMP) ## Time the training step beside the plain step; write docs/results/
-	$(BIN)/python benchmarks/run.py
+bench: $(STAMP) ## Time the training step beside the plain one, and write the table to docs/results/
+	$(BIN)/python -m benchmarks.run --write
 
 clean: ## Remove caches and built documentation; keep .venv and runs
 	rm -rf docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml setup.py constraints.txt
-	@python="$(PYTHON)"; \
+	@python=""; \
+	for candidate in $(or $(PYTHON),$(PYTHONS)); do \
+	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
 	if [ -z "$$python" ]; then \
-	  for candidate in $(PYTHONS); do \
-	    if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	      python=$$candidate; break; \
-	    fi; \
-	  done; \
-	fi; \
-	if [ -z "$$python" ]; then \
-	  echo "ssgan needs Python 3.11 or newer, and none of these is: $(PYTHONS)." >&2; \
+	  echo "ssgan needs Python 3.11 or newer, and there is none at: $(or $(PYTHON),$(PYTHONS))." >&2; \
 	  echo "Install one (Debian, Ubuntu: apt-get install python3.11 python3.11-venv), or say where it is: make PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi; \
-	if [ ! -x $(BIN)/python ]; then \
+	if [ ! -x $(BIN)/pip ]; then \
 	  echo "Making $(VENV): 6.5 GB with CUDA's libraries, a few minutes." >&2; \
 	  $$python -m venv $(VENV) || { echo "No virtual environment: on Debian and Ubuntu install python3-venv." >&2; exit 1; }; \
 	else \
-	  echo "pyproject.toml or constraints.txt changed: bringing $(VENV) up to date." >&2; \
+	  echo "Bringing $(VENV) up to date with pyproject.toml and constraints.txt." >&2; \
 	fi; \
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' \
 	  | awk '/^(Collecting|Processing) / { printf "\r%4d packages fetched", ++n } \
