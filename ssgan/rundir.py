@@ -94,15 +94,7 @@ class RunDir(Folder):
             BadInput: A run or anything else is there already, or it cannot be written.
         """
         run = cls(location, filesystem)
-        if run.exists(_RUN):
-            raise BadInput(
-                f"a run is already at {run.location}; go on with it by --resume {run.location}, "
-                "or start another with --name"
-            )
-        if not run.is_free():
-            raise BadInput(
-                f"{run.location} is taken, but not by a run; choose another --name or --out"
-            )
+        run.refuse_taken()
         info = RunInfo(
             run_id=uuid.uuid4().hex,
             name=name or run.base_name,
@@ -134,6 +126,18 @@ class RunDir(Folder):
             )
         _ = run.info
         return run
+
+    def refuse_taken(self) -> None:
+        """Raise `BadInput` if a run or anything else is here already."""
+        if self.exists(_RUN):
+            raise BadInput(
+                f"a run is already at {self.location}; go on with it by --resume {self.location}, "
+                "or start another with --name"
+            )
+        if not self.is_free():
+            raise BadInput(
+                f"{self.location} is taken, but not by a run; choose another --name or --out"
+            )
 
     @cached_property
     def info(self) -> RunInfo:

@@ -1,0 +1,158 @@
+"""What stands before the first update: device, threads, data, label budget, judge.
+
+The driver prepares everything once. Workers find it in the cache, or, on another machine, build
+the store again from its source and are handed the judge.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ssgan.cluster import cores, threads_per_worker
+from ssgan.data.cache import default_cache
+from ssgan.data.dataset import Dataset
+from ssgan.data.labels import LabelBudget
+from ssgan.data.store import prepare as prepare_store
+from ssgan.errors import BadInput
+from ssgan.evaluation.judge import Judge, train_judge
+from ssgan.experiment import Experiment, ScalingConfig
+
+Stage = Callable[[str, int, int], None]
+"""Told what is being prepared, how much of it is done, and how much there is."""
+
+_JUDGE_SEED = 0  # the same C for all seeds of a run, so that they are measured alike
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the workers compute.
+
+    Attributes:
+        under_ray: Whether they run under Ray Train.
+        cuda: Whether they compute on GPUs.
+        threads: CPU threads of each.
+        cpus: CPU cores that Ray reserves for each.
+        gpus: GPUs that Ray reserves for each.
+    """
+
+    under_ray: bool
+    cuda: bool
+    threads: int
+    cpus: float
+    gpus: float
+
+    @property
+    def device_here(self) -> torch.device:
+        """Where this process computes: on a GPU if workers do and it has one itself."""
+        return torch.device("cuda" if self.cuda and torch.cuda.is_available() else "cpu")
+
+
+def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) -> Plan:
+    """Decide how workers compute.
+
+    One worker on this machine needs no Ray. Several on one machine that is theirs divide its
+    cores; on a cluster that is shared with others a worker has the threads that it reserves.
+
+    Args:
+        scaling: What the user asked for.
+        cpus: Cores of this machine, or of the whole cluster.
+        gpus: Its GPUs.
+        shared: Whether `cpus` belong to a cluster that others use too.
+
+    Raises:
+        BadInput: CUDA is asked for and there is none.
+    """
+    if scaling.device == "cpu" and scaling.gpus:
+        raise BadInput(f"scaling.device=cpu makes no use of scaling.gpus={scaling.gpus:g}")
+    is_asked = scaling.device == "cuda" or scaling.gpus > 0
+    if is_asked and gpus <= 0:
+        raise BadInput(
+            f"scaling.device={scaling.device} and scaling.gpus={scaling.gpus:g} ask for GPUs, and "
+            "there is none; leave both out to train on the CPU"
+        )
+    cuda = is_asked or (scaling.device == "auto" and gpus >= scaling.most_workers)
+    if scaling.threads is not None:
+        threads = scaling.threads
+    elif shared:
+        threads = max(1, int(scaling.cpus))
+    else:
+        threads = threads_per_worker(int(cpus), scaling.most_workers)
+    return Plan(
+        under_ray=scaling.workers != 1,
+        cuda=cuda,
+        threads=threads,
+        cpus=scaling.cpus,
+        gpus=(scaling.gpus or 1.0) if cuda else 0.0,
+    )
+
+
+def plan_here(scaling: ScalingConfig) -> Plan:
+    """Decide how workers compute on this machine alone; OMP_NUM_THREADS is heeded."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    usable = int(limit) * scaling.most_workers if limit.isdigit() else cores()
+    return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
+
+
+def load_dataset(
+    experiment: Experiment, budget: LabelBudget | None = None, stage: Stage | None = None
+) -> Dataset:
+    """Find or build the store, check the experiment against it, apply the label budget.
+
+    Raises:
+        BadInput: The source, a code or the budget is wrong.
+    """
+    progress = None if stage is None else _named(stage, "preparing images")
+    store = prepare_store(experiment.data.source, progress=progress)
+    experiment.validate_against(store.manifest)
+    return Dataset.load(experiment.data, experiment.codes, store, budget)
+
+
+def find_judge(
+    experiment: Experiment, dataset: Dataset, plan: Plan, stage: Stage | None = None
+) -> Judge | None:
+    """Find C in the cache or train it there; None without a judge split or without labels."""
+    if dataset.judge is None or dataset.y_judge is None or not dataset.space.supervised:
+        return None
+    return train_judge(
+        experiment.evaluation.judge,
+        dataset.space.supervised,
+        dataset.judge.images,
+        dataset.y_judge,
+        dataset.train.images,
+        dataset.y_known,
+        content=f"{dataset.manifest.hash}/judge",
+        seed=_JUDGE_SEED,
+        cache=_judges(),
+        device=plan.device_here,
+        progress=None if stage is None else _named(stage, "training the judge C"),
+    )
+
+
+def pack_judge(judge: Judge | None) -> dict[str, bytes] | None:
+    """Return the files of a judge, to hand them to workers on other machines."""
+    if judge is None:
+        return None
+    folder = _judges() / judge.hash[:20]
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def unpack_judge(files: Mapping[str, bytes] | None, device: torch.device) -> Judge | None:
+    """Load a judge from the files of `pack_judge`."""
+    if files is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in files.items():
+            (Path(scratch) / name).write_bytes(content)
+        return Judge.load(Path(scratch), device)
+
+
+def _judges() -> Path:
+    return default_cache() / "judges"
+
+
+def _named(stage: Stage, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: stage(name, done, total)

@@ -1,0 +1,231 @@
+"""`train`: check, prepare, train, export, record."""
+
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssgan import __version__
+from ssgan.checkpoint import Checkpoints
+from ssgan.cluster import Cluster, Node, connect, cores, is_connected, preflight
+from ssgan.experiment import Experiment
+from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
+from ssgan.launch.outcome import (
+    Result,
+    draw_figures,
+    export,
+    reach,
+    read_budget,
+    save_budget,
+    summarize,
+)
+from ssgan.launch.preparation import (
+    Plan,
+    Stage,
+    find_judge,
+    load_dataset,
+    make_plan,
+    pack_judge,
+    plan_here,
+)
+from ssgan.launch.workers import run_under_ray
+from ssgan.loop import Stopped, Watch
+from ssgan.overrides import check_resume
+from ssgan.rundir import RunDir
+from ssgan.tracking import Follower, Unreachable, check, default_uri, register
+
+_ENVIRONMENT = "environment.json"
+
+_log = logging.getLogger(__name__)
+
+
+def train(
+    experiment: Experiment,
+    out: str | Path = "runs",
+    name: str | None = None,
+    *,
+    resume: str | Path | None = None,
+    watch: Watch | None = None,
+    stage: Stage | None = None,
+) -> Result:
+    """Train a generator, score it, record it and export it.
+
+    One worker runs in this process; several, or an elastic number, run under Ray Train on the
+    cluster at ``RAY_ADDRESS`` or on a Ray that is started here. Both leave the same run
+    directory and, at one worker and equal threads, the same weights, bit for bit.
+
+    Args:
+        experiment: What to train; of a run that is resumed only the extent, evaluation and
+            tracking may differ from what it was started with.
+        out: Folder of the runs, or its URI.
+        name: Name of the run in there; the experiment's by default.
+        resume: Run directory to go on with instead; `out` and `name` do not count then.
+        watch: Shows progress and may stop the run.
+        stage: Is told of the preparation's progress.
+
+    Returns:
+        The run directory and its summary.
+
+    Raises:
+        BadInput: Something cannot work; nothing was started.
+        Stopped: The watch or a SIGTERM stopped the run, which wrote a checkpoint.
+        NonFiniteLoss: A term of the objective became NaN or infinite.
+    """
+    started = time.monotonic()
+    watch = watch or Watch()
+    run = _place(experiment, out, name, resume)
+    uri = _tracking_uri(experiment, run)
+    with contextlib.ExitStack() as stack:
+        plan, cluster = _plan(experiment, stack)
+        dataset = load_dataset(experiment, read_budget(run), stage)
+        if not run.exists("run.json"):
+            RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
+        run.write_experiment(experiment.to_yaml())
+        save_budget(run, dataset.budget)
+        environment = _record_environment(run, experiment, plan)
+        judge = find_judge(experiment, dataset, plan, stage)
+        follower = Follower(run, uri).start()
+        raised = stack.enter_context(stop_on_sigterm())
+        watch = _stopping(watch, raised)
+        try:
+            if cluster is not None:
+                _warn_of_private_folder(run, cluster)
+                run_under_ray(experiment, run, plan, pack_judge(judge), watch)
+            else:
+                run_here(experiment, dataset, judge, run, plan, _start(run), watch)
+            with use_threads(plan.threads):
+                reached = reach(run, experiment, dataset, plan.device_here)
+            location = export(run, experiment, dataset, reached)
+            draw_figures(run)
+            summary = summarize(
+                run,
+                experiment,
+                tracking_uri=uri,
+                export_location=location,
+                seconds=time.monotonic() - started,
+                environment=environment,
+            )
+        except Stopped as stopped:
+            follower.close("KILLED")
+            raise Stopped(f"{stopped}; go on with --resume {run.location}") from None
+        except BaseException:
+            follower.close("FAILED")
+            raise
+    follower.close()
+    _register(run, experiment, uri)
+    return Result(run.location, summary)
+
+
+def _place(
+    experiment: Experiment, out: str | Path, name: str | None, resume: str | Path | None
+) -> RunDir:
+    """Return the directory of the run, which is free, or holds the run that is resumed."""
+    if resume is not None:
+        run = RunDir.open(resume)
+        check_resume(Experiment.from_yaml(run.experiment_yaml()), experiment)
+        return run
+    run = RunDir(f"{str(out).rstrip('/')}/{name or experiment.name}")
+    run.refuse_taken()
+    return run
+
+
+def _plan(experiment: Experiment, stack: contextlib.ExitStack) -> tuple[Plan, Cluster | None]:
+    """Decide how workers compute, and connect to Ray if they need it."""
+    scaling = experiment.scaling
+    least = scaling.counts()[0]
+    if scaling.workers == 1:
+        return plan_here(scaling), None
+    if not os.environ.get("RAY_ADDRESS") and not is_connected():
+        # Ray takes ten seconds to start here; what cannot fit is known before.
+        plan = plan_here(scaling)
+        here = Node(float(cores()), float(torch.cuda.device_count()))
+        preflight(least, plan.cpus, plan.gpus, [here])
+    cluster = stack.enter_context(connect())
+    has = [sum(values) for values in zip(*cluster.nodes, strict=True)]
+    plan = make_plan(scaling, has[0], has[1], shared=not cluster.started)
+    preflight(least, plan.cpus, plan.gpus, cluster.nodes)
+    return plan, cluster
+
+
+def _start(run: RunDir) -> str | None:
+    checkpoints = Checkpoints(run)
+    newest = checkpoints.newest()
+    return None if newest is None else checkpoints.location(newest)
+
+
+def _stopping(watch: Watch, raised: Callable[[], bool]) -> Watch:
+    return Watch(progress=watch.progress, stop=lambda: raised() or watch.stop())
+
+
+def _record_environment(run: RunDir, experiment: Experiment, plan: Plan) -> dict[str, Any]:
+    """Write down what the weights depend on beside the experiment, and warn of a change."""
+    environment = {
+        "ssgan": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("torch", "ray")},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": "cuda" if plan.cuda else "cpu",
+        "workers": experiment.scaling.workers,
+        "threads": plan.threads,
+    }
+    environment = dict(json.loads(json.dumps(environment)))  # a tuple comes back as a list
+    if run.exists(_ENVIRONMENT):
+        before = json.loads(run.read_bytes(_ENVIRONMENT))
+        changed = {k: (before.get(k), v) for k, v in environment.items() if before.get(k) != v}
+        if changed:
+            _log.warning(
+                "this run goes on with %s, so it will not end with the same bits as without the "
+                "interruption",
+                ", ".join(f"{key}={new} (before {old})" for key, (old, new) in changed.items()),
+            )
+    run.write_json(_ENVIRONMENT, environment)
+    return environment
+
+
+def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
+    """Return where MLflow records; a server that is down is no reason not to train."""
+    folder = run.local_path
+    uri = experiment.tracking.uri or default_uri(folder.parent if folder is not None else "runs")
+    try:
+        check(uri)
+    except Unreachable as error:
+        _log.warning(
+            "%s. The run is recorded in %s meanwhile; `ssgan track sync %s` catches up",
+            error,
+            run.location,
+            run.location,
+        )
+    return uri
+
+
+def _warn_of_private_folder(run: RunDir, cluster: Cluster) -> None:
+    if run.local_path is not None and len(cluster.nodes) > 1:
+        _log.warning(
+            "%s must be a folder that all %d machines of the cluster share (NFS), or a URI such "
+            "as s3://BUCKET/runs; use --out",
+            run.location,
+            len(cluster.nodes),
+        )
+
+
+def _register(run: RunDir, experiment: Experiment, uri: str) -> None:
+    """Make the export a version of the registered model that the experiment names, if any."""
+    model = experiment.tracking.register_as
+    if model is None:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in run.list("export"):
+            (Path(scratch) / Path(name).name).write_bytes(run.read_bytes(name))
+        try:
+            _log.info("registered as %s, version %s", *register(uri, scratch, model, run))
+        except Exception as error:  # the run is whole, whatever MLflow says
+            _log.warning("the export could not be registered as %s: %s", model, error)

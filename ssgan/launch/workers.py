@@ -1,0 +1,180 @@
+"""DDP workers under Ray Train's TorchTrainer, on a local Ray or on a cluster."""
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any, Literal, TypedDict, cast
+
+import torch
+
+from ssgan import loop
+from ssgan.checkpoint import Checkpoints
+from ssgan.cluster import worker_environment
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.experiment import Experiment
+from ssgan.launch.outcome import read_budget
+from ssgan.launch.preparation import Plan, load_dataset, unpack_judge
+from ssgan.loop import Progress, Stopped, Watch
+from ssgan.rundir import RunDir
+from ssgan.session import RayTrain
+
+_RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
+_STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop
+_POLL = 0.5  # seconds between two looks at the records
+
+_log = logging.getLogger(__name__)
+
+
+class Order(TypedDict):
+    """What the driver tells each worker."""
+
+    run: str
+    """Location of the run directory, which holds experiment and label budget."""
+    threads: int
+    """CPU threads to compute with."""
+    judge: dict[str, bytes] | None
+    """Files of the judge C."""
+
+
+class Ending(TypedDict):
+    """How a worker's loop ended. No exception tells it, because Ray would train again."""
+
+    kind: Literal["finished", "stopped", "not finite"]
+    message: str
+
+
+def run_under_ray(
+    experiment: Experiment, run: RunDir, plan: Plan, judge: dict[str, bytes] | None, watch: Watch
+) -> None:
+    """Train with the workers of `scaling`, on the Ray that this process is connected to.
+
+    A worker that dies costs the updates since the last checkpoint: all are started again from
+    there, `scaling.retries` times.
+
+    Args:
+        experiment: What to train; the run directory holds the same.
+        run: The run directory, in a place that all workers reach.
+        plan: What each worker gets.
+        judge: Files of C.
+        watch: Shows progress, an epoch at a time, and may stop the run.
+
+    Raises:
+        Stopped: The watch said so; a checkpoint is written.
+        NonFiniteLoss: A term of the objective became NaN or infinite.
+        BadInput: A worker met bad input, such as data that is not on its machine.
+        RuntimeError: Workers died more often than `scaling.retries` allows.
+    """
+    import ray.train
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    ray_train: Any = ray.train  # its stubs describe the first version of the API
+    resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
+    order = Order(run=run.location, threads=plan.threads, judge=judge)
+    trainer: Any = TorchTrainer(
+        cast(Any, work),
+        train_loop_config=dict(order),
+        scaling_config=ray_train.ScalingConfig(
+            num_workers=experiment.scaling.workers,
+            use_gpu=plan.cuda,
+            resources_per_worker=resources,
+        ),
+        run_config=ray_train.RunConfig(
+            name=run.run_id,
+            storage_path=f"{run.location}/{_RAY}",
+            failure_config=ray_train.FailureConfig(max_failures=experiment.scaling.retries),
+            worker_runtime_env={"env_vars": worker_environment(plan.threads)},
+            logging_config=ray_train.LoggingConfig(log_level="WARNING"),
+        ),
+    )
+    # Ray resumes what it finds under the same name; where to start from is for the run to say.
+    run.delete(_RAY)
+    run.delete(_STOP)
+    try:
+        # Ray prints what workers print, wherever they do, and stdout is for results.
+        with contextlib.redirect_stdout(sys.stderr), _watching(experiment, run, watch):
+            ending: Ending = trainer.fit().return_value
+    except TrainingFailedError as error:
+        raise _cause(error) from error
+    finally:
+        run.delete(_STOP)
+        run.delete(_RAY)
+    if ending["kind"] == "stopped":
+        raise Stopped(ending["message"])
+    if ending["kind"] == "not finite":
+        raise NonFiniteLoss(ending["message"])
+
+
+def work(order: Order) -> Ending:
+    """Train as one of several workers; Ray Train calls this in each of them."""
+    from ray.train.torch import get_device
+
+    torch.set_num_threads(order["threads"])
+    run = RunDir.open(order["run"])
+    experiment = Experiment.from_yaml(run.experiment_yaml())
+    dataset = load_dataset(experiment, read_budget(run))
+    device = get_device()
+    checkpoints = Checkpoints(run)
+    newest = checkpoints.newest()
+    session = RayTrain(None if newest is None else checkpoints.location(newest))
+    judge = unpack_judge(order["judge"], device)
+    watch = Watch(stop=lambda: run.exists(_STOP))
+    try:
+        loop.run(experiment, dataset, judge, run, session, device, watch)
+    except Stopped as stopped:
+        return Ending(kind="stopped", message=str(stopped))
+    except NonFiniteLoss as error:
+        return Ending(kind="not finite", message=str(error))
+    return Ending(kind="finished", message="")
+
+
+@contextlib.contextmanager
+def _watching(experiment: Experiment, run: RunDir, watch: Watch) -> Iterator[None]:
+    """Tell the watch of every record that appears, and the workers when it wants to stop."""
+    done = threading.Event()
+    records = run.records()
+    last = records[-1].epoch if records else 0
+
+    def follow() -> None:
+        nonlocal last
+        asked = False
+        extent = experiment.training
+        while not done.is_set():
+            is_last_look = done.wait(_POLL)
+            with contextlib.suppress(OSError):
+                while (record := run.record(last + 1)) is not None:
+                    last += 1
+                    steps = extent.epochs * extent.steps_per_epoch
+                    watch.progress(Progress(record.step, steps, extent.batch_size, record))
+                if not asked and not is_last_look and watch.stop():
+                    run.write_bytes(_STOP, b"")
+                    asked = True
+
+    follower = threading.Thread(target=follow, name="watch", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        done.set()
+        follower.join()
+
+
+def _cause(error: Exception) -> Exception:
+    """Find what a worker raised behind the errors of Ray that wrap it."""
+    failures = getattr(error, "worker_failures", {})
+    for failure in failures.values():
+        found = getattr(failure, "cause", None) or failure
+        if isinstance(found, BadInput | OSError):
+            return found
+    lines = "; ".join(f"worker {rank}: {_last_line(e)}" for rank, e in failures.items())
+    return RuntimeError(
+        f"training failed under Ray ({lines or _last_line(error)}); the run directory holds its "
+        "checkpoints, so --resume goes on from the last one"
+    )
+
+
+def _last_line(error: Any) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else repr(error)
