@@ -57,7 +57,7 @@ def zero_one_loss(
         asked = counts.sum(dim=1)
         right = counts[torch.arange(code.size), assignment]
         classes[code.name] = {
-            name: 1 - right[i].item() / asked[i].item()
+            name: (asked[i] - right[i]).item() / asked[i].item()
             for i, name in enumerate(code.classes)
             if asked[i] > 0
         }
