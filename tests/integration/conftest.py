@@ -1,0 +1,36 @@
+"""Fixtures of real servers and a real browser, which end with their test."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # test modules here share `servers`
+
+from servers import Browser, Server
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Server], Server]]:
+    """Start servers that end with the test."""
+    started: list[Server] = []
+
+    def start(server: Server) -> Server:
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def browser(tmp_path: Path, serve: Callable[[Server], Server]) -> Browser:
+    """A headless browser window of 1400 x 1000 pixels."""
+    driver = shutil.which("chromedriver")
+    if driver is None or shutil.which("chromium") is None:
+        pytest.skip("needs a browser: apt-get install -y chromium chromium-driver")
+    log = tmp_path / "chromedriver.log"
+    return Browser(serve(Server([driver, "--port=PORT"], "/status", log)), (1400, 1000))
