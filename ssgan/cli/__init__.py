@@ -12,8 +12,11 @@ import click
 
 from ssgan import __version__
 from ssgan.cli.data import data
+from ssgan.cli.doctor import doctor
+from ssgan.cli.init import init
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
+from ssgan.cli.track import track
 from ssgan.cli.train import train
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -50,7 +53,7 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-for verb in (data, train, sample):
+for verb in (init, data, train, sample, track, doctor):
     ssgan.add_command(verb)
 
 

@@ -64,6 +64,22 @@ def place_of(run: str) -> tuple[str, str]:
     return parent, name
 
 
+def uri_of(run: RunDir) -> str:
+    """Return the MLflow tracking URI that a run was, or would have been, recorded in."""
+    from ssgan.experiment import Experiment
+    from ssgan.tracking import default_uri
+
+    recorded = (run.summary() or {}).get("tracking_uri")
+    if recorded:
+        return str(recorded)
+    chosen = Experiment.from_yaml(run.experiment_yaml()).tracking.uri
+    if chosen:
+        return chosen
+    if run.local_path is None:
+        raise BadInput(f"{run.location} names no tracking store; give it with --uri")
+    return default_uri(run.local_path.parent)
+
+
 def refuse_unwritable(out: str) -> None:
     """Find out, before any work starts, whether runs can be written there.
 

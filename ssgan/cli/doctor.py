@@ -1,0 +1,58 @@
+"""``ssgan doctor``: what this machine has, what is missing, and what helps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ssgan.cli.screen import nothing_on_stdout, show, show_json, table, waiting
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ssgan doctor                              this machine, its disk, its GPUs, Ray
+  ssgan doctor --workers 4 --out /data/runs
+  ssgan doctor --uri http://mlflow:5000     does the tracking server answer?
+  ssgan doctor --no-ray --json              quick, for scripts
+"""
+)
+@click.option("--out", type=click.Path(path_type=Path), default="runs", help="Where runs will go.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that shall train.")
+@click.option("--uri", help="MLflow tracking URI to reach as well.")
+@click.option("--ray/--no-ray", "with_ray", default=True, help="Start or join Ray (10 s or more).")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def doctor(out: Path, workers: int, uri: str | None, with_ray: bool, as_json: bool) -> None:
+    """Examine this machine and what it can reach; exit with 1 when something is wrong."""
+    from ssgan.cluster import examine
+    from ssgan.data.cache import default_cache
+
+    with nothing_on_stdout(), waiting("examining this machine"):
+        checks = list(
+            examine(
+                out,
+                default_cache(),
+                workers=workers,
+                tracking=None if uri is None else lambda: _reach_tracking(uri),
+                with_ray=with_ray,
+            )
+        )
+    if as_json:
+        show_json({"checks": [vars(check) for check in checks]})
+    else:
+        rows = table("", "check", "found", "what to do")
+        for check in checks:
+            remedy = "" if check.ok else check.remedy
+            rows.add_row("ok" if check.ok else "WRONG", check.name, check.detail, remedy)
+        show(rows)
+    if not all(check.ok for check in checks):
+        sys.exit(1)
+
+
+def _reach_tracking(uri: str) -> str:
+    from ssgan.tracking import check
+
+    check(uri)
+    return f"{uri} answers"

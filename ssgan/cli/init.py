@@ -1,0 +1,95 @@
+"""``ssgan init``: from a folder of the user's pictures to an experiment file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ssgan.cli.screen import nothing_on_stdout, program, show, waiting
+from ssgan.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssgan.cli.survey import Survey
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ssgan init my-photos                     writes my-photos.yaml
+  ssgan init my-photos --csv labels.csv    a row a file, an empty cell where a label is unknown
+  ssgan init my-photos --out trial.yaml --force
+"""
+)
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path),
+    help="CSV of labels; the only CSV in FOLDER by default. Its column `file`, or else the first, "
+    "names the pictures.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The file; FOLDER.yaml by default.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
+def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> None:
+    """Look at your pictures and labels, and write a commented experiment file.
+
+    Text columns of the CSV and the names of sub-folders become classes, numbers become values.
+    Without labels the file is for InfoGAN, which finds codes by itself.
+    """
+    out = out or Path(f"{folder.resolve().name}.yaml")
+    if out.suffix not in (".yaml", ".yml"):
+        raise BadInput(f"--out {out} must end in .yaml")
+    if out.exists() and not force:
+        raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
+    with nothing_on_stdout():
+        from ssgan.cli.draft import draft
+        from ssgan.cli.survey import survey
+
+        with waiting(f"looking at the pictures in {folder}"):
+            found = survey(folder, csv)
+            text = draft(found)
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
+        with waiting("checking the file"):
+            _check(out)
+    _report(found, out)
+
+
+def _check(file: Path) -> None:
+    """Read the file as training will, so that a problem shows now."""
+    from ssgan.codes import LatentSpace
+    from ssgan.networks.architecture import Stages
+    from ssgan.overrides import load_experiment
+
+    experiment = load_experiment(file)
+    source = experiment.data.source.open()
+    Stages(experiment.networks, source.shape)
+    columns = {column.name: column for column in source.columns}
+    LatentSpace(
+        supervised=tuple(columns[name] for name in experiment.codes.supervised),
+        unsupervised=tuple(code.code() for code in experiment.codes.unsupervised),
+        noise=experiment.codes.noise,
+    )
+
+
+def _report(found: Survey, out: Path) -> None:
+    from ssgan.cli.draft import describe
+
+    colors = "grey" if found.grey else "color"
+    show(f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}")
+    if found.broken:
+        show(f"broken and left out: {len(found.broken)} (listed in {out})")
+    for column in found.columns:
+        show(f"label {describe(column)}")
+    if found.folders is not None:
+        show(f"label {describe(found.folders)}")
+    if not found.chosen:
+        show("no labels: the file trains InfoGAN, which finds codes by itself")
+    ssgan, file = program("ssgan"), shlex.quote(str(out))
+    show(f"wrote {out}; next:")
+    show(f"  {ssgan} data show {file} --sheet contact.png   # look at what it makes of them")
+    show(f"  {ssgan} train {file}")

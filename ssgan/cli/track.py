@@ -1,0 +1,86 @@
+"""``ssgan track``: MLflow, filled from run directories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, program, say, show, show_json
+from ssgan.errors import BadInput
+
+if TYPE_CHECKING:
+    from ssgan.rundir import RunDir
+
+
+@click.group()
+def track() -> None:
+    """Fill MLflow from run directories, which hold everything it shows."""
+
+
+@track.command(
+    epilog="""\b
+Examples:
+  ssgan track sync runs/digits                                 catch up after MLflow was down
+  ssgan track sync runs/* --uri http://mlflow:5000             fill another server
+  ssgan track sync runs/* --uri sqlite:////data/mlflow.db --experiment all
+"""
+)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--uri", help="MLflow tracking URI; the one each run was recorded in by default.")
+@click.option("--experiment", help="MLflow experiment for all of them; their presets' by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json: bool) -> None:
+    """Write run directories to MLflow.
+
+    What is there already is not written twice, so this can be repeated at will. Among the
+    arguments (runs/*) what is no run is passed over when others are runs.
+    """
+    log_to_stderr()
+    with nothing_on_stdout():
+        from ssgan.cli.places import uri_of
+        from ssgan.tracking import SyncReport, sync_all, ui_command
+
+        opened = _open(runs)
+        by_uri: dict[str, list[RunDir]] = {}
+        for run in opened:
+            by_uri.setdefault(uri or uri_of(run), []).append(run)
+        reports: list[tuple[RunDir, str, SyncReport]] = []
+        for place, members in by_uri.items():
+            for run in members:
+                (report,) = sync_all(place, [run], experiment)
+                reports.append((run, place, report))
+                say(f"{run.location}: {report.sent} epochs and {report.images} pictures sent")
+    if as_json:
+        written = [
+            {"run_dir": run.location, "tracking_uri": place, **report._asdict()}
+            for run, place, report in reports
+        ]
+        show_json({"runs": written})
+        return
+    for run, _, report in reports:
+        show(
+            f"{run.info.name}: {report.epochs} epochs in MLflow experiment {report.experiment}, "
+            f"{report.status}"
+        )
+    for place in by_uri:
+        command = ui_command(place)
+        if command.startswith("mlflow "):
+            command = program("mlflow") + command.removeprefix("mlflow")
+        show(f"look at them: {command}")
+
+
+def _open(locations: tuple[str, ...]) -> list[RunDir]:
+    from ssgan.rundir import RunDir
+
+    opened, problems = [], []
+    for location in locations:
+        try:
+            opened.append(RunDir.open(location))
+        except BadInput as error:
+            problems.append(str(error))
+    if not opened:
+        raise BadInput("\n".join(problems))
+    for problem in problems:
+        say(f"passed over: {problem}", style="yellow")
+    return opened

@@ -1,0 +1,77 @@
+"""Fixtures of the command line's tests: a runner that exits as the program does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssgan.bundle import pack_export, save_export
+from ssgan.cli import main
+from ssgan.cli.screen import console
+from ssgan.codes import Code, LatentSpace
+from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.generator import build_generator
+
+NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
+SPACE = LatentSpace(
+    supervised=(
+        Code(name="digit", kind="categorical", classes=tuple("0123456789")),
+        Code(name="angle", kind="continuous", low=-30, high=60),
+    ),
+    unsupervised=(Code(name="style_1", kind="continuous"),),
+    noise=8,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def ssgan(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """Run `ssgan ARGUMENTS` in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    console.cache_clear()
+
+    def run(*arguments: str | Path) -> Outcome:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+    yield run
+    console.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of tiny networks whose weights are large enough for codes to show."""
+    seed = torch.Generator().manual_seed(1)
+    sizes = (NETWORKS, SPACE, (1, 16, 16), seed)
+    generator, discriminator = build_generator(*sizes), build_discriminator(*sizes)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(15)
+    files = pack_export(
+        generator,
+        discriminator,
+        networks=NETWORKS,
+        space=SPACE,
+        shape=(1, 16, 16),
+        provenance={"run_id": "0" * 32},
+    )
+    return save_export(tmp_path_factory.mktemp("run") / "export", files)

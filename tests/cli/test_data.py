@@ -1,0 +1,73 @@
+"""`ssgan data`: what a store holds, on stdout; a contact sheet; errors before work."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ssgan.data.store import Store
+
+
+def test_show_prints_splits_classes_and_place(ssgan, digits_store: Store) -> None:
+    done = ssgan("data", "show", "digits")
+    assert done.code == 0, done.err
+    assert "16x16 pixels, grey" in done.out
+    assert "1,297" in done.out
+    assert "0: 128, 1: 131" in done.out
+    assert digits_store.location in done.out
+
+
+def test_prepare_as_json_is_all_on_stdout(ssgan, digits_store: Store) -> None:
+    done = ssgan("data", "prepare", "digits", "--json")
+    described = json.loads(done.out)
+    assert described["hash"] == digits_store.manifest.hash
+    assert described["splits"]["judge"]["count"] == 500
+    assert sum(described["classes"]["digit"].values()) == 1297
+
+
+def test_show_takes_the_folder_of_a_store(ssgan, digits_store: Store) -> None:
+    assert "1,297" in ssgan("data", "show", digits_store.location).out
+    refused = ssgan("data", "show", digits_store.location, "data.source.size=8")
+    assert refused.code == 2
+    assert "data.source.size=8 has no effect" in refused.err
+
+
+def test_contact_sheet_has_a_row_a_class(ssgan, digits_store: Store) -> None:
+    assert ssgan("data", "show", "digits", "--sheet", "sheet.png").code == 0
+    with Image.open("sheet.png") as sheet:
+        assert sheet.height > 10 * 56
+        assert sheet.width > 12 * 56
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digitz"], "did you mean 'digits'?"),
+        (["digits", "data.sorce.size=8"], "did you mean 'source'?"),
+        (["digits", "data.source.size=2"], "data.source.size=2"),
+        (["digits", "--sheet", "sheet.gif"], "must end in .png"),
+        (["nowhere.yaml"], "cannot read the experiment file nowhere.yaml"),
+        (["mnist"], "data.source.download=true"),
+    ],
+)
+def test_bad_input(ssgan, arguments: list[str], message: str) -> None:
+    done = ssgan("data", "show", *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert done.out == ""
+
+
+def test_broken_images_are_counted_and_listed(ssgan, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("L", (16, 16), 40 * number).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    arguments = ["data.source.kind=folder", f"data.source.root={folder}", "codes.supervised=[]"]
+    done = ssgan("data", "show", "digits", *arguments)
+    assert done.code == 0, done.err
+    assert "broken.png" in done.err
+    strict = ssgan("data", "show", "digits", *arguments, "data.source.strict=true")
+    assert strict.code == 2
+    assert "broken.png" in strict.err

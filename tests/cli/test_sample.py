@@ -1,0 +1,90 @@
+"""`ssgan sample`: values, lists and ranges become rows and columns of a picture."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssgan.export import NamedGenerator
+
+
+def test_one_value_makes_n_images(ssgan, export: Path) -> None:
+    done = ssgan("sample", export, "digit=7", "-n", "5", "--seed", "3", "--out", "a.npy")
+    assert done.code == 0, done.err
+    expected = NamedGenerator.load(export).sample(digit=7, n=5, seed=3)
+    assert np.array_equal(np.load("a.npy"), expected)
+    assert "5 images" in done.out
+
+
+def test_all_classes_make_rows_with_the_same_noise_in_a_column(ssgan, export: Path) -> None:
+    done = ssgan("sample", export, "digit=all", "-n", "3", "--out", "a.npy", "--out", "a.png")
+    assert done.code == 0, done.err
+    generator = NamedGenerator.load(export)
+    rows = [generator.sample(digit=digit, n=3) for digit in range(10)]
+    assert np.array_equal(np.load("a.npy"), np.concatenate(rows))
+    with Image.open("a.png") as picture:
+        assert picture.height > picture.width  # ten rows of three
+
+
+def test_a_second_list_makes_columns_that_share_the_noise(ssgan, export: Path) -> None:
+    done = ssgan("sample", export, "digit=1,5", "angle=-30..60", "--out", "a.npy", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == {"files": ["a.npy"], "rows": 2, "columns": 9, "seed": 0}
+    generator = NamedGenerator.load(export)
+    images = np.load("a.npy")
+    assert np.array_equal(images[0], generator.sample(digit=1, angle=-30)[0])
+    assert np.array_equal(images[17], generator.sample(digit=5, angle=60)[0])
+    assert not np.array_equal(images[9], images[17])
+
+
+def test_a_run_directory_stands_for_its_export(ssgan, export: Path) -> None:
+    done = ssgan("sample", export.parent)
+    assert done.code == 0, done.err
+    assert Path("samples.png").is_file()
+    assert "digit: 0, 1, 2" in done.out
+    assert "angle from -30 to 60" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digt=7"], "did you mean 'digit'?"),
+        (["digit=17"], "has no class '17'"),
+        (["angle=500"], "was trained from -30 to 60"),
+        (["angle=1..x"], "is no range"),
+        (["digit"], "write code=value"),
+        (["digit=all", "angle=0..1", "style_1=0..1"], "rows and columns only"),
+        (["digit=all", "angle=0..1", "-n", "3"], "-n has no effect"),
+        (["digit=all", "-n", "5000"], "lower -n"),
+        (["--out", "a.jpg"], "must end in .png"),
+        (["--out", "nowhere/a.png"], "there is no folder"),
+    ],
+)
+def test_bad_input(ssgan, export: Path, arguments: list[str], message: str) -> None:
+    done = ssgan("sample", export, *arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert not list(Path().glob("*.png"))
+
+
+def test_a_folder_without_an_export_says_how_to_write_one(ssgan, tmp_path: Path) -> None:
+    done = ssgan("sample", tmp_path)
+    assert done.code == 2
+    assert "ssgan export" in done.err
+
+
+def test_a_changed_export_is_refused(ssgan, export: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in export.iterdir():
+        content = bytearray(file.read_bytes())
+        if file.suffix == ".safetensors":
+            content[-1] ^= 1
+        (copy / file.name).write_bytes(content)
+    done = ssgan("sample", copy)
+    assert done.code == 2
+    assert "changed after it was exported" in done.err
