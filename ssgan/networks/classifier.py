@@ -27,9 +27,9 @@ class ClassifierConfig(Config):
 
     architecture: Literal["cnn", "wrn"] = "cnn"
     """A plain convolutional network, or a Wide ResNet."""
-    width: int = Field(default=32, ge=1)
+    width: int = Field(default=16, ge=1)
     """cnn: channels of the first stage. wrn: the widening factor, 4 by default, as in WRN-16-4."""
-    depth: int = Field(default=1, ge=1)
+    depth: int = Field(default=2, ge=1)
     """cnn: convolutions a stage. wrn: layers in all, 6 n + 4; 16 by default, as in WRN-16-4."""
 
     @model_validator(mode="before")

@@ -67,7 +67,7 @@ def test_a_wide_resnet_is_16_4_unless_told_otherwise() -> None:
     config = ClassifierConfig(architecture="wrn")
     assert (config.depth, config.width) == (16, 4)
     assert ClassifierConfig(architecture="wrn", width=10, depth=28).depth == 28
-    assert ClassifierConfig() == ClassifierConfig(architecture="cnn", width=32, depth=1)
+    assert ClassifierConfig() == ClassifierConfig(architecture="cnn", width=16, depth=2)
 
 
 def test_images_too_small_and_no_codes_are_refused() -> None:
