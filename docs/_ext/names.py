@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 logger = logging.getLogger(__name__)
 
-_WIDTH = 92  # columns of the terminal that help is written for
+_WIDTH = 84  # columns of the terminal that help is written for
 
 
 def resolve(dotted: str) -> Any:
@@ -81,13 +81,16 @@ class CommandLine(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def _helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+def _helps(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield a command's full name and its help, then those of its subcommands."""
-    context = click.Context(command, info_name=name, terminal_width=_WIDTH)
-    yield name, command.get_help(context)
+    settings = {**command.context_settings, "terminal_width": _WIDTH}
+    context = click.Context(command, parent=parent, info_name=name, **settings)
+    yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
         for verb in command.list_commands(context):
-            yield from _helps(command.commands[verb], f"{name} {verb}")
+            yield from _helps(command.commands[verb], verb, context)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
