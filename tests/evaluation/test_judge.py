@@ -46,7 +46,7 @@ def test_it_knows_its_own_errors(tmp_path: Path) -> None:
     judge = train(tmp_path, CONFIG.model_copy(update={"validation_images": 40}))
     images, labels = toys(40, 1)
     seen = judge.predict(images)
-    assert judge.accuracy == {"side": (seen.c[:, 0] == labels[:, 0]).float().mean().item()}
+    assert judge.accuracy == {"side": (seen.c[:, 0] == labels[:, 0]).double().mean().item()}
     assert judge.mean_accuracy == judge.accuracy["side"]
     errors = (seen.c[:, 1] - labels[:, 1]) * 50  # units of 0..100 over [-1, 1]
     assert judge.card.rmse["level"] == pytest.approx(errors.square().mean().sqrt().item(), 1e-4)
