@@ -141,7 +141,14 @@ def _continuous(
         else:
             if math.isinf(values[row]):
                 wrong.append((row, cell))
-    _refuse(wrong, place, row_name, "are no finite numbers", f"or make {name!r} a categorical code")
+    _refuse(
+        wrong,
+        len(cells),
+        place,
+        row_name,
+        "are no finite numbers",
+        f"or make {name!r} a categorical code",
+    )
     known = values[train & ~np.isnan(values)]
     if len(set(known.tolist())) < 2:
         found = f"only the value {known[0]:g}" if len(known) else "no value"
@@ -196,7 +203,14 @@ def _categorical(
             values[row] = index[cell]
         else:
             wrong.append((row, cells[row]))
-    _refuse(wrong, place, row_name, f"are none of the classes {', '.join(classes)}", "or add them")
+    _refuse(
+        wrong,
+        len(cells),
+        place,
+        row_name,
+        f"are none of the classes {', '.join(classes)}",
+        "or add them",
+    )
     return LabelColumn(Code(name=name, kind="categorical", classes=classes), values)
 
 
@@ -219,6 +233,7 @@ def _order(value: Any) -> tuple[int, Any]:
 
 def _refuse(
     wrong: Sequence[tuple[int, Cell]],
+    count: int,
     place: str,
     row_name: Callable[[int], str],
     what: str,
@@ -228,4 +243,6 @@ def _refuse(
         return
     shown = ", ".join(f"{cell!r} ({row_name(row)})" for row, cell in wrong[:_SHOWN])
     more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-    raise BadInput(f"{place}: {len(wrong)} cells {what}: {shown}{more}; mend the cells {remedy}")
+    raise BadInput(
+        f"{place}: {len(wrong)} of {count} cells {what}: {shown}{more}; mend the cells {remedy}"
+    )

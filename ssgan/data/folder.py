@@ -51,7 +51,7 @@ class FolderSource(ColumnsConfig, FramingConfig):
         headers = read_headers(self.root, names)
         if headers.broken and self.strict:
             raise BadInput(
-                f"{len(headers.broken)} pictures in {self.root} cannot be read: "
+                f"{len(headers.broken)} of {len(names)} pictures in {self.root} cannot be read: "
                 f"{', '.join(headers.broken[:_SHOWN])}; mend or remove them, or leave "
                 "data.source.strict off to go on without them"
             )

@@ -65,7 +65,7 @@ class _IdxSource(Config):
         """
         files = self._find()
         if not files and self.download:
-            arrays = self._read(self._root, download=True)
+            arrays = self._fetch()
         elif not files:
             raise BadInput(self._missing())
         elif all(
@@ -126,6 +126,16 @@ class _IdxSource(Config):
             "them elsewhere"
         )
 
+    def _fetch(self) -> dict[str, tuple[Images, Labels]]:
+        try:
+            return self._read(self._root, download=True)
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise BadInput(
+                f"{self._name} could not be downloaded ({reason}); fetch {', '.join(FILES)} by "
+                "other means and name their folder with data.source.root=FOLDER"
+            ) from error
+
     def _read(self, root: Path, download: bool = False) -> dict[str, tuple[Images, Labels]]:
         from torchvision import datasets
 
@@ -136,7 +146,9 @@ class _IdxSource(Config):
                 read = dataset(str(root), train=split == "train", download=download)
                 images = read.data.numpy()[:, None]
                 labels = read.targets.numpy().astype(np.float32)[:, None]
-            except (ValueError, AssertionError, TypeError, KeyError, IndexError) as error:
+            except (ValueError, AssertionError, LookupError, RuntimeError) as error:
+                if download:
+                    raise
                 raise Damaged(
                     f"{self._name}: the {split} files in {self._root} are not valid idx files "
                     f"({error}); fetch them again"

@@ -113,7 +113,7 @@ class LabelCsv:
         ]
         if missing:
             raise BadInput(
-                f"{self.path} names {len(missing)} files that are not in the image folder: "
+                f"{self.path} names files that are not in the image folder, {len(missing)} in all: "
                 f"{', '.join(missing[:_SHOWN])}{' ...' if len(missing) > _SHOWN else ''}; paths "
                 "are relative to data.source.root"
             )

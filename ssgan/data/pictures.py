@@ -111,6 +111,8 @@ class FramingConfig(Config):
 def measure(picture: Image.Image) -> tuple[int, int]:
     """Return a picture's upright width and height; reads no more than its header."""
     width, height = picture.size
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return width, height  # getexif would decode all pixels to look behind them
     sideways = picture.getexif().get(_ORIENTATION) in _SIDEWAYS
     return (height, width) if sideways else (width, height)
 

@@ -58,7 +58,7 @@ class Shards:
                 f"{spec} is no Parquet file, no folder with *.parquet and matches no file; set "
                 "data.source.train (and data.source.judge) to where the files are"
             )
-        if not path.is_file() and "-of-" not in spec:  # else a choice of shards is meant
+        if not path.is_file() and "-of-" not in path.name:  # else a choice of shards is meant
             _check_complete(files)
         footers = []
         for file in files:
