@@ -95,26 +95,26 @@ def run(
     while training.steps < steps:
         epoch = training.steps // extent.steps_per_epoch + 1
         clock, first = time.perf_counter(), training.steps
-        probability = training.label_probability
         while training.steps < epoch * extent.steps_per_epoch:
-            training.update()
-            if training.steps % extent.check_every == 0:
+            if training.steps > first and training.steps % extent.check_every == 0:
                 _check_losses(training, checkpoints)
                 watch.progress(Progress(training.steps, steps, extent.batch_size))
                 if worker.any(watch.stop()):
+                    training.settle()
                     worker.wait(lambda: _save(checkpoints, training, None))
                     raise Stopped(f"stopped after {training.steps} updates")
+            training.update()
         _check_losses(training, checkpoints)
         images = (training.steps - first) * extent.batch_size
         metrics = training.take_losses() | {
             "images_per_second": images / (time.perf_counter() - clock),
-            "label_probability": probability,
+            "label_probability": training.label_probability((epoch - 1) * extent.steps_per_epoch),
             "labels_seen": float(training.batches.seen.sum()),
             "lambda1": training.step.objective.lambda1,
             "lambda2": training.step.objective.lambda2,
         }
 
-        worker.average_buffers(training.step.generator, training.step.discriminator)
+        training.settle()
         record, checkpoint = None, None
         if evaluator is not None:
             is_due = epoch % experiment.evaluation.every == 0 or epoch == extent.epochs
@@ -125,6 +125,8 @@ def run(
         watch.progress(Progress(training.steps, steps, extent.batch_size, record))
         reported = record.metrics if record is not None else {}
         session.report({"epoch": epoch, **reported}, checkpoint)
+        if training.steps < steps and worker.any(watch.stop()):
+            raise Stopped(f"stopped after {training.steps} updates")
 
 
 def _check_losses(training: Training, checkpoints: Checkpoints) -> None:

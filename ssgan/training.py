@@ -75,10 +75,10 @@ class Training:
         """Real images that D has seen, over all workers."""
         return self.steps * self._experiment.training.batch_size
 
-    @property
-    def label_probability(self) -> float:
-        """Probability that the next draw is a labelled one."""
-        return self.batches.probability(self.images_seen, self._experiment.images_per_epoch)
+    def label_probability(self, step: int) -> float:
+        """Return the probability that the draw of a step is a labelled one."""
+        images_seen = step * self._experiment.training.batch_size
+        return self.batches.probability(images_seen, self._experiment.images_per_epoch)
 
     def update(self) -> None:
         """Make one update of D and Q, then G, and take it into the average."""
@@ -103,8 +103,16 @@ class Training:
         at, index = first.min(dim=0)
         return None if at.isinf() else (TERMS[int(index)], int(at))
 
+    def settle(self) -> None:
+        """Average over workers what each keeps for itself, before it is read or saved.
+
+        That is BatchNorm's running statistics and the sums of losses.
+        """
+        self._worker.average_buffers(self.step.generator, self.step.discriminator)
+        self._worker.mean(self._losses)
+
     def state(self) -> dict[str, Any]:
-        """Return all that `load` needs; tensors are the live ones."""
+        """Return all that `load` needs, after `settle`; tensors are the live ones."""
         return {
             "step": self.steps,
             "generator": self.step.generator.state_dict(),
@@ -131,7 +139,7 @@ class Training:
 
     def _draw(self) -> StepInput:
         """Draw what this rank needs for the next update."""
-        real = self.batches.draw(self.steps, self.label_probability)
+        real = self.batches.draw(self.steps, self.label_probability(self.steps))
         size = self._experiment.training.batch_size
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))

@@ -109,7 +109,7 @@ def test_progress_is_counted_in_images(digits_store: Store) -> None:
     training = build(digits_store, made)
     seen = []
     for _ in range(9):
-        seen.append((training.images_seen, training.label_probability))
+        seen.append((training.images_seen, training.label_probability(training.steps)))
         training.update()
     assert [images for images, _ in seen] == [8 * step for step in range(9)]
     assert [p for _, p in seen] == pytest.approx([1.0] * 4 + [0.75] * 4 + [0.5])
@@ -213,7 +213,7 @@ def ranks(digits_store: Store, tmp_path_factory: pytest.TempPathFactory) -> list
     processes = [
         subprocess.Popen([sys.executable, __file__, str(rank), str(folder)]) for rank in range(2)
     ]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0]
+    assert [process.wait(timeout=280) for process in processes] == [0, 0]
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
