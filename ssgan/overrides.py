@@ -7,7 +7,7 @@ in Python and among MLflow's params.
 import logging
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -65,7 +65,7 @@ def load_experiment(
     given: set[str] = set()
     for path, value in [*_flatten_given(base), *assignments]:
         _check_path(path)
-        lost = sorted(given.intersection(_assign(tree, path, value)))
+        lost = _assign(tree, path, value, given)
         if lost:
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
         given.add(path)
@@ -119,9 +119,10 @@ def with_values(experiment: Experiment, values: Sequence[str] | Mapping[str, Any
         BadInput: Unknown field, or a value out of range.
     """
     tree = experiment.model_dump(mode="json")
+    given = set(flatten(experiment))
     for path, value in _parse(values):
         _check_path(path)
-        _assign(tree, path, value)
+        _assign(tree, path, value, given)
     return _validate(tree)
 
 
@@ -215,26 +216,40 @@ def _check_path(path: str) -> None:
             raise BadInput(f"unknown field {path!r}: {where} no {part!r}{nearest(part, known)}")
 
 
-def _assign(tree: Tree, path: str, value: Any) -> list[str]:
-    """Set a field; a new `kind` takes those of the old kind's fields along that it knows.
+def _assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) -> list[str]:
+    """Set a field; a new `kind` takes those of the `given` fields along that it knows.
+
+    Fields that nobody gave stay behind: they are defaults of the old kind, not of the new one.
 
     Returns:
-        Dotted names of the fields that the new kind does not know.
+        Dotted names of the given fields that the new kind does not know.
     """
     *parents, leaf = path.split(".")
     for part in parents:
         if not isinstance(tree.get(part), dict):
             tree[part] = {}
         tree = tree[part]
-    dropped = []
+    lost = []
     if leaf == "kind" and tree.get("kind") != value:
-        for model in field_models(".".join(parents)):
-            if value in typing.get_args(model.model_fields["kind"].annotation):
-                dropped = [name for name in tree if name not in model.model_fields]
-    for name in dropped:
-        del tree[name]
+        where = ".".join(parents)
+        known = _fields_of_kind(where, value)
+        own = {name for name in tree if f"{where}.{name}" in given}
+        lost = sorted(f"{where}.{name}" for name in own - known)
+        for name in tree.keys() - (own & known):
+            del tree[name]
     tree[leaf] = value
-    return [".".join([*parents, name]) for name in dropped]
+    return lost
+
+
+def _fields_of_kind(path: str, kind: Any) -> set[str]:
+    models = field_models(path)
+    kinds = [typing.get_args(model.model_fields["kind"].annotation) for model in models]
+    return {
+        name
+        for model, known in zip(models, kinds, strict=True)
+        if kind in known
+        for name in model.model_fields
+    }
 
 
 def _validate(tree: Tree) -> Experiment:

@@ -325,3 +325,10 @@ def test_paths_lead_to_configuration_classes() -> None:
     assert field_models("label_sampling.augment") == [AugmentConfig]
     assert field_models("training.epochs") == []
     assert field_models("nothing.at.all") == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "size"), [("digits", 16), ("mnist", 28), ("fashion-mnist", 28), ("svhn", 32)]
+)
+def test_a_new_kind_takes_no_defaults_of_the_old_one(preset, size):
+    assert load_experiment(preset).data.source.size == size
