@@ -83,8 +83,8 @@ def prepared(source: str, overrides: tuple[str, ...]) -> Store:
     from ssgan.overrides import load_experiment
 
     experiment = load_experiment(source, overrides)
-    with progress(f"preparing {experiment.data.source.kind}") as bar:
-        return prepare(experiment.data.source, progress=bar.advance)
+    with progress(f"preparing {experiment.data.source.kind}") as advance:
+        return prepare(experiment.data.source, progress=advance)
 
 
 def _opened(source: str, overrides: tuple[str, ...]) -> Store:

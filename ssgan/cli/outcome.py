@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,36 @@ def last_screen(summary: Mapping[str, Any], run_dir: str) -> Any:
         run_dir: The run directory.
 
     Returns:
-        A rich group of tables and text.
+        Something that a rich console prints.
     """
     from rich.console import Group
-    from rich.padding import Padding
     from rich.rule import Rule
-    from rich.table import Table
     from rich.text import Text
 
     run = RunDir(run_dir)
     records = run.records()
-    where = _short(run.location)
-    blocks: list[Any] = [Rule(f"ssgan: {run.info.name}", align="left")]
-    for rows in (_reached(summary, records[-1] if records else None), _places(run, records)):
-        grid = Table.grid(padding=(0, 2))
-        for row in rows:
-            grid.add_row(*map(Text, row))
-        blocks.append(Padding(grid, (0, 0, 1, 2)))
+    lines: list[Any] = [Rule(f"ssgan: {run.info.name}", align="left")]
+    lines.extend(_aligned(_reached(summary, records[-1] if records else None)))
     alarms = records[-1].alarms if records else ()
-    blocks.extend(Text(f"  alarm: {alarm}", style="yellow") for alarm in alarms)
-    commands = Table.grid(padding=(0, 2))
-    for what, command in _next(summary, run, where):
-        commands.add_row(Text(what), Text(command, style="bold", no_wrap=True, overflow="ignore"))
-    blocks.append(Padding(commands, (0, 0, 0, 2)))
-    return Group(*blocks)
+    lines.extend(Text(f"  alarm: {alarm}", style="yellow") for alarm in alarms)
+    lines.append(Text(""))
+    lines.extend(_aligned(_places(run, records)))
+    lines.append(Text(""))
+    lines.extend(_aligned(_next(summary, run)))
+    return Group(*lines)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
+    """Lay rows out in columns without cutting any: commands must stay whole to be copied."""
+    from rich.text import Text
+
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        Text(
+            "  " + "  ".join(map(str.ljust, row, widths)).rstrip(), no_wrap=True, overflow="ignore"
+        )
+        for row in rows
+    ]
 
 
 def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[str, str, str]]:
@@ -57,7 +63,8 @@ def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[st
     if summary.get("q_ss_accuracy") is not None:
         rows.append(("Q_ss accuracy", f"{summary['q_ss_accuracy']:.4f}", "on held-out real images"))
     if summary.get("zero_one_loss_ema") is None:
-        rows.append(("0-1 loss", "none", "no judge split, or nothing to classify"))
+        reasons = record.reasons if record is not None else {}
+        rows.append(("0-1 loss", "none", reasons.get("zero_one_loss_ema", "not evaluated")))
     diversity = metrics.get("diversity")
     if diversity is not None:
         rows.append(("diversity", f"{diversity:.2f}", "within classes; real images have 1"))
@@ -73,33 +80,42 @@ def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[st
     return rows
 
 
-def _places(run: RunDir, records: Any) -> list[tuple[str, str]]:
-    rows = [("run", _short(run.location))]
+def _places(run: RunDir, records: Sequence[Record]) -> list[tuple[str, str]]:
+    where = _short(run.location)
+    rows = [("run", where)]
     pictured = next((record for record in reversed(records) if record.images), None)
-    if run.list("figures"):
-        rows.append(("figures", f"{_short(run.location)}/figures"))
-    if pictured is not None:
-        name = next((n for n in pictured.images if n == "samples_ema"), next(iter(pictured.images)))
-        rows.append(("samples", f"{_short(run.location)}/{pictured.images[name]}"))
+    figures = run.list("figures")
+    if "figures/samples_ema.png" in figures:
+        rows.append(("samples", f"{where}/figures/samples_ema.png"))
+    elif pictured is not None:
+        rows.append(("samples", f"{where}/{next(iter(pictured.images.values()))}"))
+    if figures:
+        rows.append(("figures", f"{where}/figures"))
     if run.list("export"):
-        rows.append(("export", f"{_short(run.location)}/export"))
+        rows.append(("export", f"{where}/export"))
     return rows
 
 
-def _next(summary: Mapping[str, Any], run: RunDir, where: str) -> list[tuple[str, str]]:
-    place = shlex.quote(where)
+def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
+    place = shlex.quote(_short(run.location))
     rows = []
     if summary.get("export"):
         rows.append(("more samples", f"{program('ssgan')} sample {place} {_example(run)}".rstrip()))
     if summary.get("tracking_uri"):
-        from ssgan.tracking import ui_command
-
-        command = ui_command(str(summary["tracking_uri"]))
-        if command.startswith("mlflow "):
-            command = program("mlflow") + command.removeprefix("mlflow")
-        rows.append(("all runs", command))
-    rows.append(("go on", f"{program('ssgan')} train --resume {place} training.epochs=..."))
+        rows.append(("all runs", show_tracking(str(summary["tracking_uri"]))))
+    longer = 2 * int(summary.get("epochs") or 1)
+    rows.append(("go on", f"{program('ssgan')} train --resume {place} training.epochs={longer}"))
     return rows
+
+
+def show_tracking(uri: str) -> str:
+    """Return the command that shows what MLflow recorded, or the address to open."""
+    from ssgan.tracking import ui_command
+
+    command = ui_command(uri)
+    if command.startswith("mlflow "):
+        return program("mlflow") + command.removeprefix("mlflow")
+    return f"open {command}"
 
 
 def _example(run: RunDir) -> str:

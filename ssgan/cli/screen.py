@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ssgan.errors import BadInput
 
@@ -46,11 +46,9 @@ def report_failure(error: Exception) -> bool:
     if isinstance(error, BadInput):
         say(f"error: {error}", style="red")
         return True
-    if type(error).__module__.startswith("ssgan.") or isinstance(error, OSError):
-        say(f"failed: {error}", style="red")
-    else:
+    if not type(error).__module__.startswith("ssgan.") and not isinstance(error, OSError):
         traceback.print_exception(error)
-        say("failed: this is an error in ssgan or in a library below it", style="red")
+    say(f"failed: {error or repr(error)}", style="red")
     return False
 
 
@@ -125,24 +123,16 @@ def program(name: str) -> str:
     return str(beside)
 
 
-class Bar(NamedTuple):
-    """A running progress bar."""
-
-    advance: Advance
-    """Moves the bar; may be called often."""
-    note: Callable[[str], None]
-    """Prints a line above the bar."""
-
-
 @contextlib.contextmanager
-def progress(title: str, unit: str = "images") -> Iterator[Bar]:
+def progress(title: str, unit: str = "images") -> Iterator[Advance]:
     """Show progress with rate and time left: a bar on a terminal, else a line now and then.
 
-    It appears with the first call of `advance`; a step that is over at once shows nothing.
+    It appears with the first call of what this yields. Lines that are said meanwhile stand above
+    the bar.
     """
     shown = _Terminal(title, unit) if console().is_terminal else _Plain(title, unit)
     try:
-        yield Bar(shown.advance, say)
+        yield shown.advance
     finally:
         shown.close()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, program, say, show, show_json
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
 from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
     """
     log_to_stderr()
     with nothing_on_stdout():
+        from ssgan.cli.outcome import show_tracking
         from ssgan.cli.places import uri_of
-        from ssgan.tracking import SyncReport, sync_all, ui_command
+        from ssgan.tracking import SyncReport, sync_all
 
         opened = _open(runs)
         by_uri: dict[str, list[RunDir]] = {}
@@ -64,10 +65,7 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
             f"{report.status}"
         )
     for place in by_uri:
-        command = ui_command(place)
-        if command.startswith("mlflow "):
-            command = program("mlflow") + command.removeprefix("mlflow")
-        show(f"look at them: {command}")
+        show(f"look at them: {show_tracking(place)}")
 
 
 def _open(locations: tuple[str, ...]) -> list[RunDir]:

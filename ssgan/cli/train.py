@@ -55,6 +55,7 @@ def train(
         from ssgan.cli.places import choose_name, move_aside, place_of, refuse_unwritable
         from ssgan.cli.watching import watched
         from ssgan.launch import train as launch
+        from ssgan.launch.preparation import load_dataset
 
         experiment = _experiment(arguments, resume)
         if resume is not None:
@@ -62,15 +63,16 @@ def train(
         refuse_unwritable(out)
         if replace:
             name = name or experiment.name
+            load_dataset(experiment)  # bad input is found before anything is moved
             move_aside(out, name)
         elif resume is None:
             name = choose_name(out, name, experiment.name)
-        with watched(experiment) as watch:
-            result = launch(experiment, out, name, resume=resume, watch=watch)
+        with watched(experiment) as (watch, stage):
+            result = launch(experiment, out, name, resume=resume, watch=watch, stage=stage)
     if as_json:
         show_json(result.summary)
     else:
-        show(last_screen(result.summary, str(result.run_dir)))
+        show(last_screen(result.summary, result.run_dir))
 
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:

@@ -1,45 +1,82 @@
-"""What `ssgan train` shows while it runs: a bar, and a line for every epoch."""
+"""What `ssgan train` shows while it runs: a bar for each stage, and a line for every epoch."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from ssgan.cli.screen import Bar, progress, say
+from ssgan.cli.screen import Advance, progress, say
 
 if TYPE_CHECKING:
     from ssgan.experiment import Experiment
+    from ssgan.launch.preparation import Stage
     from ssgan.loop import Progress, Watch
     from ssgan.rundir import Record
 
 
+class Watching(NamedTuple):
+    """What a run is watched by."""
+
+    watch: Watch
+    """For the training loop."""
+    stage: Stage
+    """For what comes before it."""
+
+
 @contextmanager
-def watched(experiment: "Experiment") -> Iterator["Watch"]:
-    """Show a training run until it ends; the watch is for `ssgan.launch.train`."""
+def watched(experiment: Experiment) -> Iterator[Watching]:
+    """Show a training run until it ends; the pair is for `ssgan.launch.train`."""
     from ssgan.loop import Watch
 
-    with progress(f"training {experiment.name}") as bar:
-        yield Watch(progress=_Screen(bar, experiment.training.epochs).see)
+    screen = _Screen(experiment)
+    try:
+        yield Watching(Watch(progress=screen.see), screen.prepare)
+    finally:
+        screen.close()
 
 
 class _Screen:
-    def __init__(self, bar: Bar, epochs: int) -> None:
-        self._bar = bar
-        self._epochs = epochs
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._title = ""
+        self._advance: Advance | None = None
+        self._open = ExitStack()
         self._alarms: set[str] = set()
 
-    def see(self, now: "Progress") -> None:
+    def prepare(self, title: str, done: int, total: int) -> None:
+        """Take one report of the preparation; the judge reports updates."""
+        judge = self._experiment.evaluation.judge
+        size = judge.batch_size if "judge" in title else 1
+        self._bar(title)(done * size, total * size)
+
+    def see(self, now: Progress) -> None:
         """Take one report of the loop."""
         size = now.images_per_step
-        self._bar.advance(now.step * size, now.steps * size)
+        self._bar(f"training {self._experiment.name}")(now.step * size, now.steps * size)
         if now.record is not None:
-            self._bar.note(epoch_line(now.record, self._epochs))
+            say(epoch_line(now.record, self._experiment.training.epochs))
             for alarm in now.record.alarms:
-                if alarm not in self._alarms:
-                    self._alarms.add(alarm)
+                kind = re.sub(r"[\d.]+", "", alarm)  # the same again with other numbers
+                if kind not in self._alarms:
+                    self._alarms.add(kind)
                     say(f"alarm: {alarm}", style="yellow")
 
+    def close(self) -> None:
+        """Take the bar away."""
+        self._open.close()
 
-def epoch_line(record: "Record", epochs: int) -> str:
+    def _bar(self, title: str) -> Advance:
+        """Return the bar of a stage; the one before it is taken away."""
+        if self._advance is None or title != self._title:
+            self._open.close()
+            self._title = title
+            self._advance = self._open.enter_context(progress(title))
+        return self._advance
+
+
+def epoch_line(record: Record, epochs: int) -> str:
     """Say in one line what an epoch reached."""
     metrics = record.metrics
     parts = [f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}"]
