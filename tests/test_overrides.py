@@ -12,7 +12,6 @@ from ssgan.data.augment import AugmentConfig
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
 from ssgan.overrides import (
-    check_resume,
     difference,
     field_class,
     field_models,
@@ -258,65 +257,6 @@ def test_a_branch_may_be_given_whole() -> None:
 def test_a_mapping_of_values_may_be_given() -> None:
     experiment = load_experiment("digits", {"seed": 3, "objective": {"lambda1": 0.5}})
     assert (experiment.seed, experiment.objective.lambda1) == (3, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("objective.lambda1", "mutable"),
-        ("objective.lambda2", "mutable"),
-        ("instance_noise.kind", "mutable"),
-        ("label_sampling.probability.start", "mutable"),
-        ("label_sampling.floor", "mutable"),
-        ("training.epochs", "extent"),
-        ("scaling.workers", "extent"),
-        ("evaluation.every", "free"),
-        ("tracking.uri", "free"),
-        ("name", "free"),
-        ("label_sampling.unit", "identity"),
-        ("training.steps_per_epoch", "identity"),
-        ("training.batch_size", "identity"),
-        ("optimizer.generator_lr", "identity"),
-        ("data.labels", "identity"),
-        ("data.label_seed", "identity"),
-        ("seed", "identity"),
-        ("scalings", "identity"),
-    ],
-)
-def test_classes_of_fields(path: str, expected: str) -> None:
-    assert field_class(path) == expected
-
-
-def test_a_resume_may_extend_and_look_closer(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "ssgan")
-    old = load_experiment("digits")
-    changes = {"training.epochs": 30, "scaling.workers": 2, "evaluation.every": 3, "name": "b"}
-    check_resume(old, with_values(old, changes))
-    for path in changes:
-        assert f"resuming with {path}=" in caplog.text
-    assert "training.epochs=30, before 15" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [("seed", 1), ("objective.lambda2", 1.0), ("networks.width", 8), ("data.labels", 9)],
-)
-def test_a_resume_may_not_change_the_run(path: str, value: Any) -> None:
-    old = load_experiment("digits")
-    before = flatten(old)[path]
-    new = with_values(old, {path: value, "training.epochs": 30})
-    with pytest.raises(BadInput, match=rf"{path}: {before} -> {value}\n.*--name") as caught:
-        check_resume(old, new)
-    assert "epochs" not in str(caught.value)
-
-
-def test_a_difference_names_fields_that_came_and_went() -> None:
-    old = Experiment(instance_noise=Constant(value=0.1))
-    new = Experiment(instance_noise=Linear(start=0.2))
-    changes = difference(old, new)
-    assert changes["instance_noise.kind"] == ("constant", "linear")
-    assert changes["instance_noise.value"] == (0.1, None)
-    assert changes["instance_noise.start"] == (None, 0.2)
 
 
 def test_paths_lead_to_configuration_classes() -> None:

@@ -79,8 +79,8 @@ def test_a_batch_is_a_pure_function_of_seed_and_step(
     drawn = {step: once.draw(step, probability) for step in steps}
     for step in reversed(steps):
         assert same(drawn[step], again.draw(step, probability))
-    other = [make(seed=seed + 1, unit=unit).draw(step, probability) for step in range(3)]
-    assert not all(same(a, once.draw(step, probability)) for step, a in enumerate(other))
+    other = make(seed=seed + 1, unit=unit)
+    assert not same(other.draw(0, probability), once.draw(0, probability))
 
 
 @unhurried
@@ -188,6 +188,8 @@ def test_every_image_comes_once_a_cycle(
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_label_is_seen_within_a_cycle(unit: str) -> None:
     batches = make(unit=unit)
+    for step in range(20):
+        batches.draw(step, 0.0)
     assert not batches.seen.any()
     size = 4 if unit == "separate" else 8
     counts = []
@@ -196,14 +198,6 @@ def test_every_label_is_seen_within_a_cycle(unit: str) -> None:
         counts.append(int(batches.seen.sum()))
     assert counts[-1] == 10
     assert counts[0] == min(size, 10)
-
-
-@pytest.mark.parametrize("unit", UNITS)
-def test_only_drawn_labels_count_as_seen(unit: str) -> None:
-    batches = make(unit=unit)
-    for step in range(20):
-        batches.draw(step, 0.0)
-    assert not batches.seen.any()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -259,9 +253,6 @@ def test_the_probability_has_a_floor(images_seen: int, floor: float | str) -> No
     lowest = 0.25 if floor == "share" else max(0.25, float(floor))
     expected = max(lowest, schedule.at(images_seen, 800))
     assert batches.probability(images_seen, 800) == pytest.approx(expected)
-
-
-def test_a_probability_is_at_most_one() -> None:
     assert make(probability=Constant(value=7.0)).probability(0, 100) == 1
 
 
@@ -302,7 +293,6 @@ def test_only_the_images_of_q_ss_are_augmented() -> None:
         {"floor": "shares"},
         {"batch_size": 1},
         {"unit": "epoch"},
-        {"probability": {"kind": "linear", "floor": -1}},
         {"augment": {"rotation": -1}},
     ],
 )
