@@ -1,4 +1,5 @@
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ssgan
 from ssgan.codes import CodesConfig, UnsupervisedCode
 from ssgan.data.augment import AugmentConfig
 from ssgan.errors import BadInput
@@ -90,6 +92,15 @@ def test_presets_load_and_survive_yaml(name: str) -> None:
     experiment = load_experiment(name)
     assert experiment.name == name
     assert Experiment.from_yaml(experiment.to_yaml()) == experiment
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_overrides_that_a_presets_comments_name_are_right(name: str) -> None:
+    text = (Path(ssgan.__file__).parent / "presets" / f"{name}.yaml").read_text()
+    lines = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#   ")]
+    overrides = [override for line in lines for override in shlex.split(line)]
+    experiment = load_experiment(name, overrides)
+    assert (experiment.data.source.kind == "parquet") == bool(overrides)
 
 
 def test_the_authors_preset() -> None:
