@@ -83,12 +83,11 @@ def register(
 @contextmanager
 def _talking_to(uri: str) -> Iterator[None]:
     """Point MLflow's global state, which `Model.log` uses, at a store for a while."""
-    tracking, registry, path = mlflow.get_tracking_uri(), mlflow.get_registry_uri(), sys.path[:]
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    path = sys.path[:]
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(tracking)
-        mlflow.set_registry_uri(registry)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
         sys.path[:] = path  # validating the input example puts the model's copy of us there

@@ -53,10 +53,10 @@ def connect(uri: str) -> MlflowClient:
         os.environ.setdefault(name, value)
     file = _sqlite_file(uri)
     if file is None:
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return MlflowClient(tracking_uri=uri)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
 
