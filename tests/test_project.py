@@ -127,6 +127,31 @@ def test_ci_runs_lint_and_tests() -> None:
     assert re.findall(r"^make (\w+)$", script.read_text(), flags=re.MULTILINE) == ["lint", "test"]
 
 
+def test_make_asks_for_a_python_that_is_new_enough(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["make", f"VENV={tmp_path}/venv", "PYTHON=/nowhere/python3", "lint"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert made.returncode != 0
+    assert "Python 3.11 or newer" in made.stderr
+    assert "make PYTHON=" in made.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", "docs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert built.stderr == ""
+    assert "objective.lambda2" in (tmp_path / "configuration.html").read_text()
+    assert "ssgan track sync" in (tmp_path / "command-line.html").read_text()
+
+
 def test_files_can_be_read_in_one_sitting() -> None:
     files = [file for folder in ("ssgan", "tests") for file in (ROOT / folder).rglob("*.py")]
     lengths = {file: len(file.read_text().splitlines()) for file in files}
