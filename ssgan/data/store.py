@@ -181,14 +181,20 @@ def prepare(
         progress: Called while the store is built.
 
     Raises:
-        BadInput: The source cannot be opened.
+        BadInput: The source cannot be opened, or the cache cannot be written.
     """
     stores = (cache or default_cache()) / "stores"
     found = _find(stores, config)
     if found is not None:
         return found
+    try:
+        stores.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"the cache {stores} cannot be written ({error.strerror}); set SSGAN_CACHE to a "
+            "folder that can"
+        ) from error
     source = config.open()
-    stores.mkdir(parents=True, exist_ok=True)
     # Only now is the fingerprint final: opening may have downloaded the files.
     folder = _folder(stores, config)
     with FileLock(f"{folder}.lock"):

@@ -225,6 +225,22 @@ def test_prepare_replaces_a_damaged_store_and_the_rest_of_a_killed_build(tmp_pat
     assert not rest.exists()
 
 
+def test_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    def disk_full(done: int, total: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        prepare(DigitsSource(size=8), tmp_path, disk_full)
+    assert not list((tmp_path / "stores").glob("digits-*/"))
+    assert prepare(DigitsSource(size=8), tmp_path).manifest.splits["train"].count == 1297
+
+
+def test_cache_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match=r"cannot be written.*SSGAN_CACHE"):
+        prepare(DigitsSource(size=8), tmp_path / "file")
+
+
 def _prepare_and_sum(cache: Path) -> tuple[str, int]:
     store = prepare(DigitsSource(size=8), cache)
     return store.manifest.hash, int(store.split("train", cache).images.sum())
