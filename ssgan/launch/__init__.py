@@ -1,6 +1,6 @@
 """From an experiment to a result: on this machine, or by workers under Ray Train."""
 
+from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
-from ssgan.launch.train import train
 
 __all__ = ["Result", "train"]

@@ -24,8 +24,6 @@ _RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted a
 _STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop
 _POLL = 0.5  # seconds between two looks at the records
 
-_log = logging.getLogger(__name__)
-
 
 class Order(TypedDict):
     """What the driver tells each worker."""
@@ -111,6 +109,7 @@ def work(order: Order) -> Ending:
     """Train as one of several workers; Ray Train calls this in each of them."""
     from ray.train.torch import get_device
 
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # else it prints every report
     torch.set_num_threads(order["threads"])
     run = RunDir.open(order["run"])
     experiment = Experiment.from_yaml(run.experiment_yaml())

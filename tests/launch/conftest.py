@@ -1,0 +1,58 @@
+"""A run that takes a second, and a launch that records in no MLflow."""
+
+from typing import ClassVar
+
+import pytest
+
+from ssgan.experiment import Experiment
+from ssgan.launch import driver
+from ssgan.overrides import load_experiment
+from ssgan.rundir import RunDir
+
+TINY = (
+    "codes.noise=4",
+    "networks.width=2",
+    "networks.hidden=8",
+    "networks.q_hidden=4",
+    "label_sampling.batch_size=4",
+    "training.batch_size=8",
+    "training.epochs=3",
+    "training.steps_per_epoch=6",
+    "training.check_every=2",
+    "evaluation.samples=20",
+    "evaluation.real_images=60",
+    "evaluation.held_out_images=40",
+    "evaluation.judge.epochs=1",
+    "evaluation.judge.least_updates=2",
+    "scaling.threads=1",
+)
+
+
+class NoFollower:
+    """Stands for the thread that records in MLflow, and remembers how runs ended."""
+
+    endings: ClassVar[list[str | None]] = []
+
+    def __init__(self, run: RunDir, uri: str) -> None:
+        self.run = run
+
+    def start(self) -> "NoFollower":
+        return self
+
+    def close(self, status: str | None = None) -> None:
+        self.endings.append(status)
+
+
+@pytest.fixture
+def tiny() -> Experiment:
+    """The digits preset, cut down to three epochs of six updates of eight images."""
+    return load_experiment("digits", TINY)
+
+
+@pytest.fixture
+def endings(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Launch without MLflow; the list holds the status that each run ended with."""
+    monkeypatch.setattr(driver, "Follower", NoFollower)
+    monkeypatch.setattr(driver, "check", lambda uri: None)
+    monkeypatch.setattr(NoFollower, "endings", [])
+    return NoFollower.endings

@@ -1,0 +1,171 @@
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ssgan import __version__
+from ssgan.checkpoint import Checkpoints
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.experiment import Experiment
+from ssgan.export import NamedGenerator
+from ssgan.launch import Result, driver, train
+from ssgan.loop import Progress, Stopped, Watch
+from ssgan.overrides import with_values
+from ssgan.rundir import RunDir
+from ssgan.tracking import Unreachable
+
+pytestmark = pytest.mark.usefixtures("digits_store")
+
+
+def final_state(run_dir: str) -> dict[str, Any]:
+    found = Checkpoints(RunDir.open(run_dir)).latest()
+    assert found is not None
+    return found[1]
+
+
+def assert_same(one: Any, other: Any) -> None:
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_run_leaves_everything_that_it_promises(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    seen: list[Progress] = []
+    result = train(tiny, tmp_path, "first", watch=Watch(progress=seen.append))
+    run = RunDir.open(tmp_path / "first")
+    assert result == Result(run.location, json.loads((tmp_path / "first/summary.json").read_text()))
+    summary = result.summary
+    assert (summary["epochs"], summary["images_seen"], summary["seed"]) == (3, 144, 0)
+    assert summary["run_id"] == run.run_id
+    assert summary["tracking_uri"] == f"sqlite:///{tmp_path}/mlflow.db"
+    assert 0 <= summary["zero_one_loss_ema"] <= 1
+    assert 0 <= summary["q_ss_accuracy"] <= 1
+    assert summary["images_per_second"] > 0
+    assert summary["environment"]["threads"] == 1
+    assert summary["stop_reason"] is None
+    assert [record.epoch for record in run.records()] == [1, 2, 3]
+    assert "figures/zero_one_loss.png" in run.list("figures")
+    assert "figures/samples_ema.png" in run.list("figures")
+    assert NamedGenerator.load(summary["export"]).sample(digit=7, n=2).shape == (2, 16, 16, 1)
+    assert Experiment.from_yaml(run.experiment_yaml()) == tiny
+    assert run.exists("labels.parquet")
+    assert [now.record.epoch for now in seen if now.record is not None] == [1, 2, 3]
+    assert endings == [None]
+
+
+def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    whole = train(tiny, tmp_path, "whole")
+
+    def terminate(now: Progress) -> None:
+        if now.step == 8:  # in the middle of the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match=r"stopped after 8 updates; go on with --resume .*parted"):
+        train(tiny, tmp_path, "parted", watch=Watch(progress=terminate))
+    assert signal.getsignal(signal.SIGTERM) is before
+    run = RunDir.open(tmp_path / "parted")
+    assert "00000008" in run.folders("checkpoints")
+    assert run.summary() is None
+    resumed = train(tiny, resume=run.location)
+    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert resumed.summary["zero_one_loss_ema"] == whole.summary["zero_one_loss_ema"]
+    assert endings == [None, "KILLED", None]
+
+
+def test_a_run_can_be_made_longer_but_not_another(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    short = with_values(tiny, {"training.epochs": 1})
+    run_dir = train(short, tmp_path, "grown").run_dir
+    with pytest.raises(BadInput, match=r"objective\.lambda2: .* -> 9\.0"):
+        train(with_values(tiny, {"objective.lambda2": 9.0}), resume=run_dir)
+    monkeypatch.setattr(driver, "__version__", "0.2")
+    with caplog.at_level(logging.WARNING):
+        result = train(tiny, resume=run_dir)
+    assert f"ssgan=0.2 (before {__version__})" in caplog.text
+    assert result.summary["epochs"] == 3
+    assert Experiment.from_yaml(RunDir.open(run_dir).experiment_yaml()).training.epochs == 3
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_failed(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    wild = with_values(tiny, {"optimizer.generator_lr": 1e30, "optimizer.discriminator_lr": 1e30})
+    with pytest.raises(NonFiniteLoss, match="became NaN or infinite"):
+        train(wild, tmp_path, "wild")
+    assert endings == ["FAILED"]
+
+
+def test_bad_input_is_refused_before_anything_is_written(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    cases = {
+        "500 workers x": {"scaling.workers": 500, "training.batch_size": 1000}
+        | {"label_sampling.batch_size": 1000},
+        "ask for GPUs": {"scaling.gpus": 1000.0},
+        "no label column": {"codes.supervised": ["digti"]},
+        "more labels": {"data.labels": 10_000},
+    }
+    for message, values in cases.items():
+        with pytest.raises(BadInput, match=message):
+            train(with_values(tiny, values), tmp_path, "bad")
+    assert not (tmp_path / "bad").exists()
+    with pytest.raises(BadInput, match="cannot be shared evenly by 3 workers"):
+        with_values(tiny, {"scaling.workers": 3})
+    RunDir.create(tmp_path / "taken", "")
+    with pytest.raises(BadInput, match="--resume"):
+        train(tiny, tmp_path, "taken")
+    with pytest.raises(BadInput, match="no run directory"):
+        train(tiny, resume=tmp_path / "nothing")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BadInput, match="cannot write the run directory"):
+        train(tiny, tmp_path / "file", "run")
+
+
+def test_a_tracking_server_that_is_down_costs_nothing(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def down(uri: str) -> None:
+        raise Unreachable(f"{uri} does not answer")
+
+    monkeypatch.setattr(driver, "check", down)
+    short = with_values(tiny, {"training.epochs": 1, "tracking.uri": "http://nowhere:5000"})
+    assert train(short, tmp_path, "alone").summary["tracking_uri"] == "http://nowhere:5000"
+    assert "http://nowhere:5000 does not answer" in caplog.text
+    assert "ssgan track sync" in caplog.text
+
+
+def test_the_export_becomes_a_registered_model(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registered: list[tuple[str, str, str]] = []
+
+    def register(uri: str, folder: str, name: str, run: RunDir) -> tuple[str, int]:
+        NamedGenerator.load(folder)
+        registered.append((uri, name, run.info.name))
+        return name, 1
+
+    monkeypatch.setattr(driver, "register", register)
+    values = {"training.epochs": 1, "tracking.register_as": "digits-generator"}
+    result = train(with_values(tiny, values), tmp_path, "registered")
+    assert registered == [(result.summary["tracking_uri"], "digits-generator", "registered")]

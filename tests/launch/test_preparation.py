@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from ssgan.data.store import Store
+from ssgan.errors import BadInput
+from ssgan.experiment import Experiment, ScalingConfig
+from ssgan.launch.preparation import (
+    find_judge,
+    load_dataset,
+    make_plan,
+    pack_judge,
+    plan_here,
+    unpack_judge,
+)
+
+
+def test_one_worker_runs_here_with_all_cores() -> None:
+    plan = make_plan(ScalingConfig(), cpus=8, gpus=0, shared=False)
+    assert (plan.under_ray, plan.cuda, plan.threads) == (False, False, 8)
+
+
+def test_several_divide_a_machine_of_their_own() -> None:
+    plan = make_plan(ScalingConfig(workers=2), cpus=8, gpus=0, shared=False)
+    assert (plan.under_ray, plan.threads, plan.cpus) == (True, 4, 1.0)
+
+
+def test_workers_in_a_shared_cluster_have_what_they_reserve() -> None:
+    plan = make_plan(ScalingConfig(workers=2, cpus=3), cpus=64, gpus=0, shared=True)
+    assert (plan.threads, plan.cpus) == (3, 3.0)
+
+
+def test_an_elastic_group_of_one_runs_under_ray() -> None:
+    plan = make_plan(ScalingConfig(workers=(1, 4)), cpus=8, gpus=0, shared=False)
+    assert (plan.under_ray, plan.threads) == (True, 2)
+
+
+def test_threads_that_the_user_set_are_kept() -> None:
+    assert make_plan(ScalingConfig(threads=3), cpus=8, gpus=0, shared=False).threads == 3
+
+
+@pytest.mark.parametrize(
+    ("scaling", "gpus", "cuda", "each"),
+    [
+        (ScalingConfig(), 1, True, 1.0),
+        (ScalingConfig(device="cpu"), 1, False, 0.0),
+        (ScalingConfig(workers=2), 1, False, 0.0),
+        (ScalingConfig(workers=2), 2, True, 1.0),
+        (ScalingConfig(workers=2, gpus=0.5), 1, True, 0.5),
+        (ScalingConfig(workers=2, device="cuda"), 1, True, 1.0),
+    ],
+)
+def test_gpus_are_used_where_there_are_enough(
+    scaling: ScalingConfig, gpus: float, cuda: bool, each: float
+) -> None:
+    plan = make_plan(scaling, cpus=8, gpus=gpus, shared=False)
+    assert (plan.cuda, plan.gpus) == (cuda, each)
+
+
+@pytest.mark.parametrize("scaling", [ScalingConfig(device="cuda"), ScalingConfig(gpus=1)])
+def test_gpus_that_are_not_there_are_refused(scaling: ScalingConfig) -> None:
+    with pytest.raises(BadInput, match="there is none"):
+        make_plan(scaling, cpus=8, gpus=0, shared=False)
+
+
+def test_a_gpu_that_would_not_be_used_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"makes no use of scaling\.gpus=1"):
+        make_plan(ScalingConfig(device="cpu", gpus=1), cpus=8, gpus=1, shared=False)
+
+
+def test_the_limit_on_threads_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert plan_here(ScalingConfig()).threads == 1
+
+
+def test_a_judge_travels_to_other_machines(digits_store: Store) -> None:
+    experiment = Experiment.model_validate(
+        {"evaluation": {"judge": {"epochs": 1, "least_updates": 3}}}
+    )
+    dataset = load_dataset(experiment)
+    plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
+    told: list[tuple[str, int]] = []
+    judge = find_judge(experiment, dataset, plan, lambda name, done, total: told.append((name, 0)))
+    files = pack_judge(judge)
+    arrived = unpack_judge(files, torch.device("cpu"))
+    assert judge is not None
+    assert arrived is not None
+    images = dataset.train.images[:8]
+    assert torch.equal(arrived.predict(images).features, judge.predict(images).features)
+    assert ("training the judge C", 0) in told
+    assert unpack_judge(pack_judge(None), torch.device("cpu")) is None
+
+
+def test_data_without_a_judge_split_has_no_judge(digits_store: Store) -> None:
+    from dataclasses import replace
+
+    experiment = Experiment()
+    dataset = replace(load_dataset(experiment), judge=None, y_judge=None)
+    plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
+    assert find_judge(experiment, dataset, plan) is None
