@@ -173,11 +173,19 @@ def test_a_term_that_is_not_finite_is_named_with_its_update(
     assert all(p.isfinite().all() for p in training.step.generator.parameters())
 
 
-def test_labels_seen_are_counted(digits_store: Store) -> None:
-    training = build(digits_store, experiment(data={"labels": 10}))
-    assert training.batches.seen.sum() == 0
-    train(training, 12)
-    assert training.batches.seen.all()
+def test_instance_noise_follows_its_schedule(digits_store: Store) -> None:
+    noise = {"kind": "step", "start": 0.3, "drop": 0.2, "floor": 0, "duration": 1}
+    training = build(digits_store, experiment(instance_noise=noise))
+    for steps, expected in ((0, 0.3), (4, 0.1)):
+        training.steps = steps
+        inputs = training._draw()
+        assert inputs.noise_real is not None
+        assert inputs.noise_fake is not None
+        both = torch.stack([inputs.noise_real, inputs.noise_fake])
+        assert both.std().item() == pytest.approx(expected, rel=0.1)
+        assert abs((both[0] * both[1]).mean().item()) < 0.1 * expected**2  # independent
+    training.steps = 8
+    assert training._draw().noise_real is None
 
 
 class Unwrapped(Worker):
