@@ -6,7 +6,6 @@ depend on the machine and are not reported.
 """
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.kernels import kernel_time
+from benchmarks.machine import describe_machine
 from benchmarks.plain_step import PlainStep
 from ssgan.codes import Code, LatentSpace, UnsupervisedCode
 from ssgan.data.batches import Batches
@@ -151,23 +151,8 @@ def _page(rows: list[tuple[str, list[float], str]], rounds: int, steps: int) -> 
         lines.append(
             f"| {name} | {form.format(median)} | {form.format(low)} to {form.format(high)} |"
         )
-    lines += ["", f"Machine: {_machine()}.", ""]
+    lines += ["", f"Machine: {describe_machine()}.", ""]
     return "\n".join(lines)
-
-
-def _machine() -> str:
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return (
-        f"{cpu}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}, "
-        f"Python {platform.python_version()}"
-    )
 
 
 if __name__ == "__main__":
