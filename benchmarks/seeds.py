@@ -41,8 +41,11 @@ def page(title: str, command: str, runs: list[RunDir]) -> str:
     """Return the page: a row a seed, then mean and standard deviation.
 
     Raises:
-        SystemExit: A run is not finished, or differs in more than its seed.
+        SystemExit: There are fewer than two runs, one is not finished, or one differs in more
+            than its seed.
     """
+    if len(runs) < 2:
+        raise SystemExit("a spread needs two runs or more")
     summaries = [_summary(run) for run in runs]
     experiments = [Experiment.from_yaml(run.experiment_yaml()) for run in runs]
     for run, other in zip(runs, experiments, strict=True):
@@ -63,7 +66,7 @@ def page(title: str, command: str, runs: list[RunDir]) -> str:
     for index, experiment in enumerate(experiments):
         cells = [_COLUMNS[key][1].format(column[index]) for key, column in values.items()]
         rows.append(_row(str(experiment.seed), cells))
-    for name, of in (("mean", statistics.mean), ("standard deviation", _deviation)):
+    for name, of in (("mean", statistics.mean), ("standard deviation", statistics.stdev)):
         rows.append(_row(name, [_COLUMNS[key][1].format(of(v)) for key, v in values.items()]))
     lines = [
         f"# {title}",
@@ -75,10 +78,10 @@ def page(title: str, command: str, runs: list[RunDir]) -> str:
         f"$ {command}",
         "```",
         "",
-        f"The 0-1 loss is C's on {first.evaluation.samples:,} class-conditional samples of the last",
-        "epoch; C learned from the judge split (the paper's test set) and was validated on the train",
-        "split. EMA is the moving average of G, which is what an export holds. Diversity is the mean",
-        "distance of two images within a class over that of real images.",
+        f"The 0-1 loss is C's on {first.evaluation.samples:,} class-conditional samples after the",
+        "last update; C learned from the judge split (the paper's test set) and was validated on",
+        "the train split. EMA is the moving average of G, which is what an export holds. Diversity",
+        "is the mean distance of two images within a class, over that of real images.",
         "",
         *rows,
         "",
@@ -97,10 +100,6 @@ def _summary(run: RunDir) -> dict[str, Any]:
 
 def _row(name: str, cells: list[str]) -> str:
     return f"| {' | '.join([name, *cells])} |"
-
-
-def _deviation(values: list[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 if __name__ == "__main__":
