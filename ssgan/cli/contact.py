@@ -7,8 +7,7 @@ from torch import Tensor
 
 from ssgan.codes import Code
 from ssgan.data.store import Store
-from ssgan.evaluation.figures import _Sheet as Sheet
-from ssgan.evaluation.figures import png
+from ssgan.evaluation.figures import Sheet, png
 from ssgan.streams import Streams
 
 _COLUMNS = 12
