@@ -13,6 +13,9 @@ import click
 from ssgan import __version__
 from ssgan.cli.data import data
 from ssgan.cli.doctor import doctor
+from ssgan.cli.evaluate import evaluate
+from ssgan.cli.export import export
+from ssgan.cli.figures import figures
 from ssgan.cli.init import init
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
@@ -53,7 +56,7 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-for verb in (init, data, train, sample, track, doctor):
+for verb in (init, data, train, evaluate, sample, figures, export, track, doctor):
     ssgan.add_command(verb)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 10  # broken pictures that are listed
 
 
-@click.group()
+@click.group(short_help="Prepare images and labels, look at them.")
 def data() -> None:
     """Prepare images and labels once, and look at them before you train."""
 

@@ -11,13 +11,14 @@ from ssgan.cli.screen import nothing_on_stdout, show, show_json, table, waiting
 
 
 @click.command(
+    short_help="Examine this machine.",
     epilog="""\b
 Examples:
   ssgan doctor                              this machine, its disk, its GPUs, Ray
   ssgan doctor --workers 4 --out /data/runs
   ssgan doctor --uri http://mlflow:5000     does the tracking server answer?
   ssgan doctor --no-ray --json              quick, for scripts
-"""
+""",
 )
 @click.option("--out", type=click.Path(path_type=Path), default="runs", help="Where runs will go.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that shall train.")

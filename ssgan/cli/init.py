@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Look at your pictures, write an experiment file.",
     epilog="""\b
 Examples:
   ssgan init my-photos                     writes my-photos.yaml
   ssgan init my-photos --csv labels.csv    a row a file, an empty cell where a label is unknown
   ssgan init my-photos --out trial.yaml --force
-"""
+""",
 )
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(

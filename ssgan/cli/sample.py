@@ -23,6 +23,7 @@ _MOST = 10_000  # images of one picture
 
 
 @click.command(
+    short_help="Make images with codes of your choice.",
     epilog="""\b
 Examples:
   ssgan sample runs/digits                            what the generator can do, at random
@@ -30,7 +31,7 @@ Examples:
   ssgan sample runs/digits digit=all -n 8             one row a digit, the same noise in a column
   ssgan sample runs/digits digit=0,3,8 style_1=-2..2  three rows, one code swept along each
   ssgan sample runs/faces Smiling=yes --out faces.npy uint8 array (n, H, W, C) for NumPy
-"""
+""",
 )
 @click.argument("source", metavar="RUN|EXPORT", type=click.Path(path_type=Path))
 @click.argument("codes", metavar="[CODE=VALUE]...", nargs=-1)

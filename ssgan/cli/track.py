@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ssgan.rundir import RunDir
 
 
-@click.group()
+@click.group(short_help="Fill MLflow from run directories.")
 def track() -> None:
     """Fill MLflow from run directories, which hold everything it shows."""
 
@@ -71,14 +71,17 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
 def _open(locations: tuple[str, ...]) -> list[RunDir]:
     from ssgan.rundir import RunDir
 
-    opened, problems = [], []
+    opened, others = [], []
     for location in locations:
-        try:
+        folder = RunDir(location)
+        if folder.local_path is not None and not folder.local_path.exists():
+            raise BadInput(f"there is no {folder.location}; give run directories")
+        if folder.exists("run.json"):
             opened.append(RunDir.open(location))
-        except BadInput as error:
-            problems.append(str(error))
+        else:
+            others.append(location)
     if not opened:
-        raise BadInput("\n".join(problems))
-    for problem in problems:
-        say(f"passed over: {problem}", style="yellow")
+        raise BadInput(f"none of these is a run directory: {', '.join(locations)}")
+    if others:
+        say(f"passed over, since they are no runs: {', '.join(others)}", style="dim")
     return opened

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Train, score, record and export a generator.",
     epilog="""\b
 Examples:
   ssgan train digits                                  into runs/digits
@@ -26,7 +27,7 @@ Examples:
   ssgan train my-photos.yaml training.epochs=20       an experiment file of your own
   ssgan train --resume runs/mnist-500                 go on where it stopped
   ssgan train --resume runs/mnist-500 training.epochs=100   ... and for longer
-"""
+""",
 )
 @click.argument("arguments", metavar="PRESET|FILE.yaml [FIELD=VALUE]...", nargs=-1)
 @click.option("--out", default="runs", show_default=True, help="Folder, or URI, of the runs.")
@@ -96,5 +97,9 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
         if named
         else with_values(started, dict(parse(arguments)))
     )
-    check_resume(started, experiment)
+    try:
+        check_resume(started, experiment)
+    except BadInput as error:
+        hint = f"`ssgan train --resume {resume}` goes on with the run's own values"
+        raise BadInput(f"{error}\n{hint}") from None
     return experiment
