@@ -98,7 +98,7 @@ def test_presets_load_and_survive_yaml(name: str) -> None:
 def test_overrides_that_a_presets_comments_name_are_right(name: str) -> None:
     text = (Path(ssgan.__file__).parent / "presets" / f"{name}.yaml").read_text()
     lines = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#   ")]
-    overrides = [override for line in lines for override in shlex.split(line)]
+    overrides = shlex.split(" ".join(lines))
     experiment = load_experiment(name, overrides)
     assert (experiment.data.source.kind == "parquet") == bool(overrides)
 
