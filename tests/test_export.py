@@ -1,6 +1,5 @@
 """The exported generator: names, classes and units in, the same images out, nothing changed."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssgan.codes import Code, Joint, LatentSpace
-from ssgan.errors import BadInput, Damaged
+from ssgan.codes import Code, LatentSpace
+from ssgan.errors import BadInput
 from ssgan.export import NamedGenerator, pack_export, save_export
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import build_discriminator
@@ -91,39 +90,6 @@ def test_codes_take_effect_and_leave_the_others_alone(generator: NamedGenerator)
     assert (generator.sample(n=4, digit=3) != generator.sample(n=4, digit=8)).any()
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "index"),
-    [
-        ("digit", 7, 7),
-        ("digit", "7", 7),
-        ("digit", 7.0, 7),
-        ("digit", np.int64(7), 7),
-        ("digit", torch.tensor(7), 7),
-        ("Smiling", True, 1),
-        ("Smiling", np.False_, 0),
-        ("Smiling", "yes", 1),
-        ("Smiling", 1, 1),
-        ("strange pet", "axolotl", 2),
-        ("strange pet", 2, 2),
-        ("strange pet", "2", 2),
-    ],
-)
-def test_classes_go_by_name_or_index(
-    generator: NamedGenerator, name: str, value: object, index: int
-) -> None:
-    column = [knob.name for knob in generator.codes].index(name)
-    assert generator.draw(codes={name: value}).c[0, column] == index
-
-
-def test_class_names_that_are_numbers_win_over_indices(tmp_path: Path) -> None:
-    year = Code(name="year", kind="categorical", classes=("2", "1", "3"))
-    space = LatentSpace(supervised=(year,), unsupervised=(), noise=3)
-    loaded = NamedGenerator.load(save_export(tmp_path, files(space)))
-    assert loaded.draw(codes={"year": 2}).c.item() == 0
-    with pytest.raises(BadInput, match="no class 0"):
-        loaded.sample(year=0)
-
-
 def test_n_follows_from_sequences(generator: NamedGenerator) -> None:
     assert len(generator.sample(digit=range(10))) == 10
     assert len(generator.sample()) == 1
@@ -144,18 +110,10 @@ def test_noise_can_be_given(generator: NamedGenerator) -> None:
     [
         ({"digt": 7}, "no code is named 'digt'; did you mean 'digit'"),
         ({"Smiling": "yess"}, "no class 'yess'; did you mean 'yes'"),
-        ({"codes": {"strange pet": "dig"}}, "did you mean 'dog'"),
-        ({"codes": {"strange pet": 3}}, "class indices 0 to 2, not 3"),
-        ({"digit": 10}, "no class 10"),
-        ({"digit": True}, "has 10 classes"),
         ({"angle": 91}, "from -90 to 90 here, not 91"),
-        ({"angle": "steep"}, "takes a number, not 'steep'"),
-        ({"angle": float("nan")}, "not nan"),
         ({"digit": [1, 2], "n": 3}, "has 2 values where 3 are needed"),
-        ({"digit": [1, 2], "angle": [1, 2, 3]}, "has 3 values where 2 are needed"),
-        ({"digit": []}, "empty"),
-        ({"n": 0}, "whole number of 1 or more"),
         ({"z": [1, 2]}, r"shape \(5,\)"),
+        ({"z": np.full(5, np.inf)}, "finite"),
         ({"digit": 1, "codes": {"digit": 1}}, "given twice"),
     ],
 )
@@ -164,10 +122,6 @@ def test_bad_requests_say_what_would_be_right(
 ) -> None:
     with pytest.raises(BadInput, match=message):
         generator.sample(**arguments)  # type: ignore[arg-type]
-
-
-def test_continuous_values_reach_twice_the_range(generator: NamedGenerator) -> None:
-    assert generator.draw(codes={"angle": -90}).c[0, 3] == -2
 
 
 def test_reading_gives_names_units_and_confidence(generator: NamedGenerator) -> None:
@@ -200,84 +154,10 @@ def test_reading_refuses_other_images(
         generator.read(images)
 
 
-def test_knobs_describe_themselves(generator: NamedGenerator) -> None:
-    digit, _, _, angle, style = generator.codes
-    assert (digit.name, digit.kind, digit.supervised, digit.size) == (
-        "digit",
-        "categorical",
-        True,
-        10,
-    )
-    assert digit.classes == tuple("0123456789")
-    assert (angle.low, angle.high, angle.classes) == (-45, 45, ())
-    assert not style.supervised
-
-
-def test_an_empirical_prior_is_conditioned_on_what_is_given(tmp_path: Path) -> None:
-    bald = Code(name="Bald", kind="categorical", classes=("no", "yes"))
-    joint = Joint(rows=((0, 0), (1, 0), (1, 1)), weights=(0.5, 0.25, 0.25))
-    space = LatentSpace(supervised=(SMILING, bald), unsupervised=(), noise=3, joint=joint)
-    loaded = NamedGenerator.load(save_export(tmp_path, files(space)))
-    assert loaded.draw(n=50, codes={"Smiling": "no"}).c[:, 1].max() == 0
-    assert set(loaded.draw(n=50, codes={"Smiling": "yes"}).c[:, 1].tolist()) == {0, 1}
-    assert loaded.draw(n=50, codes={"Bald": "yes"}).c[:, 0].min() == 1
-    never = loaded.draw(n=2, codes={"Smiling": "no", "Bald": "yes"}).c
-    assert never.tolist() == [[0, 1], [0, 1]]
-
-
 def test_a_run_directory_stands_for_its_export(folder: Path) -> None:
     loaded = NamedGenerator.load(folder.parent)
     assert loaded.manifest.provenance["step"] == 7
     assert loaded.manifest.copy_of == "ema"
-
-
-def test_saving_again_replaces_the_folder(tmp_path: Path) -> None:
-    save_export(tmp_path, files())
-    save_export(tmp_path, files(LatentSpace(supervised=(DIGIT,), unsupervised=(), noise=2)))
-    assert [knob.name for knob in NamedGenerator.load(tmp_path).codes] == ["digit"]
-    assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "generator.json",
-        "model.safetensors",
-    ]
-
-
-@pytest.mark.parametrize("how", ["flip", "truncate", "remove"])
-def test_changed_weights_are_refused(tmp_path: Path, how: str) -> None:
-    weights = save_export(tmp_path, files()) / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-5] ^= 1
-    match how:
-        case "flip":
-            weights.write_bytes(content)
-        case "truncate":
-            weights.write_bytes(content[:-100])
-        case _:
-            weights.unlink()
-    with pytest.raises(Damaged, match=r"model\.safetensors.*ssgan export RUN_DIR"):
-        NamedGenerator.load(tmp_path)
-
-
-def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
-    manifest = save_export(tmp_path, files()) / "generator.json"
-    manifest.write_text(manifest.read_text().replace('"cat"', '"cow"'))
-    with pytest.raises(Damaged, match=r"generator\.json changed"):
-        NamedGenerator.load(tmp_path)
-    manifest.write_text(manifest.read_text()[:100])
-    with pytest.raises(Damaged, match="is not an export manifest"):
-        NamedGenerator.load(tmp_path)
-
-
-def test_a_newer_format_asks_for_a_newer_ssgan(tmp_path: Path) -> None:
-    manifest = save_export(tmp_path, files()) / "generator.json"
-    content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**content, "format": 2}))
-    with pytest.raises(BadInput, match="reads up to 1; install"):
-        NamedGenerator.load(tmp_path)
-
-
-def test_a_folder_without_an_export_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no export in"):
-        NamedGenerator.load(tmp_path)
 
 
 def test_loading_imports_neither_ray_nor_mlflow(folder: Path) -> None:
