@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict
 
 
@@ -13,6 +15,35 @@ class Config(BaseModel):
     """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class _Scalars(yaml.SafeLoader):
+    """YAML with the plain scalars of its version 1.2."""
+
+
+_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+_Scalars.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag not in (_BOOL, _FLOAT)]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Scalars.add_implicit_resolver(_BOOL, re.compile("^(true|True|TRUE|false|False|FALSE)$"), [*"tTfF"])
+_Scalars.add_implicit_resolver(
+    _FLOAT,
+    re.compile(
+        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    ),
+    [*"-+.0123456789"],
+)
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML that a user wrote: ``no`` is a word (as of a class), ``1e-4`` is a number.
+
+    Raises:
+        yaml.YAMLError: The text is no YAML, or asks for more than plain data.
+    """
+    return yaml.load(text, _Scalars)  # derived from SafeLoader
 
 
 def canonical_hash(value: Any) -> str:

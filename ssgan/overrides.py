@@ -5,7 +5,6 @@ in Python and among MLflow's params.
 """
 
 import logging
-import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence, Set
 from importlib import resources
@@ -15,7 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
-from ssgan.config import Config, nearest
+from ssgan.config import Config, nearest, read_yaml
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
 from ssgan.inert import find_inert
@@ -162,7 +161,7 @@ def _read(source: str) -> tuple[Tree, Tree]:
 
 def _load_yaml(text: str, where: str) -> Tree:
     try:
-        tree = yaml.safe_load(text) or {}
+        tree = read_yaml(text) or {}
     except yaml.YAMLError as error:
         raise BadInput(f"{where} is no YAML: {error}") from error
     if not isinstance(tree, dict):
@@ -177,19 +176,12 @@ def _parse(overrides: Sequence[str] | Mapping[str, Any]) -> list[tuple[str, Any]
         path, equals, text = override.partition("=")
         if not equals or not path:
             raise BadInput(f"{override!r} is no override; write field=value, as training.epochs=20")
-        pairs.append((path.strip(), _parse_value(text)))
+        try:
+            pairs.append((path.strip(), read_yaml(text)))
+        except yaml.YAMLError as error:
+            raise BadInput(f"cannot read the value {text!r}: {error}") from error
     leaves = [leaf for path, value in pairs for leaf in _flatten_given({path: value})]
     return sorted(leaves, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
-
-
-def _parse_value(text: str) -> Any:
-    """Read a value as YAML, and 1e-4 as the number that it is."""
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text.strip()):
-        return float(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"cannot read the value {text!r}: {error}") from error
 
 
 def _flatten_given(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -242,14 +234,10 @@ def _assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) ->
 
 
 def _fields_of_kind(path: str, kind: Any) -> set[str]:
-    models = field_models(path)
-    kinds = [typing.get_args(model.model_fields["kind"].annotation) for model in models]
-    return {
-        name
-        for model, known in zip(models, kinds, strict=True)
-        if kind in known
-        for name in model.model_fields
-    }
+    def is_of_kind(model: type[Config]) -> bool:
+        return kind in typing.get_args(model.model_fields["kind"].annotation)
+
+    return {name for m in field_models(path) if is_of_kind(m) for name in m.model_fields}
 
 
 def _validate(tree: Tree) -> Experiment:
