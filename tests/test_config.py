@@ -1,11 +1,13 @@
 import json
+import math
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from ssgan.config import Config, canonical_hash, nearest
+from ssgan.config import Config, canonical_hash, nearest, read_yaml
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -65,3 +67,45 @@ def test_nearest_suggests_or_lists() -> None:
     assert nearest("lamda2", ["lambda1", "lambda2"]) == "; did you mean 'lambda2'?"
     assert nearest("zzz", ["one", "two"]) == "; known: one, two"
     assert nearest("zzz", []) == "; known: none"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("[yes, on, off, y]", ["yes", "on", "off", "y"]),
+        ("true", True),
+        ("False", False),
+        ("1e-4", 1e-4),
+        ("-2E3", -2000.0),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("1.0e-08", 1e-8),
+        ("12", 12),
+        ("-3", -3),
+        ("10%", "10%"),
+        ("null", None),
+        ("", None),
+        (".inf", math.inf),
+        ("'1'", "1"),
+        ("e5", "e5"),
+        ("{a: 1e3, b: [2]}", {"a": 1000.0, "b": [2]}),
+    ],
+)
+def test_users_yaml_means_what_it_says(text: str, value: object) -> None:
+    read = read_yaml(text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@unhurried
+@given(st.floats(allow_nan=False) | st.integers() | st.booleans() | st.text(max_size=6))
+def test_what_is_dumped_is_read(value: object) -> None:
+    read = read_yaml(yaml.safe_dump(value, allow_unicode=True))
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_yaml_is_plain_data() -> None:
+    with pytest.raises(yaml.YAMLError):
+        read_yaml("!!python/object/apply:os.getcwd []")

@@ -250,7 +250,9 @@ def test_an_epoch_that_is_run_again_keeps_its_record(
     assert_same_end(resumed, undisturbed)
 
 
-@pytest.mark.parametrize(("at", "saved"), [(1, "none"), (3, "none"), (5, "00000004"), (7, "00000004")])
+@pytest.mark.parametrize(
+    ("at", "saved"), [(1, "none"), (3, "none"), (5, "00000004"), (7, "00000004")]
+)
 def test_a_loss_that_is_not_finite_ends_the_run(
     at: int, saved: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

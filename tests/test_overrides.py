@@ -130,6 +130,8 @@ def test_the_authors_preset() -> None:
         ("tracking.uri=null", "tracking.uri", None),
         ("label_sampling.floor=share", "label_sampling.floor", "share"),
         ("seed=-1", "seed", -1),
+        ("codes.supervised=[no, yes]", "codes.supervised", ["no", "yes"]),
+        ("data.balanced=no", "data.balanced", False),
         ("label_sampling.augment.rotation=5", "label_sampling.augment.rotation", 5.0),
     ],
 )
