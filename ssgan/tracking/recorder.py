@@ -19,17 +19,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from ssgan import __version__
 from ssgan.data.labels import LabelBudget
 from ssgan.errors import BadInput
 from ssgan.rundir import Record, RunDir
-from ssgan.tracking.pictures import IMAGE_FOLDER, picture_files
+from ssgan.tracking.pictures import IMAGE_FOLDER, picture_names, thumbnail
 from ssgan.tracking.store import artifact_location, check, connect, validate
 
 _RUN_ID = "ssgan.run_id"
 _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
-_FILES = ("experiment.yaml", "labels.parquet", "summary.json")
+_ENVIRONMENT = "environment.json"
+_FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
 _MOST_PARAMS, _MOST_METRICS, _LONGEST_PARAM, _LONGEST_TAG = 100, 1000, 6000, 5000
 
@@ -62,6 +62,7 @@ class Recorder:
         """
         self.uri = uri
         self.experiment_name = experiment_name
+        self._seen: set[str] = set()  # pictures known to be whole there
         validate(uri)
 
     @cached_property
@@ -132,7 +133,6 @@ class Recorder:
                 run_name=run.info.name,
                 tags={
                     _RUN_ID: run.run_id,
-                    "ssgan.version": __version__,
                     "mlflow.source.name": "ssgan",
                 },
             )
@@ -195,13 +195,16 @@ class Recorder:
         sent = 0
         for record in records:
             for name, path in record.images.items():
+                picture, small = picture_names(run.run_id, record, name)
+                if picture in self._seen:
+                    continue
                 png = run.read_bytes(path)
-                files = picture_files(run.run_id, record, name, png)
                 # The small copy is sent first, so a whole picture means that both are there.
-                if there.get(files.picture) != len(png):
-                    self._upload(run_id, {files.thumbnail: files.thumbnail_bytes()})
-                    self._upload(run_id, {files.picture: png})
+                if there.get(picture) != len(png):
+                    self._upload(run_id, {small: thumbnail(png)})
+                    self._upload(run_id, {picture: png})
                     sent += 1
+                self._seen.add(picture)
         if sent:
             self._client.set_tag(run_id, "mlflow.loggedImages", True)
         return sent
@@ -276,6 +279,10 @@ def _tags(
         tags["ssgan.alarms"] = "; ".join(alarms)
     if summary and summary.get("stop_reason"):
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])
-    if summary and summary.get("git_commit"):
-        tags["mlflow.source.git.commit"] = str(summary["git_commit"])
+    if run.exists(_ENVIRONMENT):
+        environment = json.loads(run.read_bytes(_ENVIRONMENT))
+        commit = environment.pop("git_commit", None)
+        if commit:
+            tags["mlflow.source.git.commit"] = str(commit)
+        tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}
     return tags

@@ -137,12 +137,33 @@ class Browser:
         """Go to an address."""
         post(f"{self._session}/url", {"url": url})
 
+    def click(self, xpath: str) -> None:
+        """Click on an element as soon as it can be clicked."""
+        self._act(xpath, "click", {})
+
+    def press(self, xpath: str, keys: str) -> None:
+        """Send keys to an element."""
+        self._act(xpath, "value", {"text": keys})
+
+    def _act(self, xpath: str, action: str, body: Mapping[str, Any], seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = post(f"{self._session}/element", {"using": "xpath", "value": xpath})["value"]
+            if "error" not in answer:
+                (element,) = answer.values()
+                answer = post(f"{self._session}/element/{element}/{action}", body)["value"] or {}
+            if "error" not in answer:
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {action} on {xpath}: {answer['message']}")
+            time.sleep(0.3)
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run JavaScript, the body of a function, and return its value."""
         body = {"script": script, "args": arguments}
         return post(f"{self._session}/execute/sync", body)["value"]
 
-    def wait_for(self, script: str, *arguments: Any, seconds: float = 60) -> Any:
+    def wait_for(self, script: str, *arguments: Any, seconds: float = 120) -> Any:
         """Run JavaScript until its value is true, and return that."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(script, *arguments)):
@@ -154,6 +175,6 @@ class Browser:
 
     def screenshot(self, file: Path) -> Path:
         """Save what the window shows as a PNG."""
-        with urllib.request.urlopen(f"{self._session}/screenshot", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self._session}/screenshot", timeout=300) as answer:
             file.write_bytes(base64.b64decode(json.load(answer)["value"]))
         return file

@@ -1,0 +1,93 @@
+"""MLflow's own interface, in a real browser, shows runs side by side with their samples."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from servers import START, Browser, Server, mlflow_server, synthetic_run
+from sklearn.datasets import load_digits
+
+from ssgan.rundir import Record, RunDir
+from ssgan.tracking import default_uri, sync_all
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
+
+EPOCHS, SHOWN = 4, 3
+ARROW_RIGHT = "\ue014"  # WebDriver's name of the key
+
+
+def sheet(seed: int) -> bytes:
+    """Draw ten rows of real digits, one row a class."""
+    data, draw = load_digits(), np.random.default_rng(seed)
+    rows = [
+        np.hstack(data.images[draw.choice(np.flatnonzero(data.target == digit), 10)])
+        for digit in range(10)
+    ]
+    pixels = np.kron(np.vstack(rows) * 15.9, np.ones((3, 3))).astype(np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "PNG")
+    return sink.getvalue()
+
+
+def run_of_digits(folder: Path, seed: int) -> RunDir:
+    run = synthetic_run(folder / f"digits-seed-{seed}", seed=seed)
+    for epoch in range(1, EPOCHS + 1):
+        metrics = {"zero_one_loss_ema": 0.4 / (epoch + seed), "q_ss_accuracy": 1 - 0.3 / epoch}
+        record = Record(
+            epoch=epoch,
+            step=100 * epoch,
+            images_seen=12_800 * epoch,
+            timestamp_ms=START + 1000 * epoch,
+            metrics=metrics,
+        )
+        run.commit_record(record, {"samples_ema": sheet(10 * seed + epoch)})
+    run.write_summary({"epochs": EPOCHS})
+    return run
+
+
+def test_two_runs_stand_side_by_side_with_metrics_and_samples_at_equal_steps(
+    tmp_path: Path, serve: Callable[[Server], Server], browser: Browser
+) -> None:
+    reports = sync_all(default_uri(tmp_path), [run_of_digits(tmp_path, seed) for seed in (0, 1)])
+    ids = [report.mlflow_run_id for report in reports]
+    url = serve(mlflow_server(tmp_path, "ui")).url
+    kept = Path(os.environ.get("SSGAN_SCREENSHOTS", tmp_path))  # to look at them
+
+    browser.open(f"{url}/#/compare-runs?runs={json.dumps(ids)}&experiments=%5B%221%22%5D")
+    browser.wait_for("return document.body.innerText.includes('Comparing 2 Runs')")
+    text = browser.wait_for(
+        "const text = document.body.innerText; return text.includes('0.08') && text"
+    )
+    for shown in ("digits-seed-0", "digits-seed-1", "zero_one_loss_ema", "0.1", "0.08"):
+        assert shown in text
+    browser.screenshot(kept / "compare.png")
+
+    browser.open(f"{url}/#/experiments/1/runs?compareRunsMode=CHART")
+    browser.wait_for("return document.querySelectorAll('.js-plotly-plot').length >= 2")
+    browser.click("(//button[normalize-space()='Add chart'])[1]")
+    browser.click("//*[@data-testid='experiment-view-compare-runs-chart-type-image']")
+    dialog = "//*[@role='dialog']"
+    browser.click(f"{dialog}//*[@role='combobox'][starts-with(@aria-label, 'Images')]")
+    browser.click("//*[@role='option'][contains(., 'samples_ema')]")
+    browser.press(f"{dialog}//*[@role='slider']", ARROW_RIGHT * SHOWN)
+    browser.click("//*[@data-testid='experiment-view-compare-runs-chart-modal-confirm']")
+    browser.wait_for("return !document.querySelector('[role=dialog]')")
+    sources = browser.wait_for(
+        """
+        const found = [...document.images].filter(
+            image => image.src.includes('get-artifact') && image.naturalWidth > 0);
+        found[0]?.scrollIntoView({block: 'center'});
+        return found.length >= 2 && found.map(image => decodeURIComponent(image.src));
+        """
+    )
+    for run_id in ids:
+        mine = [source for source in sources if run_id in source]
+        assert len(mine) == 1
+        assert f"images/samples_ema+step+{SHOWN}+" in mine[0]
+    with Image.open(browser.screenshot(kept / "samples.png")) as image:
+        assert image.width >= 1000
