@@ -154,8 +154,9 @@ def _read(source: str) -> tuple[Tree, Tree]:
         raise BadInput(f"cannot read the experiment file {source}: {error}") from error
     preset = own.pop("preset", None)
     if preset not in (None, *preset_names()):
-        near = nearest(str(preset), preset_names())
-        raise BadInput(f"{source}: there is no preset {preset!r}{near}")
+        raise BadInput(
+            f"{source}: there is no preset {preset!r}{nearest(str(preset), preset_names())}"
+        )
     return (_read(preset)[0] if preset else {}) | {"name": file.stem}, own
 
 
