@@ -9,6 +9,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from ssgan import __version__
 from ssgan.checkpoint import Checkpoints
 from ssgan.cluster import Cluster, Node, connect, cores, is_connected, preflight
+from ssgan.errors import NonFiniteLoss
 from ssgan.experiment import Experiment
 from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
 from ssgan.launch.outcome import (
@@ -32,6 +34,7 @@ from ssgan.launch.preparation import (
     Plan,
     Stage,
     find_judge,
+    find_store,
     load_dataset,
     make_plan,
     pack_judge,
@@ -86,37 +89,38 @@ def train(
     uri = _tracking_uri(experiment, run)
     with contextlib.ExitStack() as stack:
         plan, cluster = _plan(experiment, stack)
-        dataset = load_dataset(experiment, read_budget(run), stage)
+        store = find_store(experiment, stage)
+        dataset = load_dataset(experiment, read_budget(run), store=store)
         if not run.exists("run.json"):
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_experiment(experiment.to_yaml())
+        run.delete("summary.json")  # of a run that goes on; it is not over any more
         save_budget(run, dataset.budget)
         environment = _record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, stage)
+        conclude = partial(summarize, run, experiment, uri, environment, started)
         follower = Follower(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
         watch = _stopping(watch, raised)
         try:
             if cluster is not None:
                 _warn_of_private_folder(run, cluster)
-                run_under_ray(experiment, run, plan, pack_judge(judge), watch)
+                run_under_ray(experiment, store.location, pack_judge(judge), run, plan, watch)
             else:
                 run_here(experiment, dataset, judge, run, plan, _start(run), watch)
             with use_threads(plan.threads):
                 reached = reach(run, experiment, dataset, plan.device_here)
             location = export(run, experiment, dataset, reached)
             draw_figures(run)
-            summary = summarize(
-                run,
-                experiment,
-                tracking_uri=uri,
-                export_location=location,
-                seconds=time.monotonic() - started,
-                environment=environment,
-            )
+            summary = conclude(export_location=location)
         except Stopped as stopped:
+            conclude(stop_reason=str(stopped))
             follower.close("KILLED")
             raise Stopped(f"{stopped}; go on with --resume {run.location}") from None
+        except NonFiniteLoss as error:
+            conclude(stop_reason=str(error))
+            follower.close("FAILED")
+            raise
         except BaseException:
             follower.close("FAILED")
             raise

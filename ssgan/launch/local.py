@@ -61,12 +61,14 @@ def use_threads(threads: int) -> Iterator[None]:
 def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
     """Turn SIGTERM (a spot instance that ends, Slurm's time limit) into a flag.
 
-    Outside the main thread, where Python allows no handlers, the flag stays down.
+    A second one does what it did before. Outside the main thread, where Python allows no
+    handlers, the flag stays down.
     """
     raised = threading.Event()
 
     def raise_flag(number: int, frame: FrameType | None) -> None:
         raised.set()
+        signal.signal(signal.SIGTERM, before)
 
     if threading.current_thread() is not threading.main_thread():
         yield raised.is_set

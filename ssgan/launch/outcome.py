@@ -1,5 +1,6 @@
 """What a run ends with: the exported generator, the figures, summary.json."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,11 +167,11 @@ def draw_figures(run: RunDir) -> list[str]:
 def summarize(
     run: RunDir,
     experiment: Experiment,
-    *,
     tracking_uri: str | None,
-    export_location: str | None,
-    seconds: float,
     environment: dict[str, Any],
+    started: float,
+    *,
+    export_location: str | None = None,
     stop_reason: str | None = None,
 ) -> dict[str, Any]:
     """Write summary.json from the records.
@@ -179,9 +180,9 @@ def summarize(
         run: The run directory.
         experiment: The run's own.
         tracking_uri: Where MLflow records it.
-        export_location: The export folder.
-        seconds: How long this start of the run took.
         environment: Versions, machine, workers and threads.
+        started: When this start of the run began, by `time.monotonic`.
+        export_location: The export folder.
         stop_reason: Why it ended before its last epoch.
     """
     records = run.records()
@@ -200,7 +201,7 @@ def summarize(
         "export": export_location,
         "seed": experiment.seed,
         "stop_reason": stop_reason,
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - started, 1),
         "environment": environment,
         "metrics": metrics,
         "reasons": last.reasons if last is not None else {},

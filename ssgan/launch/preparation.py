@@ -4,6 +4,7 @@ The driver prepares everything once. Workers find it in the cache, or, on anothe
 the store again from its source and are handed the judge.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from ssgan.cluster import cores, threads_per_worker
 from ssgan.data.cache import default_cache
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
+from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
 from ssgan.errors import BadInput
 from ssgan.evaluation.judge import Judge, train_judge
@@ -97,16 +99,45 @@ def plan_here(scaling: ScalingConfig) -> Plan:
     return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
 
 
+def find_store(
+    experiment: Experiment, stage: Stage | None = None, location: str | None = None
+) -> Store:
+    """Find or build the store of an experiment's images.
+
+    Args:
+        experiment: Names the source.
+        stage: Is told of the progress.
+        location: Where the driver has its store. It is taken if this machine can see it, because
+            a worker's working directory, to which the source's path may be relative, is another.
+
+    Raises:
+        BadInput: The source is wrong.
+    """
+    if location is not None:
+        with contextlib.suppress(BadInput):
+            return Store.open(location)
+    progress = None if stage is None else _named(stage, "preparing images")
+    return prepare_store(experiment.data.source, progress=progress)
+
+
 def load_dataset(
-    experiment: Experiment, budget: LabelBudget | None = None, stage: Stage | None = None
+    experiment: Experiment,
+    budget: LabelBudget | None = None,
+    stage: Stage | None = None,
+    store: Store | None = None,
 ) -> Dataset:
-    """Find or build the store, check the experiment against it, apply the label budget.
+    """Check the experiment against its store and apply the label budget.
+
+    Args:
+        experiment: What to train.
+        budget: A budget drawn before; drawn here when None.
+        stage: Is told of the progress if the store must be built.
+        store: The experiment's store; found or built when None.
 
     Raises:
         BadInput: The source, a code or the budget is wrong.
     """
-    progress = None if stage is None else _named(stage, "preparing images")
-    store = prepare_store(experiment.data.source, progress=progress)
+    store = store or find_store(experiment, stage)
     experiment.validate_against(store.manifest)
     return Dataset.load(experiment.data, experiment.codes, store, budget)
 

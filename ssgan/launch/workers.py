@@ -15,7 +15,7 @@ from ssgan.cluster import worker_environment
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.experiment import Experiment
 from ssgan.launch.outcome import read_budget
-from ssgan.launch.preparation import Plan, load_dataset, unpack_judge
+from ssgan.launch.preparation import Plan, find_store, load_dataset, unpack_judge
 from ssgan.loop import Progress, Stopped, Watch
 from ssgan.rundir import RunDir
 from ssgan.session import RayTrain
@@ -30,6 +30,8 @@ class Order(TypedDict):
 
     run: str
     """Location of the run directory, which holds experiment and label budget."""
+    store: str
+    """Location of the driver's store."""
     threads: int
     """CPU threads to compute with."""
     judge: dict[str, bytes] | None
@@ -44,7 +46,12 @@ class Ending(TypedDict):
 
 
 def run_under_ray(
-    experiment: Experiment, run: RunDir, plan: Plan, judge: dict[str, bytes] | None, watch: Watch
+    experiment: Experiment,
+    store: str,
+    judge: dict[str, bytes] | None,
+    run: RunDir,
+    plan: Plan,
+    watch: Watch,
 ) -> None:
     """Train with the workers of `scaling`, on the Ray that this process is connected to.
 
@@ -53,9 +60,10 @@ def run_under_ray(
 
     Args:
         experiment: What to train; the run directory holds the same.
+        store: Location of the store here; where workers cannot see it they build their own.
+        judge: Files of C.
         run: The run directory, in a place that all workers reach.
         plan: What each worker gets.
-        judge: Files of C.
         watch: Shows progress, an epoch at a time, and may stop the run.
 
     Raises:
@@ -70,7 +78,7 @@ def run_under_ray(
 
     ray_train: Any = ray.train  # its stubs describe the first version of the API
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
-    order = Order(run=run.location, threads=plan.threads, judge=judge)
+    order = Order(run=run.location, store=store, threads=plan.threads, judge=judge)
     trainer: Any = TorchTrainer(
         cast(Any, work),
         train_loop_config=dict(order),
@@ -113,7 +121,8 @@ def work(order: Order) -> Ending:
     torch.set_num_threads(order["threads"])
     run = RunDir.open(order["run"])
     experiment = Experiment.from_yaml(run.experiment_yaml())
-    dataset = load_dataset(experiment, read_budget(run))
+    store = find_store(experiment, location=order["store"])
+    dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
     checkpoints = Checkpoints(run)
     newest = checkpoints.newest()

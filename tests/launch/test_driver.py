@@ -73,7 +73,9 @@ def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
     assert signal.getsignal(signal.SIGTERM) is before
     run = RunDir.open(tmp_path / "parted")
     assert "00000008" in run.folders("checkpoints")
-    assert run.summary() is None
+    stopped = run.summary()
+    assert stopped is not None
+    assert (stopped["stop_reason"], stopped["export"]) == ("stopped after 8 updates", None)
     resumed = train(tiny, resume=run.location)
     assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
     assert resumed.summary["zero_one_loss_ema"] == whole.summary["zero_one_loss_ema"]
