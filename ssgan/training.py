@@ -9,6 +9,7 @@ from torch import Tensor
 from ssgan.codes import Latents
 from ssgan.data.batches import Batches
 from ssgan.data.dataset import Dataset
+from ssgan.data.decoded import place_images
 from ssgan.experiment import Experiment
 from ssgan.networks.average import Average
 from ssgan.networks.discriminator import build_discriminator
@@ -58,7 +59,7 @@ class Training:
         self.average = Average(self.step.generator, experiment.training.average)
         self.batches = Batches(
             experiment.label_sampling,
-            dataset.train.images,
+            place_images(dataset.train.images, worker.device),
             dataset.y,
             batch_size=experiment.training.batch_size,
             streams=self.streams,

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from ssgan.data.chunks import Chunk
 
+_GPU_SHARE = 0.25  # of the free memory of a GPU, which trials and networks share
+
 
 @dataclass(frozen=True)
 class Split:
@@ -64,6 +66,19 @@ def map_split(
         images=_map(pixels, torch.uint8, shape),
         labels=_map(labels, torch.float32, (count, columns)),
     )
+
+
+def place_images(images: Tensor, device: torch.device) -> Tensor:
+    """Copy images to a GPU that has room for them; elsewhere they stay mapped.
+
+    Args:
+        images: uint8 (N, C, H, W), mapped.
+        device: Where training computes.
+    """
+    if device.type != "cuda":
+        return images
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.to(device) if images.numel() <= free * _GPU_SHARE else images
 
 
 def _complete(sizes: dict[Path, int]) -> bool:
