@@ -75,7 +75,7 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
                 ray.init(address, logging_level=logging.WARNING)
             else:
                 _start(temporary)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones when it cannot start
             ray.shutdown()
             raise BadInput(_cannot_connect(address, error)) from error
     try:

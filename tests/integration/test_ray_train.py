@@ -1,0 +1,169 @@
+"""Real workers under Ray Train. One Ray serves all tests here; each fit takes 10 s and more."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ray import cloudpickle
+
+from runs import assert_same_bits, small
+from ssgan.cluster import Cluster, connect, cores
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.launch import Result, train, workers
+from ssgan.loop import Progress, Stopped, Watch
+from ssgan.rundir import RunDir
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("ray_here"),
+]
+
+# Workers cannot import this file, so what they run of it must travel whole.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[Cluster]:
+    """A Ray of its own on this machine; its folder's path is short, for the sockets in it."""
+    if cores() < 2:
+        pytest.skip("two workers need two CPU cores")
+    folder = tempfile.mkdtemp(prefix="ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with connect(folder) as found:
+            yield found
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all runs, so that the tracking store is made once."""
+    return tmp_path_factory.mktemp("runs")
+
+
+def work_and_tell(order: Any) -> Any:
+    """Work as one of several workers, and leave each rank's attempts and weights in the run."""
+    import hashlib
+    import uuid
+
+    from torch import distributed as dist
+
+    from ssgan import loop
+    from ssgan.launch.workers import work
+    from ssgan.rundir import RunDir
+
+    trainings = []
+
+    class Kept(loop.Training):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            trainings.append(self)
+
+    loop.Training = Kept  # type: ignore[misc]
+    run, rank = RunDir(order["run"]), dist.get_rank()
+    run.write_bytes(f"attempts/{rank}-{uuid.uuid4().hex}", b"")
+    ending = work(order)
+    step = trainings[-1].step
+    tensors = [*step.generator.parameters(), *step.discriminator.parameters()]
+    digest = hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in tensors))
+    run.write_bytes(f"weights/{rank}", digest.hexdigest().encode())
+    return ending
+
+
+def attempts(run_dir: str) -> int:
+    return len(RunDir(run_dir).list("attempts"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ray_here: Cluster, out: Path) -> Result:
+    """A run by two workers that nothing disturbs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "work", work_and_tell)
+        return train(small("scaling.workers=2"), out, "undisturbed")
+
+
+def test_two_ranks_end_with_the_same_weights(undisturbed: Result) -> None:
+    run = RunDir.open(undisturbed.run_dir)
+    first, second = (run.read_bytes(f"weights/{rank}") for rank in (0, 1))
+    assert first == second
+    assert attempts(undisturbed.run_dir) == 2
+    assert undisturbed.summary["epochs"] == 3
+    assert undisturbed.summary["environment"]["workers"] == 2
+    assert run.list("ray") == []
+
+
+def test_a_killed_worker_costs_no_bit(
+    undisturbed: Result, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "work", work_and_tell)
+    run = RunDir(out / "killed")
+    killed: list[int] = []
+
+    def kill() -> None:
+        time.sleep(0.3)  # the workers are in the second epoch now
+        found = [p for p in psutil.Process().children(recursive=True) if is_worker(p)]
+        if run.record(2) is None:
+            found[-1].send_signal(signal.SIGKILL)
+            killed.append(found[-1].pid)
+
+    def watch(now: Progress) -> None:
+        if now.record is not None and now.record.epoch == 1:
+            threading.Thread(target=kill).start()
+
+    result = train(small("scaling.workers=2"), out, "killed", watch=Watch(progress=watch))
+    assert len(killed) == 1
+    assert attempts(result.run_dir) == 4
+    assert_same_bits(result.run_dir, undisturbed.run_dir)
+    weights = [RunDir(r.run_dir).read_bytes("weights/1") for r in (result, undisturbed)]
+    assert weights[0] == weights[1]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return any("RayTrainWorker" in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_one_worker_under_ray_trains_as_this_process_does(out: Path) -> None:
+    here = train(small(), out, "here")
+    seen: list[Progress] = []
+    watch = Watch(seen.append, stop=lambda: bool(seen))
+    with pytest.raises(Stopped, match="go on with --resume"):
+        train(small("scaling.workers=[1,1]"), out, "ray", watch=watch)
+    part = RunDir.open(out / "ray")
+    assert len(part.records()) < 3
+    assert not part.exists("STOP")
+    # The first part was trained under Ray, the second one here.
+    whole = train(small(), resume=part.location)
+    assert_same_bits(whole.run_dir, here.run_dir)
+
+
+def test_a_loss_that_is_not_finite_is_not_tried_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "work", work_and_tell)
+    wild = ["optimizer.generator_lr=1e30", "optimizer.discriminator_lr=1e30"]
+    with pytest.raises(NonFiniteLoss, match="became NaN or infinite"):
+        train(small("scaling.workers=[1,1]", *wild), out, "wild")
+    assert attempts(str(out / "wild")) == 1
+
+
+def test_more_workers_than_the_cluster_has_are_refused(out: Path, ray_here: Cluster) -> None:
+    has = sum(node.cpus for node in ray_here.nodes)
+    experiment = small(
+        "scaling.workers=64", "training.batch_size=128", "label_sampling.batch_size=128"
+    )
+    with pytest.raises(BadInput, match=f"64 workers x .*the cluster has {has:g} CPUs"):
+        train(experiment, out, "many")
+    assert not (out / "many").exists()
