@@ -15,21 +15,21 @@ def choose_name(out: str, name: str | None, preset: str) -> str:
         BadInput: The user's name is no name, or taken.
     """
     if name is not None:
-        run = RunDir(_join(out, name))
+        run = RunDir(join(out, name))
         if not run.is_free():
             raise BadInput(
                 f"{run.location} is taken; choose another --name, go on with that run by "
-                f"--resume {_join(out, name)}, or move it aside with --replace"
+                f"--resume {join(out, name)}, or move it aside with --replace"
             )
         return name
     candidate, number = preset, 1
-    while not RunDir(_join(out, candidate)).is_free():
+    while not RunDir(join(out, candidate)).is_free():
         number += 1
         candidate = f"{preset}-{number}"
     if candidate != preset:
         say(
-            f"{_join(out, preset)} is taken, so this run goes to {_join(out, candidate)} "
-            f"(to go on with a run: --resume {_join(out, preset)})"
+            f"{join(out, preset)} is taken, so this run goes to {join(out, candidate)} "
+            f"(to go on with a run: --resume {join(out, preset)})"
         )
     return candidate
 
@@ -40,7 +40,7 @@ def move_aside(out: str, name: str) -> None:
     Raises:
         BadInput: It is not on this machine's file system, or cannot be moved.
     """
-    run = RunDir(_join(out, name))
+    run = RunDir(join(out, name))
     if run.is_free():
         return
     place = run.local_path
@@ -55,7 +55,7 @@ def move_aside(out: str, name: str) -> None:
         raise BadInput(
             f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
         ) from error
-    say(f"moved {_join(out, name)} aside to {_join(out, target.name)}")
+    say(f"moved {join(out, name)} aside to {join(out, target.name)}")
 
 
 def place_of(run: str) -> tuple[str, str]:
@@ -97,7 +97,12 @@ def refuse_unwritable(out: str) -> None:
         ) from error
 
 
-def _join(out: str, name: str) -> str:
+def join(out: str, name: str) -> str:
+    """Return the location of a run.
+
+    Raises:
+        BadInput: That is no name.
+    """
     if not re.fullmatch(r"[\w.][\w.+ -]*", name) or set(name) == {"."}:
         raise BadInput(
             f"{name!r} cannot name a run; use letters, digits, dots, hyphens and underscores"

@@ -189,7 +189,7 @@ class _Terminal:
         unit = self._unit
         self._bar = rich.Progress(
             rich.TextColumn("{task.description}"),
-            rich.BarColumn(),
+            rich.BarColumn(bar_width=20),  # all else must fit into 80 columns
             rich.TaskProgressColumn(),
             Rate(),
             rich.TimeRemainingColumn(compact=True),

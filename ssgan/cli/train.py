@@ -9,6 +9,7 @@ import click
 from ssgan.cli.screen import (
     log_to_stderr,
     nothing_on_stdout,
+    say,
     show,
     show_json,
 )
@@ -53,23 +54,30 @@ def train(
         raise BadInput("--resume goes on with a run; leave out --name and --replace")
     with nothing_on_stdout():
         from ssgan.cli.outcome import last_screen
-        from ssgan.cli.places import choose_name, move_aside, place_of, refuse_unwritable
+        from ssgan.cli.places import choose_name, join, move_aside, place_of, refuse_unwritable
         from ssgan.cli.watching import watched
         from ssgan.launch import train as launch
         from ssgan.launch.preparation import load_dataset
 
         experiment = _experiment(arguments, resume)
         if resume is not None:
-            out, name = place_of(resume)
-        refuse_unwritable(out)
-        if replace:
-            name = name or experiment.name
+            out, place = place_of(resume)
+            refuse_unwritable(out)
+        elif replace:
+            place = name or experiment.name
+            refuse_unwritable(out)
             load_dataset(experiment)  # bad input is found before anything is moved
-            move_aside(out, name)
-        elif resume is None:
-            name = choose_name(out, name, experiment.name)
+            move_aside(out, place)
+        else:
+            refuse_unwritable(out)
+            place = choose_name(out, name, experiment.name)
+        length = experiment.training
+        say(
+            f"{experiment.name}: {length.epochs} epochs of {length.steps_per_epoch} updates of "
+            f"{length.batch_size} images, into {join(out, place)}"
+        )
         with watched(experiment) as (watch, stage):
-            result = launch(experiment, out, name, resume=resume, watch=watch, stage=stage)
+            result = launch(experiment, out, place, resume=resume, watch=watch, stage=stage)
     if as_json:
         show_json(result.summary)
     else:

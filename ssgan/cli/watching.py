@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssgan.cli.screen import Advance, progress, say
@@ -32,18 +35,48 @@ def watched(experiment: Experiment) -> Iterator[Watching]:
 
     screen = _Screen(experiment)
     try:
-        yield Watching(Watch(progress=screen.see), screen.prepare)
+        with _stop_on_interrupt(lambda: screen.trains) as stop:
+            yield Watching(Watch(progress=screen.see, stop=stop), screen.prepare)
     finally:
         screen.close()
 
 
+@contextmanager
+def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C stop the training with a checkpoint; a second one ends it at once."""
+    raised = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield raised.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if raised.is_set() or not trains():
+            raise KeyboardInterrupt
+        raised.set()
+        say("stopping with a checkpoint; press Ctrl-C again to stop at once", style="yellow")
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield raised.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Screen:
+    """The bar of the current stage.
+
+    Attributes:
+        trains: Whether training has begun, so that there is something to save.
+    """
+
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._title = ""
         self._advance: Advance | None = None
         self._open = ExitStack()
         self._alarms: set[str] = set()
+        self.trains = False
 
     def prepare(self, title: str, done: int, total: int) -> None:
         """Take one report of the preparation; the judge reports updates."""
@@ -53,6 +86,7 @@ class _Screen:
 
     def see(self, now: Progress) -> None:
         """Take one report of the loop."""
+        self.trains = True
         size = now.images_per_step
         self._bar(f"training {self._experiment.name}")(now.step * size, now.steps * size)
         if now.record is not None:

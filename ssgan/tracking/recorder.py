@@ -31,6 +31,7 @@ _MARK = "images_seen"  # a metric of every record, so its history tells which re
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
+_MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the interface's layout
 _MOST_PARAMS, _MOST_METRICS, _LONGEST_PARAM, _LONGEST_TAG = 100, 1000, 6000, 5000
 
 
@@ -108,7 +109,9 @@ class Recorder:
         if found is None:
             try:
                 self._client.create_experiment(
-                    self.experiment_name, artifact_location=artifact_location(self.uri)
+                    self.experiment_name,
+                    artifact_location=artifact_location(self.uri),
+                    tags=_MODEL_TRAINING,
                 )
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":

@@ -28,9 +28,9 @@ def serve() -> Iterator[Callable[[Server], Server]]:
 
 @pytest.fixture
 def browser(tmp_path: Path, serve: Callable[[Server], Server]) -> Browser:
-    """A headless browser window of 1400 x 1000 pixels."""
+    """A headless browser window of 1900 x 1100 pixels."""
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("needs a browser: apt-get install -y chromium chromium-driver")
     log = tmp_path / "chromedriver.log"
-    return Browser(serve(Server([driver, "--port=PORT"], "/status", log)), (1400, 1000))
+    return Browser(serve(Server([driver, "--port=PORT"], "/status", log)), (1900, 1100))
