@@ -30,14 +30,16 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--title", required=True)
     parser.add_argument("--command", required=True, help="how one of the runs was made")
+    parser.add_argument("--picture", help="path from the page to samples of the first run")
     parser.add_argument("--page", type=Path, required=True)
     arguments = parser.parse_args()
-    text = page(arguments.title, arguments.command, [RunDir.open(run) for run in arguments.runs])
+    runs = [RunDir.open(run) for run in arguments.runs]
+    text = page(arguments.title, arguments.command, runs, arguments.picture)
     arguments.page.write_text(text)
     print(text)
 
 
-def page(title: str, command: str, runs: list[RunDir]) -> str:
+def page(title: str, command: str, runs: list[RunDir], picture: str | None) -> str:
     """Return the page: a row a seed, then mean and standard deviation.
 
     Raises:
@@ -88,6 +90,8 @@ def page(title: str, command: str, runs: list[RunDir]) -> str:
         f"Machine: {describe_machine()}; ssgan {summaries[0]['environment']['ssgan']}.",
         "",
     ]
+    if picture is not None:
+        lines += [f"![Real digits and samples of seed {first.seed}, a class a row]({picture})", ""]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ WORKER_BYTES = 700 * 2**20
 
 _OLDEST_PYTHON = (3, 11)
 _FREE_DISK = 2 * 2**30
+_PATIENCE = 10.0  # seconds to reach the head of a cluster
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "pyarrow")
 # Chosen by the user where host names do not resolve, and needed by every worker.
 _PASSED_ON = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG", "SSGAN_CACHE")
@@ -72,6 +74,7 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
     if is_mine:
         try:
             if address is not None:
+                _knock(address)
                 ray.init(address, logging_level=logging.WARNING)
             else:
                 _start(temporary)
@@ -204,6 +207,13 @@ def _start(temporary: str | Path | None) -> None:
         logging_level=logging.WARNING,
         _temp_dir=None if temporary is None else str(temporary),
     )
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds whether anybody listens there; Ray itself tries for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def _cannot_connect(address: str | None, error: Exception) -> str:

@@ -1,4 +1,5 @@
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,18 @@ def test_doctor_finds_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     checks = list(examine(tmp_path / "runs", tmp_path, with_ray=False))
     assert "cannot be written" in find(checks, "output").detail
     assert not find(checks, "output").ok
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+def test_an_address_where_nobody_listens_is_refused_at_once(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:  # bound, but not listening
+        taken.bind(("127.0.0.1", 0))
+        address = form.format(taken.getsockname()[1])
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(BadInput, match=f"RAY_ADDRESS={address}: .*unset"), cluster.connect():
+            pass
 
 
 def test_an_unused_ray_is_not_connected() -> None:

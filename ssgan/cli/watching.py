@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -41,6 +42,9 @@ def watched(experiment: Experiment) -> Iterator[Watching]:
         screen.close()
 
 
+_STOPPING = b"\nstopping with a checkpoint; press Ctrl-C again to stop at once\n"
+
+
 @contextmanager
 def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Let the first Ctrl-C stop the training with a checkpoint; a second one ends it at once."""
@@ -54,7 +58,7 @@ def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool
         if raised.is_set() or not trains():
             raise KeyboardInterrupt
         raised.set()
-        say("stopping with a checkpoint; press Ctrl-C again to stop at once", style="yellow")
+        os.write(2, _STOPPING)  # not through rich: the signal may have come while it prints
 
     signal.signal(signal.SIGINT, handle)
     try:

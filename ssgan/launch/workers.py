@@ -117,7 +117,7 @@ def work(order: Order) -> Ending:
     """Train as one of several workers; Ray Train calls this in each of them."""
     from ray.train.torch import get_device
 
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # else it prints every report
+    logging.disable(logging.INFO)  # Ray prints every report with all its metrics
     torch.set_num_threads(order["threads"])
     run = RunDir.open(order["run"])
     experiment = Experiment.from_yaml(run.experiment_yaml())
