@@ -106,7 +106,7 @@ def _codes(found: Survey) -> Iterator[str]:
         yield "  # One of ten classes and two values; what they mean shows in the figures."
         yield "  unsupervised: [{name: kind, size: 10}, {name: style_1}, {name: style_2}]"
     yield "  noise: 62"
-    if sum(column.kind == "categorical" for column in found.chosen) > 1:
+    if found.complete and sum(column.kind == "categorical" for column in found.chosen) > 1:
         yield "  prior: empirical  # ask for combinations as often as they occur among the labels"
 
 

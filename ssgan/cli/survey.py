@@ -66,6 +66,8 @@ class Survey:
         csv: The CSV of labels, or None.
         columns: Its label columns.
         folders: The code that folder names make, or None.
+        complete: Whether most pictures with a label have all of them, so that their combinations
+            can be counted.
     """
 
     root: Path
@@ -76,6 +78,7 @@ class Survey:
     csv: Path | None
     columns: tuple[Column, ...]
     folders: Column | None
+    complete: bool
 
     @property
     def chosen(self) -> tuple[Column, ...]:
@@ -100,10 +103,12 @@ def survey(root: Path, csv: Path | None) -> Survey:
         raise BadInput(f"none of the {len(names)} pictures in {root} can be read")
     csv = csv or _find_csv(root)
     columns: tuple[Column, ...] = ()
+    complete = True
     if csv is not None:
         table = LabelCsv.read(csv)
         table.refuse_unknown(names)
         columns = tuple(_column(name, cells) for name, cells in table.table.items())
+        complete = _is_complete([table.table[one.name] for one in columns if one.kind])
     return Survey(
         root=root,
         count=len(headers.sizes),
@@ -113,6 +118,7 @@ def survey(root: Path, csv: Path | None) -> Survey:
         csv=csv,
         columns=columns,
         folders=_folders(names, {column.name for column in columns}),
+        complete=complete,
     )
 
 
@@ -171,6 +177,11 @@ def _column(name: str, cells: Sequence[str]) -> Column:
         ordered.update(f"{value:g}" for value in values)
         return Column(name, "categorical", _listed(ordered), len(known), declared=True)
     return Column(name, "continuous", f"{min(values):g} to {max(values):g}", len(known))
+
+
+def _is_complete(table: Sequence[Sequence[str]]) -> bool:
+    rows = [[bool(cell) for cell in row] for row in zip(*table, strict=True)]
+    return 2 * sum(map(all, rows)) > sum(map(any, rows))
 
 
 def _are_class_numbers(values: set[float]) -> bool:

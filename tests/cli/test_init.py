@@ -112,6 +112,21 @@ def test_names_with_line_breaks_and_quotes_stay_yaml(tmp_path: Path) -> None:
     assert experiment.data.source.open().columns[0].classes == ("a\nb", 'c "d"')
 
 
+@pytest.mark.parametrize(("partial", "prior"), [(True, "uniform"), (False, "empirical")])
+def test_combinations_are_counted_only_where_labels_are_complete(
+    tmp_path: Path, partial: bool, prior: str
+) -> None:
+    folder = pictures(tmp_path / "photos", 8)
+    rows = [
+        [f"{i:03d}.png", "ab"[i % 2], "cd"[i // 4] if i < 2 or not partial or i == 7 else ""]
+        for i in range(8)
+    ]
+    labels(folder / "l.csv", ["file", "one", "two"], rows)
+    file = tmp_path / "made.yaml"
+    file.write_text(draft(survey(folder, None)))
+    assert load_experiment(file).codes.prior == prior
+
+
 @pytest.mark.parametrize("count", [30, 5_000, 60_000, 200_000])
 def test_training_is_longer_with_more_pictures(count: int) -> None:
     shorter, longer = extent(count), extent(4 * count)
