@@ -162,17 +162,18 @@ def _commit(
     evaluation: Evaluation | None,
 ) -> Record:
     """Commit the epoch's record; one that was committed before a crash stands."""
-    measured = evaluation.metrics if evaluation is not None else {}
+    evaluation = evaluation or Evaluation()
     return rundir.commit_record(
         Record(
             epoch=epoch,
             step=training.steps,
             images_seen=training.images_seen,
             timestamp_ms=time.time_ns() // 1_000_000,
-            metrics={**metrics, **measured},
-            alarms=tuple(evaluation.alarms) if evaluation is not None else (),
+            metrics={**metrics, **evaluation.metrics},
+            reasons=evaluation.reasons,
+            alarms=tuple(evaluation.alarms),
         ),
-        evaluation.pngs() if evaluation is not None else {},
+        evaluation.pngs(),
     )
 
 

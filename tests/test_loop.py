@@ -296,3 +296,9 @@ def test_checkpoints_are_ranked_by_it(undisturbed: Run) -> None:
     assert accuracy is not None
     assert ranked[-1] == pytest.approx(1 - accuracy)
     assert ranked[0] is None
+
+
+def test_a_record_says_why_a_metric_has_no_value(undisturbed: Run) -> None:
+    record = undisturbed.folder.records()[-1]
+    assert record.metrics["zero_one_loss"] is None
+    assert "no judge split" in record.reasons["zero_one_loss"]

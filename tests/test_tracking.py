@@ -1,6 +1,7 @@
 """MLflow says what the run directory says, however often and however brokenly it was told."""
 
 import io
+import json
 import logging
 import os
 import re
@@ -63,7 +64,7 @@ def commit(run: RunDir, epoch: int, **metrics: float | None) -> None:
         step=100 * epoch,
         images_seen=12_800 * epoch,
         timestamp_ms=START + 1000 * epoch,
-        metrics={"zero_one_loss": 0.5 / epoch, "mi/digit": 2.0, **metrics},
+        metrics={"zero_one_loss": 0.5 / epoch, "zero_one_loss_ema": 0.1, "mi/digit": 2.0} | metrics,
         alarms=("code style_1 is dead",) if epoch == 2 else (),
     )
     run.commit_record(record, {"samples_ema": picture(epoch), "traversals": picture(-epoch % 7)})
@@ -187,7 +188,12 @@ def test_metrics_without_a_value_are_left_out(uri: str, tmp_path: Path) -> None:
     run = make_run(tmp_path, "null", epochs=0)
     commit(run, 1, precision=None, recall=float("inf"), density=float("nan"))
     metrics = MlflowClient(uri).get_run(Recorder(uri, "null").sync(run).mlflow_run_id).data.metrics
-    assert metrics == {"zero_one_loss": 0.5, "mi/digit": 2.0, "images_seen": 12_800}
+    assert metrics == {
+        "zero_one_loss": 0.5,
+        "zero_one_loss_ema": 0.1,
+        "mi/digit": 2.0,
+        "images_seen": 12_800,
+    }
 
 
 def test_params_are_the_flat_tree(uri: str, tmp_path: Path) -> None:
@@ -290,6 +296,23 @@ def test_runs_go_to_the_experiments_that_they_name(uri: str, tmp_path: Path) -> 
     assert [report.experiment for report in sync_all(uri, runs, "both")] == ["both", "both"]
     chosen = {"name": "preset", "tracking": {"experiment": "chosen"}}
     assert experiment_of(RunDir.create(tmp_path / "c", yaml.safe_dump(chosen))) == "chosen"
+
+
+def test_the_experiment_has_a_view_of_what_matters(uri: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "viewed", epochs=2)
+    report = Recorder(uri, "viewed").sync(run)
+    experiment = MlflowClient(uri).get_experiment_by_name("viewed")
+    assert f"/experiments/{experiment.experiment_id}/runs?viewStateShareKey=ssgan" in report.view
+    view = json.loads(experiment.tags["mlflow.sharedViewState.ssgan"])
+    charts = json.loads(view["state"])["compareRunCharts"]
+    assert [chart.get("metricKey") or chart["imageKeys"] for chart in charts] == [
+        "zero_one_loss_ema",
+        "mi/digit",
+        ["samples_ema"],
+    ]
+    assert charts[-1]["step"] == 2
+    Recorder(uri, "viewed").sync(RunDir.create(tmp_path / "b", "name: viewed"))
+    assert MlflowClient(uri).get_experiment_by_name("viewed").tags == experiment.tags
 
 
 def test_a_deleted_experiment_is_named(uri: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run trains on: a store's images, the latent space of its labels, the label budget."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,8 @@ from ssgan.data.store import Store
 from ssgan.errors import BadInput
 
 _MOST_JOINT_ROWS = 10_000
+
+_log = logging.getLogger(__name__)
 
 
 class DataConfig(Config):
@@ -101,7 +104,9 @@ class Dataset:
                 "that the run was started with"
             )
         if codes.prior == "empirical":
-            space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
+            joint = _joint(y_known[budget.train])
+            space = space.model_copy(update={"joint": joint})
+            _warn_of_classes_never_drawn(space)
         return cls(
             manifest=manifest,
             train=train,
@@ -167,6 +172,21 @@ def _code_table(space: LatentSpace, manifest: Manifest, split: Split) -> Tensor:
     names = [column.name for column in manifest.columns]
     columns = [code.to_unit(split.labels[:, names.index(code.name)]) for code in space.supervised]
     return torch.stack(columns, dim=1) if columns else torch.empty(len(split.images), 0)
+
+
+def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
+    """Say which classes an empirical prior leaves out: no image labels them and all other codes."""
+    for code in space.supervised:
+        shares = space.prior_probabilities(code) if code.is_categorical else []
+        missing = [name for name, p in zip(code.classes, shares, strict=True) if not p]
+        if missing:
+            _log.warning(
+                "codes.prior=empirical never asks for %s = %s: no image of the label budget has "
+                "it together with a label for every other code; label more, or set "
+                "codes.prior=uniform",
+                code.name,
+                ", ".join(missing),
+            )
 
 
 def _joint(y: Tensor) -> Joint | None:

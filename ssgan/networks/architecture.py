@@ -22,6 +22,11 @@ class NetworksConfig(Config):
     """Units of the linear layer between codes and feature maps, and of D's last shared layer."""
     q_hidden: int = Field(default=128, ge=2)
     """Units of the hidden layer of Q_us."""
+    leak: float = Field(default=0.01, ge=0, lt=1)
+    """Slope of D's LeakyReLU below zero: 0.01 in the authors' MNIST code, 0.2 in DCGAN."""
+    centered: bool = False
+    """Whether D sees pixels from -1 to 1 instead of 0 to 1. Digits on black need it not;
+    photographs are bright nearly everywhere, and their mean would drown the rest."""
 
 
 class Stages:

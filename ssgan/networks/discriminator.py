@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from ssgan.codes import LatentSpace
 from ssgan.networks.architecture import NetworksConfig, Shape, Stages, initialize
 
-_LEAK = 0.01  # slope of LeakyReLU below zero, as the authors have it
-
 
 class Discriminator(nn.Module):
     """Trunk, D, Q_ss and Q_us. The authors' MNIST networks have 6,701,133 parameters."""
@@ -26,20 +24,21 @@ class Discriminator(nn.Module):
         stages = Stages(config, shape)
         layers: list[nn.Module] = [
             nn.Conv2d(shape[0], config.width, kernel_size=4, stride=2, padding=1),
-            nn.LeakyReLU(_LEAK, inplace=True),
+            nn.LeakyReLU(config.leak, inplace=True),
         ]
         for narrow, wide in zip(stages.channels[:-1], stages.channels[1:], strict=True):
             layers += [
                 nn.Conv2d(narrow, wide, kernel_size=4, stride=2, padding=1),
                 nn.BatchNorm2d(wide),
-                nn.LeakyReLU(_LEAK, inplace=True),
+                nn.LeakyReLU(config.leak, inplace=True),
             ]
         layers += [
             nn.Flatten(),
             nn.Linear(stages.features, config.hidden),
             nn.BatchNorm1d(config.hidden),
-            nn.LeakyReLU(_LEAK, inplace=True),
+            nn.LeakyReLU(config.leak, inplace=True),
         ]
+        self._centered = config.centered
         self._trunk = nn.Sequential(*layers)
         self._d = nn.Linear(config.hidden, 1)
         width_ss, width_us = space.q_width(space.supervised), space.q_width(space.unsupervised)
@@ -48,7 +47,7 @@ class Discriminator(nn.Module):
             nn.Sequential(
                 nn.Linear(config.hidden, config.q_hidden),
                 nn.BatchNorm1d(config.q_hidden),
-                nn.LeakyReLU(_LEAK, inplace=True),
+                nn.LeakyReLU(config.leak, inplace=True),
                 nn.Linear(config.q_hidden, width_us),
             )
             if width_us
@@ -57,7 +56,7 @@ class Discriminator(nn.Module):
 
     def trunk(self, x: Tensor) -> Tensor:
         """Compute the shared features h of images x, float32 (B, C, H, W) in [0, 1]."""
-        h: Tensor = self._trunk(x)
+        h: Tensor = self._trunk(x * 2 - 1 if self._centered else x)
         return h
 
     def d(self, h: Tensor) -> Tensor:

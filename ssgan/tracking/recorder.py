@@ -24,6 +24,7 @@ from ssgan.errors import BadInput
 from ssgan.rundir import Record, RunDir
 from ssgan.tracking.pictures import IMAGE_FOLDER, picture_names, thumbnail
 from ssgan.tracking.store import artifact_location, check, connect, validate
+from ssgan.tracking.view import VIEW_TAG, view_path, view_tag
 
 _RUN_ID = "ssgan.run_id"
 _ARTIFACTS = "ssgan.artifacts"
@@ -50,6 +51,8 @@ class SyncReport(NamedTuple):
     """Pictures that this sync sent."""
     status: str
     """MLflow's status of the run: RUNNING, FINISHED, FAILED or KILLED."""
+    view: str
+    """Path behind a server's address that shows the experiment's runs side by side."""
 
 
 class Recorder:
@@ -88,13 +91,17 @@ class Recorder:
         """
         records = run.records()
         summary = run.summary()
-        found = self._find_or_create(run)
+        experiment = self._experiment()
+        found = self._find_or_create(experiment, run)
         run_id = found.info.run_id
         self._send_params(found, run)
         self._send_tags(found, {**_tags(run, records, summary), **(tags or {})})
         sent = self._send_metrics(run_id, records)
         images = self._send_images(run_id, run, records)
         self._send_artifacts(found, run, whole=summary is not None)
+        view = view_tag(records)
+        if view is not None and experiment.tags.get(VIEW_TAG) != view:
+            self._client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
         status = status or ("FINISHED" if summary is not None else found.info.status)
         if status != found.info.status:
             end = records[-1].timestamp_ms if records else None
@@ -102,7 +109,15 @@ class Recorder:
                 self._client.update_run(run_id, status=status)
             else:
                 self._client.set_terminated(run_id, status=status, end_time=end)
-        return SyncReport(run_id, self.experiment_name, len(records), sent, images, status)
+        return SyncReport(
+            run_id,
+            self.experiment_name,
+            len(records),
+            sent,
+            images,
+            status,
+            view_path(experiment.experiment_id),
+        )
 
     def _experiment(self) -> Experiment:
         found = self._client.get_experiment_by_name(self.experiment_name)
@@ -125,8 +140,7 @@ class Recorder:
             )
         return found
 
-    def _find_or_create(self, run: RunDir) -> Run:
-        experiment = self._experiment()
+    def _find_or_create(self, experiment: Experiment, run: RunDir) -> Run:
         runs = self._find(experiment, run)
         if not runs:
             started = int(datetime.fromisoformat(run.info.created).timestamp() * 1000)

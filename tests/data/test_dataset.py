@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -190,3 +191,15 @@ def test_the_digits_are_a_dataset(digits_store: Store) -> None:
     dataset = Dataset.load(DataConfig(labels="10%"), codes, digits_store)
     assert len(dataset.budget) == 130
     assert set(dataset.budget.counts["digit"].values()) == {13}
+
+
+def test_classes_that_an_empirical_prior_leaves_out_are_named(
+    unjudged: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    codes = CODES.model_copy(update={"prior": "empirical", "supervised": ("shape",)})
+    budget = Dataset.load(DataConfig(labels=20), codes, unjudged).budget
+    y = Dataset.load(DataConfig(), codes, unjudged).y_known
+    kept = budget.train[y[budget.train, 0] == 0]
+    caplog.clear()
+    Dataset.load(DataConfig(), codes, unjudged, dataclasses.replace(budget, train=kept))
+    assert "never asks for shape = " in caplog.text

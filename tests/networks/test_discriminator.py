@@ -76,3 +76,25 @@ def test_weights_follow_from_the_generator_of_random_numbers() -> None:
 def test_impossible_shapes_are_refused() -> None:
     with pytest.raises(BadInput, match="square"):
         build_discriminator(TINY, MNIST, (1, 16, 24), draw())
+
+
+def test_centered_pixels_reach_the_trunk_from_minus_one_to_one() -> None:
+    shape = (1, 16, 16)
+    plain, centered = (
+        build_discriminator(
+            NetworksConfig(width=2, hidden=8, q_hidden=4, centered=centered),
+            MNIST,
+            shape,
+            torch.Generator().manual_seed(0),
+        ).eval()
+        for centered in (False, True)
+    )
+    x = torch.rand(4, *shape)
+    torch.testing.assert_close(centered.trunk(x), plain.trunk(x * 2 - 1))
+
+
+def test_the_leak_is_the_slope_below_zero() -> None:
+    config = NetworksConfig(width=2, hidden=8, q_hidden=4, leak=0.2)
+    network = build_discriminator(config, MNIST, (1, 16, 16), torch.Generator())
+    slopes = {m.negative_slope for m in network.modules() if isinstance(m, torch.nn.LeakyReLU)}
+    assert slopes == {0.2}
