@@ -30,7 +30,7 @@ from ssgan.tracking import (
     sync_all,
     ui_command,
 )
-from ssgan.tracking.recorder import experiment_of, flatten
+from ssgan.tracking.facts import experiment_of, flatten
 from ssgan.tracking.store import connect
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens

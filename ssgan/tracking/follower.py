@@ -10,7 +10,8 @@ from typing import Self
 from mlflow.exceptions import MlflowException
 
 from ssgan.rundir import RunDir
-from ssgan.tracking.recorder import Recorder, SyncReport, experiment_of
+from ssgan.tracking.facts import experiment_of
+from ssgan.tracking.recorder import Recorder, SyncReport
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_WAIT = 60.0  # seconds between attempts to reach a dead server

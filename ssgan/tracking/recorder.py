@@ -5,23 +5,22 @@ timestamp (MLflow stores equal points once), pictures are named by UUIDs of run,
 resend overwrites). So a sync that broke off anywhere is mended by the next one.
 """
 
-import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from ssgan.data.labels import LabelBudget
 from ssgan.errors import BadInput
 from ssgan.rundir import Record, RunDir
+from ssgan.tracking.facts import ENVIRONMENT, experiment_of, flatten, tags_of
 from ssgan.tracking.pictures import IMAGE_FOLDER, picture_names, thumbnail
 from ssgan.tracking.store import artifact_location, check, connect, validate
 from ssgan.tracking.view import VIEW_TAG, view_path, view_tag
@@ -29,11 +28,10 @@ from ssgan.tracking.view import VIEW_TAG, view_path, view_tag
 _RUN_ID = "ssgan.run_id"
 _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
-_ENVIRONMENT = "environment.json"
-_FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
+_FILES = ("experiment.yaml", "labels.parquet", ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the interface's layout
-_MOST_PARAMS, _MOST_METRICS, _LONGEST_PARAM, _LONGEST_TAG = 100, 1000, 6000, 5000
+_MOST_PARAMS, _MOST_METRICS, _LONGEST_TAG = 100, 1000, 5000
 
 
 class SyncReport(NamedTuple):
@@ -95,7 +93,7 @@ class Recorder:
         found = self._find_or_create(experiment, run)
         run_id = found.info.run_id
         self._send_params(found, run)
-        self._send_tags(found, {**_tags(run, records, summary), **(tags or {})})
+        self._send_tags(found, {**tags_of(run, records, summary), **(tags or {})})
         sent = self._send_metrics(run_id, records)
         images = self._send_images(run_id, run, records)
         self._send_artifacts(found, run, whole=summary is not None)
@@ -263,43 +261,3 @@ def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) ->
     """
     check(uri)
     return [Recorder(uri, experiment or experiment_of(run)).sync(run) for run in runs]
-
-
-def experiment_of(run: RunDir) -> str:
-    """Return the MLflow experiment of a run: `tracking.experiment`, or the preset's name."""
-    tree = yaml.safe_load(run.experiment_yaml()) or {}
-    chosen = (tree.get("tracking") or {}).get("experiment") or tree.get("name")
-    return str(chosen or "ssgan")
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Write a tree of configuration as dotted names and values, spelt as overrides are."""
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            flat[f"{prefix}{key}"] = text[:_LONGEST_PARAM]
-    return flat
-
-
-def _tags(
-    run: RunDir, records: Iterable[Record], summary: Mapping[str, Any] | None
-) -> dict[str, str]:
-    tags = {"ssgan.run_dir": run.location}
-    if run.exists("labels.parquet"):
-        budget = LabelBudget.from_parquet(run.read_bytes("labels.parquet"))
-        tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
-    alarms = {alarm: None for record in records for alarm in record.alarms}
-    if alarms:
-        tags["ssgan.alarms"] = "; ".join(alarms)
-    if summary and summary.get("stop_reason"):
-        tags["ssgan.stop_reason"] = str(summary["stop_reason"])
-    if run.exists(_ENVIRONMENT):
-        environment = json.loads(run.read_bytes(_ENVIRONMENT))
-        commit = environment.pop("git_commit", None)
-        if commit:
-            tags["mlflow.source.git.commit"] = str(commit)
-        tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}
-    return tags

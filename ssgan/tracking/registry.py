@@ -16,7 +16,8 @@ from ssgan import serving
 from ssgan.bundle import MANIFEST
 from ssgan.export import NamedGenerator
 from ssgan.rundir import RunDir
-from ssgan.tracking.recorder import Recorder, experiment_of
+from ssgan.tracking.facts import experiment_of
+from ssgan.tracking.recorder import Recorder
 from ssgan.tracking.store import connect
 
 _EXPORT_TAG = "ssgan.export"
