@@ -51,9 +51,12 @@ def view_path(experiment_id: str) -> str:
 
 
 def _pick(wanted: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Take the first name that begins with each of the wanted ones, if there is any."""
+    """Take for each of the wanted ones its name, or else the first that begins with it."""
     there = list(dict.fromkeys(names))
-    found = (next((name for name in there if name.startswith(one)), None) for one in wanted)
+    found = (
+        one if one in there else next((name for name in there if name.startswith(one)), None)
+        for one in wanted
+    )
     return [name for name in found if name is not None]
 
 
