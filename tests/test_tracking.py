@@ -299,7 +299,9 @@ def test_runs_go_to_the_experiments_that_they_name(uri: str, tmp_path: Path) -> 
 
 
 def test_the_experiment_has_a_view_of_what_matters(uri: str, tmp_path: Path) -> None:
-    run = make_run(tmp_path, "viewed", epochs=2)
+    run = make_run(tmp_path, "viewed", epochs=0)
+    for epoch in (1, 2):
+        commit(run, epoch, **{"q_ss_accuracy/digit": 0.5, "q_ss_accuracy": 0.5})
     report = Recorder(uri, "viewed").sync(run)
     experiment = MlflowClient(uri).get_experiment_by_name("viewed")
     assert f"/experiments/{experiment.experiment_id}/runs?viewStateShareKey=ssgan" in report.view
@@ -307,6 +309,7 @@ def test_the_experiment_has_a_view_of_what_matters(uri: str, tmp_path: Path) -> 
     charts = json.loads(view["state"])["compareRunCharts"]
     assert [chart.get("metricKey") or chart["imageKeys"] for chart in charts] == [
         "zero_one_loss_ema",
+        "q_ss_accuracy",
         "mi/digit",
         ["samples_ema"],
     ]
