@@ -292,6 +292,7 @@ def main(rank: int, folder: Path) -> None:
         "g_moved": moved[1],
     }
     (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.barrier()  # a rank that leaves early can make gloo abort the other
     dist.destroy_process_group()
 
 

@@ -124,6 +124,7 @@ def main(rank: int, folder: Path) -> None:
     worker.wait(lambda: (done.append(rank), (folder / "led").touch()))
     found |= {"done": done, "saw": os.path.exists(folder / "led")}
     (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.barrier()  # a rank that leaves early can make gloo abort the other
     dist.destroy_process_group()
 
 
