@@ -98,8 +98,12 @@ def test_users_yaml_means_what_it_says(text: str, value: object) -> None:
     assert type(read) is type(value)
 
 
+# PyYAML writes control characters and exotic line breaks in a way that it does not read back.
+TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=6)
+
+
 @unhurried
-@given(st.floats(allow_nan=False) | st.integers() | st.booleans() | st.text(max_size=6))
+@given(st.floats(allow_nan=False) | st.integers() | st.booleans() | TEXT)
 def test_what_is_dumped_is_read(value: object) -> None:
     read = read_yaml(yaml.safe_dump(value, allow_unicode=True))
     assert read == value
