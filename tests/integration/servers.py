@@ -1,6 +1,7 @@
 """Real servers, a real browser, and runs made by hand to fill them with."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -37,7 +38,9 @@ class Server:
         self._command = [part.replace("PORT", str(self.port)) for part in command]
         self._ready = ready
         self._log = log
-        self._environment = {**os.environ, **_OFFLINE, **environment}
+        # MLflow calls uvicorn by its name, as if the virtual environment were activated.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        self._environment = {**os.environ, **_OFFLINE, "PATH": path, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
@@ -64,7 +67,8 @@ class Server:
     def kill(self) -> None:
         """End it and all its children at once (SIGKILL)."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 
