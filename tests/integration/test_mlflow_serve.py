@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from servers import HOST, Server, commit, picture, post, synthetic_run
 
+from servers import HOST, Server, commit, picture, post, synthetic_run
 from ssgan.codes import Code, LatentSpace
 from ssgan.export import NamedGenerator, pack_export, save_export
 from ssgan.networks.architecture import NetworksConfig

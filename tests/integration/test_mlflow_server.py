@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import START, Server, commit, mlflow_server, picture, synthetic_run
 
+from servers import START, Server, commit, mlflow_server, picture, synthetic_run
 from ssgan.rundir import RunDir
 from ssgan.tracking import Follower, default_uri, sync_all
 

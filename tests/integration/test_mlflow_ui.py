@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from servers import START, Browser, Server, mlflow_server, synthetic_run
 from sklearn.datasets import load_digits
 
+from servers import START, Browser, Server, mlflow_server, synthetic_run
 from ssgan.rundir import Record, RunDir
 from ssgan.tracking import default_uri, sync_all
 
