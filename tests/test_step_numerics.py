@@ -126,7 +126,9 @@ def test_the_step_is_the_plain_step(noise: float, separate: bool, infogan: bool)
     pairs = ((step.generator, plain.generator), (step.discriminator, plain.discriminator))
     for ours, theirs in pairs:
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-8)  # a step of G is 1e-2
+            # A step is 1e-3 of D and 1e-2 of G. Biases that BatchNorm takes away have no gradient
+            # but rounding, of which Adam makes steps of 1e-8.
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
 
 
 def test_the_step_is_the_plain_step_to_single_precision() -> None:
