@@ -27,6 +27,10 @@ class NetworksConfig(Config):
     centered: bool = False
     """Whether D sees pixels from -1 to 1 instead of 0 to 1. Digits on black need it not;
     photographs are bright nearly everywhere, and their mean would drown the rest."""
+    output_gain: float = Field(default=1.0, gt=0)
+    """Factor on the first weights of G's last layer. At 1, the authors', G's first images vary
+    by 0.02 of the range. BatchNorm in D enlarges so faint a pattern, Q_ss reads it, and G may
+    never begin to draw: photographs need 4 (measured on SVHN at lambda2 = 1)."""
 
 
 class Stages:

@@ -34,11 +34,8 @@ class Generator(nn.Module):
                 nn.BatchNorm2d(narrow),
                 nn.ReLU(inplace=True),
             ]
-        layers += [
-            nn.ConvTranspose2d(config.width, shape[0], kernel_size=4, stride=2, padding=1),
-            nn.Sigmoid(),
-        ]
-        self.layers = nn.Sequential(*layers)
+        last = nn.ConvTranspose2d(config.width, shape[0], kernel_size=4, stride=2, padding=1)
+        self.layers = nn.Sequential(*layers, last, nn.Sigmoid())
 
     def forward(self, latents: Tensor) -> Tensor:
         """Synthesize images.
@@ -59,4 +56,8 @@ def build_generator(
     """Build G with weights drawn from `generator`."""
     network = Generator(config, space, shape)
     initialize(network, generator)
+    last = network.layers[-2]
+    assert isinstance(last, nn.ConvTranspose2d)
+    with torch.no_grad():
+        last.weight *= config.output_gain
     return network

@@ -62,3 +62,15 @@ def test_weights_follow_from_the_generator_of_random_numbers() -> None:
 def test_impossible_shapes_are_refused() -> None:
     with pytest.raises(BadInput, match=r"data\.source\.size"):
         build_generator(TINY, MNIST, (1, 30, 30), draw())
+
+
+def test_the_output_gain_enlarges_the_last_weights_alone() -> None:
+    plain, enlarged = (
+        build_generator(TINY.model_copy(update={"output_gain": gain}), MNIST, (3, 32, 32), draw())
+        for gain in (1.0, 4.0)
+    )
+    for (name, a), (_, b) in zip(
+        plain.named_parameters(), enlarged.named_parameters(), strict=True
+    ):
+        factor = 4.0 if name == f"layers.{len(plain.layers) - 2}.weight" else 1.0
+        torch.testing.assert_close(b, a * factor, rtol=0, atol=0)
