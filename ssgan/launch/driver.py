@@ -4,7 +4,6 @@ import contextlib
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import tempfile
 import time
@@ -17,7 +16,15 @@ import torch
 
 from ssgan import __version__
 from ssgan.checkpoint import Checkpoints
-from ssgan.cluster import Cluster, Node, connect, cores, is_connected, preflight
+from ssgan.cluster import (
+    Cluster,
+    Node,
+    address_in_environment,
+    connect,
+    cores,
+    is_connected,
+    preflight,
+)
 from ssgan.errors import NonFiniteLoss
 from ssgan.experiment import Experiment
 from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
@@ -148,15 +155,15 @@ def _plan(experiment: Experiment, stack: contextlib.ExitStack) -> tuple[Plan, Cl
     least = scaling.counts()[0]
     if scaling.workers == 1:
         return plan_here(scaling), None
-    if not os.environ.get("RAY_ADDRESS") and not is_connected():
+    if address_in_environment() is None and not is_connected():
         # Ray takes ten seconds to start here; what cannot fit is known before.
         plan = plan_here(scaling)
         here = Node(float(cores()), float(torch.cuda.device_count()))
         preflight(least, plan.cpus, plan.gpus, [here])
     cluster = stack.enter_context(connect())
-    has = [sum(values) for values in zip(*cluster.nodes, strict=True)]
+    has = [sum(values) for values in zip(*cluster.capacity, strict=True)]
     plan = make_plan(scaling, has[0], has[1], shared=not cluster.started)
-    preflight(least, plan.cpus, plan.gpus, cluster.nodes)
+    preflight(least, plan.cpus, plan.gpus, cluster.nodes, cluster.growth)
     return plan, cluster
 
 

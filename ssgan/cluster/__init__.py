@@ -1,0 +1,27 @@
+"""The machines: start or join Ray, set up workers, refuse what cannot fit, examine it all."""
+
+from ssgan.cluster.capacity import Node, preflight
+from ssgan.cluster.check import Check
+from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
+from ssgan.cluster.environment import (
+    WORKER_BYTES,
+    cores,
+    threads_per_worker,
+    worker_environment,
+)
+from ssgan.cluster.examination import examine
+
+__all__ = [
+    "WORKER_BYTES",
+    "Check",
+    "Cluster",
+    "Node",
+    "address_in_environment",
+    "connect",
+    "cores",
+    "examine",
+    "is_connected",
+    "preflight",
+    "threads_per_worker",
+    "worker_environment",
+]

@@ -1,0 +1,130 @@
+"""Start Ray on this machine, or join the one that is there."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssgan.cluster.autoscaler import find_growth
+from ssgan.cluster.capacity import Node
+from ssgan.errors import BadInput
+
+_PATIENCE = 10.0  # seconds to reach the head of a cluster
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray that this process is connected to.
+
+    Attributes:
+        address: Address of its head.
+        nodes: The machines that are alive.
+        started: Whether this process started it, on this machine alone.
+        growth: Machines that its autoscaler may add.
+    """
+
+    address: str
+    nodes: tuple[Node, ...]
+    started: bool
+    growth: tuple[Node, ...] = ()
+
+    @property
+    def capacity(self) -> tuple[Node, ...]:
+        """The machines that are there or may be added."""
+        return self.nodes + self.growth
+
+
+@contextmanager
+def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
+    """Join the Ray at ``RAY_ADDRESS``, or start one on this machine and stop it at the end.
+
+    ``RAY_ADDRESS=auto`` means the Ray that runs on this machine as part of a cluster. A connection
+    that this process has already is used and left open. The dashboard is on: without its State
+    API a trial that is stopped early never gives its workers' resources back.
+
+    Args:
+        temporary: Folder for the logs and sockets of a Ray that is started here. With one of its
+            own a Ray does not disturb another on the same machine; the path must be short,
+            because Unix sockets in it may have 107 bytes.
+
+    Raises:
+        BadInput: There is no Ray at ``RAY_ADDRESS``, or none could be started.
+    """
+    import ray
+
+    address = address_in_environment()
+    is_mine = not ray.is_initialized()
+    if is_mine:
+        try:
+            if address is not None:
+                _knock(address)
+                ray.init(address, logging_level=logging.WARNING)
+            else:
+                _start(temporary)
+        except Exception as error:  # Ray raises bare ones when it cannot start
+            ray.shutdown()
+            raise BadInput(_cannot_connect(address, error)) from error
+    try:
+        started = is_mine and address is None
+        found, nodes = ray.get_runtime_context().gcs_address, _nodes()
+        yield Cluster(
+            address=found,
+            nodes=nodes,
+            started=started,
+            growth=() if started else find_growth(found, nodes),
+        )
+    finally:
+        if is_mine:
+            ray.shutdown()
+
+
+def is_connected() -> bool:
+    """Whether this process is connected to a Ray already."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+def address_in_environment() -> str | None:
+    """Return ``RAY_ADDRESS``; None where it is unset or ``local``, which start a Ray here."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return None if address in ("", "local") else address
+
+
+def _start(temporary: str | Path | None) -> None:
+    import ray
+
+    # Ray reports statistics of its use over the network unless it is told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(
+        "local",
+        include_dashboard=True,
+        logging_level=logging.WARNING,
+        _temp_dir=None if temporary is None else str(temporary),
+    )
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds whether anybody listens there; Ray itself tries for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+
+
+def _cannot_connect(address: str | None, error: Exception) -> str:
+    if address is not None:
+        return (
+            f"cannot join the Ray at RAY_ADDRESS={address}: {error}; start it, or unset "
+            "RAY_ADDRESS to train on this machine"
+        )
+    return f"cannot start Ray on this machine: {error}; `ssgan doctor` examines it"
+
+
+def _nodes() -> tuple[Node, ...]:
+    import ray
+
+    alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive)

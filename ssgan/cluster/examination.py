@@ -1,0 +1,116 @@
+"""`ssgan doctor`: this machine, and what it can reach."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from ssgan.cluster.check import Check, attempt
+from ssgan.cluster.environment import WORKER_BYTES, cores
+from ssgan.cluster.nodes import examine_cluster
+from ssgan.folder import Folder
+
+_OLDEST_PYTHON = (3, 11)
+_FREE_DISK = 2 * 2**30
+_PACKAGES = ("torch", "torchvision", "ray", "mlflow", "pyarrow")
+
+
+def examine(
+    output: str | Path,
+    cache: Path,
+    workers: int = 1,
+    tracking: Callable[[], str] | None = None,
+    with_ray: bool = True,
+) -> Iterator[Check]:
+    """Examine this machine and what it can reach, one check at a time.
+
+    Args:
+        output: Where runs are written, a folder or a URI.
+        cache: Where prepared data is kept.
+        workers: Workers that shall train here.
+        tracking: Reaches the tracking store and says what it found; raises what is wrong.
+        with_ray: Whether to start or join Ray, which takes ten seconds and more. Of a cluster
+            that is joined every node is examined.
+    """
+    yield _check_python()
+    yield from map(_check_package, _PACKAGES)
+    yield Check("cores", True, f"{cores()} CPU cores, {platform.machine()}")
+    yield _check_memory(workers)
+    yield _check_output(output)
+    yield _check_disk("cache", cache, "SSGAN_CACHE")
+    yield _check_cuda()
+    if tracking is not None:
+        yield attempt("tracking", tracking, "start the MLflow server, or change tracking.uri")
+    if with_ray:
+        yield from examine_cluster(output)
+
+
+def _check_python() -> Check:
+    return Check(
+        "python",
+        tuple(map(int, platform.python_version_tuple()[:2])) >= _OLDEST_PYTHON,
+        platform.python_version(),
+        "install Python 3.11 or newer",
+    )
+
+
+def _check_package(name: str) -> Check:
+    try:
+        return Check(name, True, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, False, "not installed", "install ssgan again: pip install .")
+
+
+def _check_memory(workers: int) -> Check:
+    free = psutil.virtual_memory().available
+    return Check(
+        "memory",
+        free >= workers * WORKER_BYTES,
+        f"{_gib(free)} free, {workers} workers take {_gib(workers * WORKER_BYTES)} and the data",
+        "end other programs, or lower scaling.workers",
+    )
+
+
+def _check_output(output: str | Path) -> Check:
+    if "://" not in str(output):
+        return _check_disk("output", Path(output), "--out")
+
+    def write() -> str:
+        folder = Folder(output)
+        folder.write_bytes(".ssgan-write-test", b"")
+        folder.delete(".ssgan-write-test")
+        return f"{output}: can be written"
+
+    remedy = "check the address and this machine's rights there, or choose another with --out"
+    return attempt("output", write, remedy)
+
+
+def _check_disk(name: str, folder: Path, setting: str) -> Check:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    can_write = os.access(place, os.W_OK)
+    return Check(
+        name,
+        can_write and free >= _FREE_DISK,
+        f"{folder}: {_gib(free)} free{'' if can_write else ', but it cannot be written'}",
+        f"make room, or choose another place with {setting}",
+    )
+
+
+def _check_cuda() -> Check:
+    import torch
+
+    if not torch.cuda.is_available():
+        return Check("cuda", True, "no CUDA device; training runs on the CPU")
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return Check("cuda", True, f"{len(names)} CUDA devices: {', '.join(names)}")
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

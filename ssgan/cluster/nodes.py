@@ -1,0 +1,170 @@
+"""What a search needs of a cluster: every node is asked, and the answers are compared."""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from ssgan.cluster.capacity import describe
+from ssgan.cluster.check import Check, attempt
+from ssgan.cluster.connection import connect
+from ssgan.cluster.probe import Report, look_around, own_versions
+from ssgan.folder import Folder
+
+_PATIENCE = 180.0  # seconds for a node to start a process and to answer
+_BY_NAME = (
+    "let every machine resolve the others' names (DNS, /etc/hosts; its own name not to 127.0.0.1 "
+    "or 127.0.1.1), or set GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME to the network interface "
+    "that they share, such as eth0, where the program is started"
+)
+
+
+def examine_cluster(output: str | Path) -> Iterator[Check]:
+    """Join the cluster, or start a Ray here, and examine it.
+
+    Args:
+        output: Where runs are written, a folder or a URI.
+    """
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(connect())
+        except Exception as error:
+            remedy = "see the Ray logs named above, or unset RAY_ADDRESS"
+            yield Check("ray", False, str(error) or repr(error), remedy)
+            return
+        where = "started here" if cluster.started else cluster.address
+        has = f"{len(cluster.nodes)} nodes, {describe(cluster.nodes)}"
+        more = f"; may grow by {describe(cluster.growth)}" if cluster.growth else ""
+        yield Check("ray", True, f"{where}: {has}{more}")
+        yield attempt(
+            "dashboard",
+            lambda: _ask_state_api(cluster.address),
+            "start Ray with its dashboard (pip install 'ray[default]'); without it trials that "
+            "are stopped early keep their resources",
+        )
+        if not cluster.started:
+            yield from _examine_nodes(Folder(output))
+
+
+def _examine_nodes(folder: Folder) -> Iterator[Check]:
+    import ray
+
+    nodes = {
+        node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    token = f".ssgan-probe-{uuid.uuid4().hex}"
+    try:
+        folder.write_bytes(f"{token}/driver", b"")
+        reports = _ask_nodes(folder.location, token)
+        found = {Path(name).name for name in folder.list(token)}
+    except OSError as error:
+        remedy = "choose a place that can be written with --out"
+        yield Check("storage", False, f"{folder.location}: {error}", remedy)
+        return
+    finally:
+        with suppress(OSError):
+            folder.delete(token)
+    yield judge_nodes(nodes, reports)
+    answered = {node: report for node, report in reports.items() if isinstance(report, Report)}
+    yield judge_storage(folder.location, nodes, answered, found)
+    yield judge_network(nodes, answered)
+
+
+def judge_nodes(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -> Check:
+    """Check that each node answered, with the versions of this process.
+
+    Args:
+        nodes: What each node is called, by its identifier.
+        reports: What each found out, or the error.
+    """
+    here = own_versions()
+    wrong = []
+    for node, report in reports.items():
+        if isinstance(report, str):
+            wrong.append(f"{nodes[node]}: {report}")
+        elif report.versions != here:
+            other = {n: v for n, v in report.versions.items() if v != here.get(n)}
+            listed = ", ".join(f"{n} {v} (here {here.get(n)})" for n, v in other.items())
+            wrong.append(f"{nodes[node]} has {listed}")
+    found = f"{len(reports)} of {len(reports)} answer, with the versions of this process"
+    remedy = "install ssgan on every node, with the same Python and the same constraints.txt"
+    return Check("nodes", not wrong, "; ".join(wrong) or found, remedy)
+
+
+def judge_storage(
+    location: str, nodes: Mapping[str, str], reports: Mapping[str, Report], found: set[str]
+) -> Check:
+    """Check that this process sees what each node wrote.
+
+    Args:
+        location: Where runs are written.
+        nodes: What each node is called, by its identifier.
+        reports: What each found out.
+        found: Files that this process sees there.
+    """
+    wrong = [
+        f"{nodes[node]}: {report.storage or 'what it wrote is not seen here'}"
+        for node, report in reports.items()
+        if report.storage or node not in found
+    ]
+    return Check(
+        "storage",
+        not wrong,
+        f"{location} {'; '.join(wrong) if wrong else 'is shared by all nodes'}",
+        "give a folder that all machines share (NFS), or a URI such as s3://BUCKET/runs, with "
+        "--out or SSGAN_OUT",
+    )
+
+
+def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report]) -> Check:
+    """Check that workers of one training will find each other."""
+    wrong = [f"{nodes[n]} {report.network}" for n, report in reports.items() if report.network]
+    interface = _interface()
+    found = "host names resolve" if interface is None else f"every node has {interface}"
+    return Check("network", not wrong, "; ".join(wrong) or found, _BY_NAME)
+
+
+def _ask_nodes(location: str, token: str) -> dict[str, Report | str]:
+    """Run `look_around` on all nodes at once, and wait for them."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    # A node that ssgan is not installed on says so at once, and trying again would not help.
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(look_around)
+    asked = {}
+    for node in alive:
+        others = [n["NodeManagerHostname"] for n in alive if n is not node]
+        pinned = task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], False)
+        )
+        asked[node["NodeID"]] = pinned.remote(location, token, node["NodeID"], others, _interface())
+    ray.wait(list(asked.values()), num_returns=len(asked), timeout=_PATIENCE)
+    return {node: _answer(reference) for node, reference in asked.items()}
+
+
+def _answer(reference: Any) -> Report | str:
+    import ray
+
+    try:
+        answer: Report = ray.get(reference, timeout=1)
+        return answer
+    except ray.exceptions.GetTimeoutError:
+        return f"no answer within {_PATIENCE:g} s"
+    except Exception as error:  # Ray wraps what the node raised, with its traceback
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return lines[-1] if lines else repr(error)
+
+
+def _interface() -> str | None:
+    return os.environ.get("GLOO_SOCKET_IFNAME") or None
+
+
+def _ask_state_api(address: str) -> str:
+    from ray.util.state import list_nodes
+
+    return f"it answers, and its State API: {len(list_nodes(address=address))} nodes"
