@@ -33,7 +33,7 @@ def loss_curve(
         judge_error: C's own error on real validation images, drawn as a dashed line.
         title: Title.
     """
-    figure, axes = _figure(7.0, 4.2, title)
+    figure, axes = make_figure(7.0, 4.2, title)
     for values, color, name in ((raw, _RAW, "G (raw)"), (ema, _EMA, "G (EMA)")):
         points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
         if points:
@@ -50,7 +50,7 @@ def loss_curve(
     axes.grid(color="#d0d7de", linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
-    return _render(figure)
+    return render(figure)
 
 
 def confusion_matrix(
@@ -65,7 +65,7 @@ def confusion_matrix(
         title: Title, which names the copy of G.
     """
     side = min(2.6 + 0.36 * len(asked), 12.0)
-    figure, axes = _figure(side + 0.8, side, title)
+    figure, axes = make_figure(side + 0.8, side, title)
     table = counts.double().numpy()
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -86,7 +86,7 @@ def confusion_matrix(
             text = f"{int(table[row, column])}"
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
     figure.colorbar(drawn, ax=axes, label="share of the row", fraction=0.046, pad=0.03)
-    return _render(figure)
+    return render(figure)
 
 
 def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Image.Image:
@@ -98,17 +98,17 @@ def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Im
         name: The code's name.
         title: Title, which names the copy of G.
     """
-    figure, axes = _figure(4.8, 4.8, title)
+    figure, axes = make_figure(4.8, 4.8, title)
     axes.scatter(asked.numpy(), measured.numpy(), s=8, color=_EMA, alpha=0.45, linewidths=0)
     low, high = asked.min().item(), asked.max().item()
     axes.plot([low, high], [low, high], color=_JUDGE, linestyle="--", linewidth=1.2)
     axes.set_xlabel(f"{name} asked for")
     axes.set_ylabel(f"{name} measured by C")
     axes.grid(color="#d0d7de", linewidth=0.6)
-    return _render(figure)
+    return render(figure)
 
 
-def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+def make_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """Make a figure of so many inches, without pyplot's global state."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -118,7 +118,8 @@ def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _render(figure: Figure) -> Image.Image:
+def render(figure: Figure) -> Image.Image:
+    """Draw a figure, cut to what is on it."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(
         buffer, format="png", bbox_inches="tight", pad_inches=_MARGIN

@@ -1,0 +1,129 @@
+"""The contact sheet: every trial's samples for the same latents, on one self-contained page."""
+
+import html
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from ssgan.report.histories import Histories, History
+from ssgan.report.outline import Outline, read_outline
+from ssgan.report.thumbnails import Selection, Thumbnails
+from ssgan.report.values import metric_label, number, short_names, spell
+from ssgan.searchdir import SearchDir
+
+BUDGET = 24_000_000
+"""Bytes of a page, at most: what a browser and MLflow's viewer still open at once."""
+_WORST_CASE = 2_000  # bytes that a trial takes beside its pictures, plus a page's frame
+
+
+def contact_sheet(
+    search: SearchDir,
+    histories: Sequence[History] | None = None,
+    *,
+    thumbnails: Thumbnails | None = None,
+    budget: int = BUDGET,
+) -> str:
+    """Draw a search's contact sheet.
+
+    The page needs nothing but itself, and works from a file and inside MLflow's artifact viewer.
+    A slider goes through the epochs; trials are sorted by metric, name, status or any searched
+    field. Equal directories make equal pages.
+
+    Args:
+        search: The search directory.
+        histories: Its trials, where they were read already.
+        thumbnails: Small copies made before.
+        budget: Bytes of the page, at most. Epochs that do not fit are left out, which it says.
+
+    Returns:
+        The page, HTML.
+
+    Raises:
+        Damaged: The search's files cannot be read.
+    """
+    outline = read_outline(search)
+    histories = Histories().read(search) if histories is None else histories
+    ranked = sorted(histories, key=lambda one: (outline.rank(one.row.metric), one.row.run))
+    room = budget - _WORST_CASE * (len(ranked) + 30)
+    selection = (thumbnails or Thumbnails()).select(ranked, room)
+    data = {
+        "name": outline.name,
+        "metric": outline.metric,
+        "label": metric_label(outline.metric),
+        "mode": outline.mode,
+        "created": search.info.created[:16].replace("T", " "),
+        "fields": _fields(ranked),
+        "epochs": selection.epochs,
+        "note": _note(selection),
+        "trials": [
+            _trial(history, outline, pictures)
+            for history, pictures in zip(ranked, selection.pictures, strict=True)
+        ],
+    }
+    return _page(f"{outline.name}: contact sheet", data)
+
+
+def _page(title: str, data: Any) -> str:
+    parts = files("ssgan.report")
+    # The data stands in a script element, where "<" could begin a tag or a comment.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    page = parts.joinpath("contact.html").read_text(encoding="utf-8")
+    for mark, content in (
+        ("TITLE", html.escape(title)),
+        ("CSS", parts.joinpath("contact.css").read_text(encoding="utf-8")),
+        ("JS", parts.joinpath("contact.js").read_text(encoding="utf-8")),
+        ("DATA", text),
+    ):
+        page = page.replace(f"<!--{mark}-->", content, 1)
+    return page
+
+
+def _fields(histories: Sequence[History]) -> list[dict[str, str]]:
+    configurations = [history.row.values for history in histories]
+    short = short_names(configurations)
+    roots = dict.fromkeys(root for values in configurations for root in values)
+    return [{"key": root, "label": short[root]} for root in roots]
+
+
+def _trial(history: History, outline: Outline, pictures: dict[int, str]) -> dict[str, Any]:
+    row = history.row
+    sortable = {key: number(value) for key, value in row.values.items()}
+    shown = {key: spell(value) for key, value in row.values.items()}
+    return {
+        "run": row.run,
+        "name": row.trial,
+        "stage": row.stage,
+        "status": row.status,
+        "reason": row.reason,
+        "seed": row.seed,
+        "epoch": row.epoch,
+        "metric": row.metric,
+        "speed": row.images_per_second,
+        "lineage": [_exploit(one.epoch, one.donor, one.values) for one in row.lineage],
+        "values": {key: shown[key] if value is None else value for key, value in sortable.items()},
+        "shown": shown,
+        "curve": [[record.epoch, value] for record, value in history.curve(outline.metric)],
+        "pictures": pictures,
+    }
+
+
+def _exploit(epoch: int, donor: str, values: dict[str, Any]) -> str:
+    short = short_names([values])
+    changed = ", ".join(f"{short[key]} {spell(one)}" for key, one in values.items())
+    return f"after epoch {epoch} from {donor}: {changed}" if changed else f"epoch {epoch}: {donor}"
+
+
+def _note(selection: Selection) -> str | None:
+    """Say what the page had no room for."""
+    said = []
+    missing = selection.all_epochs - len(selection.epochs)
+    if missing > 0:
+        said.append(
+            f"{missing} of {selection.all_epochs} epochs are left out so that this page opens fast"
+        )
+    if selection.without:
+        said.append(f"the pictures of the last {selection.without} trials are left out")
+    if not said:
+        return None
+    return f"{'; '.join(said)}. The trials' run directories hold all of them, in full size."

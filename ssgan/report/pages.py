@@ -1,0 +1,73 @@
+"""The folder `report` of a search: its contact sheet and its charts."""
+
+from collections.abc import Sequence
+
+from PIL import Image
+
+from ssgan.evaluation.figures import png
+from ssgan.report.contact import contact_sheet
+from ssgan.report.coordinates import parallel_coordinates
+from ssgan.report.curves import loss_curves
+from ssgan.report.heat import heat_map, numeric_fields
+from ssgan.report.histories import Histories, History
+from ssgan.report.outline import Outline, read_outline
+from ssgan.report.thumbnails import Thumbnails
+from ssgan.searchdir import SearchDir
+
+FOLDER = "report"
+_LAMBDAS = ("objective.lambda1", "objective.lambda2")
+
+
+class Report:
+    """Draws a search's pages and charts, again and again while it goes on."""
+
+    def __init__(self) -> None:
+        self._thumbnails = Thumbnails()
+
+    def draw(
+        self, search: SearchDir, histories: Sequence[History] | None = None
+    ) -> dict[str, bytes]:
+        """Draw everything that there is something to draw of.
+
+        Args:
+            search: The search directory.
+            histories: Its trials, where they were read already.
+
+        Returns:
+            File names to contents: ``contact-sheet.html``, ``parallel-coordinates.png``,
+            ``heat-map.png``, ``curves.png``, ``curves-finals.png``. Equal directories give equal
+            bytes.
+        """
+        outline = read_outline(search)
+        histories = Histories().read(search) if histories is None else histories
+        charts = {
+            "parallel-coordinates": parallel_coordinates(histories, outline),
+            "heat-map": _heat_map(histories, outline),
+            "curves": loss_curves(histories, outline),
+            "curves-finals": loss_curves(histories, outline, "final"),
+        }
+        page = contact_sheet(search, histories, thumbnails=self._thumbnails)
+        drawn = {f"{name}.png": png(chart) for name, chart in charts.items() if chart is not None}
+        return {"contact-sheet.html": page.encode(), **drawn}
+
+
+def write_report(search: SearchDir) -> list[str]:
+    """Draw a search's report and write it to its directory.
+
+    Returns:
+        The files' names, relative to the search directory.
+    """
+    drawn = Report().draw(search)
+    for name, content in drawn.items():
+        search.write_bytes(f"{FOLDER}/{name}", content)
+    return [f"{FOLDER}/{name}" for name in drawn]
+
+
+def _heat_map(histories: Sequence[History], outline: Outline) -> Image.Image | None:
+    """Draw the two λ, or else the first two numeric fields."""
+    fields = numeric_fields(histories)
+    if not set(_LAMBDAS) <= set(fields):
+        if len(fields) < 2:
+            return None
+        return heat_map(histories, outline, *fields[:2])
+    return heat_map(histories, outline, *_LAMBDAS)
