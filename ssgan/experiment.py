@@ -80,7 +80,7 @@ class TrackingConfig(Config):
     """Where the run is recorded besides its own directory."""
 
     uri: str | None = None
-    """MLflow tracking URI; None is an SQLite file beside the runs."""
+    """MLflow tracking URI; None is ``MLFLOW_TRACKING_URI``, or an SQLite file beside the runs."""
     experiment: str | None = None
     """Name of the MLflow experiment; None is the preset's."""
     register_as: str | None = None

@@ -14,6 +14,9 @@ from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare
 
 torch.set_num_threads(1)
+# Where the user's own runs go is no business of tests.
+for name in ("MLFLOW_TRACKING_URI", "SSGAN_OUT"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -341,6 +341,18 @@ def test_what_is_no_store_is_refused(uri: str) -> None:
         check(uri)
 
 
+def test_the_environment_says_where_runs_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert default_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere")
+    assert default_uri(tmp_path) == "nowhere"
+    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI='nowhere' is no place"):
+        check(default_uri(tmp_path))
+    with pytest.raises(BadInput, match="tracking.uri='elsewhere' is no place"):
+        check("elsewhere")
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_dead_server_is_named_with_what_to_do() -> None:
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9 does not answer .*start it"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
@@ -17,16 +16,33 @@ Examples:
   ssgan doctor                              this machine, its disk, its GPUs, Ray
   ssgan doctor --workers 4 --out /data/runs
   ssgan doctor --uri http://mlflow:5000     does the tracking server answer?
+  RAY_ADDRESS=auto ssgan doctor             the cluster that this machine belongs to
   ssgan doctor --no-ray --json              quick, for scripts
 """,
 )
-@click.option("--out", type=click.Path(path_type=Path), default="runs", help="Where runs will go.")
+@click.option(
+    *("--out", "out"),
+    default="runs",
+    envvar="SSGAN_OUT",
+    show_default=True,
+    show_envvar=True,
+    help="Where runs will go, a folder or a URI.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that shall train.")
-@click.option("--uri", help="MLflow tracking URI to reach as well.")
+@click.option(
+    *("--uri", "uri"),
+    envvar="MLFLOW_TRACKING_URI",
+    show_envvar=True,
+    help="MLflow tracking URI to reach as well.",
+)
 @click.option("--ray/--no-ray", "with_ray", default=True, help="Start or join Ray (10 s or more).")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def doctor(out: Path, workers: int, uri: str | None, with_ray: bool, as_json: bool) -> None:
-    """Examine this machine and what it can reach; exit with 1 when something is wrong."""
+def doctor(out: str, workers: int, uri: str | None, with_ray: bool, as_json: bool) -> None:
+    """Examine this machine and what it can reach; exit with 1 when something is wrong.
+
+    With RAY_ADDRESS set, every node of that cluster is examined too: its versions, whether it
+    shares the folder of runs, whether workers on different nodes will find each other.
+    """
     from ssgan.cluster import examine
     from ssgan.data.cache import default_cache
 

@@ -1,5 +1,6 @@
 """Where a run goes: its name under the folder of runs, and the way out when that is taken."""
 
+import os
 import re
 from pathlib import Path
 
@@ -75,9 +76,11 @@ def uri_of(run: RunDir) -> str:
     chosen = Experiment.from_yaml(run.experiment_yaml()).tracking.uri
     if chosen:
         return chosen
-    if run.local_path is None:
-        raise BadInput(f"{run.location} names no tracking store; give it with --uri")
-    return default_uri(run.local_path.parent)
+    if run.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise BadInput(
+            f"{run.location} names no tracking store; give it with --uri or MLFLOW_TRACKING_URI"
+        )
+    return default_uri(run.local_path.parent if run.local_path is not None else "runs")
 
 
 def refuse_unwritable(out: str) -> None:

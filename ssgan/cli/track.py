@@ -33,6 +33,8 @@ Examples:
 def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json: bool) -> None:
     """Write run directories to MLflow.
 
+    Runs that were never recorded go to MLFLOW_TRACKING_URI, or beside themselves.
+
     What is there already is not written twice, so this can be repeated at will. Among the
     arguments (runs/*) what is no run is passed over when others are runs.
     """

@@ -31,7 +31,14 @@ Examples:
 """,
 )
 @click.argument("arguments", metavar="PRESET|FILE.yaml [FIELD=VALUE]...", nargs=-1)
-@click.option("--out", default="runs", show_default=True, help="Folder, or URI, of the runs.")
+@click.option(
+    *("--out", "out"),
+    default="runs",
+    envvar="SSGAN_OUT",
+    show_default=True,
+    show_envvar=True,
+    help="Folder, or URI, of the runs.",
+)
 @click.option("--name", help="Name of the run in there; the preset's, or a free one like it.")
 @click.option("--resume", metavar="RUN_DIR", help="Go on with this run.")
 @click.option("--replace", is_flag=True, help="Move a run of that name aside, to NAME.1 or so.")

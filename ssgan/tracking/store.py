@@ -26,8 +26,12 @@ class Unreachable(BadInput):
 
 
 def default_uri(out: str | Path) -> str:
-    """Return the URI of the SQLite store beside the runs in a local folder."""
-    return f"{_SQLITE}{Path(out).absolute() / 'mlflow.db'}"
+    """Return where runs are recorded that name no place themselves.
+
+    That is ``MLFLOW_TRACKING_URI``, or else the SQLite store beside the runs in a local folder.
+    """
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    return chosen or f"{_SQLITE}{Path(out).absolute() / 'mlflow.db'}"
 
 
 def validate(uri: str) -> None:
@@ -39,7 +43,7 @@ def validate(uri: str) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in _SERVERS | _DATABASES | {"sqlite"}:
         raise BadInput(
-            f"tracking.uri={uri!r} is no place for MLflow's records; give a server, "
+            f"{_name(uri)}={uri!r} is no place for MLflow's records; give a server, "
             "http://HOST:PORT, or a file, sqlite:////absolute/path/mlflow.db"
         )
 
@@ -95,11 +99,11 @@ def check(uri: str) -> None:
     try:
         connect(uri).search_experiments(max_results=1)
     except Exception as error:  # MLflow lets those of databases and their drivers through
-        refused = "403" in str(error)
+        name, refused = _name(uri), "403" in str(error)
         remedy = (
             f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
             if refused
-            else "start it, correct tracking.uri, or leave tracking.uri out and record in a file"
+            else f"start it, correct {name}, or leave {name} out and record in a file"
         )
         raise Unreachable(
             f"the tracking server {uri} {'refuses us' if refused else 'does not answer'} "
@@ -122,6 +126,11 @@ def artifact_location(uri: str) -> str | None:
 
 def _sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
+
+
+def _name(uri: str) -> str:
+    """Return the name of the setting that a URI came from."""
+    return "MLFLOW_TRACKING_URI" if uri == os.environ.get("MLFLOW_TRACKING_URI") else "tracking.uri"
 
 
 def _first_line(error: Exception) -> str:

@@ -30,6 +30,15 @@ def test_a_wrong_thing_is_named_with_its_remedy(ssgan, monkeypatch: pytest.Monke
     assert [check["ok"] for check in found] == [True, False]
 
 
+def test_the_environment_says_where_to_look(ssgan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSGAN_OUT", "some/runs")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://nowhere")
+    checks = json.loads(ssgan("doctor", "--no-ray", "--json").out)["checks"]
+    found = {check["name"]: check for check in checks}
+    assert found["output"]["detail"].startswith("some/runs: ")
+    assert not found["tracking"]["ok"]
+
+
 def test_a_tracking_server_that_is_not_there(ssgan) -> None:
     done = ssgan("doctor", "--no-ray", "--uri", "ftp://nowhere", "--json")
     assert done.code == 1

@@ -200,6 +200,15 @@ def test_a_taken_name_is_refused_and_a_free_one_found(
     assert launched == ["runs/digits", "runs/digits-2"]
 
 
+def test_the_environment_names_the_folder_of_runs(
+    ssgan, digits_store: Store, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSGAN_OUT", "elsewhere")
+    assert ssgan("train", "digits", "--json").code == 0
+    assert ssgan("train", "digits", "--out", "here", "--json").code == 0
+    assert launched == ["elsewhere/digits", "here/digits"]
+
+
 def test_replace_moves_the_old_run_aside_once_the_input_is_good(
     ssgan, digits_store: Store, launched: list[str]
 ) -> None:

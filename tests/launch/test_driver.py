@@ -154,6 +154,16 @@ def test_a_tracking_server_that_is_down_costs_nothing(
     assert "ssgan track sync" in caplog.text
 
 
+def test_the_environment_names_the_tracking_server(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://head:5000")
+    short = with_values(tiny, {"training.epochs": 1})
+    assert train(short, tmp_path, "there").summary["tracking_uri"] == "http://head:5000"
+    own = with_values(short, {"tracking.uri": "http://other:5000"})
+    assert train(own, tmp_path, "other").summary["tracking_uri"] == "http://other:5000"
+
+
 def test_the_export_becomes_a_registered_model(
     tiny: Experiment,
     tmp_path: Path,
