@@ -189,6 +189,16 @@ class Checkpoints:
         """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
         self._run.delete(f"{_ROOT}/{name}/{_HELD}{holder}")
 
+    def forget(self, after: int) -> None:
+        """Delete the checkpoints of later steps, whoever points at them.
+
+        Only for a run that goes on from there as another one (`RunDir.forget_records`).
+        """
+        for name in self._committed():
+            if step_of(name) > after:
+                self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")
+                self._run.delete(f"{_ROOT}/{name}")
+
     def _newest_first(self) -> list[str]:
         names = [*self.manifests()]
         # A damaged manifest does not tell when it was written, so the name's step has to.
@@ -294,10 +304,41 @@ def restore(location: str) -> tuple[int, State]:
         BadInput: The address is none, or nothing is there.
         Damaged: Neither it nor any before it is whole.
     """
+    run, name = parse_location(location)
+    return Checkpoints(RunDir(run)).restore(name)
+
+
+def parse_location(location: str) -> tuple[str, str]:
+    """Part the address of a checkpoint into its run directory and its name.
+
+    Raises:
+        BadInput: The address is none.
+    """
     run, root, name = location.rpartition(f"/{_ROOT}/")
     if not root or not name or "/" in name:
         raise BadInput(f"{location} is no address of a checkpoint, RUN_DIR/{_ROOT}/STEP")
-    return Checkpoints(RunDir(run)).restore(name)
+    return run, name
+
+
+def step_of(name: str) -> int:
+    """Return the number of updates that a checkpoint's name tells."""
+    return int(name.partition("-")[0])
+
+
+def starting_point(run: RunDir, given: str | None = None) -> str | None:
+    """Return the address of the checkpoint that a run goes on from; None if there is none.
+
+    Args:
+        run: The run directory.
+        given: Address of another checkpoint, of whatever run; it counts until the run has saved a
+            later one itself.
+    """
+    checkpoints = Checkpoints(run)
+    newest = checkpoints.newest()
+    if newest is None:
+        return given
+    is_later = given is None or step_of(newest) > step_of(parse_location(given)[1])
+    return checkpoints.location(newest) if is_later else given
 
 
 def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:

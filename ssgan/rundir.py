@@ -191,6 +191,17 @@ class RunDir(Folder):
         names = [name for name in self.list("record") if name.endswith(".json")]
         return sorted((self._read_record(name) for name in names), key=lambda record: record.epoch)
 
+    def forget_records(self, after: int) -> None:
+        """Delete the records later than an epoch, and their pictures.
+
+        Only for a run that goes on from there as another one: a trial that took over another's
+        weights must not take its own old epochs for those to come.
+        """
+        for record in self.records():
+            if record.epoch > after:
+                self.delete(_record_name(record.epoch))  # from here on it counts for nothing
+                self.delete(f"record/{record.epoch:04d}")
+
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json. NaN and infinity are no JSON: pass None instead."""
         self.write_json(_SUMMARY, dict(summary))

@@ -110,15 +110,7 @@ class SearchDir(Folder):
             BadInput: Something is there already, or it cannot be written.
         """
         search = cls(location, filesystem)
-        if search.exists(_IDENTITY):
-            raise BadInput(
-                f"a search is already at {search.location}; go on with it by --resume "
-                f"{search.base_name}, or choose another --name"
-            )
-        if not search.is_free():
-            raise BadInput(
-                f"{search.location} is taken, but not by a search; choose another --name or --out"
-            )
+        search.refuse_taken()
         info = SearchInfo(
             search_id=uuid.uuid4().hex,
             name=name or search.base_name,
@@ -150,6 +142,18 @@ class SearchDir(Folder):
             )
         _ = search.info
         return search
+
+    def refuse_taken(self) -> None:
+        """Raise `BadInput` if a search or anything else is here already."""
+        if self.exists(_IDENTITY):
+            raise BadInput(
+                f"a search is already at {self.location}; go on with it by --resume "
+                f"{self.base_name}, or choose another --name"
+            )
+        if not self.is_free():
+            raise BadInput(
+                f"{self.location} is taken, but not by a search; choose another --name or --out"
+            )
 
     @cached_property
     def info(self) -> SearchInfo:

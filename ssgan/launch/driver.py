@@ -1,21 +1,16 @@
 """`train`: check, prepare, train, export, record."""
 
 import contextlib
-import importlib.metadata
-import json
 import logging
-import platform
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ssgan import __version__
-from ssgan.checkpoint import Checkpoints
+from ssgan.checkpoint import starting_point
 from ssgan.cluster import (
     Cluster,
     Node,
@@ -27,6 +22,7 @@ from ssgan.cluster import (
 )
 from ssgan.errors import NonFiniteLoss
 from ssgan.experiment import Experiment
+from ssgan.launch.environment import record_environment
 from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
 from ssgan.launch.outcome import (
     Result,
@@ -52,8 +48,6 @@ from ssgan.loop import Stopped, Watch
 from ssgan.overrides import check_resume
 from ssgan.rundir import RunDir
 from ssgan.tracking import Follower, Unreachable, check, default_uri, register
-
-_ENVIRONMENT = "environment.json"
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +97,7 @@ def train(
         run.write_experiment(experiment.to_yaml())
         run.delete("summary.json")  # of a run that goes on; it is not over any more
         save_budget(run, dataset.budget)
-        environment = _record_environment(run, experiment, plan)
+        environment = record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, stage)
         conclude = partial(summarize, run, experiment, uri, environment, started)
         follower = Follower(run, uri).start()
@@ -114,7 +108,7 @@ def train(
                 _warn_of_private_folder(run, cluster)
                 run_under_ray(experiment, store.location, pack_judge(judge), run, plan, watch)
             else:
-                run_here(experiment, dataset, judge, run, plan, _start(run), watch)
+                run_here(experiment, dataset, judge, run, plan, starting_point(run), watch)
             with use_threads(plan.threads):
                 reached = reach(run, experiment, dataset, plan.device_here)
             location = export(run, experiment, dataset, reached)
@@ -167,39 +161,8 @@ def _plan(experiment: Experiment, stack: contextlib.ExitStack) -> tuple[Plan, Cl
     return plan, cluster
 
 
-def _start(run: RunDir) -> str | None:
-    checkpoints = Checkpoints(run)
-    newest = checkpoints.newest()
-    return None if newest is None else checkpoints.location(newest)
-
-
 def _stopping(watch: Watch, raised: Callable[[], bool]) -> Watch:
     return Watch(progress=watch.progress, stop=lambda: raised() or watch.stop())
-
-
-def _record_environment(run: RunDir, experiment: Experiment, plan: Plan) -> dict[str, Any]:
-    """Write down what the weights depend on beside the experiment, and warn of a change."""
-    environment = {
-        "ssgan": __version__,
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("torch", "ray")},
-        "machine": f"{platform.system()} {platform.machine()}",
-        "device": "cuda" if plan.cuda else "cpu",
-        "workers": experiment.scaling.workers,
-        "threads": plan.threads,
-    }
-    environment = dict(json.loads(json.dumps(environment)))  # a tuple comes back as a list
-    if run.exists(_ENVIRONMENT):
-        before = json.loads(run.read_bytes(_ENVIRONMENT))
-        changed = {k: (before.get(k), v) for k, v in environment.items() if before.get(k) != v}
-        if changed:
-            _log.warning(
-                "this run goes on with %s, so it will not end with the same bits as without the "
-                "interruption",
-                ", ".join(f"{key}={new} (before {old})" for key, (old, new) in changed.items()),
-            )
-    run.write_json(_ENVIRONMENT, environment)
-    return environment
 
 
 def _tracking_uri(experiment: Experiment, run: RunDir) -> str:

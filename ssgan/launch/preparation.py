@@ -143,7 +143,11 @@ def load_dataset(
 
 
 def find_judge(
-    experiment: Experiment, dataset: Dataset, plan: Plan, stage: Stage | None = None
+    experiment: Experiment,
+    dataset: Dataset,
+    plan: Plan,
+    stage: Stage | None = None,
+    seed: int = _JUDGE_SEED,
 ) -> Judge | None:
     """Find C in the cache or train it there; None without a judge split or without labels."""
     if dataset.judge is None or dataset.y_judge is None or not dataset.space.supervised:
@@ -156,7 +160,7 @@ def find_judge(
         dataset.train.images,
         dataset.y_known,
         content=f"{dataset.manifest.hash}/judge",
-        seed=_JUDGE_SEED,
+        seed=seed,
         cache=_judges(),
         device=plan.device_here,
         progress=None if stage is None else _named(stage, "training the judge C"),

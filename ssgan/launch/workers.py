@@ -4,20 +4,20 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypedDict, cast
 
 import torch
 
 from ssgan import loop
-from ssgan.checkpoint import Checkpoints
+from ssgan.checkpoint import starting_point
 from ssgan.cluster import worker_environment
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.experiment import Experiment
 from ssgan.launch.outcome import read_budget
 from ssgan.launch.preparation import Plan, find_store, load_dataset, unpack_judge
 from ssgan.loop import Progress, Stopped, Watch
-from ssgan.rundir import RunDir
+from ssgan.rundir import Record, RunDir
 from ssgan.session import RayTrain
 
 _RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
@@ -36,6 +36,8 @@ class Order(TypedDict):
     """CPU threads to compute with."""
     judge: dict[str, bytes] | None
     """Files of the judge C."""
+    start: str | None
+    """Address of a checkpoint, of whatever run, that counts until this run has a later one."""
 
 
 class Ending(TypedDict):
@@ -52,6 +54,10 @@ def run_under_ray(
     run: RunDir,
     plan: Plan,
     watch: Watch,
+    *,
+    start: str | None = None,
+    told: int | None = None,
+    is_ready: Callable[[Record], bool] = lambda record: True,
 ) -> None:
     """Train with the workers of `scaling`, on the Ray that this process is connected to.
 
@@ -65,6 +71,10 @@ def run_under_ray(
         run: The run directory, in a place that all workers reach.
         plan: What each worker gets.
         watch: Shows progress, an epoch at a time, and may stop the run.
+        start: Address of a checkpoint of another run to start from; the run's own, once it has
+            a later one, goes before it.
+        told: The last epoch that the watch knows of; by default all that is recorded.
+        is_ready: Whether the watch may be told of a record yet.
 
     Raises:
         Stopped: The watch said so; a checkpoint is written.
@@ -78,7 +88,7 @@ def run_under_ray(
 
     ray_train: Any = ray.train  # its stubs describe the first version of the API
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
-    order = Order(run=run.location, store=store, threads=plan.threads, judge=judge)
+    order = Order(run=run.location, store=store, threads=plan.threads, judge=judge, start=start)
     trainer: Any = TorchTrainer(
         cast(Any, work),
         train_loop_config=dict(order),
@@ -100,7 +110,10 @@ def run_under_ray(
     run.delete(_STOP)
     try:
         # Ray prints what workers print, wherever they do, and stdout is for results.
-        with contextlib.redirect_stdout(sys.stderr), _watching(experiment, run, watch):
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            _watching(experiment, run, watch, told, is_ready),
+        ):
             ending: Ending = trainer.fit().return_value
     except TrainingFailedError as error:
         raise _cause(error) from error
@@ -124,9 +137,7 @@ def work(order: Order) -> Ending:
     store = find_store(experiment, location=order["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
-    checkpoints = Checkpoints(run)
-    newest = checkpoints.newest()
-    session = RayTrain(None if newest is None else checkpoints.location(newest))
+    session = RayTrain(starting_point(run, order["start"]))
     judge = unpack_judge(order["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))
     try:
@@ -139,11 +150,19 @@ def work(order: Order) -> Ending:
 
 
 @contextlib.contextmanager
-def _watching(experiment: Experiment, run: RunDir, watch: Watch) -> Iterator[None]:
+def _watching(
+    experiment: Experiment,
+    run: RunDir,
+    watch: Watch,
+    told: int | None = None,
+    is_ready: Callable[[Record], bool] = lambda record: True,
+) -> Iterator[None]:
     """Tell the watch of every record that appears, and the workers when it wants to stop."""
     done = threading.Event()
-    records = run.records()
-    last = records[-1].epoch if records else 0
+    if told is None:
+        records = run.records()
+        told = records[-1].epoch if records else 0
+    last = told
 
     def follow() -> None:
         nonlocal last
@@ -152,7 +171,7 @@ def _watching(experiment: Experiment, run: RunDir, watch: Watch) -> Iterator[Non
         while not done.is_set():
             is_last_look = done.wait(_POLL)
             with contextlib.suppress(OSError):
-                while (record := run.record(last + 1)) is not None:
+                while (record := run.record(last + 1)) is not None and is_ready(record):
                     last += 1
                     steps = extent.epochs * extent.steps_per_epoch
                     watch.progress(Progress(record.step, steps, extent.batch_size, record))

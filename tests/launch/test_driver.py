@@ -13,7 +13,7 @@ from ssgan.checkpoint import Checkpoints
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.experiment import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch import Result, driver, train
+from ssgan.launch import Result, driver, environment, train
 from ssgan.loop import Progress, Stopped, Watch
 from ssgan.overrides import with_values
 from ssgan.rundir import RunDir
@@ -93,7 +93,7 @@ def test_a_run_can_be_made_longer_but_not_another(
     run_dir = train(short, tmp_path, "grown").run_dir
     with pytest.raises(BadInput, match=r"objective\.lambda2: .* -> 9\.0"):
         train(with_values(tiny, {"objective.lambda2": 9.0}), resume=run_dir)
-    monkeypatch.setattr(driver, "__version__", "0.2")
+    monkeypatch.setattr(environment, "__version__", "0.2")
     with caplog.at_level(logging.WARNING):
         result = train(tiny, resume=run_dir)
     assert f"ssgan=0.2 (before {__version__})" in caplog.text

@@ -1,0 +1,253 @@
+"""What is wrong with a search, found before anything starts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ssgan.codes import CodesConfig
+from ssgan.config import nearest
+from ssgan.errors import BadInput
+from ssgan.evaluation.metrics import safe_names
+from ssgan.evaluation.scores import BY_JUDGE
+from ssgan.experiment import Experiment
+from ssgan.inert import find_inert
+from ssgan.overrides import field_class, field_models
+from ssgan.step import TERMS
+from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
+from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
+
+_MEASURED = "it says how runs are measured, and then they could not be compared"
+_COMMON = "it is the same for all trials; set it with an override"
+# What no search may vary, and why.
+_FIXED = {
+    "name": _COMMON,
+    "data.source": "all trials share one store of images, prepared once; start one search a source",
+    "codes.supervised": "all trials share one judge C, trained on these codes; start one search "
+    "for each set of codes",
+    "evaluation": _MEASURED,
+    "scaling": "trials are planned alike on the cluster; set it with an override",
+    "tracking": _COMMON,
+    "training.epochs": "the epochs are the budget that trials are compared at; set it with an "
+    "override",
+    "training.keep_last": _COMMON,
+    "training.keep_best": _COMMON,
+}
+_PLAIN = (
+    *(f"loss/{term}" for term in TERMS),
+    "images_per_second",
+    "label_probability",
+    "labels_seen",
+    "lambda1",
+    "lambda2",
+    "diversity",
+    "mi_x_xtilde",
+    "dead_codes",
+    "q_ss_accuracy",
+)
+_OF_SUPERVISED = (
+    "zero_one_loss",
+    "zero_one_loss_ema",
+    "q_ss_accuracy",
+    "q_ss_correlation",
+    "q_ss_rmse",
+    "correlation",
+    "rmse",
+    "mi_real",
+)
+_NEED_JUDGE = ("zero_one_loss", "zero_one_loss_ema", "correlation", "rmse")
+
+
+def check_search(search: Search) -> None:
+    """Refuse a search that cannot work, whatever the cluster.
+
+    Raises:
+        BadInput: The message says what is wrong and what to change.
+    """
+    for path in search.space:
+        _check_field(path)
+        for other in search.space:
+            if other.startswith(f"{path}."):
+                raise BadInput(f"{other} is a part of {path}; search one of the two")
+    _check_values(search)
+    _check_metric(search)
+    _check_trials(search)
+    if isinstance(search.searcher, OptunaSearcher):
+        _check_optuna(search)
+    if isinstance(search.scheduler, Asha) and search.scheduler.grace > search.epochs:
+        raise BadInput(
+            f"search.scheduler.grace={search.scheduler.grace} is beyond training.epochs="
+            f"{search.epochs}, so no trial would ever be stopped; lower it, or use "
+            "search.scheduler.kind=none"
+        )
+    if isinstance(search.scheduler, Pbt | Pb2):
+        _check_population(search, search.scheduler)
+
+
+def _check_field(path: str) -> None:
+    parts = path.split(".")
+    for depth, part in enumerate(parts):
+        parent = ".".join(parts[:depth])
+        known = {name for model in field_models(parent) for name in model.model_fields}
+        if part not in known:
+            where = f"{parent} has" if parent else "an experiment has"
+            raise BadInput(
+                f"the space names an unknown field {path!r}: {where} no {part!r}"
+                f"{nearest(part, known)}"
+            )
+    for prefix, reason in _FIXED.items():
+        if path == prefix or path.startswith(f"{prefix}."):
+            raise BadInput(f"{path} cannot be searched: {reason}")
+
+
+def _check_values(search: Search) -> None:
+    """Build the experiment at every end of every distribution, one field at a time."""
+    base = {path: part.corners()[0] for path, part in search.space.items()}
+    for path, part in search.space.items():
+        if isinstance(part, ScheduleChoice) != _is_schedule(path) and not isinstance(
+            part, Choice | Grid
+        ):
+            raise BadInput(
+                f"{path} {'is' if _is_schedule(path) else 'is not'} a schedule; "
+                + (
+                    f"search it with kind: schedule, or one of its parameters, as {path}.duration"
+                    if _is_schedule(path)
+                    else "search it with uniform, loguniform, integers, choice or grid"
+                )
+            )
+        reasons = set()
+        for value in part.corners():
+            try:
+                experiment = search.experiment({**base, path: value})
+            except BadInput as error:
+                raise BadInput(f"the space reaches {path}={value}, which fails: {error}") from error
+            reasons.add(_why_inert(experiment, path))
+        if None not in reasons:
+            raise BadInput(f"{path} has no effect: {sorted(filter(None, reasons))[0]}")
+
+
+def _is_schedule(path: str) -> bool:
+    """Whether a whole schedule stands at a path, of which `kind` decides."""
+    return any(name.__module__ == "ssgan.schedules" for name in field_models(path))
+
+
+def _why_inert(experiment: Experiment, path: str) -> str | None:
+    for branch, reason in find_inert(experiment).items():
+        if f"{path}.".startswith(f"{branch}."):
+            return reason
+    return None
+
+
+def _check_metric(search: Search) -> None:
+    metric, experiment = search.metric, search.base
+    group, _, detail = metric.partition("/")
+    known = set(_metrics(experiment.codes))
+    # Classes of a code are known only with the data: zero_one_loss_ema/digit.7
+    base_name = f"{group}/{detail.partition('.')[0]}" if group.startswith("zero_one") else metric
+    if metric not in known and base_name not in known:
+        raise BadInput(f"no evaluation reports the metric {metric!r}{nearest(metric, known)}")
+    supervised = bool(experiment.codes.supervised)
+    is_judged = group in BY_JUDGE or group in _NEED_JUDGE
+    if not supervised and (is_judged or group.startswith("q_ss") or group == "mi_real"):
+        raise BadInput(
+            f"{metric} needs supervised codes, and there are none (codes.supervised); search by "
+            "another metric, as diversity with search.mode=max"
+        )
+    if is_judged and "evaluation.judge" in find_inert(experiment):
+        raise BadInput(
+            f"{metric} needs the judge C, and this source has no judge split to train it on; "
+            "search by search.metric=q_ss_accuracy and search.mode=max, measured on labels held "
+            "out of the budget (data.held_out)"
+        )
+
+
+def _metrics(codes: CodesConfig) -> Iterator[str]:
+    """Yield the names of all metrics that are known without the data."""
+    yield from _PLAIN
+    yield from BY_JUDGE
+    unsupervised = [code.name for code in codes.unsupervised]
+    safe = safe_names([*codes.supervised, *unsupervised])
+    for code in safe.values():
+        yield from (f"mi/{code}", f"entropy/{code}")
+    for name in codes.supervised:
+        yield from (f"{group}/{safe[name]}" for group in _OF_SUPERVISED)
+
+
+def _check_trials(search: Search) -> None:
+    combinations = grid_size(search.space)
+    rounded = -(-search.total // combinations) * combinations
+    if search.total % combinations:
+        raise BadInput(
+            f"the grids have {combinations} combinations, and search.trials={search.total} is no "
+            f"multiple of that; leave it out, or set {rounded}"
+        )
+    is_drawn = any(not isinstance(part, Grid) for part in search.space.values())
+    if not is_drawn and search.total > combinations:
+        raise BadInput(
+            f"the space has {combinations} combinations only, so search.trials={search.total} "
+            "would train the same trial again; leave search.trials out"
+        )
+    if search.finals.best > search.total:
+        raise BadInput(
+            f"search.finals.best={search.finals.best} is more than there are trials "
+            f"({search.total}); lower it, or raise search.trials"
+        )
+
+
+def _check_optuna(search: Search) -> None:
+    for path, part in search.space.items():
+        if isinstance(part, Grid):
+            raise BadInput(
+                f"Optuna draws values and walks no grid ({path}); use kind: choice there, or "
+                "search.searcher.kind=random"
+            )
+    if not isinstance(search.scheduler, NoScheduler | Asha):
+        raise BadInput(
+            f"search.scheduler.kind={search.scheduler.kind} chooses values itself and goes with "
+            "no searcher but search.searcher.kind=random"
+        )
+
+
+def _check_population(search: Search, scheduler: Pbt | Pb2) -> None:
+    kind = scheduler.kind
+    if search.total < 2:
+        raise BadInput(f"{kind} needs a population: set search.trials to 4 or more")
+    if scheduler.interval >= search.epochs:
+        raise BadInput(
+            f"search.scheduler.interval={scheduler.interval} leaves no take-over before the end at "
+            f"training.epochs={search.epochs}; lower it"
+        )
+    every = search.base.evaluation.every
+    if scheduler.interval % every:
+        raise BadInput(
+            f"{kind} compares trials every {scheduler.interval} epochs (search.scheduler.interval),"
+            f" but they are evaluated every {every} (evaluation.every); make the one a multiple of "
+            "the other"
+        )
+    if search.concurrent is not None and search.concurrent < search.total:
+        raise BadInput(
+            f"{kind} trains the whole population in turns, so search.concurrent="
+            f"{search.concurrent} would cut it; leave search.concurrent out"
+        )
+    for path, part in search.space.items():
+        if field_class(path) != "mutable":
+            raise BadInput(
+                f"{kind} changes values while trials train, and {path} is fixed for a run; search "
+                "it with another scheduler, or leave it out of the space"
+            )
+        if kind == "pb2":
+            _check_bandit(path, part)
+        elif isinstance(part, ScheduleChoice) and len(part.options) > 1:
+            raise BadInput(
+                f"{kind} perturbs the parameters of one kind of schedule, and {path} has "
+                f"{len(part.options)} options; leave one of them"
+            )
+
+
+def _check_bandit(path: str, part: Any) -> None:
+    drawn = [part]
+    if isinstance(part, ScheduleChoice):
+        drawn = list(part.options[0].drawn().values()) if len(part.options) == 1 else [part]
+    if not all(isinstance(one, Uniform | LogUniform) for one in drawn):
+        raise BadInput(
+            f"pb2 chooses numbers between bounds, and {path} is none; use kind: uniform there, or "
+            "search.scheduler.kind=pbt"
+        )

@@ -1,0 +1,132 @@
+"""What the driver prepares once for all trials: the images, the judges, the plan.
+
+Trials are told of it as plain data, because references into Ray's object store would dangle after
+a restart.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from ssgan.cluster import Cluster, Node
+from ssgan.data.store import MANIFEST, Store
+from ssgan.errors import BadInput
+from ssgan.evaluation.judge import Judge
+from ssgan.folder import Folder
+from ssgan.launch.local import use_threads
+from ssgan.launch.preparation import (
+    Plan,
+    find_judge,
+    find_store,
+    load_dataset,
+    make_plan,
+    pack_judge,
+    unpack_judge,
+)
+from ssgan.launch.preparation import Stage as Progress
+from ssgan.searchdir import SearchDir, Stage
+from ssgan.tuning.preflight import Need
+from ssgan.tuning.search import Search
+
+# So that a configuration is not crowned by the judge that chose it.
+_JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
+
+
+class Order(TypedDict):
+    """What each trial is told beside its values; plain data."""
+
+    search: str
+    """Location of the search directory, which holds the search and the judges."""
+    stage: Stage
+    """Which stage the trial belongs to."""
+    store: str
+    """Location of the images."""
+    tracking_uri: str | None
+    """Where MLflow records the trials; written into their summaries."""
+    threads: int
+    """CPU threads of a worker."""
+    cpus: float
+    """CPU cores that a worker reserves."""
+    gpus: float
+    """GPUs that a worker reserves."""
+    cuda: bool
+    """Whether workers compute on GPUs."""
+
+
+def plan_trials(search: Search, cluster: Cluster) -> Plan:
+    """Decide how the workers of each trial compute.
+
+    Raises:
+        BadInput: GPUs are asked for and there is none.
+    """
+    cpus, gpus = (sum(column) for column in zip(*cluster.capacity, strict=True))
+    return make_plan(search.base.scaling, cpus, gpus, shared=True)
+
+
+def need_of(search: Search, plan: Plan) -> Need:
+    """Return what one trial reserves."""
+    return Need(search.base.scaling.counts()[0], plan.cpus, plan.gpus)
+
+
+def prepare_data(search: Search, progress: Progress | None = None) -> Store:
+    """Find or build the images, and check every end of the space against them.
+
+    Raises:
+        BadInput: The source is wrong, or a corner of the space does not fit its images or labels.
+    """
+    store = find_store(search.base, progress)
+    base = {path: part.corners()[0] for path, part in search.space.items()}
+    for path, part in search.space.items():
+        for value in part.corners():
+            try:
+                load_dataset(search.experiment({**base, path: value}), store=store)
+            except BadInput as error:
+                raise BadInput(f"the space reaches {path}={value}, which fails: {error}") from error
+    return store
+
+
+def share_store(store: Store, search_dir: SearchDir, nodes: Sequence[Node]) -> str:
+    """Return where trials find the images: here, or, for several machines, a copy of them."""
+    if len(nodes) < 2:
+        return store.location
+    if not search_dir.exists(f"store/{MANIFEST}"):
+        # The manifest makes a store of the folder, so it comes last.
+        for split in store.manifest.splits.values():
+            for shard in split.shards:
+                content = _read(store, shard.file)
+                search_dir.write_bytes(f"store/{shard.file}", content)
+        search_dir.write_bytes(f"store/{MANIFEST}", _read(store, MANIFEST))
+    return f"{search_dir.location}/store"
+
+
+def save_judge(
+    search: Search,
+    stage: Stage,
+    search_dir: SearchDir,
+    store: Store,
+    plan: Plan,
+    progress: Progress | None = None,
+) -> None:
+    """Train the judge of a stage, or find it in the cache, and keep it with the search."""
+    experiment = search.experiment(
+        {path: part.corners()[0] for path, part in search.space.items()}, stage=stage
+    )
+    dataset = load_dataset(experiment, store=store)
+    with use_threads(plan.threads):
+        judge = find_judge(experiment, dataset, plan, progress, _JUDGE_SEEDS[stage])
+    for name, content in (pack_judge(judge) or {}).items():
+        search_dir.write_bytes(f"judges/{stage}/{name}", content)
+
+
+def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
+    """Return the files of a stage's judge; None where there is none."""
+    names = search_dir.list(f"judges/{stage}")
+    return {name.rpartition("/")[2]: search_dir.read_bytes(name) for name in names} or None
+
+
+def load_judge(search_dir: SearchDir, stage: Stage, device: Any) -> Judge | None:
+    """Load a stage's judge; None where there is none."""
+    return unpack_judge(read_judge(search_dir, stage), device)
+
+
+def _read(store: Store, name: str) -> bytes:
+    return Folder(store.location).read_bytes(name)

@@ -1,0 +1,260 @@
+"""Schedulers: who stops trials, and who lets one take over another's weights.
+
+All are Ray's own, with what a real search needs besides: no retry where none can help, a memory
+that survives the driver, checkpoints that stay while another trial starts from them, and rounds of
+population based training that do not wait for the dead.
+"""
+
+import logging
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
+from ray.tune.schedulers.pb2 import PB2
+
+from ssgan.checkpoint import Checkpoints, parse_location, step_of
+from ssgan.errors import BadInput
+from ssgan.rundir import RunDir
+from ssgan.searchdir import Exploit, SearchDir
+from ssgan.session import read_pointer
+from ssgan.tuning.lineage import add_exploit
+from ssgan.tuning.search import Asha, Pb2, Pbt, Search
+from ssgan.tuning.space import Choice, Grid, ScheduleChoice
+from ssgan.tuning.trial import FAILURE
+
+TIME = "epoch"
+"""The attribute that time is counted by: it goes on after a restart, Tune's iteration does not."""
+
+_log = logging.getLogger(__name__)
+
+
+def make_scheduler(search: Search, search_dir: SearchDir, folder: str = "trials") -> Any:
+    """Return Ray Tune's scheduler.
+
+    Args:
+        search: The search.
+        search_dir: Its directory.
+        folder: Where in there the run directories are; those of stage two are never stopped.
+    """
+    runs = f"{search_dir.location}/{folder}"
+    scheduler = search.scheduler
+    measured: dict[str, Any] = {"metric": search.metric, "mode": search.mode, "time_attr": TIME}
+    if folder == "trials" and isinstance(scheduler, Asha):
+        return _Asha(
+            runs,
+            search,
+            max_t=search.epochs,
+            grace_period=scheduler.grace,
+            reduction_factor=scheduler.reduction,
+            **measured,
+        )
+    if folder == "trials" and isinstance(scheduler, Pbt):
+        return _Pbt(
+            runs,
+            search,
+            perturbation_interval=scheduler.interval,
+            quantile_fraction=scheduler.quantile,
+            resample_probability=scheduler.resample,
+            hyperparam_mutations={path: _mutation(part) for path, part in search.space.items()},
+            custom_explore_fn=Clip(search),
+            synch=True,
+            log_config=False,
+            **measured,
+        )
+    if folder == "trials" and isinstance(scheduler, Pb2):
+        return _Pb2(
+            runs,
+            search,
+            perturbation_interval=scheduler.interval,
+            quantile_fraction=scheduler.quantile,
+            hyperparam_bounds={path: _bounds(part) for path, part in search.space.items()},
+            custom_explore_fn=Clip(search),
+            synch=True,
+            log_config=False,
+            **measured,
+        )
+    return _Fifo(runs)
+
+
+class Clip:
+    """Brings perturbed values back into their distributions; Ray multiplies without looking."""
+
+    def __init__(self, search: Search) -> None:
+        """Take the search, whose space has the bounds."""
+        self._space = dict(search.space)
+
+    def __call__(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Return a config with all numbers inside their bounds."""
+        return {**config, **{path: _clip(part, config[path]) for path, part in self._space.items()}}
+
+
+class _GivesUp:
+    """A scheduler that lets no trial be tried again that would fail again."""
+
+    _runs: str
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """End hopeless trials before they start again, then choose as the scheduler does."""
+        for trial in tune_controller.get_trials():
+            has_failed = trial.status == Trial.PENDING and trial.run_metadata.num_failures
+            if has_failed and self.run_of(trial).exists(FAILURE):
+                tune_controller._set_trial_status(trial, Trial.ERROR)
+                tune_controller.search_alg.on_trial_complete(trial.trial_id, error=True)
+        chosen: Trial | None = super().choose_trial_to_run(tune_controller)  # type: ignore[misc]
+        return chosen
+
+    def run_of(self, trial: Trial) -> RunDir:
+        """Return a trial's run directory."""
+        return RunDir(f"{self._runs}/{trial}")
+
+
+class _Fifo(_GivesUp, FIFOScheduler):
+    """Every trial trains to its end."""
+
+    def __init__(self, runs: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._runs = runs
+
+
+class _Asha(_GivesUp, ASHAScheduler):
+    """Successive halving that lets the survivors export, and remembers the rungs."""
+
+    def __init__(self, runs: str, search: Search, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._runs, self._last = runs, search.epochs
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Add a trial; one from before a restart stands on its rungs as it did."""
+        super().on_trial_add(tune_controller, trial)
+        reached = (trial.last_result or {}).get(TIME, 0)
+        if not reached:
+            return
+        metric, sign = str(self._metric), float(self._metric_op or 1)
+        values = {
+            record.epoch: record.metrics.get(metric)
+            for record in self.run_of(trial).records()
+            if record.epoch <= reached
+        }
+        for milestone, recorded in self._trial_info[trial.trial_id]._rungs:
+            later = (value for epoch, value in values.items() if epoch >= milestone)
+            value = next((value for value in later if value is not None), None)
+            if value is not None:
+                recorded.setdefault(trial.trial_id, sign * value)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Any) -> str:
+        """Decide at a rung; a trial at its end goes on, to export its generator."""
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        return self.CONTINUE if result.get(TIME, 0) >= self._last else decision
+
+
+class _Living:
+    """The controller as a population sees it: those who failed are not waited for."""
+
+    def __init__(self, controller: Any) -> None:
+        self._controller = controller
+
+    def get_live_trials(self) -> list[Trial]:
+        return [one for one in self._controller.get_live_trials() if not one.is_finished()]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._controller, name)
+
+
+class _Population(_GivesUp):
+    """Rounds of take-overs, on top of Ray's population based schedulers.
+
+    At a round all trials have paused at the same epoch. The worst continue from checkpoints of the
+    best, which are kept until the copies have saved their own.
+    """
+
+    def __init__(self, runs: str, search: Search, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._runs, self._last = runs, search.epochs
+        self._steps = search.base.training.steps_per_epoch
+        self._space = tuple(search.space)
+        self._coming: list[int] = []  # the next rounds of the trials from before a restart
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Add a trial; one from before a restart goes on between the rounds where it was."""
+        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        reached = (trial.last_result or {}).get(TIME, 0)
+        if not reached or trial.is_finished():
+            return
+        interval = self._perturbation_interval  # type: ignore[attr-defined]
+        rounds = reached // interval
+        self._trial_state[trial].last_perturbation_time = rounds * interval  # type: ignore[attr-defined]
+        self._coming.append((rounds + 1) * interval)
+        self._next_perturbation_sync = min(self._coming)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Any) -> str:
+        """Pause at a round; at its end a trial goes on, to export its generator."""
+        if result.get(TIME, 0) >= self._last:
+            return FIFOScheduler.CONTINUE
+        return str(super().on_trial_result(_Living(tune_controller), trial, result))  # type: ignore[misc]
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Hold the round that everybody waits for, if those who were late have failed."""
+        chosen = super().choose_trial_to_run(tune_controller)
+        waiting = [one for one in tune_controller.get_trials() if not one.is_finished()]
+        if chosen is None and waiting and all(one.status == Trial.PAUSED for one in waiting):
+            self._hold_round(tune_controller, waiting)
+            chosen = super().choose_trial_to_run(tune_controller)
+        return chosen
+
+    def _hold_round(self, controller: Any, waiting: list[Trial]) -> None:
+        lower, upper = self._quantiles()  # type: ignore[attr-defined]
+        rest = [one for one in waiting if one not in lower and one not in upper]
+        states = self._trial_state  # type: ignore[attr-defined]
+        for trial in [*upper, *rest, *lower]:  # the best save before the worst take over
+            states[trial].last_perturbation_time = states[trial].last_train_time
+            self._checkpoint_or_exploit(trial, controller, upper, lower)  # type: ignore[attr-defined]
+        reached = min(states[trial].last_train_time for trial in waiting)
+        self._next_perturbation_sync = reached + self._perturbation_interval  # type: ignore[attr-defined]
+
+    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
+        """Let a trial take over another's weights, and keep these until it has saved its own."""
+        state = self._trial_state[trial_to_clone]  # type: ignore[attr-defined]
+        address = read_pointer(state.last_checkpoint)
+        donor, name = parse_location(address)
+        try:
+            Checkpoints(RunDir(donor)).protect(name, str(trial))
+        except BadInput as error:
+            _log.warning("%s does not take over %s: %s", trial, trial_to_clone, error)
+            return
+        super()._exploit(tune_controller, trial, trial_to_clone)  # type: ignore[misc]
+        exploit = Exploit(
+            epoch=step_of(name) // self._steps,
+            donor=str(trial_to_clone),
+            values={path: trial.config[path] for path in self._space},
+        )
+        add_exploit(self.run_of(trial), exploit)
+
+
+class _Pbt(_Population, PopulationBasedTraining):  # type: ignore[misc]
+    """Population based training."""
+
+
+class _Pb2(_Population, PB2):  # type: ignore[misc]
+    """Population based bandits."""
+
+
+def _mutation(part: Any) -> Any:
+    """Return how Ray draws a value anew: a domain, or a list to step along."""
+    if isinstance(part, ScheduleChoice):
+        drawn = part.options[0].drawn()
+        return {name: _mutation(one) for name, one in drawn.items()}
+    return list(part.values) if isinstance(part, Choice | Grid) else part.domain()
+
+
+def _bounds(part: Any) -> Any:
+    """Return the bounds of PB2."""
+    if isinstance(part, ScheduleChoice):
+        return {name: _bounds(one) for name, one in part.options[0].drawn().items()}
+    return [part.low, part.high]
+
+
+def _clip(part: Any, value: Any) -> Any:
+    if isinstance(part, ScheduleChoice):
+        drawn = part.options[0].drawn()
+        return {**value, **{name: _clip(one, value[name]) for name, one in drawn.items()}}
+    return value if isinstance(part, Choice | Grid) else part.clip(value)

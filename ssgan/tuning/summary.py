@@ -1,0 +1,137 @@
+"""The table over seeds: configurations by mean, spread and number of runs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from ssgan.searchdir import TrialRow
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration, over all seeds that it was run with.
+
+    Attributes:
+        values: The searched fields.
+        trials: Names of its runs.
+        seeds: Their seeds.
+        metrics: Their values of the metric; of runs that have one.
+        failed: Runs without a value.
+    """
+
+    values: dict[str, Any]
+    trials: tuple[str, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[float, ...]
+    failed: int
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the metric."""
+        return mean(self.metrics) if self.metrics else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the metric over seeds; None below two runs."""
+        return stdev(self.metrics) if len(self.metrics) > 1 else None
+
+    @property
+    def n(self) -> int:
+        """Runs with a value."""
+        return len(self.metrics)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All configurations, the best first; those without a value last."""
+
+    configurations: tuple[Configuration, ...]
+    metric: str
+    mode: str
+
+    @property
+    def best(self) -> Configuration | None:
+        """The configuration with the best mean."""
+        first = self.configurations[0] if self.configurations else None
+        return first if first is not None and first.metrics else None
+
+
+def summarize(
+    results: Any, metric: str = "zero_one_loss_ema", mode: str = "min", stage: str | None = None
+) -> Table:
+    """Group runs by configuration, over seeds.
+
+    Args:
+        results: A `ray.tune.ResultGrid`, or rows of a search directory.
+        metric: What configurations are compared by; of a result grid.
+        mode: Whether the least (``min``) or the largest mean is best.
+        stage: Only rows of this stage; by default the finals if there are any, else all.
+    """
+    rows = list(_rows(results, metric))
+    if stage is None and any(row.stage == "final" for row in rows):
+        stage = "final"
+    groups: dict[str, list[TrialRow]] = {}
+    for row in rows:
+        if stage is None or row.stage == stage:
+            values = {path: value for path, value in row.values.items() if path != "seed"}
+            groups.setdefault(json.dumps(values, sort_keys=True), []).append(row)
+    configurations = [_configuration(group) for group in groups.values()]
+    sign = 1 if mode == "min" else -1
+    configurations.sort(key=lambda one: (one.mean is None, sign * (one.mean or 0.0), one.trials))
+    return Table(tuple(configurations), metric, mode)
+
+
+def best_trials(rows: Iterable[TrialRow], count: int, mode: str) -> Sequence[TrialRow]:
+    """Return the rows of stage one that go on to stage two.
+
+    Those that finished go before those that were stopped early, whatever their values.
+
+    Args:
+        rows: All rows.
+        count: How many go on.
+        mode: Whether the least (``min``) or the largest value is best.
+    """
+    sign = 1 if mode == "min" else -1
+    known = [row for row in rows if row.stage == "search" and row.metric is not None]
+    known = [row for row in known if row.status in ("FINISHED", "STOPPED")]
+    ordered = sorted(
+        known, key=lambda row: (row.status != "FINISHED", sign * (row.metric or 0.0), row.trial)
+    )
+    return ordered[:count]
+
+
+def _configuration(rows: list[TrialRow]) -> Configuration:
+    known = [row for row in rows if row.metric is not None and row.status != "FAILED"]
+    return Configuration(
+        values={path: value for path, value in rows[0].values.items() if path != "seed"},
+        trials=tuple(row.trial for row in rows),
+        seeds=tuple(row.seed for row in rows),
+        metrics=tuple(row.metric for row in known if row.metric is not None),
+        failed=len(rows) - len(known),
+    )
+
+
+def _rows(results: Any, metric: str) -> Iterable[TrialRow]:
+    """Read rows, or make them of the results of a Tuner."""
+    if not hasattr(results, "num_errors"):
+        yield from results
+        return
+    from ssgan.tuning.trial import FINAL
+
+    for index, result in enumerate(results):
+        config, metrics = dict(result.config or {}), dict(result.metrics or {})
+        final = config.get(FINAL)
+        values = (
+            dict(final["values"]) if final else {k: v for k, v in config.items() if "[" not in k}
+        )
+        yield TrialRow(
+            trial=str(final["trial"]) if final else f"{index:05d}",
+            stage="final" if final else "search",
+            values=values,
+            seed=int(final["seed"]) if final else int(values.get("seed", 0)),
+            status="FAILED" if result.error else "FINISHED",
+            epoch=int(metrics.get("epoch", 0)),
+            metric=metrics.get(metric),
+        )

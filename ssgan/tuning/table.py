@@ -1,0 +1,169 @@
+"""The table of trials, ``trials.json``: kept by the driver from what Ray Tune tells it."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from ssgan.rundir import RunDir
+from ssgan.searchdir import SearchDir, Stage, Status, TrialRow
+from ssgan.tuning.lineage import read_lineage
+from ssgan.tuning.reasons import explain
+from ssgan.tuning.schedulers import TIME
+from ssgan.tuning.search import Search
+from ssgan.tuning.trial import read_assignment
+
+_PAUSE = 1.0  # seconds between two writes, unless a trial changes its state
+_STATES: dict[str, Status] = {
+    Trial.PENDING: "PENDING",
+    Trial.RUNNING: "RUNNING",
+    Trial.PAUSED: "PAUSED",
+    Trial.ERROR: "FAILED",
+}
+
+
+class Table(Callback):
+    """Keeps the rows of one stage; those of the other stand as they are.
+
+    Args:
+        search_dir: Location of the search directory.
+        stage: The stage that is running.
+    """
+
+    def __init__(self, search_dir: str, stage: Stage) -> None:
+        self._location, self._stage = search_dir, stage
+        self._rows: dict[str, TrialRow] = {}
+        self._others: Sequence[TrialRow] = ()
+        self._ended: set[str] = set()
+        self._reasons: dict[str, str] = {}
+        self._search: Search | None = None
+        self._written = 0.0
+        self._is_stale = False
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Read what the directory holds when the stage begins, or goes on."""
+        directory = SearchDir(self._location)
+        self._search = Search.from_yaml(directory.search_yaml())
+        rows = directory.rows()
+        self._others = [row for row in rows if row.stage != self._stage]
+        self._rows = {row.trial: row for row in rows if row.stage == self._stage}
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Notice changes of state, whoever made them."""
+        for trial in trials:
+            row = self._rows.get(str(trial))
+            if row is None or row.status != self._status(trial):
+                self._update(trial, at_once=True)
+        self._flush()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take an epoch into the row."""
+        self._update(trial, result)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Note that the trial ended, by itself or by the scheduler."""
+        self._ended.add(str(trial))
+        self._update(trial, at_once=True)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Note why a trial is tried again."""
+        count = trial.run_metadata.num_failures
+        again = "once" if count == 1 else f"{count} times"
+        self._reasons[str(trial)] = f"tried again {again} after: {self._why(trial)}"
+        self._update(trial, at_once=True)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Note why a trial failed."""
+        self._reasons[str(trial)] = self._why(trial)
+        self._ended.add(str(trial))
+        self._update(trial, at_once=True)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Write the table as it stands at the end, or when somebody stopped the search."""
+        for trial in trials:
+            self._update(trial, at_once=True)
+        self._flush()
+
+    def get_state(self) -> None:
+        """Have no state of its own: the table is read back from the search directory."""
+
+    def _update(
+        self, trial: Trial, result: dict[str, Any] | None = None, *, at_once: bool = False
+    ) -> None:
+        assert self._search is not None
+        name, metric = str(trial), self._search.metric
+        latest = result or trial.last_result or {}
+        before = self._rows.get(name)
+        assigned = read_assignment(self._search, name, trial.config)
+        seed = assigned.seed
+        if seed is None:
+            seed = int(assigned.values.get("seed", self._search.base.seed))
+        status = self._status(trial)
+        row = TrialRow(
+            trial=name,
+            stage=self._stage,
+            values=dict(assigned.values),
+            seed=seed,
+            status=status,
+            epoch=latest.get(TIME, before.epoch if before else 0),
+            metric=latest.get(metric, before.metric if before else None),
+            images_per_second=latest.get(
+                "images_per_second", before.images_per_second if before else None
+            ),
+            lineage=read_lineage(self._run(name)) if self._changes else (),
+        )
+        row = row.model_copy(update={"reason": self._reason(trial, row, before)})
+        if row != before:
+            self._rows[name] = row
+            self._is_stale = True
+        if at_once and self._is_stale:
+            self._written = 0.0
+
+    @property
+    def _changes(self) -> bool:
+        """Whether the scheduler changes values of running trials."""
+        return self._search is not None and self._search.scheduler.kind in ("pbt", "pb2")
+
+    def _status(self, trial: Trial) -> Status:
+        assert self._search is not None
+        name = str(trial)
+        if trial.status == Trial.ERROR:
+            return "FAILED"
+        if trial.status != Trial.TERMINATED and name not in self._ended:
+            return _STATES[trial.status]
+        before = self._rows.get(name)
+        if name not in self._ended and not (before and before.is_over):
+            return "PAUSED"  # the driver was interrupted; a resume goes on
+        reached = (trial.last_result or {}).get(TIME, before.epoch if before else 0)
+        return "FINISHED" if reached >= self._search.epochs else "STOPPED"
+
+    def _reason(self, trial: Trial, row: TrialRow, before: TrialRow | None) -> str | None:
+        assert self._search is not None
+        if row.status == "STOPPED":
+            return f"stopped by {self._search.scheduler.kind} at epoch {row.epoch}"
+        if row.status == "FAILED":
+            return self._reasons.get(row.trial) or self._why(trial)
+        kept = before.reason if before is not None and before.status != "STOPPED" else None
+        return self._reasons.get(row.trial) or kept
+
+    def _why(self, trial: Trial) -> str:
+        return explain(self._run(str(trial)), trial)
+
+    def _run(self, name: str) -> RunDir:
+        folder = "trials" if self._stage == "search" else "finals"
+        return RunDir(f"{self._location}/{folder}/{name}")
+
+    def _flush(self) -> None:
+        if self._is_stale and time.monotonic() - self._written >= _PAUSE:
+            SearchDir(self._location).write_rows([*self._others, *self._rows.values()])
+            self._written, self._is_stale = time.monotonic(), False

@@ -1,0 +1,231 @@
+"""One run of a search, as Ray Tune starts it: in its own process, or with workers of its own.
+
+A trial is a run directory that grows. Tune hears of every epoch that carries the search's metric,
+with a pointer to the checkpoint of that epoch.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ssgan import loop
+from ssgan.checkpoint import Checkpoints, step_of
+from ssgan.data.dataset import Dataset
+from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.launch.environment import record_environment
+from ssgan.launch.local import use_threads
+from ssgan.launch.outcome import draw_figures, export, reach, read_budget, save_budget, summarize
+from ssgan.launch.preparation import Plan, find_store, load_dataset
+from ssgan.launch.workers import run_under_ray
+from ssgan.loop import Progress, Watch
+from ssgan.rundir import Record, RunDir
+from ssgan.searchdir import SearchDir
+from ssgan.session import Metrics, RayTune
+from ssgan.tuning.position import Position, find_position, is_saved, release
+from ssgan.tuning.preparation import Order, load_judge, read_judge
+from ssgan.tuning.search import Search
+
+FAILURE = "failure.json"
+"""File of the run directory that says why no retry can help."""
+FINAL = "final"
+"""Key of a trial's config in stage two: name, values and seed of the run."""
+
+# The driver of nested workers computes nothing, and must not take cores from them; Ray wants some
+# resource of every trial.
+_DRIVER = {"memory": float(2**20)}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one trial of Ray Tune is to train.
+
+    Attributes:
+        name: Name of the trial, and of its run directory.
+        values: The searched fields.
+        seed: The run's seed; None is that of the experiment.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    seed: int | None = None
+
+
+def make_trainable(order: Order, workers: int) -> Any:
+    """Return the function that Ray Tune runs for each trial, with what it reserves.
+
+    Args:
+        order: What each trial is told.
+        workers: Workers of a trial; 0 is one in the trial's own process.
+    """
+    from ray import tune
+
+    def trial(config: dict[str, Any]) -> None:
+        Trial(order, config).run()
+
+    if workers:
+        return tune.with_resources(trial, _DRIVER)
+    gpus = {"GPU": order["gpus"]} if order["cuda"] else {}
+    return tune.with_resources(trial, {"CPU": order["cpus"], **gpus})
+
+
+class Trial:
+    """One run of a search."""
+
+    def __init__(self, order: Order, config: Mapping[str, Any]) -> None:
+        """Read what there is to do, and where the run stands.
+
+        Args:
+            order: What the driver told all trials.
+            config: What Ray Tune gives this one.
+        """
+        from ray import tune
+
+        self._started = time.monotonic()
+        self._order = order
+        self._search_dir = SearchDir(order["search"])
+        self.search = Search.from_yaml(self._search_dir.search_yaml())
+        name = str(tune.get_context().get_trial_name())
+        assigned = read_assignment(self.search, name, config)
+        self.experiment = self.search.experiment(assigned.values, assigned.seed, order["stage"])
+        self._plan = Plan(
+            under_ray=self.search.base.scaling.workers != 1,
+            cuda=order["cuda"],
+            threads=order["threads"],
+            cpus=order["cpus"],
+            gpus=order["gpus"],
+        )
+        folder = "trials" if order["stage"] == "search" else "finals"
+        location = f"{self._search_dir.location}/{folder}/{name}"
+        pointer = RayTune().restore()
+        self._at: Position = find_position(location, self.experiment, assigned.values, pointer)
+
+    def run(self) -> None:
+        """Train to the end, then export.
+
+        Raises:
+            NonFiniteLoss: A term of the objective became NaN or infinite.
+            BadInput: The data is not here, or no epoch had the search's metric.
+        """
+        logging.disable(logging.INFO)  # Ray prints every line of every trial
+        run = self._at.run
+        run.delete(FAILURE)
+        try:
+            save_budget(run, self.dataset.budget)
+            environment = record_environment(run, self.experiment, self._plan)
+            self._catch_up()
+            if self._plan.under_ray:
+                self._train_nested()
+            else:
+                self._train_here()
+            self._check_metric()
+            self._conclude(environment)
+        except (NonFiniteLoss, BadInput) as error:
+            run.write_json(FAILURE, {"kind": type(error).__name__, "message": str(error)})
+            raise
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images, mapped, with the labels of this run's budget."""
+        store = find_store(self.experiment, location=self._order["store"])
+        return load_dataset(self.experiment, read_budget(self._at.run), store=store)
+
+    def restore(self) -> str | None:
+        """Return the address of the checkpoint to start from (`ssgan.session.Session`)."""
+        return self._at.start
+
+    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        """Tell Tune of an epoch, if it carries the search's metric (`ssgan.session.Session`)."""
+        known = {name: value for name, value in metrics.items() if value is not None}
+        if self.search.metric in known:
+            RayTune().report(known, checkpoint)
+        if checkpoint is not None:
+            release(self._at)
+
+    def _catch_up(self) -> None:
+        """Report the epochs that the run directory holds and Tune does not know of."""
+        start = self._at.start
+        if start is None:
+            return
+        step = step_of(start.rpartition("/")[2])
+        for record in self._at.run.records():
+            if record.epoch > self._at.known and record.step <= step:
+                self.report({"epoch": record.epoch, **record.metrics}, start)
+
+    def _train_here(self) -> None:
+        device = self._plan.device_here
+        judge = load_judge(self._search_dir, self._order["stage"], device)
+        with use_threads(self._plan.threads):
+            loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
+
+    def _train_nested(self) -> None:
+        run, start = self._at.run, self._at.start
+        told = self._at.known
+        if start is not None:
+            steps = self.experiment.training.steps_per_epoch
+            told = max(told, step_of(start.rpartition("/")[2]) // steps)
+        judge = read_judge(self._search_dir, self._order["stage"])
+        run_under_ray(
+            self.experiment,
+            self._order["store"],
+            judge,
+            run,
+            self._plan,
+            Watch(progress=self._follow),
+            start=start,
+            told=told,
+            is_ready=lambda record: is_saved(run, record.step),
+        )
+
+    def _follow(self, now: Progress) -> None:
+        """Report an epoch that the workers committed, with the checkpoint that is there by now."""
+        if now.record is not None:
+            metrics = {"epoch": now.record.epoch, **now.record.metrics}
+            self.report(metrics, _address(self._at.run, now.record))
+
+    def _check_metric(self) -> None:
+        """Refuse to end without a single value to be compared by."""
+        metric, records = self.search.metric, self._at.run.records()
+        if any(record.metrics.get(metric) is not None for record in records):
+            return
+        reasons = records[-1].reasons if records else {}
+        raise BadInput(
+            f"no epoch has a value of {metric}: {reasons.get(metric, 'it was not measured')}; "
+            "search by another search.metric"
+        )
+
+    def _conclude(self, environment: dict[str, Any]) -> None:
+        """Export the generator and write summary.json, as `ssgan train` does."""
+        run, experiment = self._at.run, self.experiment
+        if run.summary() is not None:
+            return
+        with use_threads(self._plan.threads):
+            reached = reach(run, experiment, self.dataset, self._plan.device_here)
+        location = export(run, experiment, self.dataset, reached)
+        draw_figures(run)
+        uri = self._order["tracking_uri"]
+        summarize(run, experiment, uri, environment, self._started, export_location=location)
+
+
+def read_assignment(search: Search, name: str, config: Mapping[str, Any]) -> Assignment:
+    """Read what a trial's config says.
+
+    Args:
+        search: The search.
+        name: Name of the trial.
+        config: Config of Ray Tune; that of Optuna also holds the draws behind the values.
+    """
+    final = config.get(FINAL)
+    if final is not None:
+        return Assignment(final["trial"], dict(final["values"]), int(final["seed"]))
+    return Assignment(name, {path: config[path] for path in search.space})
+
+
+def _address(run: RunDir, record: Record) -> str:
+    """Return the address of a record's checkpoint, or of the first one after it."""
+    checkpoints = Checkpoints(run)
+    names = [name for name in checkpoints.manifests() if step_of(name) >= record.step]
+    exact = [name for name in names if step_of(name) == record.step]
+    return checkpoints.location((exact[-1:] or names)[0])

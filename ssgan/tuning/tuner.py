@@ -1,0 +1,281 @@
+"""From a search to `ray.tune.Tuner`, the plain object of Ray.
+
+::
+
+    from ssgan.tuning import build_tuner, load_search
+
+    results = build_tuner(load_search("lambdas", base="digits"), "runs/my-search").fit()
+"""
+
+import atexit
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from ssgan.cluster import Cluster, connect
+from ssgan.errors import BadInput
+from ssgan.launch.preparation import Stage as Progress
+from ssgan.searchdir import SearchDir, Stage, TrialRow
+from ssgan.tuning.preflight import trials_at_a_time
+from ssgan.tuning.preparation import (
+    Order,
+    need_of,
+    plan_trials,
+    prepare_data,
+    save_judge,
+    share_store,
+)
+from ssgan.tuning.search import Pb2, Pbt, Search, difference
+from ssgan.tuning.summary import best_trials
+from ssgan.tuning.trial import FAILURE, FINAL, make_trainable
+
+_RAY = "ray"  # folder of the search directory for Tune's own state
+_FOLDERS: dict[Stage, str] = {"search": "trials", "final": "finals"}
+
+
+def build_tuner(
+    search: Search,
+    location: str | Path | SearchDir,
+    *,
+    cluster: Cluster | None = None,
+    tracking_uri: str | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Prepare stage one of a search, and return the `ray.tune.Tuner` that runs it.
+
+    Whatever can be known beforehand is checked here; the data and the judge are prepared.
+
+    Args:
+        search: The search.
+        location: Where its directory goes, a path or a URI that all machines reach; must be free.
+            Or the directory of this very search, made already.
+        cluster: The Ray that this process is connected to. Without it the one at ``RAY_ADDRESS``
+            is joined, or one is started here and ends with the process.
+        tracking_uri: Where MLflow records the trials; written into their summaries.
+        progress: Is told of the preparation's progress.
+
+    Raises:
+        BadInput: Something cannot work; no trial was started.
+    """
+    return _build(search, location, "search", cluster, tracking_uri, progress)
+
+
+def build_finals(
+    search: Search,
+    location: str | Path | SearchDir,
+    *,
+    cluster: Cluster | None = None,
+    tracking_uri: str | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Return the `ray.tune.Tuner` of stage two: the best configurations, with fresh seeds.
+
+    Args:
+        search: The search.
+        location: Its directory, with the table of stage one.
+        cluster: As in `build_tuner`.
+        tracking_uri: As in `build_tuner`.
+        progress: As in `build_tuner`.
+
+    Raises:
+        BadInput: No trial of stage one has a value to be chosen by.
+    """
+    return _build(search, location, "final", cluster, tracking_uri, progress)
+
+
+def restore_tuner(
+    location: str | Path | SearchDir,
+    search: Search | None = None,
+    stage: Stage = "search",
+    *,
+    cluster: Cluster | None = None,
+    tracking_uri: str | None = None,
+    progress: Progress | None = None,
+) -> Any:
+    """Return a `ray.tune.Tuner` that goes on with a search.
+
+    Trials go on from their last checkpoints, also those that had failed. A stage that had not
+    begun begins.
+
+    Args:
+        location: The search directory.
+        search: The search as it is defined now, to be compared with what was started.
+        stage: Which stage goes on.
+        cluster: As in `build_tuner`.
+        tracking_uri: As in `build_tuner`.
+        progress: As in `build_tuner`.
+
+    Raises:
+        BadInput: There is no search, or it was started with another definition.
+    """
+    from ray import tune
+
+    directory = _open(location)
+    started = Search.from_yaml(directory.search_yaml())
+    if search is not None:
+        check_same(started, search)
+    state = f"{_RAY}/{stage}"
+    if not any(name.startswith(f"{state}/experiment_state") for name in directory.list(state)):
+        directory.delete(state)  # killed before Tune had written anything down
+        return _build(started, directory, stage, cluster, tracking_uri, progress)
+    cluster = cluster or connect_for_good()
+    order = _order(started, directory, stage, cluster, tracking_uri, progress)
+    for row in directory.rows():
+        if row.stage == stage and row.status == "FAILED":
+            directory.run(row).delete(FAILURE)
+    return tune.Tuner.restore(
+        f"{directory.location}/{state}",
+        trainable=_trainable(started, order),
+        resume_errored=True,
+    )
+
+
+def has_begun(directory: SearchDir, stage: Stage) -> bool:
+    """Whether Tune has written down anything of a stage."""
+    return bool(directory.list(f"{_RAY}/{stage}"))
+
+
+def check_same(started: Search, search: Search) -> None:
+    """Refuse to go on with a search as another one.
+
+    Raises:
+        BadInput: The definitions differ; the message is a diff.
+    """
+    changes = difference(started, search)
+    if changes:
+        lines = "\n".join(f"  {path}: {old} -> {new}" for path, (old, new) in changes.items())
+        raise BadInput(
+            f"the search was started with another definition:\n{lines}\n"
+            "leave these out to go on with it, or start another one with --name"
+        )
+
+
+def finals_of(search: Search, rows: list[TrialRow]) -> list[dict[str, Any]]:
+    """Return what stage two trains: name, values and seed of each run.
+
+    Raises:
+        BadInput: No trial of stage one has a value to be chosen by.
+    """
+    best = best_trials(rows, search.finals.best, search.mode)
+    if not best:
+        raise BadInput(
+            f"no trial of stage one has a value of {search.metric}, so there is none to run again; "
+            "their reasons stand in trials.json"
+        )
+    return [
+        {
+            "trial": f"{row.trial}-s{row.seed + fresh}",
+            "values": {path: value for path, value in row.values.items() if path != "seed"},
+            "seed": row.seed + fresh,
+        }
+        for row in best
+        for fresh in range(1, search.finals.seeds + 1)
+    ]
+
+
+def connect_for_good() -> Cluster:
+    """Connect to Ray until the process ends."""
+    stack = contextlib.ExitStack()
+    cluster = stack.enter_context(connect())
+    atexit.register(stack.close)
+    return cluster
+
+
+def _build(
+    search: Search,
+    location: str | Path | SearchDir,
+    stage: Stage,
+    cluster: Cluster | None,
+    tracking_uri: str | None,
+    progress: Progress | None,
+) -> Any:
+    from ray import tune
+
+    from ssgan.tuning.naming import TrialNames
+    from ssgan.tuning.schedulers import make_scheduler
+    from ssgan.tuning.searchers import make_searcher, param_space
+    from ssgan.tuning.table import Table
+
+    is_new = not isinstance(location, SearchDir) and stage == "search"
+    if is_new:
+        SearchDir(str(location)).refuse_taken()
+    cluster = cluster or connect_for_good()
+    need, count = need_of(search, plan_trials(search, cluster)), search.total
+    finals: list[dict[str, Any]] = []
+    if stage == "final":
+        finals = finals_of(search, list(_open(location).rows()))
+        count = len(finals)
+    at_a_time = trials_at_a_time(
+        need,
+        count,
+        cluster.nodes,
+        cluster.growth,
+        asked=search.concurrent,
+        population=stage == "search" and isinstance(search.scheduler, Pbt | Pb2),
+    )
+    prepare_data(search, progress)
+    directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
+    order = _order(search, directory, stage, cluster, tracking_uri, progress)
+    is_first = stage == "search"
+    names = TrialNames(first=int(is_first and search.searcher.kind == "optuna"))
+    single = search if is_first else search.model_copy(update={"searcher": _random()})
+    space = param_space(search) if is_first else {FINAL: tune.grid_search(finals)}
+    searcher = make_searcher(single, at_a_time)
+    return tune.Tuner(
+        _trainable(search, order),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            num_samples=search.samples if is_first else 1,
+            search_alg=searcher,
+            scheduler=make_scheduler(search, directory, _FOLDERS[stage]),
+            reuse_actors=search.base.scaling.workers == 1,
+            trial_name_creator=names,
+            trial_dirname_creator=names,
+        ),
+        run_config=tune.RunConfig(
+            name=stage,
+            storage_path=f"{directory.location}/{_RAY}",
+            failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
+            callbacks=[Table(directory.location, stage)],
+            verbose=0,
+        ),
+    )
+
+
+def _random() -> Any:
+    from ssgan.tuning.search import RandomSearcher
+
+    return RandomSearcher()
+
+
+def _trainable(search: Search, order: Order) -> Any:
+    scaling = search.base.scaling
+    return make_trainable(order, 0 if scaling.workers == 1 else scaling.most_workers)
+
+
+def _order(
+    search: Search,
+    directory: SearchDir,
+    stage: Stage,
+    cluster: Cluster,
+    tracking_uri: str | None,
+    progress: Progress | None,
+) -> Order:
+    """Prepare the images and the judge, and return what trials are told of it."""
+    plan = plan_trials(search, cluster)
+    store = prepare_data(search, progress)
+    save_judge(search, stage, directory, store, plan, progress)
+    return Order(
+        search=directory.location,
+        stage=stage,
+        store=share_store(store, directory, cluster.capacity),
+        tracking_uri=tracking_uri,
+        threads=plan.threads,
+        cpus=plan.cpus,
+        gpus=plan.gpus,
+        cuda=plan.cuda,
+    )
+
+
+def _open(location: str | Path | SearchDir) -> SearchDir:
+    return location if isinstance(location, SearchDir) else SearchDir.open(location)
