@@ -7,6 +7,7 @@ from pathlib import Path
 from ssgan.cli.screen import say
 from ssgan.errors import BadInput
 from ssgan.rundir import RunDir
+from ssgan.searchdir import SearchDir
 
 
 def choose_name(out: str, name: str | None, preset: str) -> str:
@@ -68,19 +69,33 @@ def place_of(run: str) -> tuple[str, str]:
 def uri_of(run: RunDir) -> str:
     """Return the MLflow tracking URI that a run was, or would have been, recorded in."""
     from ssgan.experiment import Experiment
-    from ssgan.tracking import default_uri
 
     recorded = (run.summary() or {}).get("tracking_uri")
     if recorded:
         return str(recorded)
-    chosen = Experiment.from_yaml(run.experiment_yaml()).tracking.uri
-    if chosen:
-        return chosen
-    if run.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+    return Experiment.from_yaml(run.experiment_yaml()).tracking.uri or _uri_beside(run)
+
+
+def uri_of_search(search: SearchDir) -> str:
+    """Return the MLflow tracking URI that a search was, or would have been, recorded in."""
+    import yaml
+
+    recorded = (search.summary() or {}).get("tracking_uri")
+    if recorded:
+        return str(recorded)
+    base = yaml.safe_load(search.search_yaml()).get("base")
+    chosen = (base.get("tracking") or {}).get("uri") if isinstance(base, dict) else None
+    return str(chosen) if chosen else _uri_beside(search)
+
+
+def _uri_beside(folder: RunDir | SearchDir) -> str:
+    from ssgan.tracking import default_uri
+
+    if folder.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise BadInput(
-            f"{run.location} names no tracking store; give it with --uri or MLFLOW_TRACKING_URI"
+            f"{folder.location} names no tracking store; give it with --uri or MLFLOW_TRACKING_URI"
         )
-    return default_uri(run.local_path.parent if run.local_path is not None else "runs")
+    return default_uri(folder.local_path.parent if folder.local_path is not None else "runs")
 
 
 def refuse_unwritable(out: str) -> None:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ssgan.report import History, Outline
+from ssgan.report.values import fields_of, flat_values, number
 from ssgan.rundir import Record
 
 VIEW_TAG = "mlflow.sharedViewState.ssgan"
@@ -29,10 +31,56 @@ def view_tag(records: Sequence[Record]) -> str | None:
     """
     if not records:
         return None
-    metrics = _pick(_METRICS, (name for record in records for name in record.metrics))
     last = max(records, key=lambda record: (bool(record.images), record.epoch))
-    charts = [_line(name) for name in metrics]
-    charts += [_grid(name, last.epoch) for name in _pick(_PICTURES, last.images)]
+    return _tag(records[0].timestamp_ms, _charts(records, last.images, last.epoch))
+
+
+def search_view_tag(histories: Sequence[History], outline: Outline) -> str | None:
+    """Describe the view of a search's experiment: settings against the metric, then all runs.
+
+    Args:
+        histories: The search's trials.
+        outline: The search.
+
+    Returns:
+        The tag's value, or None where there is nothing to show.
+    """
+    trained = [history for history in histories if history.records]
+    if not trained:
+        return None
+    records = [record for history in trained for record in history.records]
+    ends = sorted(
+        max((record.epoch for record in history.records if record.images), default=0)
+        for history in trained
+    )
+    # Half of the trials have come as far; later steps leave the interface's grid almost empty.
+    step = ends[(len(ends) - 1) // 2]
+    images = dict.fromkeys(name for record in records for name in record.images)
+    flats = [flat_values(history.row.values) for history in trained]
+    varied = [
+        name
+        for name in fields_of(flats)
+        if len({str(flat[name]) for flat in flats if name in flat}) > 1
+    ]
+    charts = [_parallel(varied, outline.metric)] if varied else []
+    numbers = [
+        name for name in varied if all(number(flat.get(name, 0)) is not None for flat in flats)
+    ]
+    if len(numbers) > 1:
+        charts.append(_contour(numbers[0], numbers[1], outline.metric))
+    charts += _charts(records, images, step, (outline.metric,))
+    return _tag(min(record.timestamp_ms for record in records), charts)
+
+
+def _charts(
+    records: Iterable[Record], images: Iterable[str], step: int, first: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    names = _pick(_METRICS, (name for record in records for name in record.metrics))
+    metrics = dict.fromkeys([*first, *names])
+    return [*map(_line, metrics), *(_grid(name, step) for name in _pick(_PICTURES, images))]
+
+
+def _tag(when: int, charts: list[dict[str, Any]]) -> str:
     state = {
         "compareRunCharts": charts,
         "compareRunSections": [
@@ -40,7 +88,6 @@ def view_tag(records: Sequence[Record]) -> str | None:
         ],
         "isAccordionReordered": True,  # or the section goes behind those that MLflow makes
     }
-    when = records[0].timestamp_ms
     view = {"name": "ssgan", "createdAt": when, "updatedAt": when, "state": json.dumps(state)}
     return json.dumps(view)
 
@@ -58,6 +105,30 @@ def _pick(wanted: Iterable[str], names: Iterable[str]) -> list[str]:
         for one in wanted
     )
     return [name for name in found if name is not None]
+
+
+def _parallel(params: list[str], metric: str) -> dict[str, Any]:
+    return {
+        **_CHART,
+        "uuid": "ssgan-parallel",
+        "type": "PARALLEL",
+        "runsCountToCompare": 100,
+        "selectedParams": params,
+        "selectedMetrics": [metric],
+        "showAllRuns": True,
+    }
+
+
+def _contour(x: str, y: str, metric: str) -> dict[str, Any]:
+    return {
+        **_CHART,
+        "uuid": "ssgan-contour",
+        "type": "CONTOUR",
+        "runsCountToCompare": 100,
+        "xaxis": {"key": x, "type": "PARAM"},
+        "yaxis": {"key": y, "type": "PARAM"},
+        "zaxis": {"key": metric, "type": "METRIC"},
+    }
 
 
 def _line(metric: str) -> dict[str, Any]:
