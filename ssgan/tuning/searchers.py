@@ -15,12 +15,20 @@ def make_searcher(search: Search, concurrent: int) -> Any:
     """
     if isinstance(search.searcher, OptunaSearcher):
         return _make_optuna(search, search.searcher, concurrent)
+    is_population = isinstance(search.scheduler, Pbt | Pb2)
+    return walk_grid(0 if is_population else concurrent, search.seed)
+
+
+def walk_grid(concurrent: int, seed: int = 0) -> Any:
+    """Return the search algorithm that draws at random and walks grids.
+
+    Args:
+        concurrent: Trials at a time; 0 is no limit.
+        seed: Seed of the draws.
+    """
     from ray.tune.search.basic_variant import BasicVariantGenerator
 
-    is_population = isinstance(search.scheduler, Pbt | Pb2)
-    return BasicVariantGenerator(
-        max_concurrent=0 if is_population else concurrent, random_state=search.seed
-    )
+    return BasicVariantGenerator(max_concurrent=concurrent, random_state=seed)
 
 
 def param_space(search: Search) -> dict[str, Any]:

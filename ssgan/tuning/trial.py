@@ -138,11 +138,11 @@ class Trial:
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
         """Tell Tune of an epoch, if it carries the search's metric (`ssgan.session.Session`)."""
-        known = {name: value for name, value in metrics.items() if value is not None}
-        if self.search.metric in known:
-            RayTune().report(known, checkpoint)
         if checkpoint is not None:
             release(self._at)
+        known = {name: value for name, value in metrics.items() if value is not None}
+        if self.search.metric in known:
+            RayTune().report(known, checkpoint)  # does not return if the trial shall pause or stop
 
     def _catch_up(self) -> None:
         """Report the epochs that the run directory holds and Tune does not know of."""

@@ -9,6 +9,7 @@
 
 import atexit
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ssgan.tuning.summary import best_trials
 from ssgan.tuning.trial import FAILURE, FINAL, make_trainable
 
 _RAY = "ray"  # folder of the search directory for Tune's own state
+_MAY_CHANGE = ("tracking.", "name", "search.name")  # where and under what name it is recorded
 _FOLDERS: dict[Stage, str] = {"search": "trials", "final": "finals"}
 
 
@@ -123,6 +125,7 @@ def restore_tuner(
     for row in directory.rows():
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
+    _quieten()
     return tune.Tuner.restore(
         f"{directory.location}/{state}",
         trainable=_trainable(started, order),
@@ -141,7 +144,11 @@ def check_same(started: Search, search: Search) -> None:
     Raises:
         BadInput: The definitions differ; the message is a diff.
     """
-    changes = difference(started, search)
+    changes = {
+        path: pair
+        for path, pair in difference(started, search).items()
+        if not path.startswith(_MAY_CHANGE)
+    }
     if changes:
         lines = "\n".join(f"  {path}: {old} -> {new}" for path, (old, new) in changes.items())
         raise BadInput(
@@ -190,10 +197,11 @@ def _build(
     progress: Progress | None,
 ) -> Any:
     from ray import tune
+    from ray.tune.logger import JsonLoggerCallback
 
     from ssgan.tuning.naming import TrialNames
     from ssgan.tuning.schedulers import make_scheduler
-    from ssgan.tuning.searchers import make_searcher, param_space
+    from ssgan.tuning.searchers import make_searcher, param_space, walk_grid
     from ssgan.tuning.table import Table
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
@@ -218,9 +226,9 @@ def _build(
     order = _order(search, directory, stage, cluster, tracking_uri, progress)
     is_first = stage == "search"
     names = TrialNames(first=int(is_first and search.searcher.kind == "optuna"))
-    single = search if is_first else search.model_copy(update={"searcher": _random()})
     space = param_space(search) if is_first else {FINAL: tune.grid_search(finals)}
-    searcher = make_searcher(single, at_a_time)
+    searcher = make_searcher(search, at_a_time) if is_first else walk_grid(at_a_time)
+    _quieten()
     return tune.Tuner(
         _trainable(search, order),
         param_space=space,
@@ -236,16 +244,16 @@ def _build(
             name=stage,
             storage_path=f"{directory.location}/{_RAY}",
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
-            callbacks=[Table(directory.location, stage)],
+            callbacks=[Table(directory.location, stage), JsonLoggerCallback()],
             verbose=0,
         ),
     )
 
 
-def _random() -> Any:
-    from ssgan.tuning.search import RandomSearcher
-
-    return RandomSearcher()
+def _quieten() -> None:
+    """Keep Tune's tables off the screen, and from writing what nobody reads."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 
 
 def _trainable(search: Search, order: Order) -> Any:
