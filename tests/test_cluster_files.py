@@ -14,6 +14,7 @@ from cfnlint.api import lint_file
 from cfnlint.decode import decode
 from moto import mock_aws
 from ray.autoscaler._private.commands import _bootstrap_config
+from ray.autoscaler._private.kuberay import autoscaling_config as kuberay
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from ssgan.cluster import Node
@@ -143,6 +144,24 @@ def test_ray_finds_everything_it_starts_machines_with(
 
 def test_the_preflight_counts_the_workers_that_may_come(bootstrapped: dict[str, Any]) -> None:
     assert growth(bootstrapped, [Node(2)]) == (Node(8, 1),) * 4
+
+
+def test_kuberay_reads_how_far_the_ray_job_may_grow() -> None:
+    job = yaml.safe_load((PROJECT / "docs/clusters/rayjob.yaml").read_text())
+    cluster = {
+        "metadata": {"name": "ssgan", "namespace": "x"},
+        "spec": job["spec"]["rayClusterSpec"],
+    }
+    config = kuberay._derive_autoscaling_config_from_ray_cr(cluster)
+    assert growth(config, [Node(2)]) == (Node(8, 1),) * 4
+    pinned = re.search(r"^ray==(\S+)", (PROJECT / "constraints.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == pinned[1]
+
+
+def test_the_slurm_script_is_one_that_bash_reads() -> None:
+    script = PROJECT / "docs/clusters/slurm.sh"
+    subprocess.run(["bash", "-n", str(script)], check=True)
 
 
 def test_nothing_is_open_to_the_world(
