@@ -11,3 +11,7 @@ class Damaged(BadInput):
 
 class NonFiniteLoss(RuntimeError):
     """A term of the objective became NaN or infinite. No retry can mend it, so none is made."""
+
+
+class TrialsFailed(RuntimeError):
+    """Some trials of a search failed; all that the others reached is kept (exit code 1)."""

@@ -125,6 +125,18 @@ def with_values(experiment: Experiment, values: Sequence[str] | Mapping[str, Any
     return _validate(tree)
 
 
+def as_file(experiment: Experiment) -> str:
+    """Write the experiment file that `load_experiment` reads back: what a preset does not say."""
+    preset = experiment.name if experiment.name in preset_names() else None
+    base = load_experiment(preset) if preset else Experiment()
+    present = flatten(experiment)
+    tree: Tree = {"preset": preset} if preset else {}
+    for path in difference(base, experiment):
+        if path in present and path != "name":
+            _assign(tree, path, present[path])
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
 def field_models(path: str) -> list[type[Config]]:
     """Return the configuration classes that can stand at a dotted path; empty at a leaf."""
     models: list[type[Config]] = [Experiment]

@@ -14,6 +14,7 @@ from ssgan.data.augment import AugmentConfig
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
 from ssgan.overrides import (
+    as_file,
     difference,
     field_class,
     field_models,
@@ -285,3 +286,24 @@ def test_paths_lead_to_configuration_classes() -> None:
 )
 def test_a_new_kind_takes_no_defaults_of_the_old_one(preset, size):
     assert load_experiment(preset).data.source.size == size
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_an_experiment_is_written_as_a_file_that_reads_back(preset: str, tmp_path: Path) -> None:
+    changes = {
+        "objective.lambda1": 0.3,
+        "label_sampling.probability": {"kind": "exponential", "duration": 3.5},
+        "scaling.threads": 1,
+    }
+    wanted = with_values(load_experiment(preset), changes)
+    text = as_file(wanted)
+    assert text.startswith(f"preset: {preset}\n")
+    (tmp_path / "best.yaml").write_text(text)
+    read = load_experiment(tmp_path / "best.yaml")
+    assert read.model_copy(update={"name": preset}) == wanted
+
+
+def test_an_experiment_of_no_preset_is_written_as_a_file(tmp_path: Path) -> None:
+    wanted = load_experiment("digits", {"data.labels": 30}).model_copy(update={"name": "own"})
+    (tmp_path / "own.yaml").write_text(as_file(wanted))
+    assert load_experiment(tmp_path / "own.yaml") == wanted

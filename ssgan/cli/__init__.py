@@ -19,6 +19,7 @@ from ssgan.cli.figures import figures
 from ssgan.cli.init import init
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
+from ssgan.cli.search import search
 from ssgan.cli.track import track
 from ssgan.cli.train import train
 
@@ -56,7 +57,7 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-for verb in (init, data, train, evaluate, sample, figures, export, track, doctor):
+for verb in (init, data, train, search, evaluate, sample, figures, export, track, doctor):
     ssgan.add_command(verb)
 
 

@@ -27,17 +27,17 @@ def last_screen(summary: Mapping[str, Any], run_dir: str) -> Any:
     run = RunDir(run_dir)
     records = run.records()
     lines: list[Any] = [Rule(f"ssgan: {run.info.name}", align="left")]
-    lines.extend(_aligned(_reached(summary, records[-1] if records else None)))
+    lines.extend(aligned(_reached(summary, records[-1] if records else None)))
     alarms = records[-1].alarms if records else ()
     lines.extend(Text(f"  alarm: {alarm}", style="yellow") for alarm in alarms)
     lines.append(Text(""))
-    lines.extend(_aligned(_places(run, records)))
+    lines.extend(aligned(_places(run, records)))
     lines.append(Text(""))
-    lines.extend(_aligned(_next(summary, run)))
+    lines.extend(aligned(_next(summary, run)))
     return Group(*lines)
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
     """Lay rows out in columns without cutting any: commands must stay whole to be copied."""
     from rich.text import Text
 
@@ -81,7 +81,7 @@ def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[st
 
 
 def _places(run: RunDir, records: Sequence[Record]) -> list[tuple[str, str]]:
-    where = _short(run.location)
+    where = short(run.location)
     rows = [("run", where)]
     pictured = next((record for record in reversed(records) if record.images), None)
     figures = run.list("figures")
@@ -97,7 +97,7 @@ def _places(run: RunDir, records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
-    place = shlex.quote(_short(run.location))
+    place = shlex.quote(short(run.location))
     rows = []
     if summary.get("export"):
         rows.append(("more samples", f"{program('ssgan')} sample {place} {_example(run)}".rstrip()))
@@ -133,7 +133,7 @@ def _example(run: RunDir) -> str:
     return f"{shlex.quote(f'{named[0].name}={value}')} -n 16"
 
 
-def _short(location: str) -> str:
+def short(location: str) -> str:
     """Write a path relative to the working directory where that is shorter."""
     if "://" in location:
         return location

@@ -14,8 +14,8 @@ from ssgan.cli.screen import Advance, console, duration, progress, say, table
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ssgan.experiment import Experiment
     from ssgan.searchdir import SearchDir, TrialRow
+    from ssgan.tuning.search import Search
 
 _POLL = 1.0  # seconds between two looks at the table of trials
 _ORDER = ("RUNNING", "PAUSED", "PENDING", "FINISHED", "STOPPED", "FAILED")
@@ -28,15 +28,13 @@ class SearchScreen:
     """The screen of a search: a bar while it is prepared, then the live table.
 
     Args:
-        experiment: What the trials share; it gives the length of a trial.
-        metric: The search's metric.
-        lowest: Whether lower is better.
+        definition: What is searched.
     """
 
-    def __init__(self, experiment: Experiment, metric: str, lowest: bool) -> None:
-        self._experiment = experiment
-        self._metric = metric
-        self._lowest = lowest
+    def __init__(self, definition: Search) -> None:
+        self._experiment = definition.base
+        self._metric = definition.metric
+        self._sign = 1 if definition.mode == "min" else -1
         self._stage: tuple[str, Any, Advance] | None = None
         self._search: SearchDir | None = None
         self._done = threading.Event()
@@ -146,12 +144,11 @@ class SearchScreen:
 
     def _in_order(self, rows: Sequence[TrialRow]) -> list[TrialRow]:
         """Put what runs first, then what is over by its metric, the best first."""
-        sign = 1 if self._lowest else -1
 
         def key(row: TrialRow) -> tuple[int, bool, float, str]:
             metric = row.metric if row.is_over else None
             where = min(_ORDER.index(row.status), _ORDER.index("FINISHED"))
-            return where, metric is None, sign * (metric or 0.0), row.trial
+            return where, metric is None, self._sign * (metric or 0.0), row.trial
 
         return sorted(rows, key=key)
 

@@ -36,7 +36,9 @@ from ssgan.streams import Streams
 log = logging.getLogger(__name__)
 
 _FORMAT = "ssgan-judge-1"
-_CARD, _WEIGHTS = "judge.json", "weights.safetensors"
+CARD = "judge.json"
+"""File of a judge's folder that says everything of it but its weights."""
+_WEIGHTS = "weights.safetensors"
 _BATCH = 500  # images a forward pass
 
 Rows = Literal["whole", "first half", "second half"]
@@ -149,7 +151,7 @@ class Judge:
             state = {name: t.contiguous() for name, t in self._network.state_dict().items()}
             save_file(state, scratch / _WEIGHTS)
             self.card = self.card.model_copy(update={"weights_sha256": _sha256(scratch / _WEIGHTS)})
-            (scratch / _CARD).write_text(self.card.model_dump_json(indent=2) + "\n")
+            (scratch / CARD).write_text(self.card.model_dump_json(indent=2) + "\n")
             if folder.exists():
                 shutil.rmtree(folder)
             os.replace(scratch, folder)
@@ -165,7 +167,7 @@ class Judge:
             Damaged: A file is missing, or is not as it was written.
         """
         try:
-            card = JudgeCard.model_validate_json((folder / _CARD).read_text())
+            card = JudgeCard.model_validate_json((folder / CARD).read_text())
             found = _sha256(folder / _WEIGHTS)
         except (OSError, ValidationError, UnicodeDecodeError) as error:
             raise Damaged(f"the judge in {folder} cannot be read: {error}") from error

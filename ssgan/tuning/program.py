@@ -1,0 +1,203 @@
+"""`run_search`: both stages of a search, from its definition to a registered generator.
+
+Stage one chooses among all configurations with common seeds; stage two runs the best again with
+fresh seeds and another judge, and decides by their mean. What is registered is the winner's run
+with the median value: a typical one, not the luckiest.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ssgan.cluster import Cluster, connect
+from ssgan.launch.preparation import Stage as Progress
+from ssgan.loop import Stopped
+from ssgan.overrides import as_file
+from ssgan.rundir import RunDir
+from ssgan.searchdir import SearchDir, Stage, TrialRow
+from ssgan.tracking import SearchFollower, check, default_uri
+from ssgan.tuning.registration import register_winner
+from ssgan.tuning.search import Search
+from ssgan.tuning.summary import Configuration, Table, summarize
+from ssgan.tuning.tuner import build_finals, build_tuner, has_begun, restore_tuner
+
+BEST = "best.yaml"
+"""File of the search directory: the best configuration, for `ssgan train`."""
+_SAMPLES = "samples_ema.png"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search left.
+
+    Attributes:
+        directory: The search directory.
+        summary: The content of its summary.json.
+    """
+
+    directory: SearchDir
+    summary: dict[str, Any]
+
+
+def run_search(
+    search: Search,
+    out: str = "runs",
+    name: str | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    opened: Callable[[SearchDir], None] = lambda directory: None,
+) -> SearchResult:
+    """Run a search to its end: both stages, the report, the registered model.
+
+    Args:
+        search: What to search; of a search that is resumed it must be the same.
+        out: Folder of the searches, or its URI; on several machines one that all of them reach.
+        name: Name of the search in there; the definition's by default.
+        resume: Go on with the search of that name.
+        progress: Is told of the preparation's progress.
+        opened: Is given the search directory as soon as there is one.
+
+    Returns:
+        The search directory and the content of its summary.json. Trials that failed are counted
+        there and say why in the table.
+
+    Raises:
+        BadInput: Something cannot work; no trial was started.
+        Stopped: Ctrl-C; a resume goes on.
+    """
+    started = time.monotonic()
+    location = f"{out.rstrip('/')}/{name or search.name}"
+    uri = search.base.tracking.uri or default_uri(out)
+    check(uri)  # a search that nobody can compare afterwards is not worth its cost
+    with connect() as cluster:
+        tuner = (
+            restore_tuner(location, search, cluster=cluster, tracking_uri=uri, progress=progress)
+            if resume
+            else build_tuner(search, location, cluster=cluster, tracking_uri=uri, progress=progress)
+        )
+        directory = SearchDir.open(location)
+        directory.delete("summary.json")  # of a search that goes on; it is not over any more
+        opened(directory)
+        follower = SearchFollower(directory, uri).start()
+        try:
+            _fit(tuner, directory, "search")
+            if search.finals.best and _can_go_on(directory):
+                _fit(_final_tuner(search, directory, cluster, uri), directory, "final")
+            summary = conclude(search, directory, uri, started)
+        except BaseException:
+            follower.close("KILLED")
+            raise
+        follower.close()
+    return SearchResult(directory, summary)
+
+
+def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> dict[str, Any]:
+    """Pick the winner, register it, and write summary.json.
+
+    Args:
+        search: The search.
+        directory: Its directory, with the table of all trials.
+        uri: MLflow tracking URI.
+        started: When this start of the search began, by `time.monotonic`.
+    """
+    rows = directory.rows()
+    table = summarize(rows, search.metric, search.mode)
+    winner = typical_run(rows, table)
+    summary: dict[str, Any] = {
+        "name": directory.info.name,
+        "search_id": directory.info.search_id,
+        "search_dir": directory.location,
+        "tracking_uri": uri,
+        "metric": search.metric,
+        "trials": len(rows),
+        "stopped_early": sum(row.status == "STOPPED" for row in rows),
+        "failed": sum(row.status == "FAILED" for row in rows),
+        "images_in_all": sum(_images_seen(directory.run(row)) for row in rows),
+        "configurations": [_line(one) for one in table.configurations],
+        "best": None,
+        "model": None,
+        "model_version": None,
+        "champion": False,
+    }
+    if winner is not None and table.best is not None:
+        run = directory.run(winner)
+        best = search.experiment(table.best.values, winner.seed)
+        best = best.model_copy(update={"evaluation": search.base.evaluation})
+        directory.write_bytes(BEST, as_file(best).encode())
+        with contextlib.suppress(FileNotFoundError):
+            directory.write_bytes(f"report/{_SAMPLES}", run.read_bytes(f"figures/{_SAMPLES}"))
+        summary |= {**(run.summary() or {}), **summary, "best": table.best.values}
+        summary |= register_winner(search, directory, winner, uri)
+    summary["seconds"] = round(time.monotonic() - started, 1)
+    directory.write_summary(summary)
+    return summary
+
+
+def typical_run(rows: Sequence[TrialRow], table: Table) -> TrialRow | None:
+    """Return the run of the best configuration with the median value; of an even number the better.
+
+    Its value is then no better than chance made it, as that of the best seed would be.
+    """
+    if table.best is None:
+        return None
+    runs = [
+        row
+        for row in rows
+        if row.trial in table.best.trials and row.metric is not None and row.status == "FINISHED"
+    ]
+    runs.sort(key=lambda row: (row.metric or 0.0, row.trial), reverse=table.mode == "max")
+    return runs[(len(runs) - 1) // 2] if runs else None
+
+
+def _final_tuner(search: Search, directory: SearchDir, cluster: Cluster, uri: str) -> Any:
+    if has_begun(directory, "final"):
+        return restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
+    return build_finals(search, directory, cluster=cluster, tracking_uri=uri)
+
+
+def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
+    """Run a stage to its end; Tune returns when somebody presses Ctrl-C.
+
+    Raises:
+        Stopped: It did.
+    """
+    tuner.fit()
+    rows = [row for row in directory.rows() if row.stage == stage]
+    going = sum(not row.is_over for row in rows)
+    if going or not rows:
+        raise Stopped(
+            f"stopped with {going} trials on their way; go on with --resume {directory.base_name}"
+        )
+
+
+def _can_go_on(directory: SearchDir) -> bool:
+    """Whether stage one left anything to run again."""
+    known = [row for row in directory.rows() if row.stage == "search" and row.metric is not None]
+    if any(row.status != "FAILED" for row in known):
+        return True
+    _log.warning("no trial of stage one has a value, so there is no stage two")
+    return False
+
+
+def _line(one: Configuration) -> dict[str, Any]:
+    """Write a configuration for summary.json."""
+    return {
+        "trial": one.trials[0].partition("-")[0],
+        "values": one.values,
+        "mean": one.mean,
+        "spread": one.spread,
+        "n": one.n,
+        "seeds": list(one.seeds),
+        "failed": one.failed,
+    }
+
+
+def _images_seen(run: RunDir) -> int:
+    records = run.records()
+    return records[-1].images_seen if records else 0
