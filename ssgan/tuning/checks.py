@@ -185,11 +185,6 @@ def _check_trials(search: Search) -> None:
             f"the space has {combinations} combinations only, so search.trials={search.total} "
             "would train the same trial again; leave search.trials out"
         )
-    if search.finals.best > search.total:
-        raise BadInput(
-            f"search.finals.best={search.finals.best} is more than there are trials "
-            f"({search.total}); lower it, or raise search.trials"
-        )
 
 
 def _check_optuna(search: Search) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # test modules here share `servers`
 
 from servers import Browser, Server
+from ssgan.cluster import Cluster, connect, cores
 
 
 @pytest.fixture
@@ -34,3 +36,16 @@ def browser(tmp_path: Path, serve: Callable[[Server], Server]) -> Browser:
         pytest.skip("needs a browser: apt-get install -y chromium chromium-driver")
     log = tmp_path / "chromedriver.log"
     return Browser(serve(Server([driver, "--port=PORT"], "/status", log)), (1900, 1100))
+
+
+@pytest.fixture(scope="session")
+def ray_for_searches() -> Iterator[Cluster]:
+    """One Ray for all tests of searches; its folder's path is short, for the sockets in it."""
+    if cores() < 2:
+        pytest.skip("searches of two-worker trials need two CPU cores")
+    folder = tempfile.mkdtemp(prefix="ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with connect(folder) as found:
+            yield found
+    shutil.rmtree(folder, ignore_errors=True)

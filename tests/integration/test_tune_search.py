@@ -1,0 +1,203 @@
+"""Searches of one-worker trials on the digits, under a real Ray."""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from ray.tune import Callback
+
+from runs import final_state
+from searches import epochs_of, rows_of, seconds_until_free, small_search
+from ssgan import loop
+from ssgan.checkpoint import Checkpoints
+from ssgan.cluster import Cluster
+from ssgan.experiment import Experiment
+from ssgan.export import NamedGenerator
+from ssgan.launch.outcome import read_budget
+from ssgan.launch.preparation import load_dataset
+from ssgan.rundir import RunDir
+from ssgan.session import InProcess
+from ssgan.tuning import build_finals, build_tuner, summarize
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("digits_store"),
+]
+
+LAMBDA1 = {"kind": "loguniform", "low": 0.05, "high": 2}
+LAMBDA2 = {"kind": "uniform", "low": 0.5, "high": 2}
+
+
+class Killer(Callback):
+    """Kills the process of a trial, once, after its first result."""
+
+    def __init__(self, trial: str) -> None:
+        self._trial = trial
+        self.killed: list[int] = []
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if str(trial) == self._trial and not self.killed:
+            self.killed.append(result["pid"])
+            psutil.Process(result["pid"]).kill()
+
+
+def fit(tuner: Any, *callbacks: Callback) -> Any:
+    tuner._local_tuner._run_config.callbacks.extend(callbacks)
+    return tuner.fit()
+
+
+def test_asha_stops_some_and_the_best_run_again(ray_for_searches: Cluster, tmp_path: Path) -> None:
+    search = small_search(
+        {"optimizer.generator_lr": {"kind": "grid", "values": [1e-2, 1e-3, 1e-5, 1e-6]}},
+        "training.epochs=3",
+        "evaluation.every=1",
+        scheduler={"kind": "asha", "grace": 1, "reduction": 2},
+        concurrent=2,
+        finals={"best": 1, "seeds": 2},
+    )
+    location = tmp_path / "search"
+    results = build_tuner(search, location, cluster=ray_for_searches).fit()
+    assert seconds_until_free(ray_for_searches) < 5
+    assert results.num_errors == 0
+    rows = rows_of(location)
+    assert list(rows) == ["00000", "00001", "00002", "00003"]
+    stopped = [row for row in rows.values() if row.status == "STOPPED"]
+    finished = [row for row in rows.values() if row.status == "FINISHED"]
+    assert len(stopped) + len(finished) == 4
+    assert stopped
+    assert finished
+    for row in stopped:
+        assert row.reason == f"stopped by asha at epoch {row.epoch}"
+        assert epochs_of(location, row) == list(range(1, row.epoch + 1))
+        assert RunDir(location / row.run).folders("checkpoints")
+        assert not RunDir(location / row.run).exists("export")
+    for row in finished:
+        run = RunDir.open(location / row.run)
+        assert epochs_of(location, row) == [1, 2, 3]
+        summary = run.summary()
+        assert summary is not None
+        assert summary["epochs"] == 3
+        assert NamedGenerator.load(summary["export"]).sample(digit=7, n=1).shape == (1, 16, 16, 1)
+        assert read_budget(run) is not None
+        trained = Experiment.from_yaml(run.experiment_yaml())
+        assert trained.optimizer.generator_lr == row.values["optimizer.generator_lr"]
+        assert trained.evaluation.judge.rows == "first half"
+
+    results = build_finals(search, location, cluster=ray_for_searches).fit()
+    assert results.num_errors == 0
+    rows = rows_of(location)
+    finals = [row for row in rows.values() if row.stage == "final"]
+    best = max(finished, key=lambda row: row.metric or 0)
+    assert [row.trial for row in finals] == [f"{best.trial}-s1", f"{best.trial}-s2"]
+    assert [row.seed for row in finals] == [1, 2]
+    assert all(row.status == "FINISHED" and row.values == best.values for row in finals)
+    final = Experiment.from_yaml(RunDir.open(location / finals[0].run).experiment_yaml())
+    assert (final.seed, final.evaluation.judge.rows) == (1, "second half")
+    table = summarize(rows.values(), mode="max")
+    assert table.best is not None
+    assert table.best.n == 2
+    assert summarize(results, "diversity", "max").best == table.best
+
+
+def test_optuna_draws_schedules(ray_for_searches: Cluster, tmp_path: Path) -> None:
+    options = [
+        {"kind": "linear", "duration": {"kind": "uniform", "low": 1, "high": 9}},
+        {"kind": "exponential", "duration": {"kind": "uniform", "low": 1, "high": 9}},
+    ]
+    search = small_search(
+        {
+            "objective.lambda1": LAMBDA1,
+            "label_sampling.probability": {"kind": "schedule", "options": options},
+        },
+        "training.epochs=1",
+        searcher={"kind": "optuna", "startup": 2},
+        trials=4,
+    )
+    results = build_tuner(search, tmp_path / "search", cluster=ray_for_searches).fit()
+    assert results.num_errors == 0
+    rows = rows_of(tmp_path / "search")
+    assert list(rows) == ["00000", "00001", "00002", "00003"]
+    for row in rows.values():
+        assert row.status == "FINISHED"
+        assert row.values.keys() == search.space.keys()
+        schedule = row.values["label_sampling.probability"]
+        run = RunDir.open(tmp_path / "search" / row.run)
+        trained = Experiment.from_yaml(run.experiment_yaml()).label_sampling.probability
+        assert trained.model_dump().items() >= schedule.items()
+
+
+def test_a_take_over_goes_on_from_the_donors_very_state(
+    ray_for_searches: Cluster, tmp_path: Path
+) -> None:
+    search = small_search(
+        {"objective.lambda1": LAMBDA1, "objective.lambda2": LAMBDA2},
+        "training.epochs=3",
+        scheduler={"kind": "pbt", "interval": 2, "quantile": 0.5},
+        trials=2,
+    )
+    location = tmp_path / "search"
+    results = build_tuner(search, location, cluster=ray_for_searches).fit()
+    assert results.num_errors == 0
+    rows = rows_of(location)
+    (copy,) = [row for row in rows.values() if row.lineage]
+    (exploit,) = copy.lineage
+    assert (exploit.epoch, copy.epoch, copy.status) == (2, 3, "FINISHED")
+    assert exploit.values == copy.values
+    assert exploit.donor in rows
+    assert exploit.donor != copy.trial
+    assert_continues(location, copy.run, f"trials/{exploit.donor}", epoch=2)
+    # Nothing is kept longer than needed.
+    assert not [name for name in RunDir(location).list("trials") if "held-by" in name]
+
+
+def assert_continues(location: Path, copy: str, donor: str, epoch: int) -> None:
+    """Train the epoch after a take-over again, from the donor's state; it ends the same."""
+    run = RunDir.open(location / copy)
+    experiment = Experiment.from_yaml(run.experiment_yaml())
+    step = epoch * experiment.training.steps_per_epoch
+    address = Checkpoints(RunDir(location / donor)).location(f"{step:08d}")
+    again = RunDir.create(location.parent / "again", experiment.to_yaml())
+    dataset = load_dataset(experiment, read_budget(run))
+    loop.run(experiment, dataset, None, again, InProcess(address), torch.device("cpu"))
+    torch.testing.assert_close(
+        final_state(again.location), final_state(run.location), rtol=0, atol=0
+    )
+
+
+def test_trials_that_fail_do_not_hurt_the_others(ray_for_searches: Cluster, tmp_path: Path) -> None:
+    search = small_search(
+        {
+            "optimizer.generator_lr": {"kind": "grid", "values": [1e-3, 1e30]},
+            "networks.hidden": {"kind": "grid", "values": [8, 2**40]},
+        },
+        "training.epochs=2",
+        "optimizer.discriminator_lr=1e-4",
+    )
+    location = tmp_path / "search"
+    tuner = build_tuner(search, location, cluster=ray_for_searches)
+    killer = Killer("00000")
+    results = fit(tuner, killer)
+    assert len(killer.killed) == 1
+    rows = list(rows_of(location).values())
+    by_values = {tuple(row.values.values()): row for row in rows}
+    killed, wild = by_values[1e-3, 8], by_values[1e30, 8]
+    assert killed.trial == "00000"
+    assert killed.status == "FINISHED"
+    assert killed.reason is not None
+    assert killed.reason.startswith("tried again once after: its process died")
+    assert epochs_of(location, killed) == [1, 2]
+    assert wild.status == "FAILED"
+    assert wild.reason is not None
+    assert "became NaN or infinite" in wild.reason
+    for row in rows:
+        if row.values["networks.hidden"] == 2**40:
+            assert row.status == "FAILED"
+            assert row.reason is not None
+            assert row.reason.startswith("out of memory: ")
+    assert results.num_errors == 3
