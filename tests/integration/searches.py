@@ -1,15 +1,24 @@
 """Small searches over the digits, and what is asked of those that ran."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import ray
+import torch
+from ray.tune import Callback
 from ray.util.state import list_placement_groups
 
-from runs import small
+from runs import final_state, small
+from ssgan import loop
+from ssgan.checkpoint import Checkpoints
 from ssgan.cluster import Cluster
+from ssgan.experiment import Experiment
+from ssgan.launch.outcome import read_budget
+from ssgan.launch.preparation import load_dataset
 from ssgan.rundir import RunDir
 from ssgan.searchdir import SearchDir, TrialRow
+from ssgan.session import InProcess
 from ssgan.tuning import Search, load_search
 
 # Half a core each, so that two trials of two workers, or four of one, train at a time here.
@@ -56,4 +65,24 @@ def is_free(cluster: Cluster) -> bool:
     groups = list_placement_groups(address=cluster.address)
     return ray.available_resources().get("CPU") == cpus and all(
         group.state == "REMOVED" for group in groups
+    )
+
+
+def fit(tuner: Any, *callbacks: Callback) -> Any:
+    """Run a `Tuner` with more callbacks."""
+    tuner._local_tuner._run_config.callbacks.extend(callbacks)
+    return tuner.fit()
+
+
+def assert_continues(location: Path, copy: str, donor: str, epoch: int) -> None:
+    """Train the epoch after a take-over again, from the donor's state; it ends the same."""
+    run = RunDir.open(location / copy)
+    experiment = Experiment.from_yaml(run.experiment_yaml())
+    step = epoch * experiment.training.steps_per_epoch
+    address = Checkpoints(RunDir(location / donor)).location(f"{step:08d}")
+    again = RunDir.create(location.parent / "again", experiment.to_yaml())
+    dataset = load_dataset(experiment, read_budget(run))
+    loop.run(experiment, dataset, None, again, InProcess(address), torch.device("cpu"))
+    torch.testing.assert_close(
+        final_state(again.location), final_state(run.location), rtol=0, atol=0
     )

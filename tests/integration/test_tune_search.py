@@ -5,20 +5,14 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 from ray.tune import Callback
 
-from runs import final_state
-from searches import epochs_of, rows_of, seconds_until_free, small_search
-from ssgan import loop
-from ssgan.checkpoint import Checkpoints
+from searches import assert_continues, epochs_of, fit, rows_of, seconds_until_free, small_search
 from ssgan.cluster import Cluster
 from ssgan.experiment import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import read_budget
-from ssgan.launch.preparation import load_dataset
 from ssgan.rundir import RunDir
-from ssgan.session import InProcess
 from ssgan.tuning import build_finals, build_tuner, summarize
 
 pytestmark = [
@@ -45,11 +39,6 @@ class Killer(Callback):
         if str(trial) == self._trial and not self.killed:
             self.killed.append(result["pid"])
             psutil.Process(result["pid"]).kill()
-
-
-def fit(tuner: Any, *callbacks: Callback) -> Any:
-    tuner._local_tuner._run_config.callbacks.extend(callbacks)
-    return tuner.fit()
 
 
 def test_asha_stops_some_and_the_best_run_again(ray_for_searches: Cluster, tmp_path: Path) -> None:
@@ -154,20 +143,6 @@ def test_a_take_over_goes_on_from_the_donors_very_state(
     assert_continues(location, copy.run, f"trials/{exploit.donor}", epoch=2)
     # Nothing is kept longer than needed.
     assert not [name for name in RunDir(location).list("trials") if "held-by" in name]
-
-
-def assert_continues(location: Path, copy: str, donor: str, epoch: int) -> None:
-    """Train the epoch after a take-over again, from the donor's state; it ends the same."""
-    run = RunDir.open(location / copy)
-    experiment = Experiment.from_yaml(run.experiment_yaml())
-    step = epoch * experiment.training.steps_per_epoch
-    address = Checkpoints(RunDir(location / donor)).location(f"{step:08d}")
-    again = RunDir.create(location.parent / "again", experiment.to_yaml())
-    dataset = load_dataset(experiment, read_budget(run))
-    loop.run(experiment, dataset, None, again, InProcess(address), torch.device("cpu"))
-    torch.testing.assert_close(
-        final_state(again.location), final_state(run.location), rtol=0, atol=0
-    )
 
 
 def test_trials_that_fail_do_not_hurt_the_others(ray_for_searches: Cluster, tmp_path: Path) -> None:
