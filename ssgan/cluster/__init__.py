@@ -10,6 +10,7 @@ from ssgan.cluster.environment import (
     worker_environment,
 )
 from ssgan.cluster.examination import examine
+from ssgan.cluster.nodes import require_shared
 
 __all__ = [
     "WORKER_BYTES",
@@ -22,6 +23,7 @@ __all__ = [
     "examine",
     "is_connected",
     "preflight",
+    "require_shared",
     "threads_per_worker",
     "worker_environment",
 ]

@@ -1,5 +1,6 @@
 """What a search needs of a cluster: every node is asked, and the answers are compared."""
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,9 @@ from typing import Any
 
 from ssgan.cluster.capacity import describe
 from ssgan.cluster.check import Check, attempt
-from ssgan.cluster.connection import connect
+from ssgan.cluster.connection import Cluster, connect
 from ssgan.cluster.probe import Report, look_around, own_versions
+from ssgan.errors import BadInput
 from ssgan.folder import Folder
 
 _PATIENCE = 180.0  # seconds for a node to start a process and to answer
@@ -19,6 +21,8 @@ _BY_NAME = (
     "or 127.0.1.1), or set GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME to the network interface "
     "that they share, such as eth0, where the program is started"
 )
+
+_log = logging.getLogger(__name__)
 
 
 def examine_cluster(output: str | Path) -> Iterator[Check]:
@@ -48,7 +52,52 @@ def examine_cluster(output: str | Path) -> Iterator[Check]:
             yield from _examine_nodes(Folder(output))
 
 
+def require_shared(cluster: Cluster, location: str) -> None:
+    """Refuse a folder of this machine that the other machines of the cluster do not see.
+
+    Each node is asked to write there, which takes seconds. Machines that an autoscaler has yet to
+    add cannot be asked.
+
+    Args:
+        cluster: The cluster that this process is connected to.
+        location: Where runs will be written.
+
+    Raises:
+        BadInput: Some node does not share it, or did not answer.
+    """
+    folder = Folder(location)
+    if cluster.started or len(cluster.capacity) < 2 or folder.local_path is None:
+        return
+    if len(cluster.nodes) < 2:
+        _log.warning(
+            "%s must be a folder that the machines which will join share too (NFS); a URI such as "
+            "s3://BUCKET/runs always is",
+            folder.location,
+        )
+        return
+    nodes, reports, found = _probe(folder)
+    for check in (
+        judge_nodes(nodes, reports),
+        judge_storage(folder.location, nodes, reports, found),
+    ):
+        if not check.ok:
+            raise BadInput(f"{check.detail}; {check.remedy}")
+
+
 def _examine_nodes(folder: Folder) -> Iterator[Check]:
+    try:
+        nodes, reports, found = _probe(folder)
+    except OSError as error:
+        remedy = "choose a place that can be written with --out"
+        yield Check("storage", False, f"{folder.location}: {error}", remedy)
+        return
+    yield judge_nodes(nodes, reports)
+    yield judge_storage(folder.location, nodes, reports, found)
+    yield judge_network(nodes, reports)
+
+
+def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, Report | str], set[str]]:
+    """Ask all nodes; return what they are called, their answers, and the files that they left."""
     import ray
 
     nodes = {
@@ -60,18 +109,10 @@ def _examine_nodes(folder: Folder) -> Iterator[Check]:
     try:
         folder.write_bytes(f"{token}/driver", b"")
         reports = _ask_nodes(folder.location, token)
-        found = {Path(name).name for name in folder.list(token)}
-    except OSError as error:
-        remedy = "choose a place that can be written with --out"
-        yield Check("storage", False, f"{folder.location}: {error}", remedy)
-        return
+        return nodes, reports, {Path(name).name for name in folder.list(token)}
     finally:
         with suppress(OSError):
             folder.delete(token)
-    yield judge_nodes(nodes, reports)
-    answered = {node: report for node, report in reports.items() if isinstance(report, Report)}
-    yield judge_storage(folder.location, nodes, answered, found)
-    yield judge_network(nodes, answered)
 
 
 def judge_nodes(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -> Check:
@@ -96,20 +137,20 @@ def judge_nodes(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -
 
 
 def judge_storage(
-    location: str, nodes: Mapping[str, str], reports: Mapping[str, Report], found: set[str]
+    location: str, nodes: Mapping[str, str], reports: Mapping[str, Report | str], found: set[str]
 ) -> Check:
     """Check that this process sees what each node wrote.
 
     Args:
         location: Where runs are written.
         nodes: What each node is called, by its identifier.
-        reports: What each found out.
+        reports: What each found out; errors are `judge_nodes`'s to tell.
         found: Files that this process sees there.
     """
     wrong = [
         f"{nodes[node]}: {report.storage or 'what it wrote is not seen here'}"
         for node, report in reports.items()
-        if report.storage or node not in found
+        if isinstance(report, Report) and (report.storage or node not in found)
     ]
     return Check(
         "storage",
@@ -120,9 +161,13 @@ def judge_storage(
     )
 
 
-def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report]) -> Check:
+def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -> Check:
     """Check that workers of one training will find each other."""
-    wrong = [f"{nodes[n]} {report.network}" for n, report in reports.items() if report.network]
+    wrong = [
+        f"{nodes[node]} {report.network}"
+        for node, report in reports.items()
+        if isinstance(report, Report) and report.network
+    ]
     interface = _interface()
     found = "host names resolve" if interface is None else f"every node has {interface}"
     return Check("network", not wrong, "; ".join(wrong) or found, _BY_NAME)

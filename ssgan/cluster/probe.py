@@ -71,6 +71,8 @@ def _try_network(others: Sequence[str], interface: str | None) -> str:
         if any(name in known for name in interface.split(",")):
             return ""
         return f"has no interface {interface}, only {', '.join(known)}"
+    if not others:
+        return ""
     unresolved = [name for name in others if not _addresses(name)]
     if unresolved:
         return f"cannot resolve {', '.join(unresolved)}"
@@ -78,7 +80,7 @@ def _try_network(others: Sequence[str], interface: str | None) -> str:
     addresses = _addresses(own)
     if not addresses:
         return f"cannot resolve its own name, {own}"
-    if others and all(ipaddress.ip_address(address).is_loopback for address in addresses):
+    if all(ipaddress.ip_address(address).is_loopback for address in addresses):
         return f"takes its own name, {own}, for {', '.join(addresses)}, which no other can reach"
     return ""
 

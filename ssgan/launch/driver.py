@@ -19,6 +19,7 @@ from ssgan.cluster import (
     cores,
     is_connected,
     preflight,
+    require_shared,
 )
 from ssgan.errors import NonFiniteLoss
 from ssgan.experiment import Experiment
@@ -90,6 +91,8 @@ def train(
     uri = _tracking_uri(experiment, run)
     with contextlib.ExitStack() as stack:
         plan, cluster = _plan(experiment, stack)
+        if cluster is not None:
+            require_shared(cluster, run.location.rpartition("/")[0])
         store = find_store(experiment, stage)
         dataset = load_dataset(experiment, read_budget(run), store=store)
         if not run.exists("run.json"):
@@ -105,7 +108,6 @@ def train(
         watch = _stopping(watch, raised)
         try:
             if cluster is not None:
-                _warn_of_private_folder(run, cluster)
                 run_under_ray(experiment, store.location, pack_judge(judge), run, plan, watch)
             else:
                 run_here(experiment, dataset, judge, run, plan, starting_point(run), watch)
@@ -179,16 +181,6 @@ def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
             run.location,
         )
     return uri
-
-
-def _warn_of_private_folder(run: RunDir, cluster: Cluster) -> None:
-    if run.local_path is not None and len(cluster.nodes) > 1:
-        _log.warning(
-            "%s must be a folder that all %d machines of the cluster share (NFS), or a URI such "
-            "as s3://BUCKET/runs; use --out",
-            run.location,
-            len(cluster.nodes),
-        )
 
 
 def _register(run: RunDir, experiment: Experiment, uri: str) -> None:

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ssgan.cluster import Cluster, connect
+from ssgan.cluster import Cluster, connect, require_shared
 from ssgan.errors import BadInput
 from ssgan.launch.preparation import Stage as Progress
 from ssgan.searchdir import SearchDir, Stage, TrialRow
@@ -121,6 +121,7 @@ def restore_tuner(
         directory.delete(state)  # killed before Tune had written anything down
         return _build(started, directory, stage, cluster, tracking_uri, progress)
     cluster = cluster or connect_for_good()
+    require_shared(cluster, directory.location)
     order = _order(started, directory, stage, cluster, tracking_uri, progress)
     for row in directory.rows():
         if row.stage == stage and row.status == "FAILED":
@@ -221,6 +222,8 @@ def _build(
         asked=search.concurrent,
         population=stage == "search" and isinstance(search.scheduler, Pbt | Pb2),
     )
+    if is_new:
+        require_shared(cluster, SearchDir(str(location)).location.rpartition("/")[0])
     prepare_data(search, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
     order = _order(search, directory, stage, cluster, tracking_uri, progress)

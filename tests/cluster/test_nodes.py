@@ -1,7 +1,14 @@
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
-from ssgan.cluster.nodes import judge_network, judge_nodes, judge_storage
+import pytest
+
+from ssgan.cluster import Cluster, Node
+from ssgan.cluster import nodes as module
+from ssgan.cluster.nodes import judge_network, judge_nodes, judge_storage, require_shared
 from ssgan.cluster.probe import Report, own_versions
+from ssgan.errors import BadInput
 
 NODES = {"a": "head (10.0.0.1)", "b": "worker (10.0.0.2)"}
 FINE = Report(own_versions(), storage="", network="")
@@ -31,6 +38,39 @@ def test_a_folder_that_is_not_shared() -> None:
     check = judge_storage("/runs", NODES, private, {"driver", "a"})
     assert check.detail == "/runs worker (10.0.0.2): is another folder there"
     assert "SSGAN_OUT" in check.remedy
+
+
+def two(started: bool = False, growth: tuple[Node, ...] = ()) -> Cluster:
+    count = 1 if growth else 2
+    return Cluster("10.0.0.1:6379", (Node(2),) * count, started, growth)
+
+
+@pytest.mark.parametrize(
+    ("found", "report", "said"),
+    [
+        ({"driver", "a", "b"}, FINE, None),
+        ({"driver", "a"}, FINE, r"worker \(10.0.0.2\): what it wrote is not seen.* SSGAN_OUT"),
+        ({"driver", "a"}, "no answer within 180 s", r"worker .*: no answer within 180 s; install"),
+    ],
+)
+def test_a_folder_of_runs_must_be_shared_by_all(
+    found: set[str],
+    report: Report | str,
+    said: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_probe", lambda folder: (NODES, {"a": FINE, "b": report}, found))
+    with nullcontext() if said is None else pytest.raises(BadInput, match=said):
+        require_shared(two(), str(tmp_path))
+    # These need no question, or cannot be asked.
+    require_shared(two(), "mock:///runs")
+    require_shared(two(started=True), str(tmp_path))
+
+
+def test_machines_to_come_cannot_be_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    require_shared(two(growth=(Node(8, 1),)), str(tmp_path))
+    assert "which will join share too" in caplog.text
 
 
 def test_names_that_do_not_resolve() -> None:

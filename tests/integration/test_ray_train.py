@@ -16,6 +16,7 @@ from ray import cloudpickle
 
 from runs import assert_same_bits, small
 from ssgan.cluster import Cluster, connect, cores
+from ssgan.cluster.nodes import examine_cluster
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.launch import Result, train, workers
 from ssgan.loop import Progress, Stopped, Watch
@@ -157,6 +158,14 @@ def test_a_loss_that_is_not_finite_is_not_tried_again(
     with pytest.raises(NonFiniteLoss, match="became NaN or infinite"):
         train(small("scaling.workers=[1,1]", *wild), out, "wild")
     assert attempts(str(out / "wild")) == 1
+
+
+def test_doctor_asks_every_node(ray_here: Cluster, out: Path) -> None:
+    checks = {check.name: check for check in examine_cluster(out)}
+    assert set(checks) == {"ray", "dashboard", "nodes", "storage", "network"}
+    assert [check for check in checks.values() if not check.ok] == []
+    assert checks["nodes"].detail.startswith("1 of 1 answer")
+    assert not list(out.glob(".ssgan-probe*"))
 
 
 def test_more_workers_than_the_cluster_has_are_refused(out: Path, ray_here: Cluster) -> None:
