@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from ssgan.cluster import Cluster, Node
+from ssgan.errors import BadInput
+from ssgan.searchdir import SearchDir
+from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.tuner import build_finals, build_tuner, check_same, finals_of, restore_tuner
+from tests.tuning.conftest import definition
+from tests.tuning.test_summary import row
+
+HERE = Cluster(address="nowhere", nodes=(Node(2.0),), started=True)
+
+
+def test_finals_are_the_best_with_fresh_seeds() -> None:
+    search = load_search(definition(finals={"best": 2, "seeds": 2}))
+    rows = [row("00000", 1.0, 0.3), row("00001", 2.0, 0.1), row("00002", 3.0, 0.2, seed=7)]
+    finals = finals_of(search, rows)
+    assert [(one["trial"], one["seed"], one["values"]["x"]) for one in finals] == [
+        ("00001-s1", 1, 2.0),
+        ("00001-s2", 2, 2.0),
+        ("00002-s8", 8, 3.0),
+        ("00002-s9", 9, 3.0),
+    ]
+    seeded = [row("00000", 1.0, 0.3, values={"x": 1.0, "seed": 4}, seed=4)]
+    assert [one["values"] for one in finals_of(search, seeded)] == [{"x": 1.0}] * 2
+    with pytest.raises(BadInput, match="no trial of stage one has a value of zero_one_loss_ema"):
+        finals_of(search, [row("00000", 1.0, None, status="FAILED")])
+
+
+def test_a_changed_definition_is_refused_with_a_diff(search: Search) -> None:
+    check_same(search, search)
+    recorded = search.base.tracking.model_copy(update={"uri": "http://elsewhere:5000"})
+    base = search.base.model_copy(update={"tracking": recorded, "name": "renamed"})
+    check_same(search, search.model_copy(update={"base": base}))
+    changed = search.base.model_copy(update={"seed": 3})
+    with pytest.raises(BadInput, match=r"another definition:\n  seed: 0 -> 3\n.*--name"):
+        check_same(search, search.model_copy(update={"base": changed}))
+
+
+def test_bad_input_is_refused_before_anything_is_written(search: Search, tmp_path: Path) -> None:
+    where = tmp_path / "search"
+    many = load_search(
+        definition(overrides={"scaling.workers": 4, "training.batch_size": 64}), overrides={}
+    )
+    with pytest.raises(BadInput, match=r"4 workers x .* the cluster has 2 CPUs"):
+        build_tuner(many, where, cluster=HERE)
+    greedy = load_search(definition(overrides={"scaling.gpus": 1.0}))
+    with pytest.raises(BadInput, match="ask for GPUs"):
+        build_tuner(greedy, where, cluster=HERE)
+    assert not where.exists()
+    with pytest.raises(BadInput, match="is no search directory"):
+        restore_tuner(where, cluster=HERE)
+    with pytest.raises(BadInput, match="is no search directory"):
+        build_finals(search, where, cluster=HERE)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("")
+    with pytest.raises(BadInput, match="is taken, but not by a search"):
+        build_tuner(search, tmp_path / "full", cluster=HERE)
+    SearchDir.create(where, search.to_yaml())
+    with pytest.raises(BadInput, match="--resume"):
+        build_tuner(search, where, cluster=HERE)
+
+
+@pytest.mark.usefixtures("digits_store")
+def test_a_corner_that_does_not_fit_the_data_is_refused(tmp_path: Path) -> None:
+    space = {"data.labels": {"kind": "grid", "values": [100, 5000]}}
+    search = load_search(definition(space=space, finals={"best": 0}))
+    with pytest.raises(BadInput, match=r"the space reaches data\.labels=5000, which fails"):
+        build_tuner(search, tmp_path / "search", cluster=HERE)
+    assert not (tmp_path / "search").exists()
