@@ -1,0 +1,91 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ssgan.cluster import Cluster, Node
+from ssgan.data.store import Store
+from ssgan.errors import BadInput
+from ssgan.searchdir import SearchDir
+from ssgan.tuning.preparation import (
+    load_judge,
+    need_of,
+    plan_trials,
+    prepare_data,
+    save_judge,
+    share_store,
+)
+from ssgan.tuning.search import Search, load_search
+from tests.tuning.conftest import definition
+
+QUICK = {"evaluation.judge.epochs": 1, "evaluation.judge.least_updates": 2}
+
+
+def cluster(*nodes: Node) -> Cluster:
+    return Cluster(address="nowhere", nodes=nodes, started=True)
+
+
+def test_a_trial_reserves_what_scaling_says() -> None:
+    search = load_search(definition(overrides={"scaling.cpus": 1.5, "scaling.workers": 2}))
+    plan = plan_trials(search, cluster(Node(8.0)))
+    assert (plan.under_ray, plan.cuda, plan.threads) == (True, False, 1)
+    assert str(need_of(search, plan)) == "2 workers x (1.5 CPUs)"
+    shared = load_search(definition(overrides={"scaling.gpus": 0.25}))
+    plan = plan_trials(shared, cluster(Node(8.0, 1.0)))
+    assert (plan.cuda, plan.gpus) == (True, 0.25)
+
+
+def test_the_stages_have_judges_of_their_own(digits_store: Store, tmp_path: Path) -> None:
+    search = load_search(definition(overrides=QUICK))
+    where = SearchDir.create(tmp_path / "search", search.to_yaml())
+    plan = plan_trials(search, cluster(Node(1.0)))
+    store = prepare_data(search)
+    assert load_judge(where, "search", torch.device("cpu")) is None
+    for stage in ("search", "final"):
+        save_judge(search, stage, where, store, plan)  # type: ignore[arg-type]
+    first = load_judge(where, "search", torch.device("cpu"))
+    second = load_judge(where, "final", torch.device("cpu"))
+    assert first is not None
+    assert second is not None
+    assert first.hash != second.hash
+    assert (first.card.config.rows, second.card.config.rows) == ("first half", "second half")
+    assert first.card.seed != second.card.seed
+    assert first.card.config.classifier != second.card.config.classifier
+
+
+def test_several_machines_get_a_copy_of_the_images(digits_store: Store, tmp_path: Path) -> None:
+    where = SearchDir.create(tmp_path / "search", "")
+    assert share_store(digits_store, where, [Node(2.0)]) == digits_store.location
+    location = share_store(digits_store, where, [Node(2.0), Node(2.0)])
+    assert location == f"{where.location}/store"
+    copied = Store.open(location)
+    assert copied.manifest == digits_store.manifest
+    images = [next(iter(store.chunks("train")))[0] for store in (copied, digits_store)]
+    assert (images[0] == images[1]).all()
+    (where.local_path / "store/extra").write_text("")  # type: ignore[operator]
+    share_store(digits_store, where, [Node(2.0), Node(2.0)])  # is not copied twice
+    assert where.exists("store/extra")
+
+
+@pytest.mark.usefixtures("digits_store")
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"data.labels": {"kind": "choice", "values": [10, 9999]}}, r"data\.labels=9999"),
+        ({"codes.prior": {"kind": "choice", "values": ["empirical"]}}, None),
+    ],
+)
+def test_every_end_of_the_space_is_held_against_the_data(
+    space: dict[str, Any], message: str | None
+) -> None:
+    search = load_search(definition(space=space))
+    if message is None:
+        assert prepare_data(search).has_judge
+        return
+    with pytest.raises(BadInput, match=message):
+        prepare_data(search)
+
+
+def test_a_search_knows_its_plan_without_data(search: Search) -> None:
+    assert plan_trials(search, cluster(Node(4.0), Node(4.0))).under_ray is False
