@@ -4,7 +4,8 @@
 over seeds from its results.
 """
 
-from ssgan.tuning.search import Search, load_search, search_names
+from ssgan.tuning.loading import load_search, search_names
+from ssgan.tuning.search import Search
 from ssgan.tuning.summary import summarize
 from ssgan.tuning.tuner import build_finals, build_tuner, restore_tuner
 

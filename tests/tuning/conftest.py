@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ssgan.overrides import load_experiment
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.loading import load_search
+from ssgan.tuning.search import Search
 
 LOG = {"kind": "loguniform", "low": 0.05, "high": 2}
 

@@ -4,7 +4,7 @@ import pytest
 
 from ssgan.errors import BadInput
 from ssgan.overrides import load_experiment
-from ssgan.tuning.search import load_search
+from ssgan.tuning.loading import load_search
 from tests.tuning.conftest import LOG, definition
 
 UNIFORM = {"kind": "uniform", "low": 0.1, "high": 0.9}

@@ -8,6 +8,7 @@ from ssgan.cluster import Cluster, Node
 from ssgan.data.store import Store
 from ssgan.errors import BadInput
 from ssgan.searchdir import SearchDir
+from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
     load_judge,
     need_of,
@@ -16,7 +17,7 @@ from ssgan.tuning.preparation import (
     save_judge,
     share_store,
 )
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.search import Search
 from tests.tuning.conftest import definition
 
 QUICK = {"evaluation.judge.epochs": 1, "evaluation.judge.least_updates": 2}

@@ -6,8 +6,9 @@ import pytest
 from ssgan.rundir import RunDir
 from ssgan.searchdir import SearchDir
 from ssgan.tuning.lineage import read_lineage
+from ssgan.tuning.loading import load_search
 from ssgan.tuning.schedulers import Clip, make_scheduler
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.search import Search
 from tests.tuning.conftest import LOG, definition
 from tests.tuning.trials import FakeController, FakeTrial, commit
 

@@ -7,7 +7,8 @@ from ssgan.rundir import RunDir
 from ssgan.searchdir import Exploit, SearchDir, TrialRow
 from ssgan.tuning import table
 from ssgan.tuning.lineage import add_exploit
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.loading import load_search
+from ssgan.tuning.search import Search
 from ssgan.tuning.table import Table
 from tests.tuning.conftest import definition
 from tests.tuning.trials import FakeTrial

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import Order
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.search import Search
 from ssgan.tuning.searchers import make_searcher, param_space
 from ssgan.tuning.trial import Assignment, make_trainable, read_assignment
 from tests.tuning.conftest import definition

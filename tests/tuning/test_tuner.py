@@ -5,7 +5,8 @@ import pytest
 from ssgan.cluster import Cluster, Node
 from ssgan.errors import BadInput
 from ssgan.searchdir import SearchDir
-from ssgan.tuning.search import Search, load_search
+from ssgan.tuning.loading import load_search
+from ssgan.tuning.search import Search
 from ssgan.tuning.tuner import build_finals, build_tuner, check_same, finals_of, restore_tuner
 from tests.tuning.conftest import definition
 from tests.tuning.test_summary import row

@@ -1,0 +1,168 @@
+"""From what a user wrote to a `Search`: a name or a file, a base experiment, overrides.
+
+A file names a base experiment, fields of every trial and a space; see ``ssgan/presets/searches``.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ssgan.config import nearest, read_yaml
+from ssgan.errors import BadInput
+from ssgan.experiment import Experiment
+from ssgan.overrides import load_experiment, with_values
+from ssgan.tuning.checks import check_search
+from ssgan.tuning.search import OWN, Search
+
+Overrides = Sequence[str] | Mapping[str, Any]
+"""``"field=value"``, or dotted names with their values."""
+
+_PRESETS = resources.files("ssgan") / "presets" / "searches"
+# Without effect in a single run, where one worker has its process and the machine for itself.
+_RESERVED = ("scaling.cpus", "scaling.retries")
+
+
+def search_names() -> list[str]:
+    """Return the names of the searches that ssgan ships."""
+    files = (file.name for file in _PRESETS.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+
+
+def load_search(
+    source: str | Path | Mapping[str, Any],
+    base: str | Path | None = None,
+    overrides: Overrides = (),
+) -> Search:
+    """Build a search and check all of it that needs no cluster.
+
+    Args:
+        source: Name of a search that ships, path of a YAML file, or the same as a mapping.
+        base: Preset or YAML file of the experiment, instead of the one that the search names.
+        overrides: Fields of every trial, ``"training.epochs=20"`` and so on, or a mapping of
+            dotted names to values; ``search.trials=8`` sets a field of the search itself.
+
+    Raises:
+        BadInput: Something cannot work; the message says what to change.
+    """
+    tree, name = _read(source)
+    of_search, of_trial = _split(overrides)
+    for path, value in of_search.items():
+        _assign(tree, path, value)
+    tree["name"] = tree.get("name", name)
+    unknown = sorted(tree.keys() - (set(Search.model_fields) | {"overrides"}))
+    if unknown:
+        known = set(Search.model_fields) | {"overrides"}
+        raise BadInput(f"a search has no field {unknown[0]!r}{nearest(unknown[0], known)}")
+    experiment = base or tree.get("base")
+    if experiment is None:
+        raise BadInput("the search names no base experiment; set base, for example base: mnist")
+    tree["base"] = _experiment(experiment, [tree.pop("overrides", None) or {}, of_trial])
+    if not tree.get("space"):
+        raise BadInput(
+            "the search's space is empty, so there is nothing to search; name at least one field, "
+            "for example space: {objective.lambda1: {kind: loguniform, low: 0.05, high: 2}}"
+        )
+    search = _validate(tree)
+    check_search(search)
+    return search
+
+
+def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the tree as the user wrote it, and a name for it."""
+    if isinstance(source, Mapping):
+        return dict(source), "search"
+    where = str(source)
+    if where in search_names():
+        text, name = (_PRESETS / f"{where}.yaml").read_text(encoding="utf-8"), where
+    elif where.endswith((".yaml", ".yml")):
+        name = Path(where).stem
+        try:
+            text = Path(where).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"cannot read the search file {where}: {error}") from error
+    else:
+        raise BadInput(
+            f"there is no search {where!r}{nearest(where, search_names())} "
+            "(a file of your own ends in .yaml)"
+        )
+    try:
+        tree = read_yaml(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{where} is no YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise BadInput(f"{where} must hold fields and their values, as base and space")
+    return tree, name
+
+
+def _split(overrides: Overrides) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part overrides into those of the search and those of its experiment."""
+    pairs: dict[str, Any] = {}
+    if isinstance(overrides, Mapping):
+        pairs |= overrides
+    else:
+        for override in overrides:
+            path, equals, text = override.partition("=")
+            if not equals or not path.strip():
+                raise BadInput(
+                    f"{override!r} is no override; write field=value, as training.epochs=20"
+                )
+            try:
+                pairs[path.strip()] = read_yaml(text)
+            except yaml.YAMLError as error:
+                raise BadInput(f"cannot read the value {text!r}: {error}") from error
+    own = {path: value for path, value in sorted(pairs.items(), key=_kind_first) if _is_own(path)}
+    rest = {path: value for path, value in pairs.items() if path not in own}
+    return {path.removeprefix(OWN): value for path, value in own.items()}, rest
+
+
+def _is_own(path: str) -> bool:
+    return path.startswith(OWN)
+
+
+def _kind_first(pair: tuple[str, Any]) -> bool:
+    return not pair[0].endswith(".kind")
+
+
+def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a field of the search's tree; a new kind leaves the fields of the old one behind."""
+    *parents, leaf = path.split(".")
+    for part in parents:
+        below = tree.get(part)
+        tree[part] = dict(below) if isinstance(below, Mapping) else {}
+        tree = tree[part]
+    if leaf == "kind" and tree.get("kind") != value:
+        tree.clear()
+    tree[leaf] = value
+
+
+def _experiment(source: Any, layers: Sequence[Mapping[str, Any]]) -> Experiment:
+    """Build the base experiment, later layers over earlier ones."""
+    if isinstance(source, Experiment):
+        experiment = source
+        return with_values(experiment, {k: v for layer in layers for k, v in layer.items()})
+    given = {path: value for layer in layers for path, value in layer.items()}
+    reserved = {path: value for path, value in given.items() if path in _RESERVED}
+    others = {path: value for path, value in given.items() if path not in reserved}
+    return with_values(load_experiment(str(source), others), reserved)
+
+
+def _validate(tree: Mapping[str, Any]) -> Search:
+    try:
+        return Search.model_validate(tree)
+    except ValidationError as error:
+        raise BadInput("\n".join(map(_explain, error.errors()))) from error
+
+
+def _explain(detail: Any) -> str:
+    """Turn one of pydantic's complaints into a sentence that names the field."""
+    path = ".".join(map(str, detail["loc"]))
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden" and path.endswith("time_attr"):
+        message = "time is always counted in epochs, which go on after a restart; leave it out"
+    elif detail["type"] == "extra_forbidden":
+        message = "there is no such field here"
+    return f"search.{path}: {message}"
