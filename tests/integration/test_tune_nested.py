@@ -1,0 +1,106 @@
+"""Searches whose trials have workers of their own: a TorchTrainer inside each trial of Tune."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ray.tune import Callback
+
+from searches import assert_continues, epochs_of, fit, rows_of, seconds_until_free, small_search
+from ssgan.cluster import Cluster
+from ssgan.rundir import RunDir
+from ssgan.tuning import build_tuner
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("digits_store"),
+]
+
+
+class FreeAfterStop(Callback):
+    """Measures how long a trial's resources are taken after it was stopped."""
+
+    def __init__(self, cluster: Cluster, trial: str) -> None:
+        self._cluster, self._trial = cluster, trial
+        self._thread = threading.Thread(target=self._measure)
+        self.seconds: float | None = None
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        if str(trial) == self._trial:
+            self._thread.start()
+
+    def wait(self) -> float:
+        self._thread.join()
+        assert self.seconds is not None
+        return self.seconds
+
+    def _measure(self) -> None:
+        self.seconds = seconds_until_free(self._cluster)
+
+
+def workers_alive() -> list[int]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if any("RayTrainWorker" in part for part in process.cmdline()):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_two_workers_a_trial_and_an_early_stop_frees_them(
+    ray_for_searches: Cluster, tmp_path: Path
+) -> None:
+    search = small_search(
+        {"optimizer.generator_lr": {"kind": "grid", "values": [1e-2, 1e-6]}},
+        "scaling.workers=2",
+        "training.epochs=12",
+        "training.steps_per_epoch=16",
+        scheduler={"kind": "asha", "grace": 2, "reduction": 2},
+        concurrent=1,
+    )
+    location = tmp_path / "search"
+    free = FreeAfterStop(ray_for_searches, "00001")
+    results = fit(build_tuner(search, location, cluster=ray_for_searches), free)
+    assert free.wait() < 5
+    assert workers_alive() == []
+    assert results.num_errors == 0
+    first, second = rows_of(location).values()
+    assert (first.status, first.epoch) == ("FINISHED", 12)
+    assert epochs_of(location, first) == list(range(1, 13))
+    run = RunDir.open(location / first.run)
+    assert run.exists("export/model.safetensors")
+    assert not run.exists("ray")
+    assert second.status == "STOPPED"
+    assert second.epoch < 12
+    assert epochs_of(location, second)[: second.epoch] == list(range(1, second.epoch + 1))
+    assert not RunDir.open(location / second.run).exists("export")
+
+
+def test_a_nested_take_over_goes_on_from_the_donors_very_state(
+    ray_for_searches: Cluster, tmp_path: Path
+) -> None:
+    search = small_search(
+        {"objective.lambda1": {"kind": "loguniform", "low": 0.05, "high": 2}},
+        # Of one worker under Ray Train the numbers are those of this process, bit for bit.
+        "scaling.workers=[1,1]",
+        "training.epochs=3",
+        scheduler={"kind": "pbt", "interval": 2, "quantile": 0.5},
+        trials=2,
+    )
+    location = tmp_path / "search"
+    results = build_tuner(search, location, cluster=ray_for_searches).fit()
+    assert results.num_errors == 0
+    rows = rows_of(location)
+    (copy,) = [row for row in rows.values() if row.lineage]
+    (exploit,) = copy.lineage
+    assert (exploit.epoch, copy.epoch, copy.status) == (2, 3, "FINISHED")
+    assert epochs_of(location, copy) == [1, 2, 3]
+    assert_continues(location, copy.run, f"trials/{exploit.donor}", epoch=2)
+    assert not [name for name in RunDir(location).list("trials") if "held-by" in name]
+    assert seconds_until_free(ray_for_searches) < 5
