@@ -199,7 +199,15 @@ class _Population(_GivesUp):
         if chosen is None and waiting and all(one.status == Trial.PAUSED for one in waiting):
             self._hold_round(tune_controller, waiting)
             chosen = super().choose_trial_to_run(tune_controller)
+        if chosen is not None and chosen.status == Trial.PENDING:
+            # It starts anyway. Ray would let the others wait until its process is up.
+            chosen = next((one for one in waiting if self._may_go_on(one)), chosen)
         return chosen
+
+    def _may_go_on(self, trial: Trial) -> bool:
+        """Whether a trial has paused for a round that was held."""
+        reached = self._trial_state[trial].last_train_time  # type: ignore[attr-defined]
+        return bool(trial.status == Trial.PAUSED and reached < self._next_perturbation_sync)
 
     def _hold_round(self, controller: Any, waiting: list[Trial]) -> None:
         lower, upper = self._quantiles()  # type: ignore[attr-defined]

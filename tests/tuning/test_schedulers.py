@@ -144,6 +144,18 @@ def test_a_round_does_not_wait_for_those_who_failed(tmp_path: Path) -> None:
     assert [exploit.donor for exploit in read_lineage(many.runs[1])] == ["0"]
 
 
+def test_after_a_round_all_start_at_once(tmp_path: Path) -> None:
+    many = Population(tmp_path, 3)
+    for index, loss in enumerate((0.1, 0.2, 0.9)):
+        many.report(index, 2, loss)
+    chosen = []
+    for _ in range(3):
+        trial = many.scheduler.choose_trial_to_run(many.controller)
+        chosen.append(trial)
+        trial.status = "PENDING"
+    assert sorted(map(str, chosen)) == ["0", "1", "2"]
+
+
 def test_the_last_epoch_is_no_round(tmp_path: Path) -> None:
     many = Population(tmp_path, 2)
     assert many.report(0, 9, 0.1) == "CONTINUE"
