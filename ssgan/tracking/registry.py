@@ -51,7 +51,7 @@ def register(
     for known in client.search_model_versions(f"name = '{name}'"):
         if known.tags.get(_EXPORT_TAG) == digest:
             return name, int(known.version)
-    report = Recorder(uri, experiment or experiment_of(run)).sync(run)
+    report = Recorder(uri, experiment or experiment_of(run), keeps_view=False).sync(run)
     # Made here, because Model.log would put it into whatever experiment is active.
     model = client.create_logged_model(
         client.get_run(report.mlflow_run_id).info.experiment_id,

@@ -8,6 +8,7 @@ import yaml
 from mlflow.entities import Experiment
 
 from ssgan.report import Histories, History, Outline, Report, read_outline
+from ssgan.report.pages import FOLDER
 from ssgan.searchdir import SearchDir, TrialRow
 from ssgan.tracking.facts import flatten
 from ssgan.tracking.recorder import RUN_ID, Recorder
@@ -86,7 +87,8 @@ class SearchRecorder:
             status: MLflow status of the search; by default FINISHED once there is a summary, and
                 as it is before that.
             histories: Its trials, where they were read already.
-            report: Pages and charts to show with it, by file name.
+            report: Pages and charts to show with it, by file name; others that stand in the
+                directory's own report go with them. None leaves what is shown as it is.
 
         Raises:
             MlflowException: MLflow does not answer; what was sent stands, the next sync sends
@@ -113,8 +115,8 @@ class SearchRecorder:
         self._send_best(parent, histories, outline)
         ledger.send_tags(found, search_tags(search, rows, outline))
         ledger.send_files(found, self._own_files(), _FILES)
-        pages = {f"report/{name}": content for name, content in (report or {}).items()}
-        ledger.send_files(found, pages, _REPORT)
+        if report is not None:
+            ledger.send_files(found, self._pages(report), _REPORT)
         ledger.show_view(experiment, search_view_tag(histories, outline))
         ends = (one.timestamp_ms for history in histories for one in history.records)
         ledger.set_status(found, status, ends)
@@ -181,6 +183,12 @@ class SearchRecorder:
     def _own_files(self) -> dict[str, bytes]:
         search = self._search
         return {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
+
+    def _pages(self, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Join what was drawn with what others put into the search's report."""
+        pages = {f"{FOLDER}/{name}": content for name, content in drawn.items()}
+        others = [name for name in self._search.list(FOLDER) if name not in pages]
+        return pages | {name: self._search.read_bytes(name) for name in others}
 
 
 def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchReport:

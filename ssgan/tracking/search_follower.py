@@ -66,7 +66,7 @@ class SearchFollower(Following[SearchReport]):
         histories = self._recorder.read(rows)
         if is_due and rows and rows != self._drawn:
             self._draw(rows, histories)
-        report = self._recorder.sync(status=status, histories=histories, report=self._pages)
+        report = self._recorder.sync(status=status, histories=histories, report=self._pages or None)
         self._seen, self._last = rows, report
         return report
 

@@ -19,6 +19,8 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
+# Or it prints two lines to stdout for every run that ends.
+_SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 
 
 class Unreachable(BadInput):
@@ -53,7 +55,7 @@ def connect(uri: str) -> MlflowClient:
 
     A missing SQLite file is created with its tables, by one process at a time.
     """
-    for name, value in _PATIENCE.items():
+    for name, value in (_PATIENCE | _SILENCE).items():
         os.environ.setdefault(name, value)
     file = _sqlite_file(uri)
     if file is None:

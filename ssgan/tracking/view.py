@@ -7,7 +7,7 @@ and shows its own.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssgan.report import History, Outline
@@ -37,6 +37,9 @@ def view_tag(records: Sequence[Record]) -> str | None:
 
 def search_view_tag(histories: Sequence[History], outline: Outline) -> str | None:
     """Describe the view of a search's experiment: settings against the metric, then all runs.
+
+    The runs are listed by the metric. In the order of time the interface would fold the trials
+    away under their search, and draw no charts of them.
 
     Args:
         histories: The search's trials.
@@ -69,7 +72,19 @@ def search_view_tag(histories: Sequence[History], outline: Outline) -> str | Non
     if len(numbers) > 1:
         charts.append(_contour(numbers[0], numbers[1], outline.metric))
     charts += _charts(records, images, step, (outline.metric,))
-    return _tag(min(record.timestamp_ms for record in records), charts)
+    when = min(record.timestamp_ms for record in records)
+    metric = f"metrics.`{outline.metric}`"
+    shown = {
+        "orderByKey": metric,
+        "orderByAsc": outline.mode == "min",
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "selectedColumns": [
+            metric,
+            *(f"params.`{name}`" for name in varied),
+            *(f"tags.`ssgan.{name}`" for name in ("status", "stage", "seed")),
+        ],
+    }
+    return _tag(when, charts, shown)
 
 
 def _charts(
@@ -80,8 +95,9 @@ def _charts(
     return [*map(_line, metrics), *(_grid(name, step) for name in _pick(_PICTURES, images))]
 
 
-def _tag(when: int, charts: list[dict[str, Any]]) -> str:
+def _tag(when: int, charts: list[dict[str, Any]], more: Mapping[str, Any] | None = None) -> str:
     state = {
+        **(more or {}),
         "compareRunCharts": charts,
         "compareRunSections": [
             {"uuid": "ssgan", "name": "ssgan", "display": True, "isReordered": False}

@@ -1,0 +1,143 @@
+"""The charts show what there is, and nothing where there is nothing to compare."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from searches import ANNEALING, LAMBDAS, fill_search, make_search
+from ssgan.report import (
+    Histories,
+    History,
+    Outline,
+    heat_map,
+    loss_curves,
+    parallel_coordinates,
+    read_outline,
+)
+from ssgan.report.heat import numeric_fields
+from ssgan.report.shades import best_of, scored, shading
+from ssgan.searchdir import SearchDir
+
+L1, L2 = "objective.lambda1", "objective.lambda2"
+ACCENT = (9, 105, 218)  # the best trial's color
+FAILED = (207, 34, 46)
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory: pytest.TempPathFactory) -> SearchDir:
+    folder = tmp_path_factory.mktemp("charts")
+    search = make_search(folder, "annealing", {**LAMBDAS, **ANNEALING})
+    fill_search(search, trials=24, epochs=6, annealed=True, finals=1)
+    return search
+
+
+@pytest.fixture(scope="module")
+def histories(search: SearchDir) -> list[History]:
+    return Histories().read(search)
+
+
+@pytest.fixture(scope="module")
+def outline(search: SearchDir) -> Outline:
+    return read_outline(search)
+
+
+def has_color(image: Image.Image, color: Sequence[int]) -> bool:
+    return bool((np.asarray(image) == np.array(color)).all(axis=2).any())
+
+
+def test_curves_show_the_best_and_the_failed(histories: list[History], outline: Outline) -> None:
+    chart = loss_curves(histories, outline)
+    assert chart is not None
+    assert has_color(chart, ACCENT)
+    assert has_color(chart, FAILED)
+    finals = loss_curves(histories, outline, "final")
+    assert finals is not None
+    assert not has_color(finals, FAILED)
+    whole = [history for history in histories if history.row.status != "FAILED"]
+    chart = loss_curves(whole, outline)
+    assert chart is not None
+    assert not has_color(chart, FAILED)
+
+
+def test_charts_are_functions_of_their_trials(histories: list[History], outline: Outline) -> None:
+    for draw in (loss_curves, parallel_coordinates):
+        assert draw(histories, outline) == draw(histories, outline)
+    assert heat_map(histories, outline, L1, L2) == heat_map(histories, outline, L1, L2)
+    assert loss_curves(histories, outline) != loss_curves(histories[1:], outline)
+
+
+def test_colors_between_trials_need_trials_that_ran_to_their_end(
+    histories: list[History], outline: Outline
+) -> None:
+    finished = [
+        one for one in histories if one.row.status == "FINISHED" and one.row.stage == "search"
+    ]
+    assert len(finished) >= 6
+    filled = heat_map(histories, outline, L1, L2)
+    fewer = [one for one in histories if one not in finished[:-5]]
+    bare = heat_map(fewer, outline, L1, L2)
+    assert filled is not None
+    assert bare is not None
+
+    def tinted(image: Image.Image) -> int:
+        pixels = np.asarray(image).astype(int)[60:450, 80:520]
+        blueness = pixels[..., 2] - pixels[..., 0]
+        return int((blueness > 15).sum())
+
+    assert tinted(filled) > 3 * tinted(bare)
+
+
+def test_trials_on_one_line_have_nothing_between_them(
+    histories: list[History], outline: Outline
+) -> None:
+    on_line = [
+        History(
+            one.row.model_copy(update={"values": {L1: 0.1 * (i + 1), L2: 0.1 * (i + 1)}}),
+            one.run,
+            one.records,
+        )
+        for i, one in enumerate(histories)
+    ]
+    assert heat_map(on_line, outline, L1, L2) is not None
+
+
+def test_parts_of_schedules_have_axes(histories: list[History], outline: Outline) -> None:
+    fields = numeric_fields(histories)
+    assert fields == [L1, L2, "label_sampling.probability.duration"]
+    chart = parallel_coordinates(histories, outline)
+    plain = [
+        History(
+            one.row.model_copy(update={"values": {L1: one.row.values[L1]}}), one.run, one.records
+        )
+        for one in histories
+    ]
+    narrow = parallel_coordinates(plain, outline)
+    assert chart is not None
+    assert narrow is not None
+    assert chart.width > narrow.width
+
+
+def test_nothing_is_drawn_of_too_little(histories: list[History], outline: Outline) -> None:
+    assert loss_curves([], outline) is None
+    assert parallel_coordinates(histories[:1], outline) is None
+    assert heat_map(histories, outline, L1, "label_sampling.probability.kind") is None
+
+
+def test_the_best_did_not_fail(histories: list[History], outline: Outline) -> None:
+    best = best_of([history for history, _ in scored(histories)], outline)
+    assert best is not None
+    assert best.row.metric == min(metric for _, metric in scored(histories))
+    assert all(history.row.status != "FAILED" for history, _ in scored(histories))
+    failed = [history for history in histories if history.row.status == "FAILED"]
+    assert best_of(failed, outline) is failed[0]
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_value_is_the_darkest(tmp_path: Path, mode: str) -> None:
+    outline = read_outline(make_search(tmp_path, mode=mode))
+    norm, colors = shading([0.2, 0.8], outline)
+    brightness = [sum(colors(norm(value))[:3]) for value in (0.2, 0.8)]
+    assert (brightness[0] < brightness[1]) == (mode == "min")

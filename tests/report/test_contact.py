@@ -1,0 +1,106 @@
+"""The contact sheet is one file that needs nothing else and hides nothing."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searches import ANNEALING, LAMBDAS, exploit, fill_search, make_search
+from ssgan.report import contact_sheet
+from ssgan.searchdir import SearchDir, TrialRow
+
+
+def data_of(page: str) -> dict[str, Any]:
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    return dict(json.loads(text))
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> SearchDir:
+    search = make_search(tmp_path, "annealing", {**LAMBDAS, **ANNEALING})
+    fill_search(search, trials=6, epochs=5, annealed=True, finals=1)
+    return search
+
+
+def test_every_trial_is_on_the_page_with_its_pictures(search: SearchDir) -> None:
+    data = data_of(contact_sheet(search))
+    assert data["name"] == "annealing"
+    assert data["epochs"] == [1, 2, 3, 4, 5]
+    trials = {trial["run"]: trial for trial in data["trials"]}
+    assert set(trials) == {row.run for row in search.rows()}
+    for row in search.rows():
+        shown = trials[row.run]
+        assert sorted(map(int, shown["pictures"])) == list(range(1, row.epoch + 1))
+        assert [epoch for epoch, _ in shown["curve"]] == list(range(1, row.epoch + 1))
+        assert (shown["status"], shown["reason"]) == (row.status, row.reason)
+        assert shown["curve"][-1][1] == shown["metric"] == row.metric
+    first = trials["trials/00000"]
+    assert [field["label"] for field in data["fields"]] == ["lambda1", "lambda2", "probability"]
+    assert first["shown"]["label_sampling.probability"].startswith("linear: duration ")
+    assert first["values"]["objective.lambda1"] == search.rows()[0].values["objective.lambda1"]
+    assert data["note"] is None
+
+
+def test_the_page_needs_nothing_but_itself(search: SearchDir) -> None:
+    page = contact_sheet(search)
+    assert not re.findall(r"https?://(?!www\.w3\.org)", page)  # the namespace of SVG is no address
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+    assert "default-src 'none'" in page
+    assert "<!--" not in page
+
+
+def test_equal_directories_make_equal_pages(search: SearchDir) -> None:
+    assert contact_sheet(search) == contact_sheet(search)
+
+
+def test_what_does_not_fit_is_said(search: SearchDir) -> None:
+    whole = contact_sheet(search)
+    room = 2_000 * (len(search.rows()) + 30)
+    pictures = sum(map(len, re.findall(r'"data:image/webp;base64,[^"]*"', whole)))
+    page = contact_sheet(search, budget=room + pictures // 2)
+    data = data_of(page)
+    assert len(page) < room + pictures // 2
+    missing = 5 - len(data["epochs"])
+    assert 0 < missing < 5
+    assert data["note"].startswith(f"{missing} of 5 epochs are left out")
+    none = data_of(contact_sheet(search, budget=room + 1))
+    assert "the pictures of the last 9 trials are left out" in none["note"]
+    assert all(not trial["pictures"] for trial in none["trials"])
+
+
+def test_text_cannot_break_out_of_the_page(tmp_path: Path) -> None:
+    search = make_search(tmp_path)
+    reason = "</script><script>alert(1)</script><!-- <b>"
+    search.write_rows(
+        [
+            TrialRow(
+                trial="00000",
+                stage="search",
+                values={"networks.norm": "<i>"},
+                seed=0,
+                status="FAILED",
+                reason=reason,
+            )
+        ]
+    )
+    page = contact_sheet(search)
+    assert "alert(1)</script>" not in page
+    (trial,) = data_of(page)["trials"]
+    assert trial["reason"] == reason
+    assert trial["shown"] == {"networks.norm": "<i>"}
+
+
+def test_take_overs_are_told(tmp_path: Path) -> None:
+    search = make_search(tmp_path)
+    (row,) = fill_search(search, trials=1, epochs=3)
+    lineage = (exploit(2, "00004", objective__lambda1=0.4),)
+    search.write_rows([row.model_copy(update={"lineage": lineage})])
+    (trial,) = data_of(contact_sheet(search))["trials"]
+    assert trial["lineage"] == ["after epoch 2 from 00004: lambda1 0.4"]
+
+
+def test_a_search_before_its_first_trial_has_a_page(tmp_path: Path) -> None:
+    data = data_of(contact_sheet(make_search(tmp_path)))
+    assert (data["trials"], data["epochs"]) == ([], [])
