@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))  # test modules share `searches`
+sys.path.insert(0, str(Path(__file__).parent))  # test modules share `searchdirs`
 
 from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare

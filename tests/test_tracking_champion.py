@@ -6,7 +6,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from searches import commit, fill_search, make_search, tiny
+from searchdirs import commit, fill_search, make_search, tiny
 from ssgan.bundle import pack_export, save_export
 from ssgan.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig

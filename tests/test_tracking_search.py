@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from searches import START, commit, exploit, fill_search, make_run, make_search, make_values, tiny
+from searchdirs import START, commit, exploit, fill_search, make_run, make_search, make_values, tiny
 from ssgan.report import Report
 from ssgan.searchdir import SearchDir, TrialRow
 from ssgan.tracking import (
@@ -315,11 +315,13 @@ def test_the_experiment_has_a_view_of_settings_and_trials(uri: str, search: Sear
     experiment = MlflowClient(uri).get_experiment_by_name(search.info.name)
     assert experiment.experiment_id in report.view
     state = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.ssgan"])["state"])
-    parallel, contour, line, *_, grid = state["compareRunCharts"]
+    parallel, line, *_, grid = state["compareRunCharts"]
     assert parallel["type"] == "PARALLEL"
     assert parallel["selectedParams"] == ["objective.lambda1", "objective.lambda2"]
     assert parallel["selectedMetrics"] == ["zero_one_loss_ema"]
-    assert (contour["type"], contour["xaxis"]["key"]) == ("CONTOUR", "objective.lambda1")
+    # Ordered by a metric, trials are not folded away under their search.
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`zero_one_loss_ema`", True)
+    assert "params.`objective.lambda2`" in state["selectedColumns"]
     assert line["metricKey"] == "zero_one_loss_ema"
     assert (grid["imageKeys"], grid["step"]) == (["samples_ema"], 2)  # half of the trials got there
 

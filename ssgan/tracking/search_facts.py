@@ -150,6 +150,14 @@ def perturbations(history: History) -> list[Metric]:
 def _describe(rows: Sequence[TrialRow], outline: Outline) -> str:
     """Write the description that MLflow shows on the run's page, in Markdown."""
     lines = [f"**{count_words(rows) or 'No trial yet'}**"]
+    best = best_row(rows, outline)
+    if best is not None:
+        short = short_names([best.values])
+        values = ", ".join(f"{short[name]} {spell(one)}" for name, one in best.values.items())
+        lines.append(
+            f"Best of the search: {best.trial} with {metric_label(outline.metric)} "
+            f"{best.metric:.4f} ({values})"
+        )
     for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
         of_stage = [row for row in rows if row.stage == stage and row.metric is not None]
         if of_stage:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssgan.report import History, Outline
-from ssgan.report.values import fields_of, flat_values, number
+from ssgan.report.values import fields_of, flat_values
 from ssgan.rundir import Record
 
 VIEW_TAG = "mlflow.sharedViewState.ssgan"
@@ -66,11 +66,6 @@ def search_view_tag(histories: Sequence[History], outline: Outline) -> str | Non
         if len({str(flat[name]) for flat in flats if name in flat}) > 1
     ]
     charts = [_parallel(varied, outline.metric)] if varied else []
-    numbers = [
-        name for name in varied if all(number(flat.get(name, 0)) is not None for flat in flats)
-    ]
-    if len(numbers) > 1:
-        charts.append(_contour(numbers[0], numbers[1], outline.metric))
     charts += _charts(records, images, step, (outline.metric,))
     when = min(record.timestamp_ms for record in records)
     metric = f"metrics.`{outline.metric}`"
@@ -132,18 +127,6 @@ def _parallel(params: list[str], metric: str) -> dict[str, Any]:
         "selectedParams": params,
         "selectedMetrics": [metric],
         "showAllRuns": True,
-    }
-
-
-def _contour(x: str, y: str, metric: str) -> dict[str, Any]:
-    return {
-        **_CHART,
-        "uuid": "ssgan-contour",
-        "type": "CONTOUR",
-        "runsCountToCompare": 100,
-        "xaxis": {"key": x, "type": "PARAM"},
-        "yaxis": {"key": y, "type": "PARAM"},
-        "zaxis": {"key": metric, "type": "METRIC"},
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searches import ANNEALING, LAMBDAS, fill_search, make_search
+from searchdirs import ANNEALING, LAMBDAS, fill_search, make_search
 from ssgan.report import (
     Histories,
     History,

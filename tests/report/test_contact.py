@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from searches import ANNEALING, LAMBDAS, exploit, fill_search, make_search
+from searchdirs import ANNEALING, LAMBDAS, exploit, fill_search, make_search
 from ssgan.report import contact_sheet
 from ssgan.searchdir import SearchDir, TrialRow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from searches import commit, exploit, fill_search, make_run, make_search, make_values, tiny
+from searchdirs import commit, exploit, fill_search, make_run, make_search, make_values, tiny
 from ssgan.report import Histories
 from ssgan.rundir import RunDir
 from ssgan.searchdir import SearchDir, TrialRow

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from searches import ANNEALING, LAMBDAS, make_search
+from searchdirs import ANNEALING, LAMBDAS, make_search
 from ssgan.errors import Damaged
 from ssgan.report import read_outline
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from searches import fill_search, make_search
+from searchdirs import fill_search, make_search
 from ssgan.report import Report, write_report
 from ssgan.report import pages as pages_module
 

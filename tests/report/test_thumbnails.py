@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searches import fill_search, make_search
+from searchdirs import fill_search, make_search
 from ssgan.report import Histories, History
 from ssgan.report.thumbnails import Thumbnails
 from ssgan.searchdir import SearchDir
