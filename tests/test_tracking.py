@@ -421,7 +421,7 @@ def test_a_run_that_ends_early_is_marked(
 def test_a_dead_server_costs_a_run_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ssgan.tracking.follower._PAUSE", 0.0)
+    monkeypatch.setattr("ssgan.tracking.following._PAUSE", 0.0)
     run = make_run(tmp_path, "dead", epochs=1)
     with caplog.at_level(logging.WARNING, logger="ssgan"):
         follower = Follower(run, DEAD, interval=0.01).start()
