@@ -6,6 +6,7 @@ population based training that do not wait for the dead.
 """
 
 import logging
+import random
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -171,7 +172,7 @@ class _Population(_GivesUp):
         super().__init__(**settings)
         self._runs, self._last = runs, search.epochs
         self._steps = search.base.training.steps_per_epoch
-        self._space = tuple(search.space)
+        self._space = dict(search.space)
         self._coming: list[int] = []  # the next rounds of the trials from before a restart
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -245,6 +246,20 @@ class _Pbt(_Population, PopulationBasedTraining):  # type: ignore[misc]
 class _Pb2(_Population, PB2):  # type: ignore[misc]
     """Population based bandits."""
 
+    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Any, Any]:
+        """Choose values; where there is nothing to learn from yet, perturb them as PBT does.
+
+        Ray would keep the donor's, and with common seeds the copy would be its twin for ever.
+        """
+        config, operations = super()._get_new_config(trial, trial_to_clone)
+        if all(config[path] == trial_to_clone.config[path] for path in self._space):
+            perturbed = {
+                path: _clip(part, _perturb(part, config[path]))
+                for path, part in self._space.items()
+            }
+            config = {**config, **perturbed}
+        return config, operations
+
 
 def _mutation(part: Any) -> Any:
     """Return how Ray draws a value anew: a domain, or a list to step along."""
@@ -259,6 +274,14 @@ def _bounds(part: Any) -> Any:
     if isinstance(part, ScheduleChoice):
         return {name: _bounds(one) for name, one in part.options[0].drawn().items()}
     return [part.low, part.high]
+
+
+def _perturb(part: Any, value: Any) -> Any:
+    """Multiply what is drawn by 0.8 or 1.2, each number for itself."""
+    if isinstance(part, ScheduleChoice):
+        drawn = part.options[0].drawn()
+        return {**value, **{name: _perturb(one, value[name]) for name, one in drawn.items()}}
+    return value * random.choice((0.8, 1.2))
 
 
 def _clip(part: Any, value: Any) -> Any:

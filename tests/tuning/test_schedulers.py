@@ -123,6 +123,15 @@ def test_a_take_over_is_written_down_and_keeps_the_donors_checkpoint(tmp_path: P
     assert taken.checkpoint.path == many.trials[0].checkpoint.path  # type: ignore[union-attr]
 
 
+def test_bandits_do_not_make_twins_before_they_know_anything(tmp_path: Path) -> None:
+    many = Population(tmp_path, 2, "pb2")
+    many.report(0, 2, 0.1)
+    many.report(1, 2, 0.9)
+    (exploit,) = read_lineage(many.runs[1])
+    assert exploit.values["objective.lambda1"] in (0.8, 1.2)
+    assert many.trials[0].config == {"objective.lambda1": 1.0}
+
+
 def test_a_checkpoint_that_is_gone_is_not_taken_over(tmp_path: Path) -> None:
     many = Population(tmp_path, 2)
     many.report(0, 2, 0.1)
