@@ -110,7 +110,7 @@ def search(
 def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Search:
     """Build the search that the arguments name, or read the one that is resumed."""
     from ssgan.searchdir import SearchDir
-    from ssgan.tuning.search import Search, load_search
+    from ssgan.tuning import Search, load_search
 
     if resume is not None:
         started = Search.from_yaml(SearchDir.open(resume).search_yaml())
