@@ -268,3 +268,37 @@ def test_a_pointer_to_what_was_pruned_leads_to_the_newest(
     assert checkpoints.newest() == "00000002"
     assert checkpoint.restore(checkpoints.location("00000001"))[0] == 2
     assert "00000001 is gone" in caplog.text
+
+
+def test_a_run_goes_on_from_its_newest_unless_it_was_given_a_later_one(
+    run: RunDir, tmp_path: Path
+) -> None:
+    other = Checkpoints(RunDir.create(tmp_path / "other", ""))
+    given = other.location(other.save(20, state(20)))
+    assert checkpoint.starting_point(run) is None
+    assert checkpoint.starting_point(run, given) == given
+    mine = Checkpoints(run)
+    for step in (10, 20):  # of the same step the given one counts: it was taken over
+        newest = mine.location(mine.save(step, state(step)))
+        assert checkpoint.starting_point(run) == newest
+        assert checkpoint.starting_point(run, given) == given
+    newest = mine.location(mine.save(30, state(30)))
+    assert checkpoint.starting_point(run, given) == newest
+
+
+def test_checkpoints_later_than_a_step_can_be_forgotten(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=9)
+    for step in (10, 20, 30):
+        checkpoints.save(step, state(step))
+    checkpoints.save(20, state(21))  # 00000020-1
+    checkpoints.protect("00000030", "another")
+    checkpoints.forget(after=20)
+    assert folders(run) == ["00000010", "00000020", "00000020-1"]
+
+
+def test_an_address_is_parted_into_run_and_name() -> None:
+    address = "s3://bucket/a/checkpoints/00000020-1"
+    assert checkpoint.parse_location(address) == ("s3://bucket/a", "00000020-1")
+    assert checkpoint.step_of("00000020-1") == 20
+    with pytest.raises(BadInput, match="no address of a checkpoint"):
+        checkpoint.parse_location("s3://bucket/a/00000020")

@@ -179,3 +179,13 @@ def test_a_write_that_fails_leaves_what_was_there(
         run.write_bytes("summary.json", b"longer")
     assert run.read_bytes("summary.json") == b"{}"
     assert sorted(os.listdir(tmp_path / "a")) == ["experiment.yaml", "run.json", "summary.json"]
+
+
+def test_records_later_than_an_epoch_can_be_forgotten(run: RunDir) -> None:
+    for epoch in (1, 2, 3):
+        run.commit_record(record(epoch), {"samples_ema": b"png"})
+    run.forget_records(after=1)
+    assert [one.epoch for one in run.records()] == [1]
+    assert run.list("record") == ["record/0001.json", "record/0001/samples_ema.png"]
+    again = run.commit_record(record(2, metrics={"zero_one_loss": 0.9}))
+    assert again.metrics == {"zero_one_loss": 0.9}

@@ -36,6 +36,19 @@ def test_the_driver_sees_each_new_record_once_and_passes_a_stop_on(
     ]
 
 
+def test_the_driver_is_told_from_an_epoch_on_and_only_of_what_is_ready(
+    tmp_path: Path, tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_POLL", 0.01)
+    run = RunDir.create(tmp_path / "run", "")
+    for epoch in (1, 2, 3):
+        run.commit_record(record(epoch))
+    seen: list[Progress] = []
+    with workers._watching(tiny, run, Watch(seen.append), 1, lambda one: one.epoch < 3):
+        pass
+    assert [now.record for now in seen] == [record(2)]
+
+
 class Wrapped(Exception):
     """As Ray wraps what a worker raised."""
 
