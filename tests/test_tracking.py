@@ -349,7 +349,7 @@ def test_the_environment_says_where_runs_are_recorded(
     assert default_uri(tmp_path) == "nowhere"
     with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI='nowhere' is no place"):
         check(default_uri(tmp_path))
-    with pytest.raises(BadInput, match="tracking.uri='elsewhere' is no place"):
+    with pytest.raises(BadInput, match=r"tracking\.uri='elsewhere' is no place"):
         check("elsewhere")
 
 

@@ -61,17 +61,27 @@ def loss_curves(
     axes.set_xlabel("real images seen")
     axes.set_ylabel(metric_label(outline.metric))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
-    if is_wide(values):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(plain))
-        axes.yaxis.set_minor_formatter(FuncFormatter(plain))
-    elif min(values) >= 0:
-        axes.set_ylim(bottom=0)
+    _scale(axes, values)
     axes.set_xlim(left=0)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     _explain(axes, [history for history, _ in curves], best)
     return render(figure)
+
+
+def _scale(axes: Axes, values: Sequence[float]) -> None:
+    """Scale the metric's axis: by logarithms where that shows more, with room for a loss of 0."""
+    positive = [value for value in values if value > 0]
+    if min(values) >= 0 and positive and is_wide(positive):
+        if min(values) > 0:
+            axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog", linthresh=min(positive), linscale=0.3, subs=(2, 5))
+            axes.set_ylim(0, 1.3 * max(positive))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        axes.yaxis.set_minor_formatter(FuncFormatter(plain))
+    elif min(values) >= 0:
+        axes.set_ylim(bottom=0)
 
 
 def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> None:
@@ -99,7 +109,16 @@ def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> 
                     label=f"{count} {name}",
                 )
             )
-    axes.legend(handles=handles, frameon=False, fontsize=9, loc="upper right")
+    axes.legend(
+        handles=handles,
+        frameon=False,
+        fontsize=8.5,
+        ncols=len(handles),
+        loc="upper left",
+        bbox_to_anchor=(-0.02, -0.14),
+        handlelength=1.4,
+        columnspacing=1.4,
+    )
 
 
 def _shorten(text: str, length: int = 70) -> str:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.collections import PathCollection
+from matplotlib.colors import Colormap, LogNorm, Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.tri import LinearTriInterpolator, TriAnalyzer, Triangulation
@@ -15,7 +16,7 @@ from PIL import Image
 from ssgan.evaluation.plots import make_figure, render
 from ssgan.report.histories import History
 from ssgan.report.outline import Outline
-from ssgan.report.shades import GRID, INK, best_of, plain, scored, shading
+from ssgan.report.shades import GRID, INK, PALE, best_of, plain, scored, shading
 from ssgan.report.values import flat_values, metric_label, number, short_names
 
 _ENOUGH = 6  # trials with all their epochs from which on it is honest to interpolate
@@ -84,7 +85,7 @@ def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> 
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     _explain_colors(figure, axes, ScalarMappable(norm, colors), outline)
-    axes.legend(
+    legend = axes.legend(
         frameon=False,
         fontsize=8.5,
         ncols=3,
@@ -96,6 +97,10 @@ def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> 
         title_fontsize=8.5,
         alignment="left",
     )
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_array(None)
+            handle.set_facecolor(PALE)
     return render(figure)
 
 
@@ -194,7 +199,7 @@ def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, outline
     bar.outline.set_visible(False)
     if outline.mode == "min":
         bar.ax.invert_yaxis()
-    if isinstance(colored.norm, LogNorm):
+    if isinstance(colored.norm, LogNorm | SymLogNorm):
         bar.ax.yaxis.set_major_formatter(FuncFormatter(plain))
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(plain))
 

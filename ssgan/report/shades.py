@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 
 from ssgan.report.histories import History
 from ssgan.report.outline import Outline
@@ -45,13 +45,18 @@ def is_wide(values: Sequence[float]) -> bool:
 def shading(values: Sequence[float], outline: Outline) -> tuple[Normalize, Colormap]:
     """Return the scale and the colors of the metric; the best value is the darkest."""
     low, high = min(values), max(values)
-    norm = LogNorm(low, high) if is_wide(values) else Normalize(low, high)
-    return norm, _SHADES if outline.mode == "min" else _SHADES.reversed()
+    colors = _SHADES if outline.mode == "min" else _SHADES.reversed()
+    positive = [value for value in values if value > 0]
+    if low == 0 and positive and is_wide(positive):
+        return SymLogNorm(min(positive), linscale=0.3, vmin=0, vmax=high), colors
+    room = 0.0 if high > low else abs(low) or 1.0  # a scale of one value has it in the middle
+    norm = LogNorm(low, high) if is_wide(values) else Normalize(low - room, high + room)
+    return norm, colors
 
 
 def plain(value: float, _: int | None = None) -> str:
     """Write 1, 2 and 5 times a power of ten on a logarithmic axis."""
-    return f"{value:g}" if f"{value:e}"[0] in "125" else ""
+    return f"{value:g}" if f"{value:e}"[0] in "0125" else ""
 
 
 def thousands(value: float, _: int | None = None) -> str:

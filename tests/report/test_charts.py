@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchdirs import ANNEALING, LAMBDAS, fill_search, make_search
+from searchdirs import ANNEALING, LAMBDAS, commit, fill_search, make_search
 from ssgan.report import (
     Histories,
     History,
@@ -141,3 +141,28 @@ def test_the_best_value_is_the_darkest(tmp_path: Path, mode: str) -> None:
     norm, colors = shading([0.2, 0.8], outline)
     brightness = [sum(colors(norm(value))[:3]) for value in (0.2, 0.8)]
     assert (brightness[0] < brightness[1]) == (mode == "min")
+
+
+def test_a_loss_of_zero_has_a_place_and_one_value_is_in_the_middle(tmp_path: Path) -> None:
+    outline = read_outline(make_search(tmp_path))
+    norm, _ = shading([0.0, 0.001, 0.9], outline)
+    places = [float(norm(value)) for value in (0.0, 0.001, 0.01, 0.9)]
+    assert (places[0], places[-1]) == (0, 1)
+    assert places[1] > 0.03
+    assert places[2] > 0.2  # a linear scale would have it at 0.01
+    norm, _ = shading([0.9, 0.9], outline)
+    assert float(norm(0.9)) == 0.5
+
+
+def test_curves_that_reach_zero_are_drawn(tmp_path: Path) -> None:
+    search = make_search(tmp_path)
+    (row,) = fill_search(search, trials=1, epochs=3)
+    commit(search.run(row), 0, 4, 0.0, None)
+    search.write_rows([row.model_copy(update={"epoch": 4, "metric": 0.0})])
+    histories, outline = Histories().read(search), read_outline(search)
+    whole = loss_curves(histories, outline)
+    before = loss_curves(
+        [History(one.row, one.run, one.records[:-1]) for one in histories], outline
+    )
+    assert whole is not None
+    assert whole != before
