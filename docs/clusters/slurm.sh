@@ -35,7 +35,7 @@ until [ "$(ray list nodes --filter state=ALIVE --format json 2>/dev/null | grep 
 
 python "$project/tune/run.py" "$@" &
 search=$!
-trap 'kill -TERM $search' TERM # checkpoints are written, then it ends
+trap 'kill -TERM $search' TERM # --resume goes on from the last epochs
 code=0
 wait $search || code=$?
 # A code above 128 may mean that the signal ended the waiting, not the search.

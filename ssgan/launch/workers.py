@@ -88,12 +88,16 @@ def run_under_ray(
 
     ray_train: Any = ray.train  # its stubs describe the first version of the API
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
+    counts = experiment.scaling.counts()
+    # A group of a range waits for Ray's coordinator, which for three minutes holds what groups that
+    # were stopped early had asked for; one of a fixed size takes what is free.
+    workers = counts[0] if len(counts) == 1 else experiment.scaling.workers
     order = Order(run=run.location, store=store, threads=plan.threads, judge=judge, start=start)
     trainer: Any = TorchTrainer(
         cast(Any, work),
         train_loop_config=dict(order),
         scaling_config=ray_train.ScalingConfig(
-            num_workers=experiment.scaling.workers,
+            num_workers=workers,
             use_gpu=plan.cuda,
             resources_per_worker=resources,
         ),

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +96,9 @@ class Host:
         return Path(f"/proc/{self.pid}/ns/pid").exists()
 
     def power_off(self) -> None:
-        """End everything on it at once, as if the plug were pulled."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End everything on it at once, as if the plug were pulled; nothing where it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
         _wait_until(lambda: not self.is_up(), f"{self.name} to end")
 
 
@@ -184,7 +185,11 @@ def _boot(
         )
         if process.poll() is not None:
             raise RuntimeError(f"{name} did not boot: {(place / 'console.log').read_text()}")
-        yield Host(name, known[name], place, psutil.Process(process.pid).children()[0].pid)
+        host = Host(name, known[name], place, psutil.Process(process.pid).children()[0].pid)
+        try:
+            yield host
+        finally:
+            host.power_off()
     finally:
         process.kill()
         process.wait()

@@ -57,7 +57,7 @@ def prove(say: Say = print, keep: Path | None = None) -> None:
                 log = folder / "launcher.log"
                 say(f"the end of {log}:\n{log.read_text()[-6000:] if log.exists() else ''}")
                 raise
-        left = [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+        left = [pid for pid in processes if Path(f"/proc/{pid}/ns/pid").exists()]
         assert not left, f"hosts are left running: {left}"
         say("the hosts are gone")
 
