@@ -30,8 +30,8 @@ for node in "${nodes[@]:1}"; do
 done
 
 # All of them must have joined before the search counts what there is.
-until [ "$(ray list nodes --filter state=ALIVE --format json 2>/dev/null | grep -c '"node_id"')" \
-  -ge "${#nodes[@]}" ]; do sleep 5; done
+joined() { ray list nodes --filter state=ALIVE --format json 2>/dev/null | grep -o '"node_id"' | wc -l; }
+until (($(joined || true) >= ${#nodes[@]})); do sleep 5; done
 
 python "$project/tune/run.py" "$@" &
 search=$!
