@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from ssgan.experiment import Experiment
-from ssgan.overrides import difference
+from ssgan.fields import difference
 from ssgan.rundir import RunDir
 
 _COLUMNS = {

@@ -46,12 +46,12 @@ def test_what_is_no_experiment_is_refused(text: str) -> None:
 
 
 def models(model: type[BaseModel], found: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    from ssgan.overrides import _configs
+    from ssgan.fields import configs_in
 
     if model not in found:
         found.add(model)
         for field in model.model_fields.values():
-            for below in _configs(field.annotation):
+            for below in configs_in(field.annotation):
                 models(below, found)
     return found
 

@@ -6,8 +6,9 @@ import pytest
 
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
+from ssgan.fields import flatten
 from ssgan.inert import find_inert
-from ssgan.overrides import flatten, load_experiment
+from ssgan.overrides import load_experiment
 
 CASES: list[tuple[str, list[str], str, Any]] = [
     # preset, overrides that make a field inert, the field, a value for it
@@ -113,9 +114,9 @@ def test_fields_that_count_are_left_alone(overrides: list[str], field: str) -> N
 
 
 def test_every_rule_names_a_field_and_a_remedy() -> None:
+    from ssgan.fields import check_path
     from ssgan.inert import _RULES
-    from ssgan.overrides import _check_path
 
     for path, _, reason in _RULES:
-        _check_path(path)
+        check_path(path)
         assert "(" in reason or "=" in reason or "--" in reason, reason

@@ -13,16 +13,8 @@ from ssgan.codes import CodesConfig, UnsupervisedCode
 from ssgan.data.augment import AugmentConfig
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
-from ssgan.overrides import (
-    as_file,
-    difference,
-    field_class,
-    field_models,
-    flatten,
-    load_experiment,
-    preset_names,
-    with_values,
-)
+from ssgan.fields import difference, field_class, field_models, flatten
+from ssgan.overrides import as_file, load_experiment, preset_names, with_values
 from ssgan.schedules import Constant, Cosine, Exponential, Linear, Step
 
 unhurried = settings(deadline=None, max_examples=40)  # no timed assertions

@@ -85,10 +85,9 @@ def evaluate(
 
 def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:
     """Apply overrides of the evaluation; all else belongs to the run."""
-    from ssgan.overrides import _parse as parse
-    from ssgan.overrides import with_values
+    from ssgan.overrides import parse_overrides, with_values
 
-    values = dict(parse(overrides))
+    values = dict(parse_overrides(overrides))
     for name in values:
         if not name.startswith("evaluation."):
             raise BadInput(f"{name} has no effect here: only evaluation.* can differ from the run")

@@ -94,8 +94,8 @@ def train(
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     """Build the experiment that the arguments name, or the run's own with their changes."""
     from ssgan.experiment import Experiment
-    from ssgan.overrides import _parse as parse
-    from ssgan.overrides import check_resume, load_experiment, preset_names, with_values
+    from ssgan.fields import check_resume
+    from ssgan.overrides import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.rundir import RunDir
 
     named = bool(arguments) and "=" not in arguments[0]
@@ -110,7 +110,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     experiment = (
         load_experiment(arguments[0], arguments[1:])
         if named
-        else with_values(started, dict(parse(arguments)))
+        else with_values(started, dict(parse_overrides(arguments)))
     )
     try:
         check_resume(started, experiment)

@@ -23,6 +23,7 @@ from ssgan.cluster import (
 )
 from ssgan.errors import NonFiniteLoss
 from ssgan.experiment import Experiment
+from ssgan.fields import check_resume
 from ssgan.launch.environment import record_environment
 from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
 from ssgan.launch.outcome import (
@@ -46,7 +47,6 @@ from ssgan.launch.preparation import (
 )
 from ssgan.launch.workers import run_under_ray
 from ssgan.loop import Stopped, Watch
-from ssgan.overrides import check_resume
 from ssgan.rundir import RunDir
 from ssgan.tracking import Follower, Unreachable, check, default_uri, register
 

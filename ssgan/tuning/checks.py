@@ -9,8 +9,8 @@ from ssgan.errors import BadInput
 from ssgan.evaluation.metrics import safe_names
 from ssgan.evaluation.scores import BY_JUDGE
 from ssgan.experiment import Experiment
+from ssgan.fields import check_path, field_class, field_models
 from ssgan.inert import find_inert
-from ssgan.overrides import field_class, field_models
 from ssgan.step import TERMS
 from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
@@ -83,24 +83,17 @@ def check_search(search: Search) -> None:
 
 
 def _check_field(path: str) -> None:
-    parts = path.split(".")
-    for depth, part in enumerate(parts):
-        parent = ".".join(parts[:depth])
-        known = {name for model in field_models(parent) for name in model.model_fields}
-        if part not in known:
-            where = f"{parent} has" if parent else "an experiment has"
-            raise BadInput(
-                f"the space names an unknown field {path!r}: {where} no {part!r}"
-                f"{nearest(part, known)}"
-            )
+    try:
+        check_path(path)
+    except BadInput as error:
+        raise BadInput(f"the space names an {error}") from error
     for prefix, reason in _FIXED.items():
         if path == prefix or path.startswith(f"{prefix}."):
             raise BadInput(f"{path} cannot be searched: {reason}")
 
 
 def _check_values(search: Search) -> None:
-    """Build the experiment at every end of every distribution, one field at a time."""
-    base = {path: part.corners()[0] for path, part in search.space.items()}
+    """Build the experiment at every end of every distribution, and look for one with an effect."""
     for path, part in search.space.items():
         if isinstance(part, ScheduleChoice) != _is_schedule(path) and not isinstance(
             part, Choice | Grid
@@ -113,15 +106,12 @@ def _check_values(search: Search) -> None:
                     else "search it with uniform, loguniform, integers, choice or grid"
                 )
             )
-        reasons = set()
-        for value in part.corners():
-            try:
-                experiment = search.experiment({**base, path: value})
-            except BadInput as error:
-                raise BadInput(f"the space reaches {path}={value}, which fails: {error}") from error
-            reasons.add(_why_inert(experiment, path))
-        if None not in reasons:
-            raise BadInput(f"{path} has no effect: {sorted(filter(None, reasons))[0]}")
+    reasons: dict[str, set[str | None]] = {}
+    for path, _, experiment in search.corners():
+        reasons.setdefault(path, set()).add(_why_inert(experiment, path))
+    for path, found in reasons.items():
+        if None not in found:
+            raise BadInput(f"{path} has no effect: {sorted(filter(None, found))[0]}")
 
 
 def _is_schedule(path: str) -> bool:

@@ -8,18 +8,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from ssgan.config import nearest, read_yaml
+from ssgan.config import nearest
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
-from ssgan.overrides import load_experiment, with_values
+from ssgan.overrides import (
+    Overrides,
+    load_experiment,
+    names_in,
+    read_file,
+    read_overrides,
+    with_values,
+)
 from ssgan.tuning.checks import check_search
 from ssgan.tuning.search import OWN, Search
-
-Overrides = Sequence[str] | Mapping[str, Any]
-"""``"field=value"``, or dotted names with their values."""
 
 _PRESETS = resources.files("ssgan") / "presets" / "searches"
 # Without effect in a single run, where one worker has its process and the machine for itself.
@@ -28,8 +31,7 @@ _RESERVED = ("scaling.cpus", "scaling.retries")
 
 def search_names() -> list[str]:
     """Return the names of the searches that ssgan ships."""
-    files = (file.name for file in _PRESETS.iterdir())
-    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+    return names_in(_PRESETS)
 
 
 def load_search(
@@ -77,43 +79,18 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
         return dict(source), "search"
     where = str(source)
     if where in search_names():
-        text, name = (_PRESETS / f"{where}.yaml").read_text(encoding="utf-8"), where
-    elif where.endswith((".yaml", ".yml")):
-        name = Path(where).stem
-        try:
-            text = Path(where).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"cannot read the search file {where}: {error}") from error
-    else:
+        return read_file(Path(str(_PRESETS / f"{where}.yaml")), "search"), where
+    if not where.endswith((".yaml", ".yml")):
         raise BadInput(
             f"there is no search {where!r}{nearest(where, search_names())} "
             "(a file of your own ends in .yaml)"
         )
-    try:
-        tree = read_yaml(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{where} is no YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise BadInput(f"{where} must hold fields and their values, as base and space")
-    return tree, name
+    return read_file(Path(where), "search"), Path(where).stem
 
 
 def _split(overrides: Overrides) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part overrides into those of the search and those of its experiment."""
-    pairs: dict[str, Any] = {}
-    if isinstance(overrides, Mapping):
-        pairs |= overrides
-    else:
-        for override in overrides:
-            path, equals, text = override.partition("=")
-            if not equals or not path.strip():
-                raise BadInput(
-                    f"{override!r} is no override; write field=value, as training.epochs=20"
-                )
-            try:
-                pairs[path.strip()] = read_yaml(text)
-            except yaml.YAMLError as error:
-                raise BadInput(f"cannot read the value {text!r}: {error}") from error
+    pairs = dict(read_overrides(overrides))
     own = {path: value for path, value in sorted(pairs.items(), key=_kind_first) if _is_own(path)}
     rest = {path: value for path, value in pairs.items() if path not in own}
     return {path.removeprefix(OWN): value for path, value in own.items()}, rest

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ssgan.checkpoint import Checkpoints, parse_location, starting_point, step_of
+from ssgan.checkpoint import Checkpoints, parse_location, starting_point, step_at, step_of
 from ssgan.experiment import Experiment
-from ssgan.overrides import difference, field_class
+from ssgan.fields import difference, field_class
 from ssgan.rundir import RunDir
 from ssgan.tuning.lineage import forget_exploits, is_taken_over, mark_taken_over
 
@@ -49,21 +49,20 @@ def find_position(
         for name in run.list(""):  # left by a start that was killed at once
             run.delete(name)
         RunDir.create(location, experiment.to_yaml())
-    step = 0 if pointer is None else step_of(parse_location(pointer)[1])
+    step = 0 if pointer is None else step_at(pointer)
     known = step // experiment.training.steps_per_epoch
     is_other = pointer is not None and parse_location(pointer)[0] != run.location
-    before = Experiment.from_yaml(run.experiment_yaml())
-    is_same = not _changed(before, experiment)
-    if pointer is not None and is_other:
-        if not is_taken_over(run, pointer, values):
-            _cut(run, known, step)
-            run.write_experiment(experiment.to_yaml())
-            mark_taken_over(run, pointer, values)
-    elif not is_same:
+    taken_over = pointer if is_other else None
+    is_news = taken_over is not None and not is_taken_over(run, taken_over, values)
+    is_changed = taken_over is None and _is_changed(run, experiment)
+    if is_news or is_changed:
         _cut(run, known, step)
+    if is_changed:
         forget_exploits(run, known)
     run.write_experiment(experiment.to_yaml())
-    return Position(run, starting_point(run, pointer), known, pointer if is_other else None)
+    if is_news and taken_over is not None:
+        mark_taken_over(run, taken_over, values)
+    return Position(run, starting_point(run, pointer), known, taken_over)
 
 
 def release(position: Position) -> None:
@@ -79,9 +78,10 @@ def is_saved(run: RunDir, step: int) -> bool:
     return newest is not None and step_of(newest) >= step
 
 
-def _changed(before: Experiment, after: Experiment) -> list[str]:
-    changed = difference(before, after)
-    return [path for path in changed if field_class(path) in ("mutable", "identity")]
+def _is_changed(run: RunDir, experiment: Experiment) -> bool:
+    """Whether the run directory stands for a training with other values."""
+    changed = difference(Experiment.from_yaml(run.experiment_yaml()), experiment)
+    return any(field_class(path) in ("mutable", "identity") for path in changed)
 
 
 def _cut(run: RunDir, epoch: int, step: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypedDict
 
 from ssgan.cluster import Cluster, Node
 from ssgan.data.store import MANIFEST, Store
-from ssgan.errors import BadInput
 from ssgan.evaluation.judge import Judge
 from ssgan.folder import Folder
 from ssgan.launch.local import use_threads
@@ -25,7 +24,7 @@ from ssgan.launch.preparation import (
 from ssgan.launch.preparation import Stage as Progress
 from ssgan.searchdir import SearchDir, Stage
 from ssgan.tuning.preflight import Need
-from ssgan.tuning.search import Search
+from ssgan.tuning.search import Search, refusing
 
 # So that a configuration is not crowned by the judge that chose it.
 _JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
@@ -74,13 +73,9 @@ def prepare_data(search: Search, progress: Progress | None = None) -> Store:
         BadInput: The source is wrong, or a corner of the space does not fit its images or labels.
     """
     store = find_store(search.base, progress)
-    base = {path: part.corners()[0] for path, part in search.space.items()}
-    for path, part in search.space.items():
-        for value in part.corners():
-            try:
-                load_dataset(search.experiment({**base, path: value}), store=store)
-            except BadInput as error:
-                raise BadInput(f"the space reaches {path}={value}, which fails: {error}") from error
+    for path, value, experiment in search.corners():
+        with refusing(path, value):
+            load_dataset(experiment, store=store)
     return store
 
 
@@ -107,9 +102,7 @@ def save_judge(
     progress: Progress | None = None,
 ) -> None:
     """Train the judge of a stage, or find it in the cache, and keep it with the search."""
-    experiment = search.experiment(
-        {path: part.corners()[0] for path, part in search.space.items()}, stage=stage
-    )
+    experiment = search.experiment(search.corner, stage=stage)
     dataset = load_dataset(experiment, store=store)
     with use_threads(plan.threads):
         judge = find_judge(experiment, dataset, plan, progress, _JUDGE_SEEDS[stage])

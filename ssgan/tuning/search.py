@@ -5,6 +5,7 @@ It is one frozen tree, saved with the search, that builds each trial's experimen
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -13,7 +14,9 @@ from pydantic import Field
 from ssgan.config import Config
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
-from ssgan.overrides import flatten, with_values
+from ssgan.fields import differing, flatten
+from ssgan.overrides import with_values
+from ssgan.report.values import flat_values
 from ssgan.searchdir import Stage
 from ssgan.tuning.space import Distribution, grid_size
 
@@ -53,26 +56,25 @@ class Asha(Config):
     """One in so many goes on at a rung; also the factor between two rungs."""
 
 
-class Pbt(Config):
-    """Population based training: the worst take over the best, with perturbed values."""
-
-    kind: Literal["pbt"] = "pbt"
+class _Population(Config):
     interval: int = Field(default=2, ge=1)
     """Epochs from one round of take-overs to the next."""
     quantile: float = Field(default=0.25, gt=0, le=0.5)
     """Share of the population that takes over, and that is taken over."""
+
+
+class Pbt(_Population):
+    """Population based training: the worst take over the best, with perturbed values."""
+
+    kind: Literal["pbt"] = "pbt"
     resample: float = Field(default=0.25, ge=0, le=1)
     """Probability that a value is drawn anew rather than multiplied by 0.8 or 1.2."""
 
 
-class Pb2(Config):
+class Pb2(_Population):
     """Population based bandits: as `pbt`, with values chosen by a Gaussian process."""
 
     kind: Literal["pb2"] = "pb2"
-    interval: int = Field(default=2, ge=1)
-    """Epochs from one round of take-overs to the next."""
-    quantile: float = Field(default=0.25, gt=0, le=0.5)
-    """Share of the population that takes over, and that is taken over."""
 
 
 Searcher = Annotated[RandomSearcher | OptunaSearcher, Field(discriminator="kind")]
@@ -152,9 +154,24 @@ class Search(Config):
         fresh = {} if seed is None else {"seed": seed}
         return with_values(self.base, {**values, **judge, **fresh})
 
-    def is_better(self, one: float, other: float) -> bool:
-        """Whether one value of the metric is better than another."""
-        return one < other if self.mode == "min" else one > other
+    @property
+    def corner(self) -> dict[str, Any]:
+        """One configuration of the space: each field at its first corner."""
+        return {path: part.corners()[0] for path, part in self.space.items()}
+
+    def corners(self) -> Iterator[tuple[str, Any, Experiment]]:
+        """Yield the experiments at every end of every distribution, one field at a time.
+
+        Each comes with its field and the value there; `refusing` explains what fails on it.
+
+        Raises:
+            BadInput: No experiment can be built there.
+        """
+        for path, part in self.space.items():
+            for value in part.corners():
+                with refusing(path, value):
+                    experiment = self.experiment({**self.corner, path: value})
+                yield path, value, experiment
 
     def to_yaml(self) -> str:
         """Write the whole tree; `from_yaml` reads it back."""
@@ -178,27 +195,26 @@ class Search(Config):
             raise BadInput(f"this is no search of ssgan: {error}") from error
 
 
+@contextmanager
+def refusing(path: str, value: Any) -> Iterator[None]:
+    """Say of what fails inside that the space reaches it."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"the space reaches {path}={value}, which fails: {error}") from error
+
+
 def difference(old: Search, new: Search) -> dict[str, tuple[Any, Any]]:
     """Return the fields that differ, with their old and new values; None where there is none."""
-    before, after = _flat(old), _flat(new)
-    pairs = {path: (before.get(path), after.get(path)) for path in before | after}
-    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+    return differing(_flat(old), _flat(new))
 
 
 def _flat(search: Search) -> dict[str, Any]:
     tree = yaml.safe_load(search.to_yaml())
     own = {key: value for key, value in tree.items() if key not in ("base", "space")}
-    leaves = {f"{OWN}{path}": value for path, value in _leaves(own)}
+    leaves = flat_values(own, OWN)
     space = {f"{OWN}space.{path}": value for path, value in tree["space"].items()}
     return {**leaves, **space, **flatten(search.base)}
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _deeper(classifier: Any) -> int:

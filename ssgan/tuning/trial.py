@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ssgan import loop
-from ssgan.checkpoint import Checkpoints, step_of
+from ssgan.checkpoint import Checkpoints, step_at, step_of
 from ssgan.data.dataset import Dataset
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.launch.environment import record_environment
@@ -149,7 +149,7 @@ class Trial:
         start = self._at.start
         if start is None:
             return
-        step = step_of(start.rpartition("/")[2])
+        step = step_at(start)
         for record in self._at.run.records():
             if record.epoch > self._at.known and record.step <= step:
                 self.report({"epoch": record.epoch, **record.metrics}, start)
@@ -165,7 +165,7 @@ class Trial:
         told = self._at.known
         if start is not None:
             steps = self.experiment.training.steps_per_epoch
-            told = max(told, step_of(start.rpartition("/")[2]) // steps)
+            told = max(told, step_at(start) // steps)
         judge = read_judge(self._search_dir, self._order["stage"])
         run_under_ray(
             self.experiment,

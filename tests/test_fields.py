@@ -7,14 +7,8 @@ import pytest
 
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
-from ssgan.overrides import (
-    check_resume,
-    difference,
-    field_class,
-    flatten,
-    load_experiment,
-    with_values,
-)
+from ssgan.fields import check_resume, difference, field_class, flatten
+from ssgan.overrides import load_experiment, with_values
 from ssgan.schedules import Constant, Linear
 
 

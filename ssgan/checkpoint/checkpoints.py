@@ -1,4 +1,4 @@
-"""Checkpoints of a run: save, verify, restore.
+"""Checkpoints of a run: save, verify, load, prune.
 
 A checkpoint is a folder ``checkpoints/<step>/`` of a run directory. Its files come first; the
 manifest with their hashes comes last and is the commit mark, so a folder without one is what a
@@ -17,16 +17,16 @@ import math
 from typing import Any
 
 import torch
-from pydantic import Field
 
-from ssgan.config import Config, canonical_hash
+from ssgan.checkpoint.address import ROOT, step_of
+from ssgan.checkpoint.manifest import CheckpointManifest, FileHash
+from ssgan.config import canonical_hash
 from ssgan.errors import BadInput, Damaged
 from ssgan.rundir import RunDir
 
 State = dict[str, Any]
 """What is saved: nested dicts and lists of tensors, integers, floats, strings."""
 
-_ROOT = "checkpoints"
 _STATE = "state.pt"
 _MANIFEST = "MANIFEST.json"
 _HELD = "held-by-"
@@ -34,28 +34,6 @@ _PLAIN = (bool, int, float, str, type(None))
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
-
-
-class FileHash(Config):
-    """Size and hash of one file of a checkpoint."""
-
-    bytes: int = Field(ge=0)
-    """Length of the file."""
-    sha256: str
-    """SHA-256 of its content, hexadecimal."""
-
-
-class CheckpointManifest(Config):
-    """The commit mark of a checkpoint."""
-
-    step: int = Field(ge=0)
-    """Updates made."""
-    serial: int = Field(ge=0)
-    """Position in the order of saving within the run; `step` may go back, this does not."""
-    metric: float | None
-    """What `keep_best` compares; lower is better."""
-    files: dict[str, FileHash]
-    """The other files of the folder."""
 
 
 class Checkpoints:
@@ -106,7 +84,7 @@ class Checkpoints:
             metric = None
         manifest = CheckpointManifest(step=step, serial=serial, metric=metric, files=files)
         body = manifest.model_dump(mode="json")
-        folder = f"{_ROOT}/{name}"
+        folder = f"{ROOT}/{name}"
         try:
             self._run.delete(f"{folder}/{_MANIFEST}")
             self._run.write_bytes(f"{folder}/{_STATE}", data)
@@ -172,8 +150,8 @@ class Checkpoints:
         return next(iter(_by_metric(self.manifests())), None)
 
     def location(self, name: str) -> str:
-        """Return the checkpoint's address, which this module's `restore` reads."""
-        return f"{self._run.location}/{_ROOT}/{name}"
+        """Return the checkpoint's address, which `restore` reads."""
+        return f"{self._run.location}/{ROOT}/{name}"
 
     def protect(self, name: str, holder: str) -> None:
         """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it.
@@ -183,11 +161,11 @@ class Checkpoints:
         """
         if name not in self._committed():
             raise BadInput(f"there is no checkpoint {self.location(name)} to hold on to")
-        self._run.write_bytes(f"{_ROOT}/{name}/{_HELD}{holder}", b"")
+        self._run.write_bytes(f"{ROOT}/{name}/{_HELD}{holder}", b"")
 
     def release(self, name: str, holder: str) -> None:
         """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
-        self._run.delete(f"{_ROOT}/{name}/{_HELD}{holder}")
+        self._run.delete(f"{ROOT}/{name}/{_HELD}{holder}")
 
     def forget(self, after: int) -> None:
         """Delete the checkpoints of later steps, whoever points at them.
@@ -196,8 +174,7 @@ class Checkpoints:
         """
         for name in self._committed():
             if step_of(name) > after:
-                self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")
-                self._run.delete(f"{_ROOT}/{name}")
+                self._delete(name)
 
     def _newest_first(self) -> list[str]:
         names = [*self.manifests()]
@@ -208,12 +185,12 @@ class Checkpoints:
         return names[::-1]
 
     def _committed(self) -> list[str]:
-        names = self._run.folders(_ROOT)
-        return [name for name in names if self._run.exists(f"{_ROOT}/{name}/{_MANIFEST}")]
+        names = self._run.folders(ROOT)
+        return [name for name in names if self._run.exists(f"{ROOT}/{name}/{_MANIFEST}")]
 
     def _manifest(self, name: str) -> CheckpointManifest:
         try:
-            body = json.loads(self._run.read_bytes(f"{_ROOT}/{name}/{_MANIFEST}"))
+            body = json.loads(self._run.read_bytes(f"{ROOT}/{name}/{_MANIFEST}"))
             recorded = body.pop("sha256")
             manifest = CheckpointManifest.model_validate(body)
         except (OSError, ValueError, KeyError, AttributeError) as error:
@@ -226,7 +203,7 @@ class Checkpoints:
         contents = {}
         for file, expected in manifest.files.items():
             try:
-                data = self._run.read_bytes(f"{_ROOT}/{name}/{file}")
+                data = self._run.read_bytes(f"{ROOT}/{name}/{file}")
             except OSError as error:
                 raise Damaged(f"{self.location(name)}/{file} cannot be read: {error}") from error
             if hashlib.sha256(data).hexdigest() != expected.sha256:
@@ -269,21 +246,22 @@ class Checkpoints:
 
     def _prune(self, saved: dict[str, CheckpointManifest]) -> None:
         keep = {*[*saved][-self._keep_last :], *_by_metric(saved)[: self._keep_best]}
-        for name in self._run.folders(_ROOT):
-            files = self._run.list(f"{_ROOT}/{name}")
+        for name in self._run.folders(ROOT):
+            files = self._run.list(f"{ROOT}/{name}")
             if name in keep or any(f"/{_HELD}" in file for file in files):
                 continue
             try:
-                self._run.delete(
-                    f"{_ROOT}/{name}/{_MANIFEST}"
-                )  # from here on it counts for nothing
-                self._run.delete(f"{_ROOT}/{name}")
+                self._delete(name)
             except OSError as error:
                 _log.warning("the old checkpoint %s stays: %s", self.location(name), error)
 
+    def _delete(self, name: str) -> None:
+        self._run.delete(f"{ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
+        self._run.delete(f"{ROOT}/{name}")
+
     def _not_saved(self, name: str, size: int, saved: list[str], error: OSError) -> OSError:
         try:
-            self._run.delete(f"{_ROOT}/{name}")
+            self._run.delete(f"{ROOT}/{name}")
         except OSError as second:
             _log.warning("the partial checkpoint %s stays: %s", self.location(name), second)
         cause = "the disk is full" if error.errno in _DISK_FULL else str(error)
@@ -293,52 +271,6 @@ class Checkpoints:
             f"checkpoint {self.location(name)} ({size / 2**20:.1f} MiB) was not saved: {cause}; "
             f"{last}. Make room, then go on with --resume {self._run.location}",
         )
-
-
-def restore(location: str) -> tuple[int, State]:
-    """Read the checkpoint at an address that `Checkpoints.location` gave, of whatever run.
-
-    A damaged one is passed over for the one saved before it, with a warning.
-
-    Raises:
-        BadInput: The address is none, or nothing is there.
-        Damaged: Neither it nor any before it is whole.
-    """
-    run, name = parse_location(location)
-    return Checkpoints(RunDir(run)).restore(name)
-
-
-def parse_location(location: str) -> tuple[str, str]:
-    """Part the address of a checkpoint into its run directory and its name.
-
-    Raises:
-        BadInput: The address is none.
-    """
-    run, root, name = location.rpartition(f"/{_ROOT}/")
-    if not root or not name or "/" in name:
-        raise BadInput(f"{location} is no address of a checkpoint, RUN_DIR/{_ROOT}/STEP")
-    return run, name
-
-
-def step_of(name: str) -> int:
-    """Return the number of updates that a checkpoint's name tells."""
-    return int(name.partition("-")[0])
-
-
-def starting_point(run: RunDir, given: str | None = None) -> str | None:
-    """Return the address of the checkpoint that a run goes on from; None if there is none.
-
-    Args:
-        run: The run directory.
-        given: Address of another checkpoint, of whatever run; it counts until the run has saved a
-            later one itself.
-    """
-    checkpoints = Checkpoints(run)
-    newest = checkpoints.newest()
-    if newest is None:
-        return given
-    is_later = given is None or step_of(newest) > step_of(parse_location(given)[1])
-    return checkpoints.location(newest) if is_later else given
 
 
 def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:
