@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # test modules share `searchdirs`
 
@@ -14,6 +15,10 @@ from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare
 
 torch.set_num_threads(1)
+
+# A machine that is busy is no reason to fail.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 # Where the user's own runs go is no business of tests.
 for name in ("MLFLOW_TRACKING_URI", "SSGAN_OUT"):
     os.environ.pop(name, None)
