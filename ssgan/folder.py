@@ -12,6 +12,7 @@ import pyarrow.fs as pafs
 
 from ssgan.errors import BadInput
 
+_PROBE = ".ssgan-write-test"
 _TEMPORARY = ".tmp"
 # An object appears whole when its upload ends, and a rename there is a copy: write in place.
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
@@ -41,7 +42,7 @@ class Folder:
         self.location: str = self._path if self._local else str(location).rstrip("/")
 
     def __repr__(self) -> str:
-        return f"RunDir({self.location!r})"
+        return f"{type(self).__name__}({self.location!r})"
 
     @property
     def local_path(self) -> Path | None:
@@ -117,6 +118,15 @@ class Folder:
         """Write one JSON file, indented for people, atomically."""
         text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
         self.write_bytes(name, f"{text}\n".encode())
+
+    def try_writing(self) -> None:
+        """Write a file and delete it, to find out whether that works.
+
+        Raises:
+            OSError: It does not.
+        """
+        self.write_bytes(_PROBE, b"")
+        self.delete(_PROBE)
 
     def delete(self, name: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing where it is missing."""

@@ -9,25 +9,14 @@ epoch is committed by its record/<epoch>.json, written after the images that it 
 that is run again after a crash finds it there and reuses it.
 """
 
-import json
 import math
-import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
 
-import pyarrow.fs as pafs
 from pydantic import Field, ValidationError, field_validator
 
 from ssgan.config import Config
-from ssgan.errors import BadInput, Damaged
-from ssgan.folder import Folder
-
-_RUN = "run.json"
-_EXPERIMENT = "experiment.yaml"
-_SUMMARY = "summary.json"
+from ssgan.errors import Damaged
+from ssgan.recorddir import Identity, RecordDir
 
 
 class Record(Config):
@@ -60,92 +49,22 @@ class Record(Config):
         }
 
 
-class RunInfo(Config):
-    """Identity of a run, fixed when its directory is made."""
+class RunInfo(Identity):
+    """Identity of a run."""
 
     run_id: str = Field(pattern="^[0-9a-f]{32}$")
     """A random UUID, 32 hexadecimal digits."""
-    name: str
-    """Name that the user gave."""
-    created: str
-    """When the directory was made, ISO 8601 in UTC."""
 
 
-class RunDir(Folder):
+class RunDir(RecordDir[RunInfo]):
     """A run directory: `create` makes a run, `open` checks that one is there."""
 
-    @classmethod
-    def create(
-        cls,
-        location: str | Path,
-        experiment_yaml: str,
-        name: str | None = None,
-        filesystem: pafs.FileSystem | None = None,
-    ) -> Self:
-        """Make the directory of a new run.
-
-        Args:
-            location: Where it goes; must not exist, or be empty.
-            experiment_yaml: The resolved experiment.
-            name: Name of the run; the last part of `location` when not given.
-            filesystem: As in the constructor.
-
-        Raises:
-            BadInput: A run or anything else is there already, or it cannot be written.
-        """
-        run = cls(location, filesystem)
-        run.refuse_taken()
-        info = RunInfo(
-            run_id=uuid.uuid4().hex,
-            name=name or run.base_name,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        try:
-            run.write_bytes(_EXPERIMENT, experiment_yaml.encode())
-            run.write_json(_RUN, info.model_dump())
-        except OSError as error:
-            raise BadInput(
-                f"cannot write the run directory {run.location}: {error}; "
-                "choose a writable folder with --out"
-            ) from error
-        return run
-
-    @classmethod
-    def open(cls, location: str | Path, filesystem: pafs.FileSystem | None = None) -> Self:
-        """Open the directory of an existing run.
-
-        Raises:
-            BadInput: There is no run at `location`.
-            Damaged: Its run.json cannot be read.
-        """
-        run = cls(location, filesystem)
-        if not run.exists(_RUN):
-            raise BadInput(
-                f"{run.location} is no run directory (it has no {_RUN}); "
-                "give the folder that `ssgan train` wrote, DIR/NAME"
-            )
-        _ = run.info
-        return run
-
-    def refuse_taken(self) -> None:
-        """Raise `BadInput` if a run or anything else is here already."""
-        if self.exists(_RUN):
-            raise BadInput(
-                f"a run is already at {self.location}; go on with it by --resume {self.location}, "
-                "or start another with --name"
-            )
-        if not self.is_free():
-            raise BadInput(
-                f"{self.location} is taken, but not by a run; choose another --name or --out"
-            )
-
-    @cached_property
-    def info(self) -> RunInfo:
-        """Identity of the run."""
-        try:
-            return RunInfo.model_validate_json(self.read_bytes(_RUN))
-        except ValidationError as error:
-            raise Damaged(f"{self.location}/{_RUN} cannot be read: {error}") from error
+    what = "run"
+    written_by = "`ssgan train`"
+    identity_file = "run.json"
+    definition_file = "experiment.yaml"
+    _info = RunInfo
+    _id = "run_id"
 
     @property
     def run_id(self) -> str:
@@ -154,11 +73,11 @@ class RunDir(Folder):
 
     def experiment_yaml(self) -> str:
         """Return the resolved experiment that the run was started with."""
-        return self.read_bytes(_EXPERIMENT).decode()
+        return self.definition()
 
     def write_experiment(self, experiment_yaml: str) -> None:
         """Replace the resolved experiment, when a resume changes what it may (its extent)."""
-        self.write_bytes(_EXPERIMENT, experiment_yaml.encode())
+        self.write_definition(experiment_yaml)
 
     def commit_record(self, record: Record, images: Mapping[str, bytes] | None = None) -> Record:
         """Commit an epoch: its pictures first, then its record as the commit mark.
@@ -201,16 +120,6 @@ class RunDir(Folder):
             if record.epoch > after:
                 self.delete(_record_name(record.epoch))  # from here on it counts for nothing
                 self.delete(f"record/{record.epoch:04d}")
-
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json. NaN and infinity are no JSON: pass None instead."""
-        self.write_json(_SUMMARY, dict(summary))
-
-    def summary(self) -> dict[str, Any] | None:
-        """Return summary.json, or None before the run has ended."""
-        if not self.exists(_SUMMARY):
-            return None
-        return dict(json.loads(self.read_bytes(_SUMMARY)))
 
     def _read_record(self, name: str) -> Record:
         try:

@@ -10,28 +10,22 @@ pages, the screen) is made from this directory, while the search goes on and aft
 """
 
 import json
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
-import pyarrow.fs as pafs
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ssgan.config import Config
-from ssgan.errors import BadInput, Damaged
-from ssgan.folder import Folder
+from ssgan.errors import Damaged
+from ssgan.recorddir import Identity, RecordDir
 from ssgan.rundir import RunDir
 
-_IDENTITY = "search.json"
-_SEARCH = "search.yaml"
 _TABLE = "trials.json"
-_SUMMARY = "summary.json"
 
 Stage = Literal["search", "final"]
 """Stage one chooses among all configurations; stage two runs the best again with fresh seeds."""
+FOLDERS: dict[Stage, str] = {"search": "trials", "final": "finals"}
+"""Where the run directories of each stage are, below the search directory."""
 Status = Literal["PENDING", "RUNNING", "PAUSED", "FINISHED", "STOPPED", "FAILED"]
 """STOPPED by the scheduler, FAILED by an error, FINISHED all its epochs."""
 
@@ -74,7 +68,12 @@ class TrialRow(Config):
     @property
     def run(self) -> str:
         """The run directory, relative to the search directory."""
-        return f"{'trials' if self.stage == 'search' else 'finals'}/{self.trial}"
+        return f"{FOLDERS[self.stage]}/{self.trial}"
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it has a value of the metric that counts."""
+        return self.metric is not None and self.status != "FAILED"
 
     @property
     def is_over(self) -> bool:
@@ -82,90 +81,31 @@ class TrialRow(Config):
         return self.status in ("FINISHED", "STOPPED", "FAILED")
 
 
-class SearchInfo(Config):
-    """Identity of a search, fixed when its directory is made."""
+class SearchInfo(Identity):
+    """Identity of a search; its name is also that of the MLflow experiment."""
 
     search_id: str = Field(pattern="^[0-9a-f]{32}$")
     """A random UUID, 32 hexadecimal digits."""
-    name: str
-    """Name that the user gave; also that of the MLflow experiment."""
-    created: str
-    """When the directory was made, ISO 8601 in UTC."""
 
 
-class SearchDir(Folder):
+class SearchDir(RecordDir[SearchInfo]):
     """A search directory: `create` makes a search, `open` checks that one is there."""
 
-    @classmethod
-    def create(
-        cls,
-        location: str | Path,
-        search_yaml: str,
-        name: str | None = None,
-        filesystem: pafs.FileSystem | None = None,
-    ) -> Self:
-        """Make the directory of a new search.
+    what = "search"
+    written_by = "tune/run.py"
+    identity_file = "search.json"
+    definition_file = "search.yaml"
+    _info = SearchInfo
+    _id = "search_id"
 
-        Raises:
-            BadInput: Something is there already, or it cannot be written.
-        """
-        search = cls(location, filesystem)
-        search.refuse_taken()
-        info = SearchInfo(
-            search_id=uuid.uuid4().hex,
-            name=name or search.base_name,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        try:
-            search.write_bytes(_SEARCH, search_yaml.encode())
-            search.write_json(_IDENTITY, info.model_dump())
-        except OSError as error:
-            raise BadInput(
-                f"cannot write the search directory {search.location}: {error}; "
-                "choose a writable folder with --out"
-            ) from error
-        return search
-
-    @classmethod
-    def open(cls, location: str | Path, filesystem: pafs.FileSystem | None = None) -> Self:
-        """Open the directory of an existing search.
-
-        Raises:
-            BadInput: There is none at `location`.
-            Damaged: Its search.json cannot be read.
-        """
-        search = cls(location, filesystem)
-        if not search.exists(_IDENTITY):
-            raise BadInput(
-                f"{search.location} is no search directory (it has no {_IDENTITY}); give the "
-                "folder that tune/run.py wrote, DIR/NAME"
-            )
-        _ = search.info
-        return search
-
-    def refuse_taken(self) -> None:
-        """Raise `BadInput` if a search or anything else is here already."""
-        if self.exists(_IDENTITY):
-            raise BadInput(
-                f"a search is already at {self.location}; go on with it by --resume "
-                f"{self.base_name}, or choose another --name"
-            )
-        if not self.is_free():
-            raise BadInput(
-                f"{self.location} is taken, but not by a search; choose another --name or --out"
-            )
-
-    @cached_property
-    def info(self) -> SearchInfo:
-        """Identity of the search."""
-        try:
-            return SearchInfo.model_validate_json(self.read_bytes(_IDENTITY))
-        except ValidationError as error:
-            raise Damaged(f"{self.location}/{_IDENTITY} cannot be read: {error}") from error
+    @property
+    def resumed_by(self) -> str:
+        """What ``--resume`` takes to go on with it."""
+        return self.base_name
 
     def search_yaml(self) -> str:
         """Return the resolved search as it was written at the start."""
-        return self.read_bytes(_SEARCH).decode()
+        return self.definition()
 
     def rows(self) -> Sequence[TrialRow]:
         """Return the table of trials, stage one first, by name; empty before the first trial.
@@ -188,14 +128,8 @@ class SearchDir(Folder):
 
     def run(self, row: TrialRow) -> RunDir:
         """Return a trial's run directory, whether it is there yet or not."""
-        return RunDir(f"{self.location}/{row.run}")
+        return self.run_of(row.stage, row.trial)
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json. NaN and infinity are no JSON: pass None instead."""
-        self.write_json(_SUMMARY, dict(summary))
-
-    def summary(self) -> dict[str, Any] | None:
-        """Return summary.json, or None before the search has ended."""
-        if not self.exists(_SUMMARY):
-            return None
-        return dict(json.loads(self.read_bytes(_SUMMARY)))
+    def run_of(self, stage: Stage, trial: str) -> RunDir:
+        """Return the run directory of a trial by its stage and name."""
+        return RunDir(f"{self.location}/{FOLDERS[stage]}/{trial}")

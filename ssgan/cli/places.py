@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssgan.cli.screen import say
 from ssgan.errors import BadInput
+from ssgan.folder import Folder
 from ssgan.rundir import RunDir
 from ssgan.searchdir import SearchDir
 
@@ -104,11 +105,9 @@ def refuse_unwritable(out: str) -> None:
     Raises:
         BadInput: They cannot; the message says why.
     """
-    folder = RunDir(out)
-    probe = ".ssgan-write-test"
+    folder = Folder(out)
     try:
-        folder.write_bytes(probe, b"")
-        folder.delete(probe)
+        folder.try_writing()
     except OSError as error:
         raise BadInput(
             f"cannot write to {folder.location}: {error}; choose a writable folder with --out"

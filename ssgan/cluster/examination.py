@@ -80,9 +80,7 @@ def _check_output(output: str | Path) -> Check:
         return _check_disk("output", Path(output), "--out")
 
     def write() -> str:
-        folder = Folder(output)
-        folder.write_bytes(".ssgan-write-test", b"")
-        folder.delete(".ssgan-write-test")
+        Folder(output).try_writing()
         return f"{output}: can be written"
 
     remedy = "check the address and this machine's rights there, or choose another with --out"
