@@ -4,6 +4,7 @@
     trials/        run directories, stage one      finals/        run directories, stage two
     trials.json    the table of all trials         report/        pages and charts
     judges/        the judges of both stages       summary.json   what the search reached
+    best.yaml      the best configuration          ray/           what Ray Tune keeps
 
 The driver alone writes what is not a run's own. Everything that shows a search (MLflow, the
 pages, the screen) is made from this directory, while the search goes on and afterwards.
@@ -20,6 +21,8 @@ from ssgan.errors import Damaged
 from ssgan.recorddir import Identity, RecordDir
 from ssgan.rundir import RunDir
 
+BEST = "best.yaml"
+"""File of the best configuration, which `ssgan train` takes."""
 _TABLE = "trials.json"
 
 Stage = Literal["search", "final"]

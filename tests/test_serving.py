@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
+from exports import save_untrained
 from ssgan.codes import Code, LatentSpace
 from ssgan.errors import BadInput
-from ssgan.export import NamedGenerator, pack_export, save_export
+from ssgan.export import NamedGenerator
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
 from ssgan.serving import ServedGenerator, _load_pyfunc, input_example, signature
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
@@ -27,17 +25,8 @@ SPACE = LatentSpace(supervised=(DIGIT, ANGLE), unsupervised=(STYLE,), noise=4)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of color images."""
-    networks, shape = NetworksConfig(width=4, hidden=16, q_hidden=8), (3, 8, 8)
-    seed = torch.Generator().manual_seed(1)
-    files = pack_export(
-        build_generator(networks, SPACE, shape, seed),
-        build_discriminator(networks, SPACE, shape, seed),
-        networks=networks,
-        space=SPACE,
-        shape=shape,
-        provenance={},
-    )
-    return save_export(tmp_path_factory.mktemp("export"), files)
+    networks = NetworksConfig(width=4, hidden=16, q_hidden=8)
+    return save_untrained(tmp_path_factory.mktemp("export"), networks, SPACE, (3, 8, 8), seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,12 @@
 from pathlib import Path
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
+from exports import save_untrained
 from searchdirs import commit, fill_search, make_search, tiny
-from ssgan.bundle import pack_export, save_export
 from ssgan.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
 from ssgan.rundir import RunDir
 from ssgan.tracking import Champion, default_uri, prepare_store, register_champion, sync_search
 
@@ -120,17 +117,8 @@ def test_an_export_of_a_final_belongs_to_its_run_in_the_search(tmp_path: Path, u
         unsupervised=(),
         noise=2,
     )
-    networks, shape = NetworksConfig(width=4, hidden=16, q_hidden=8), (1, 16, 16)
-    seed = torch.Generator().manual_seed(3)
-    files = pack_export(
-        build_generator(networks, space, shape, seed),
-        build_discriminator(networks, space, shape, seed),
-        networks=networks,
-        space=space,
-        shape=shape,
-        provenance={"run_id": run.run_id},
-    )
-    save_export(tmp_path / "export", files)
+    networks = NetworksConfig(width=4, hidden=16, q_hidden=8)
+    save_untrained(tmp_path / "export", networks, space, (1, 16, 16), run_id=run.run_id)
     sync_search(uri, search)
     champions = [
         register_champion(

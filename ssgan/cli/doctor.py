@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from ssgan.cli.options import out_option
 from ssgan.cli.screen import nothing_on_stdout, show, show_json, table, waiting
 
 
@@ -20,14 +21,7 @@ Examples:
   ssgan doctor --no-ray --json              quick, for scripts
 """,
 )
-@click.option(
-    *("--out", "out"),
-    default="runs",
-    envvar="SSGAN_OUT",
-    show_default=True,
-    show_envvar=True,
-    help="Where runs will go, a folder or a URI.",
-)
+@out_option("Where runs will go, a folder or a URI.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that shall train.")
 @click.option(
     *("--uri", "uri"),

@@ -11,18 +11,26 @@ from ssgan.rundir import RunDir
 from ssgan.searchdir import SearchDir
 
 
-def choose_name(out: str, name: str | None, preset: str) -> str:
-    """Return the run's name: the user's, or the preset's with the first free number.
+def choose_name(
+    out: str, name: str | None, preset: str, kind: type[RunDir | SearchDir] = RunDir
+) -> str:
+    """Return the name of a run or a search: the user's, or the usual with the first free number.
+
+    Args:
+        out: Folder of the runs.
+        name: The user's.
+        preset: The usual name.
+        kind: Which of the two it is.
 
     Raises:
         BadInput: The user's name is no name, or taken.
     """
     if name is not None:
-        run = RunDir(join(out, name))
-        if not run.is_free():
+        if not kind(join(out, name)).is_free():
             raise BadInput(
-                f"{run.location} is taken; choose another --name, go on with that run by "
-                f"--resume {join(out, name)}, or move it aside with --replace"
+                f"{kind(join(out, name)).location} is taken; choose another --name, go on with "
+                f"that {kind.what} by --resume {_resumed_by(out, name, kind)}, or move it aside "
+                "with --replace"
             )
         return name
     candidate, number = preset, 1
@@ -31,10 +39,15 @@ def choose_name(out: str, name: str | None, preset: str) -> str:
         candidate = f"{preset}-{number}"
     if candidate != preset:
         say(
-            f"{join(out, preset)} is taken, so this run goes to {join(out, candidate)} "
-            f"(to go on with a run: --resume {join(out, preset)})"
+            f"{join(out, preset)} is taken, so this {kind.what} goes to {join(out, candidate)} "
+            f"(to go on with a {kind.what}: --resume {_resumed_by(out, preset, kind)})"
         )
     return candidate
+
+
+def _resumed_by(out: str, name: str, kind: type[RunDir | SearchDir]) -> str:
+    """Return what the verb's ``--resume`` takes: a run's directory, a search's name."""
+    return name if kind is SearchDir else join(out, name)
 
 
 def move_aside(out: str, name: str) -> None:
@@ -67,26 +80,17 @@ def place_of(run: str) -> tuple[str, str]:
     return parent, name
 
 
-def uri_of(run: RunDir) -> str:
-    """Return the MLflow tracking URI that a run was, or would have been, recorded in."""
-    from ssgan.experiment import Experiment
-
-    recorded = (run.summary() or {}).get("tracking_uri")
-    if recorded:
-        return str(recorded)
-    return Experiment.from_yaml(run.experiment_yaml()).tracking.uri or _uri_beside(run)
-
-
-def uri_of_search(search: SearchDir) -> str:
-    """Return the MLflow tracking URI that a search was, or would have been, recorded in."""
+def uri_of(record: RunDir | SearchDir) -> str:
+    """Return the MLflow tracking URI that a run or search was, or would have been, recorded in."""
     import yaml
 
-    recorded = (search.summary() or {}).get("tracking_uri")
+    recorded = (record.summary() or {}).get("tracking_uri")
     if recorded:
         return str(recorded)
-    base = yaml.safe_load(search.search_yaml()).get("base")
-    chosen = (base.get("tracking") or {}).get("uri") if isinstance(base, dict) else None
-    return str(chosen) if chosen else _uri_beside(search)
+    tree = yaml.safe_load(record.definition())
+    experiment = tree if isinstance(record, RunDir) or not isinstance(tree, dict) else tree["base"]
+    chosen = (experiment.get("tracking") or {}).get("uri") if isinstance(experiment, dict) else None
+    return str(chosen) if chosen else _uri_beside(record)
 
 
 def _uri_beside(folder: RunDir | SearchDir) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.cli.options import out_option
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
 from ssgan.errors import BadInput, TrialsFailed
 
@@ -33,14 +34,7 @@ On a cluster: ray submit cluster.yaml tune/run.py -- --search lambdas mnist""",
     metavar="NAME|FILE.yaml",
     help="What to search: a search that ships, or a file of your own.",
 )
-@click.option(
-    *("--out", "out"),
-    envvar="SSGAN_OUT",
-    default="runs",
-    show_default=True,
-    show_envvar=True,
-    help="Folder, or URI, of the searches.",
-)
+@out_option("Folder, or URI, of the searches.")
 @click.option(
     "--name", help="Name of the search in there; by default a free one like SEARCH-PRESET."
 )
@@ -69,6 +63,7 @@ def search(
         from ssgan.cli.places import choose_name, join, move_aside, refuse_unwritable
         from ssgan.cli.searched import last_screen
         from ssgan.cli.searching import SearchScreen
+        from ssgan.searchdir import SearchDir
         from ssgan.tuning.program import run_search
 
         definition = _search(arguments, source, None if resume is None else join(out, resume))
@@ -80,7 +75,7 @@ def search(
             place = name or usual
             move_aside(out, place)
         else:
-            place = choose_name(out, name, usual)
+            place = choose_name(out, name, usual, SearchDir)
         length = definition.base.training
         say(
             f"{definition.name}: {definition.total} trials of {definition.base.name}, at most "

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ssgan.cli.outcome import aligned, short, show_tracking
 from ssgan.cli.screen import duration, program, table
-from ssgan.cli.searching import brief
-
-if TYPE_CHECKING:
-    from ssgan.searchdir import SearchDir
+from ssgan.report.values import spell_all
+from ssgan.searchdir import BEST, SearchDir
 
 
 def last_screen(search: SearchDir, summary: Mapping[str, Any]) -> Any:
@@ -39,7 +37,7 @@ def last_screen(search: SearchDir, summary: Mapping[str, Any]) -> Any:
     parts.append(Text(""))
     parts += aligned(_places(search, summary))
     parts.append(Text(""))
-    parts += aligned(_next(summary))
+    parts += aligned(_next(search, summary))
     return Group(*parts)
 
 
@@ -53,7 +51,7 @@ def _configurations(summary: Mapping[str, Any]) -> Any:
             "" if line["spread"] is None else f"{line['spread']:.4f}",
             str(line["n"]),
             line["trial"],
-            brief(line["values"]),
+            spell_all(line["values"]),
         )
     return shown
 
@@ -84,10 +82,11 @@ def _places(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, st
     return rows
 
 
-def _next(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    if summary.get("command"):
-        rows.append(("train it longer", f"{program('ssgan')} {summary['command']}"))
+    if search.exists(BEST):
+        best = shlex.quote(short(f"{search.location}/{BEST}"))
+        rows.append(("train the best", f"{program('ssgan')} train {best}"))
     if summary.get("export"):
         run = shlex.quote(short(str(summary["run_dir"])))
         rows.append(("more samples", f"{program('ssgan')} sample {run}"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ssgan.cli.screen import Advance, console, duration, progress, say, table
+from ssgan.report.values import spell_all
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -135,7 +136,7 @@ class SearchScreen:
                 "" if row.metric is None else f"{row.metric:.4f}",
                 "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
                 self._left(row),
-                brief(row.values),
+                spell_all(row.values),
                 style=_STYLES.get(row.status),
             )
         if len(ordered) > room:
@@ -160,15 +161,3 @@ class SearchScreen:
             return ""
         epochs = self._experiment.training.epochs - row.epoch
         return duration(epochs * self._experiment.images_per_epoch / row.images_per_second)
-
-
-def brief(values: dict[str, Any]) -> str:
-    """Write searched fields in a line: ``lambda1=0.31 probability=linear``."""
-    parts = []
-    for field, value in values.items():
-        if isinstance(value, dict):
-            value = value.get("kind", "...")
-        elif isinstance(value, float):
-            value = f"{value:.3g}"
-        parts.append(f"{field.rpartition('.')[2]}={value}")
-    return " ".join(parts)

@@ -55,7 +55,7 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
     log_to_stderr()
     with nothing_on_stdout():
         from ssgan.cli.outcome import show_tracking
-        from ssgan.cli.places import uri_of, uri_of_search
+        from ssgan.cli.places import uri_of
 
         opened, searches = _open(runs)
         places: dict[str, list[_Synced]] = {}
@@ -63,7 +63,7 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
             place = uri or uri_of(run)
             places.setdefault(place, []).append(_sync_run(run, place, experiment))
         for search in searches:
-            place = uri or uri_of_search(search)
+            place = uri or uri_of(search)
             places.setdefault(place, []).append(_sync_search(search, place, experiment))
     synced = [one for members in places.values() for one in members]
     if as_json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.cli.options import out_option
 from ssgan.cli.screen import (
     log_to_stderr,
     nothing_on_stdout,
@@ -31,14 +32,7 @@ Examples:
 """,
 )
 @click.argument("arguments", metavar="PRESET|FILE.yaml [FIELD=VALUE]...", nargs=-1)
-@click.option(
-    *("--out", "out"),
-    default="runs",
-    envvar="SSGAN_OUT",
-    show_default=True,
-    show_envvar=True,
-    help="Folder, or URI, of the runs.",
-)
+@out_option("Folder, or URI, of the runs.")
 @click.option("--name", help="Name of the run in there; the preset's, or a free one like it.")
 @click.option("--resume", metavar="RUN_DIR", help="Go on with this run.")
 @click.option("--replace", is_flag=True, help="Move a run of that name aside, to NAME.1 or so.")

@@ -1,6 +1,6 @@
 """The machines: start or join Ray, set up workers, refuse what cannot fit, examine it all."""
 
-from ssgan.cluster.capacity import Node, preflight
+from ssgan.cluster.capacity import Node, preflight, resources, room_for
 from ssgan.cluster.check import Check
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.environment import (
@@ -24,6 +24,8 @@ __all__ = [
     "is_connected",
     "preflight",
     "require_shared",
+    "resources",
+    "room_for",
     "threads_per_worker",
     "worker_environment",
 ]

@@ -33,15 +33,15 @@ def preflight(
     Raises:
         BadInput: They do not fit; the message holds the arithmetic.
     """
-    room = sum(_room(node, cpus, gpus) for node in (*nodes, *growth))
+    room = sum(room_for(node, cpus, gpus) for node in (*nodes, *growth))
     if room >= workers:
         return
     has = describe(nodes)
     if growth:
         has += f" and may grow by {describe(growth)}"
     raise BadInput(
-        f"{workers} workers x ({_resources(cpus, gpus)}) = "
-        f"{_resources(workers * cpus, workers * gpus)}, but the cluster has {has}, which is room "
+        f"{workers} workers x ({resources(cpus, gpus)}) = "
+        f"{resources(workers * cpus, workers * gpus)}, but the cluster has {has}, which is room "
         f"for {room} of them; lower scaling.workers, scaling.cpus or scaling.gpus, or add machines"
     )
 
@@ -50,17 +50,18 @@ def describe(nodes: Sequence[Node]) -> str:
     """Say what machines have, equal ones together: ``2 CPUs + 3 x (8 CPUs and 1 GPUs)``."""
     counted = Counter(nodes).items()
     parts = [
-        _resources(*node) if count == 1 else f"{count} x ({_resources(*node)})"
+        resources(*node) if count == 1 else f"{count} x ({resources(*node)})"
         for node, count in counted
     ]
     return " + ".join(parts) or "no machine"
 
 
-def _room(node: Node, cpus: float, gpus: float) -> int:
+def room_for(node: Node, cpus: float, gpus: float) -> int:
     """Return how many workers fit on a machine; those that ask for nothing fit nowhere."""
     shares = [(node.cpus, cpus), (node.gpus, gpus)]
     return min((int(has / asked + 1e-9) for has, asked in shares if asked > 0), default=0)
 
 
-def _resources(cpus: float, gpus: float) -> str:
+def resources(cpus: float, gpus: float) -> str:
+    """Write cores and GPUs for people; GPUs only where there are some."""
     return f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")

@@ -3,7 +3,7 @@
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,15 @@ def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, Report | str], set
     """Ask all nodes; return what they are called, their answers, and the files that they left."""
     import ray
 
+    alive = [node for node in ray.nodes() if node["Alive"]]
     nodes = {
         node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-        for node in ray.nodes()
-        if node["Alive"]
+        for node in alive
     }
     token = f".ssgan-probe-{uuid.uuid4().hex}"
     try:
         folder.write_bytes(f"{token}/driver", b"")
-        reports = _ask_nodes(folder.location, token)
+        reports = _ask_nodes(alive, folder.location, token)
         return nodes, reports, {Path(name).name for name in folder.list(token)}
     finally:
         with suppress(OSError):
@@ -173,12 +173,13 @@ def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report | str])
     return Check("network", not wrong, "; ".join(wrong) or found, _BY_NAME)
 
 
-def _ask_nodes(location: str, token: str) -> dict[str, Report | str]:
+def _ask_nodes(
+    alive: Sequence[Mapping[str, Any]], location: str, token: str
+) -> dict[str, Report | str]:
     """Run `look_around` on all nodes at once, and wait for them."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    alive = [node for node in ray.nodes() if node["Alive"]]
     # A node that ssgan is not installed on says so at once, and trying again would not help.
     task: Any = ray.remote(num_cpus=0, max_retries=0)(look_around)
     asked = {}

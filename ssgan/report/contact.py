@@ -9,7 +9,7 @@ from typing import Any
 from ssgan.report.histories import Histories, History
 from ssgan.report.outline import Outline, read_outline
 from ssgan.report.thumbnails import Selection, Thumbnails
-from ssgan.report.values import metric_label, number, short_names, spell
+from ssgan.report.values import metric_label, number, short_names, spell, spell_all
 from ssgan.searchdir import SearchDir
 
 BUDGET = 24_000_000
@@ -109,8 +109,7 @@ def _trial(history: History, outline: Outline, pictures: dict[int, str]) -> dict
 
 
 def _exploit(epoch: int, donor: str, values: dict[str, Any]) -> str:
-    short = short_names([values])
-    changed = ", ".join(f"{short[key]} {spell(one)}" for key, one in values.items())
+    changed = spell_all(values)
     return f"after epoch {epoch} from {donor}: {changed}" if changed else f"epoch {epoch}: {donor}"
 
 

@@ -21,7 +21,7 @@ from ssgan.report.shades import (
     plain,
     thousands,
 )
-from ssgan.report.values import metric_label, short_names, spell
+from ssgan.report.values import metric_label, spell_all
 from ssgan.searchdir import Stage
 
 _ENDS = {"STOPPED": ("|", FAINT, "stopped early"), "FAILED": ("x", FAILED, "failed")}
@@ -87,8 +87,7 @@ def _scale(axes: Axes, values: Sequence[float]) -> None:
 def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> None:
     handles = []
     if best is not None:
-        short = short_names([best.row.values])
-        words = ", ".join(f"{short[key]} {spell(v)}" for key, v in best.row.values.items())
+        words = spell_all(best.row.values)
         label = f"best, {best.row.trial}: {best.row.metric:.4f}" + (f" ({words})" if words else "")
         handles.append(Line2D([], [], color=ACCENT, linewidth=2.4, label=_shorten(label)))
     others = [history for history in histories if history is not best]

@@ -23,7 +23,7 @@ def scored(histories: Sequence[History]) -> list[tuple[History, float]]:
         for history in histories
         if history.row.stage == "search"
         and history.row.metric is not None
-        and history.row.status != "FAILED"
+        and history.row.is_scored
     ]
 
 

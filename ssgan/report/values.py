@@ -76,6 +76,12 @@ def spell(value: Any) -> str:
     return str(value)
 
 
+def spell_all(values: Mapping[str, Any]) -> str:
+    """Write a configuration in a line, with short names: ``lambda1 0.31, lambda2 2``."""
+    short = short_names([values])
+    return ", ".join(f"{short[name]} {spell(one)}" for name, one in values.items())
+
+
 def number(value: Any) -> float | None:
     """Return a value as a number, or None where it is none (truth values are words)."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import Metric
 
 from ssgan.report import History, Outline
-from ssgan.report.values import flat_values, metric_label, number, short_names, spell
+from ssgan.report.values import flat_values, metric_label, number, short_names, spell, spell_all
 from ssgan.searchdir import SearchDir, TrialRow
 
 _WORDS = {
@@ -85,11 +85,7 @@ def count_words(rows: Iterable[TrialRow]) -> str:
 
 def best_row(rows: Iterable[TrialRow], outline: Outline) -> TrialRow | None:
     """Return the trial of stage one with the best value of those that did not fail."""
-    known = [
-        row
-        for row in rows
-        if row.stage == "search" and row.metric is not None and row.status != "FAILED"
-    ]
+    known = [row for row in rows if row.stage == "search" and row.is_scored]
     return min(known, key=lambda row: (outline.rank(row.metric), row.trial), default=None)
 
 
@@ -152,11 +148,9 @@ def _describe(rows: Sequence[TrialRow], outline: Outline) -> str:
     lines = [f"**{count_words(rows) or 'No trial yet'}**"]
     best = best_row(rows, outline)
     if best is not None:
-        short = short_names([best.values])
-        values = ", ".join(f"{short[name]} {spell(one)}" for name, one in best.values.items())
         lines.append(
             f"Best of the search: {best.trial} with {metric_label(outline.metric)} "
-            f"{best.metric:.4f} ({values})"
+            f"{best.metric:.4f} ({spell_all(best.values)})"
         )
     for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
         of_stage = [row for row in rows if row.stage == stage and row.metric is not None]

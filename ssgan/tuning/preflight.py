@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssgan.cluster import Node, preflight
+from ssgan.cluster import Node, preflight, resources, room_for
 from ssgan.errors import BadInput
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Need:
 
     def __str__(self) -> str:
         """Write the arithmetic of one trial."""
-        each = f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+        each = resources(self.cpus, self.gpus)
         return each if self.workers == 1 else f"{self.workers} workers x ({each})"
 
 
@@ -55,7 +55,8 @@ def trials_at_a_time(
             holds the arithmetic.
     """
     preflight(need.workers, need.cpus, need.gpus, nodes, growth)
-    room = sum(_workers(node, need) for node in (*nodes, *growth)) // need.workers
+    workers = sum(room_for(node, need.cpus, need.gpus) for node in (*nodes, *growth))
+    room = workers // need.workers
     if population and need.workers > 1 and room < trials:
         raise BadInput(
             f"a population of {trials} trials x {need} must train at once, and the cluster has "
@@ -70,9 +71,3 @@ def trials_at_a_time(
             room,
         )
     return min(wanted, room)
-
-
-def _workers(node: Node, need: Need) -> int:
-    """Return how many workers fit on a machine."""
-    shares = [(node.cpus, need.cpus), (node.gpus, need.gpus)]
-    return min(int(has / asked + 1e-9) for has, asked in shares if asked > 0)

@@ -66,13 +66,22 @@ def need_of(search: Search, plan: Plan) -> Need:
     return Need(search.base.scaling.counts()[0], plan.cpus, plan.gpus)
 
 
+def find_data(search: Search, progress: Progress | None = None) -> Store:
+    """Find or build the images.
+
+    Raises:
+        BadInput: The source is wrong.
+    """
+    return find_store(search.base, progress)
+
+
 def prepare_data(search: Search, progress: Progress | None = None) -> Store:
     """Find or build the images, and check every end of the space against them.
 
     Raises:
         BadInput: The source is wrong, or a corner of the space does not fit its images or labels.
     """
-    store = find_store(search.base, progress)
+    store = find_data(search, progress)
     for path, value, experiment in search.corners():
         with refusing(path, value):
             load_dataset(experiment, store=store)

@@ -17,15 +17,13 @@ from ssgan.launch.preparation import Stage as Progress
 from ssgan.loop import Stopped
 from ssgan.overrides import as_file
 from ssgan.rundir import RunDir
-from ssgan.searchdir import SearchDir, Stage, TrialRow
+from ssgan.searchdir import BEST, SearchDir, Stage, TrialRow
 from ssgan.tracking import SearchFollower, check, default_uri
 from ssgan.tuning.registration import register_winner
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import Configuration, Table, summarize
 from ssgan.tuning.tuner import build_finals, build_tuner, has_begun, restore_tuner
 
-BEST = "best.yaml"
-"""File of the search directory: the best configuration, for `ssgan train`."""
 _SAMPLES = "samples_ema.png"
 
 _log = logging.getLogger(__name__)
@@ -178,8 +176,7 @@ def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
 
 def _can_go_on(directory: SearchDir) -> bool:
     """Whether stage one left anything to run again."""
-    known = [row for row in directory.rows() if row.stage == "search" and row.metric is not None]
-    if any(row.status != "FAILED" for row in known):
+    if any(row.stage == "search" and row.is_scored for row in directory.rows()):
         return True
     _log.warning("no trial of stage one has a value, so there is no stage two")
     return False

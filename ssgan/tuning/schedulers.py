@@ -7,6 +7,7 @@ population based training that do not wait for the dead.
 
 import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -16,10 +17,10 @@ from ray.tune.schedulers.pb2 import PB2
 from ssgan.checkpoint import Checkpoints, parse_location, step_of
 from ssgan.errors import BadInput
 from ssgan.rundir import RunDir
-from ssgan.searchdir import Exploit, SearchDir
+from ssgan.searchdir import FOLDERS, Exploit, SearchDir, Stage
 from ssgan.session import read_pointer
 from ssgan.tuning.lineage import add_exploit
-from ssgan.tuning.search import Asha, Pb2, Pbt, Search
+from ssgan.tuning.search import Asha, NoScheduler, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, ScheduleChoice
 from ssgan.tuning.trial import FAILURE
 
@@ -29,18 +30,20 @@ TIME = "epoch"
 _log = logging.getLogger(__name__)
 
 
-def make_scheduler(search: Search, search_dir: SearchDir, folder: str = "trials") -> Any:
+def make_scheduler(search: Search, search_dir: SearchDir, stage: Stage = "search") -> Any:
     """Return Ray Tune's scheduler.
 
     Args:
         search: The search.
         search_dir: Its directory.
-        folder: Where in there the run directories are; those of stage two are never stopped.
+        stage: Which stage it schedules; the runs of stage two are never stopped.
     """
-    runs = f"{search_dir.location}/{folder}"
+    runs = f"{search_dir.location}/{FOLDERS[stage]}"
     scheduler = search.scheduler
     measured: dict[str, Any] = {"metric": search.metric, "mode": search.mode, "time_attr": TIME}
-    if folder == "trials" and isinstance(scheduler, Asha):
+    if stage == "final" or isinstance(scheduler, NoScheduler):
+        return _Fifo(runs)
+    if isinstance(scheduler, Asha):
         return _Asha(
             runs,
             search,
@@ -49,32 +52,25 @@ def make_scheduler(search: Search, search_dir: SearchDir, folder: str = "trials"
             reduction_factor=scheduler.reduction,
             **measured,
         )
-    if folder == "trials" and isinstance(scheduler, Pbt):
+    rounds: dict[str, Any] = {
+        **measured,
+        "perturbation_interval": scheduler.interval,
+        "quantile_fraction": scheduler.quantile,
+        "custom_explore_fn": Clip(search),
+        "synch": True,
+        "log_config": False,
+    }
+    space = search.space.items()
+    if isinstance(scheduler, Pbt):
         return _Pbt(
             runs,
             search,
-            perturbation_interval=scheduler.interval,
-            quantile_fraction=scheduler.quantile,
             resample_probability=scheduler.resample,
-            hyperparam_mutations={path: _mutation(part) for path, part in search.space.items()},
-            custom_explore_fn=Clip(search),
-            synch=True,
-            log_config=False,
-            **measured,
+            hyperparam_mutations={path: _describe(part, _mutation) for path, part in space},
+            **rounds,
         )
-    if folder == "trials" and isinstance(scheduler, Pb2):
-        return _Pb2(
-            runs,
-            search,
-            perturbation_interval=scheduler.interval,
-            quantile_fraction=scheduler.quantile,
-            hyperparam_bounds={path: _bounds(part) for path, part in search.space.items()},
-            custom_explore_fn=Clip(search),
-            synch=True,
-            log_config=False,
-            **measured,
-        )
-    return _Fifo(runs)
+    bounds = {path: _describe(part, _bounds) for path, part in space}
+    return _Pb2(runs, search, hyperparam_bounds=bounds, **rounds)
 
 
 class Clip:
@@ -86,7 +82,8 @@ class Clip:
 
     def __call__(self, config: dict[str, Any]) -> dict[str, Any]:
         """Return a config with all numbers inside their bounds."""
-        return {**config, **{path: _clip(part, config[path]) for path, part in self._space.items()}}
+        clipped = {path: _change(part, config[path], _clip) for path, part in self._space.items()}
+        return {**config, **clipped}
 
 
 class _GivesUp:
@@ -254,38 +251,43 @@ class _Pb2(_Population, PB2):  # type: ignore[misc]
         config, operations = super()._get_new_config(trial, trial_to_clone)
         if all(config[path] == trial_to_clone.config[path] for path in self._space):
             perturbed = {
-                path: _clip(part, _perturb(part, config[path]))
+                path: _change(part, _change(part, config[path], _perturb), _clip)
                 for path, part in self._space.items()
             }
             config = {**config, **perturbed}
         return config, operations
 
 
-def _mutation(part: Any) -> Any:
-    """Return how Ray draws a value anew: a domain, or a list to step along."""
+def _describe(part: Any, describe: Callable[[Any], Any]) -> Any:
+    """Describe a distribution to Ray; of a schedule each parameter that is drawn."""
     if isinstance(part, ScheduleChoice):
-        drawn = part.options[0].drawn()
-        return {name: _mutation(one) for name, one in drawn.items()}
+        return {name: _describe(one, describe) for name, one in part.options[0].drawn().items()}
+    return describe(part)
+
+
+def _mutation(part: Any) -> Any:
+    """Return how PBT draws a value anew: a domain, or a list to step along."""
     return list(part.values) if isinstance(part, Choice | Grid) else part.domain()
 
 
 def _bounds(part: Any) -> Any:
     """Return the bounds of PB2."""
-    if isinstance(part, ScheduleChoice):
-        return {name: _bounds(one) for name, one in part.options[0].drawn().items()}
     return [part.low, part.high]
 
 
-def _perturb(part: Any, value: Any) -> Any:
-    """Multiply what is drawn by 0.8 or 1.2, each number for itself."""
+def _change(part: Any, value: Any, change: Callable[[Any, Any], Any]) -> Any:
+    """Change a value of a distribution; of a schedule each parameter that is drawn."""
     if isinstance(part, ScheduleChoice):
         drawn = part.options[0].drawn()
-        return {**value, **{name: _perturb(one, value[name]) for name, one in drawn.items()}}
+        return {**value, **{name: _change(one, value[name], change) for name, one in drawn.items()}}
+    return change(part, value)
+
+
+def _perturb(part: Any, value: Any) -> Any:
+    """Multiply a number by 0.8 or 1.2."""
     return value * random.choice((0.8, 1.2))
 
 
 def _clip(part: Any, value: Any) -> Any:
-    if isinstance(part, ScheduleChoice):
-        drawn = part.options[0].drawn()
-        return {**value, **{name: _clip(one, value[name]) for name, one in drawn.items()}}
+    """Bring a number back into its bounds."""
     return value if isinstance(part, Choice | Grid) else part.clip(value)

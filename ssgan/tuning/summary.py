@@ -103,7 +103,7 @@ def best_trials(rows: Iterable[TrialRow], count: int, mode: str) -> Sequence[Tri
 
 
 def _configuration(rows: list[TrialRow]) -> Configuration:
-    known = [row for row in rows if row.metric is not None and row.status != "FAILED"]
+    known = [row for row in rows if row.is_scored]
     return Configuration(
         values={path: value for path, value in rows[0].values.items() if path != "seed"},
         trials=tuple(row.trial for row in rows),

@@ -160,8 +160,7 @@ class Table(Callback):
         return explain(self._run(str(trial)), trial)
 
     def _run(self, name: str) -> RunDir:
-        folder = "trials" if self._stage == "search" else "finals"
-        return RunDir(f"{self._location}/{folder}/{name}")
+        return SearchDir(self._location).run_of(self._stage, name)
 
     def _flush(self) -> None:
         if self._is_stale and time.monotonic() - self._written >= _PAUSE:

@@ -53,19 +53,19 @@ class Assignment:
     seed: int | None = None
 
 
-def make_trainable(order: Order, workers: int) -> Any:
+def make_trainable(order: Order, nested: bool) -> Any:
     """Return the function that Ray Tune runs for each trial, with what it reserves.
 
     Args:
         order: What each trial is told.
-        workers: Workers of a trial; 0 is one in the trial's own process.
+        nested: Whether a trial has workers of its own, beside its own process.
     """
     from ray import tune
 
     def trial(config: dict[str, Any]) -> None:
         Trial(order, config).run()
 
-    if workers:
+    if nested:
         return tune.with_resources(trial, _DRIVER)
     gpus = {"GPU": order["gpus"]} if order["cuda"] else {}
     return tune.with_resources(trial, {"CPU": order["cpus"], **gpus})
@@ -97,8 +97,7 @@ class Trial:
             cpus=order["cpus"],
             gpus=order["gpus"],
         )
-        folder = "trials" if order["stage"] == "search" else "finals"
-        location = f"{self._search_dir.location}/{folder}/{name}"
+        location = self._search_dir.run_of(order["stage"], name).location
         pointer = RayTune().restore()
         self._at: Position = find_position(location, self.experiment, assigned.values, pointer)
 

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.cluster import Cluster, connect, require_shared
+from ssgan.data.store import Store
 from ssgan.errors import BadInput
+from ssgan.fields import as_diff
 from ssgan.launch.preparation import Stage as Progress
 from ssgan.searchdir import SearchDir, Stage, TrialRow
 from ssgan.tuning.preflight import trials_at_a_time
 from ssgan.tuning.preparation import (
     Order,
+    find_data,
     need_of,
     plan_trials,
     prepare_data,
@@ -32,7 +35,6 @@ from ssgan.tuning.trial import FAILURE, FINAL, make_trainable
 
 _RAY = "ray"  # folder of the search directory for Tune's own state
 _MAY_CHANGE = ("tracking.", "name", "search.name")  # where and under what name it is recorded
-_FOLDERS: dict[Stage, str] = {"search": "trials", "final": "finals"}
 
 
 def build_tuner(
@@ -122,14 +124,15 @@ def restore_tuner(
         return _build(started, directory, stage, cluster, tracking_uri, progress)
     cluster = cluster or connect_for_good()
     require_shared(cluster, directory.location)
-    order = _order(started, directory, stage, cluster, tracking_uri, progress)
+    store = find_data(started, progress)
+    order = _order(started, directory, stage, cluster, store, tracking_uri, progress)
     for row in directory.rows():
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
     _quieten()
     return tune.Tuner.restore(
         f"{directory.location}/{state}",
-        trainable=_trainable(started, order),
+        trainable=make_trainable(order, nested=started.base.scaling.workers != 1),
         resume_errored=True,
     )
 
@@ -151,9 +154,8 @@ def check_same(started: Search, search: Search) -> None:
         if not path.startswith(_MAY_CHANGE)
     }
     if changes:
-        lines = "\n".join(f"  {path}: {old} -> {new}" for path, (old, new) in changes.items())
         raise BadInput(
-            f"the search was started with another definition:\n{lines}\n"
+            f"the search was started with another definition:\n{as_diff(changes)}\n"
             "leave these out to go on with it, or start another one with --name"
         )
 
@@ -224,21 +226,22 @@ def _build(
     )
     if is_new:
         require_shared(cluster, SearchDir(str(location)).location.rpartition("/")[0])
-    prepare_data(search, progress)
+    prepare = prepare_data if stage == "search" else find_data  # stage one has checked the space
+    store = prepare(search, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
-    order = _order(search, directory, stage, cluster, tracking_uri, progress)
+    order = _order(search, directory, stage, cluster, store, tracking_uri, progress)
     is_first = stage == "search"
     names = TrialNames(first=int(is_first and search.searcher.kind == "optuna"))
     space = param_space(search) if is_first else {FINAL: tune.grid_search(finals)}
     searcher = make_searcher(search, at_a_time) if is_first else walk_grid(at_a_time)
     _quieten()
     return tune.Tuner(
-        _trainable(search, order),
+        make_trainable(order, nested=search.base.scaling.workers != 1),
         param_space=space,
         tune_config=tune.TuneConfig(
             num_samples=search.samples if is_first else 1,
             search_alg=searcher,
-            scheduler=make_scheduler(search, directory, _FOLDERS[stage]),
+            scheduler=make_scheduler(search, directory, stage),
             reuse_actors=search.base.scaling.workers == 1,
             trial_name_creator=names,
             trial_dirname_creator=names,
@@ -259,22 +262,17 @@ def _quieten() -> None:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 
 
-def _trainable(search: Search, order: Order) -> Any:
-    scaling = search.base.scaling
-    return make_trainable(order, 0 if scaling.workers == 1 else scaling.most_workers)
-
-
 def _order(
     search: Search,
     directory: SearchDir,
     stage: Stage,
     cluster: Cluster,
+    store: Store,
     tracking_uri: str | None,
     progress: Progress | None,
 ) -> Order:
-    """Prepare the images and the judge, and return what trials are told of it."""
+    """Prepare the judge, share the images, and return what trials are told of it."""
     plan = plan_trials(search, cluster)
-    store = prepare_data(search, progress)
     save_judge(search, stage, directory, store, plan, progress)
     return Order(
         search=directory.location,

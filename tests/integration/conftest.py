@@ -39,10 +39,10 @@ def browser(tmp_path: Path, serve: Callable[[Server], Server]) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def ray_for_searches() -> Iterator[Cluster]:
-    """One Ray for all tests of searches; its folder's path is short, for the sockets in it."""
+def ray_here() -> Iterator[Cluster]:
+    """One Ray for all tests; its folder's path is short, for the sockets in it."""
     if cores() < 2:
-        pytest.skip("searches of two-worker trials need two CPU cores")
+        pytest.skip("two workers need two CPU cores")
     folder = tempfile.mkdtemp(prefix="ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)

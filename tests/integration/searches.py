@@ -25,6 +25,17 @@ from ssgan.tuning import Search, load_search
 _SMALL = ("training.steps_per_epoch=8", "training.keep_last=9", "evaluation.judge.epochs=1")
 
 
+def assert_taken_over(location: Path, rows: dict[str, TrialRow]) -> TrialRow:
+    """Check a take-over after epoch 2 of 3, by weights; return the copy's row."""
+    (copy,) = [row for row in rows.values() if row.lineage]
+    (exploit,) = copy.lineage
+    assert (exploit.epoch, copy.epoch, copy.status) == (2, 3, "FINISHED")
+    assert_continues(location, copy.run, f"trials/{exploit.donor}", epoch=2)
+    # Nothing is kept longer than needed.
+    assert not [name for name in RunDir(location).list("trials") if "held-by" in name]
+    return copy
+
+
 def small_search(space: dict[str, Any], *overrides: str, **fields: Any) -> Search:
     """Return a search of short trials; its metric is one that differs between untrained nets."""
     definition = {

@@ -10,15 +10,13 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from exports import save_untrained
 from servers import HOST, Server, commit, picture, post, synthetic_run
 from ssgan.codes import Code, LatentSpace
-from ssgan.export import NamedGenerator, pack_export, save_export
+from ssgan.export import NamedGenerator
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
 from ssgan.rundir import RunDir
 from ssgan.tracking import default_uri, register
 
@@ -39,17 +37,8 @@ def run(tmp_path: Path) -> RunDir:
     """A run with an export of untrained networks."""
     run = synthetic_run(tmp_path / "run")
     commit(run, 1, picture(1))
-    networks, shape = NetworksConfig(width=8, hidden=32), (1, 16, 16)
-    seed = torch.Generator().manual_seed(3)
-    files = pack_export(
-        build_generator(networks, SPACE, shape, seed),
-        build_discriminator(networks, SPACE, shape, seed),
-        networks=networks,
-        space=SPACE,
-        shape=shape,
-        provenance={"run_id": run.run_id},
-    )
-    save_export(tmp_path / "run/export", files)
+    networks = NetworksConfig(width=8, hidden=32)
+    save_untrained(tmp_path / "run/export", networks, SPACE, (1, 16, 16), run_id=run.run_id)
     run.write_summary({"epochs": 1})
     return run
 

@@ -1,12 +1,9 @@
 """Real workers under Ray Train. One Ray serves all tests here; each fit takes 10 s and more."""
 
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import pytest
 from ray import cloudpickle
 
 from runs import assert_same_bits, small
-from ssgan.cluster import Cluster, connect, cores
+from ssgan.cluster import Cluster
 from ssgan.cluster.nodes import examine_cluster
 from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.launch import Result, train, workers
@@ -31,19 +28,6 @@ pytestmark = [
 
 # Workers cannot import this file, so what they run of it must travel whole.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
-
-
-@pytest.fixture(scope="module")
-def ray_here() -> Iterator[Cluster]:
-    """A Ray of its own on this machine; its folder's path is short, for the sockets in it."""
-    if cores() < 2:
-        pytest.skip("two workers need two CPU cores")
-    folder = tempfile.mkdtemp(prefix="ray")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        with connect(folder) as found:
-            yield found
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

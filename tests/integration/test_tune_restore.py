@@ -68,7 +68,7 @@ def kill_in_the_middle(search: Search, location: Path) -> None:
 
 
 def test_a_search_that_was_killed_ends_as_if_it_had_not_been(
-    ray_for_searches: Cluster, tmp_path: Path
+    ray_here: Cluster, tmp_path: Path
 ) -> None:
     search = definition()
     killed, whole = tmp_path / "killed", tmp_path / "whole"
@@ -77,13 +77,13 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(
 
     other = search.model_copy(update={"trials": 9})
     with pytest.raises(BadInput, match=r"another definition:\n  search.trials: 3 -> 9"):
-        restore_tuner(killed, other, cluster=ray_for_searches)
+        restore_tuner(killed, other, cluster=ray_here)
     with pytest.raises(BadInput, match=r"a search is already at .* --resume killed"):
-        build_tuner(search, killed, cluster=ray_for_searches)
+        build_tuner(search, killed, cluster=ray_here)
 
-    results = restore_tuner(killed, search, cluster=ray_for_searches).fit()
+    results = restore_tuner(killed, search, cluster=ray_here).fit()
     assert results.num_errors == 0
-    build_tuner(search, whole, cluster=ray_for_searches).fit()
+    build_tuner(search, whole, cluster=ray_here).fit()
     for ours, theirs in zip(rows_of(killed).values(), rows_of(whole).values(), strict=True):
         assert (ours.trial, ours.values, ours.status) == (theirs.trial, theirs.values, "FINISHED")
         assert ours.metric == theirs.metric

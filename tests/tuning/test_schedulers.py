@@ -43,7 +43,7 @@ def test_a_trial_that_no_retry_can_mend_is_not_tried_again(kind: str, tmp_path: 
 
 def test_the_finals_are_never_stopped(tmp_path: Path) -> None:
     search = load_search(definition(scheduler={"kind": "asha", "grace": 1, "reduction": 2}))
-    scheduler = make_scheduler(search, directory(search, tmp_path), "finals")
+    scheduler = make_scheduler(search, directory(search, tmp_path), "final")
     controller, trials = FakeController(), [FakeTrial("0"), FakeTrial("1")]
     for trial, loss in zip(trials, (0.1, 0.9), strict=True):
         scheduler.on_trial_add(controller, trial)

@@ -35,7 +35,7 @@ def test_a_config_is_read_whoever_drew_it(search: Search) -> None:
 def test_a_trial_reserves_what_it_computes_with(
     changes: dict[str, Any], workers: int, expected: list[dict[str, float]]
 ) -> None:
-    trainable = make_trainable(order(**changes), workers)
+    trainable = make_trainable(order(**changes), nested=workers > 0)
     assert trainable._resources.bundles == expected
 
 
