@@ -77,13 +77,17 @@ def with_values(experiment: Experiment, values: Overrides) -> Experiment:
 
 
 def as_file(experiment: Experiment) -> str:
-    """Write the experiment file that `load_experiment` reads back: what a preset does not say."""
+    """Write the experiment file that `load_experiment` reads back: what a preset does not say.
+
+    Fields without effect are left out, because they would be refused.
+    """
     preset = experiment.name if experiment.name in preset_names() else None
     base = load_experiment(preset) if preset else Experiment()
     present = flatten(experiment)
     tree: Tree = {"preset": preset} if preset else {}
+    in_vain = tuple(f"{branch}." for branch in find_inert(experiment))
     for path in difference(base, experiment):
-        if path in present and path != "name":
+        if path in present and path != "name" and not f"{path}.".startswith(in_vain):
             _assign(tree, path, present[path])
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 

@@ -295,6 +295,13 @@ def test_an_experiment_is_written_as_a_file_that_reads_back(preset: str, tmp_pat
     assert read.model_copy(update={"name": preset}) == wanted
 
 
+def test_a_field_in_vain_is_not_written_to_a_file(tmp_path: Path) -> None:
+    lent = with_values(load_experiment("digits"), {"scaling.cpus": 0.5, "seed": 3})
+    (tmp_path / "best.yaml").write_text(as_file(lent))
+    read = load_experiment(tmp_path / "best.yaml")
+    assert (read.seed, read.scaling.cpus) == (3, 1.0)
+
+
 def test_an_experiment_of_no_preset_is_written_as_a_file(tmp_path: Path) -> None:
     wanted = load_experiment("digits", {"data.labels": 30}).model_copy(update={"name": "own"})
     (tmp_path / "own.yaml").write_text(as_file(wanted))
