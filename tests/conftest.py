@@ -50,3 +50,13 @@ def shared_data() -> Path:
 def digits_store(isolated_cache: Path) -> Store:
     """scikit-learn's digits at 16x16: 1,297 to train, 500 to judge by."""
     return prepare(DigitsSource(), isolated_cache)
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty MLflow store of the module's own."""
+    from ssgan.tracking import default_uri, prepare_store
+
+    uri = default_uri(tmp_path_factory.mktemp("mlflow store"))
+    prepare_store(uri)
+    return uri

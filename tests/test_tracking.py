@@ -26,7 +26,6 @@ from ssgan.tracking import (
     Unreachable,
     check,
     default_uri,
-    prepare_store,
     sync_all,
     ui_command,
 )
@@ -35,14 +34,6 @@ from ssgan.tracking.store import connect
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 START = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty store."""
-    uri = default_uri(tmp_path_factory.mktemp("mlflow store"))
-    prepare_store(uri)
-    return uri
 
 
 @pytest.fixture

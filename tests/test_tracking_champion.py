@@ -10,17 +10,9 @@ from searchdirs import commit, fill_search, make_search, tiny
 from ssgan.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.rundir import RunDir
-from ssgan.tracking import Champion, default_uri, prepare_store, register_champion, sync_search
+from ssgan.tracking import Champion, register_champion, sync_search
 
 IDENTITY = {"data": "d" * 64, "labels": "l" * 64, "judge": "j" * 64}
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty store."""
-    uri = default_uri(tmp_path_factory.mktemp("mlflow store"))
-    prepare_store(uri)
-    return uri
 
 
 @pytest.fixture

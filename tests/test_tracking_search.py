@@ -18,21 +18,11 @@ from ssgan.tracking import (
     Recorder,
     SearchFollower,
     SearchRecorder,
-    default_uri,
-    prepare_store,
     sync_search,
 )
 from ssgan.tracking.search_facts import mlflow_status
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
-
-
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty store."""
-    uri = default_uri(tmp_path_factory.mktemp("mlflow store"))
-    prepare_store(uri)
-    return uri
 
 
 @pytest.fixture
