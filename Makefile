@@ -27,8 +27,8 @@ help: ## Show this list
 	@echo
 	@echo "The first target makes .venv (6.5 GB with CUDA's libraries, a few minutes)."
 
-quickstart: $(STAMP) ## Train on scikit-learn's digits with 10 % labels, score, export (5 minutes on 2 cores)
-	$(BIN)/ssgan train digits --out runs --name quickstart --replace
+quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
+	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
 test: $(STAMP) system-packages ## Run all tests (15 minutes at most on 2 cores, no network)
 	$(BIN)/python -m pytest

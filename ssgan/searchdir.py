@@ -4,7 +4,8 @@
     trials/        run directories, stage one      finals/        run directories, stage two
     trials.json    the table of all trials         report/        pages and charts
     judges/        the judges of both stages       summary.json   what the search reached
-    best.yaml      the best configuration          ray/           what Ray Tune keeps
+    best.yaml      the best configuration          export/        the winner's generator
+    ray/           what Ray Tune keeps
 
 The driver alone writes what is not a run's own. Everything that shows a search (MLflow, the
 pages, the screen) is made from this directory, while the search goes on and afterwards.
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ssgan.config import Config
-from ssgan.errors import Damaged
+from ssgan.errors import BadInput, Damaged
 from ssgan.recorddir import Identity, RecordDir
 from ssgan.rundir import RunDir
 
@@ -133,6 +134,32 @@ class SearchDir(RecordDir[SearchInfo]):
         """Return a trial's run directory, whether it is there yet or not."""
         return self.run_of(row.stage, row.trial)
 
+    def winner(self) -> RunDir:
+        """Return the run that stands for the search: the one that was registered.
+
+        Raises:
+            BadInput: The search has none.
+        """
+        summary = self.summary()
+        if summary is None:
+            raise BadInput(
+                f"{self.location} is a search that is not over; go on with it by --resume "
+                f"{self.resumed_by}, or name one of its runs: {self.location}/trials/NAME"
+            )
+        if summary.get("winner") is None:
+            raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
+        return RunDir.open(f"{self.location}/{summary['winner']}")
+
     def run_of(self, stage: Stage, trial: str) -> RunDir:
         """Return the run directory of a trial by its stage and name."""
         return RunDir(f"{self.location}/{FOLDERS[stage]}/{trial}")
+
+
+def open_run(location: str) -> RunDir:
+    """Open a run directory, or of a search directory the run that won it.
+
+    Raises:
+        BadInput: There is neither, or the search has no winner.
+    """
+    search = SearchDir(location)
+    return search.winner() if search.exists(search.identity_file) else RunDir.open(location)

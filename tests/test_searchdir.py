@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan.errors import BadInput, Damaged
-from ssgan.searchdir import Exploit, SearchDir, TrialRow
+from ssgan.rundir import RunDir
+from ssgan.searchdir import Exploit, SearchDir, TrialRow, open_run
 
 SEARCH = "base: digits\n"
 
@@ -104,3 +105,19 @@ def test_the_summary_is_kept(tmp_path: Path) -> None:
 def test_any_values_survive(values: dict[str, object]) -> None:
     wanted = row(values=values)
     assert TrialRow.model_validate_json(wanted.model_dump_json()) == wanted
+
+
+def test_a_search_stands_for_its_winner(tmp_path: Path) -> None:
+    search = SearchDir.create(tmp_path / "hunt", "base: digits\n")
+    winner = RunDir.create(f"{search.location}/finals/00001-s2", "name: digits\n")
+    with pytest.raises(BadInput, match=r"a search that is not over; go on .* by --resume hunt, or"):
+        open_run(search.location)
+    search.write_summary({"winner": None})
+    with pytest.raises(BadInput, match="a search without a winner: no trial has a value"):
+        open_run(search.location)
+    search.write_summary({"winner": "finals/00001-s2"})
+    assert open_run(search.location).run_id == winner.run_id
+    assert open_run(winner.location).run_id == winner.run_id
+    moved = tmp_path / "moved"
+    (tmp_path / "hunt").rename(moved)
+    assert open_run(str(moved)).location == f"{moved}/finals/00001-s2"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ssgan.cli.screen import duration, program
 from ssgan.rundir import Record, RunDir
+from ssgan.searchdir import SearchDir
 
 
 def last_screen(summary: Mapping[str, Any], run_dir: str) -> Any:
@@ -97,15 +98,21 @@ def _places(run: RunDir, records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
-    place = shlex.quote(short(run.location))
-    rows = []
-    if summary.get("export"):
-        rows.append(("more samples", f"{program('ssgan')} sample {place} {_example(run)}".rstrip()))
+    rows = more_samples(summary, run)
     if summary.get("tracking_uri"):
         rows.append(("all runs", show_tracking(str(summary["tracking_uri"]))))
+    place = shlex.quote(short(run.location))
     longer = 2 * int(summary.get("epochs") or 1)
     rows.append(("go on", f"{program('ssgan')} train --resume {place} training.epochs={longer}"))
     return rows
+
+
+def more_samples(summary: Mapping[str, Any], record: RunDir | SearchDir) -> list[tuple[str, str]]:
+    """Return the command that samples an export, in a row; none where there is no export."""
+    if not summary.get("export"):
+        return []
+    place = shlex.quote(short(record.location))
+    return [("more samples", f"{program('ssgan')} sample {place} {_example(record)}".rstrip())]
 
 
 def show_tracking(uri: str) -> str:
@@ -118,11 +125,11 @@ def show_tracking(uri: str) -> str:
     return f"open {command}"
 
 
-def _example(run: RunDir) -> str:
-    """Return arguments of `ssgan sample` that suit the run's codes."""
+def _example(record: RunDir | SearchDir) -> str:
+    """Return arguments of `ssgan sample` that suit the codes."""
     from ssgan.export import NamedGenerator
 
-    folder = run.local_path
+    folder = record.local_path
     if folder is None:
         return ""
     knobs = [knob for knob in NamedGenerator.load(folder).codes if knob.supervised]

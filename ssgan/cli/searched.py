@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ssgan.cli.outcome import aligned, short, show_tracking
+from ssgan.cli.outcome import aligned, more_samples, short, show_tracking
 from ssgan.cli.screen import duration, program, table
 from ssgan.report.values import spell_all
 from ssgan.searchdir import BEST, SearchDir
@@ -76,6 +76,8 @@ def _places(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, st
     for title, file in names.items():
         if search.exists(f"report/{file}"):
             rows.append((title, f"{where}/report/{file}"))
+    if summary.get("export"):
+        rows.append(("export", f"{where}/export"))
     if summary.get("model"):
         champion = ", the champion" if summary["champion"] else ""
         rows.append(("model", f"{summary['model']}, version {summary['model_version']}{champion}"))
@@ -83,12 +85,9 @@ def _places(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
+    rows = more_samples(summary, search)
     if search.exists(BEST):
         best = shlex.quote(short(f"{search.location}/{BEST}"))
         rows.append(("train the best", f"{program('ssgan')} train {best}"))
-    if summary.get("export"):
-        run = shlex.quote(short(str(summary["run_dir"])))
-        rows.append(("more samples", f"{program('ssgan')} sample {run}"))
     rows.append(("compare trials", show_tracking(str(summary["tracking_uri"]))))
     return rows

@@ -91,6 +91,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     from ssgan.fields import check_resume
     from ssgan.overrides import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.rundir import RunDir
+    from ssgan.searchdir import BEST, SearchDir
 
     named = bool(arguments) and "=" not in arguments[0]
     if not named and resume is None:
@@ -100,6 +101,11 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
         )
     if resume is None:
         return load_experiment(arguments[0], arguments[1:])
+    if (search := SearchDir(resume)).exists(search.identity_file):
+        raise BadInput(
+            f"{resume} is a search: `ssgan search --resume {search.base_name}` goes on with it, "
+            f"`ssgan train {resume}/{BEST}` trains its best configuration"
+        )
     started = Experiment.from_yaml(RunDir.open(resume).experiment_yaml())
     experiment = (
         load_experiment(arguments[0], arguments[1:])

@@ -48,11 +48,9 @@ _STOPPING = b"\nstopping with a checkpoint; press Ctrl-C again to stop at once\n
 @contextmanager
 def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Let the first Ctrl-C stop the training with a checkpoint; a second one ends it at once."""
+    from ssgan.launch.signals import handling
+
     raised = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield raised.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
 
     def handle(number: int, frame: FrameType | None) -> None:
         if raised.is_set() or not trains():
@@ -60,11 +58,8 @@ def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool
         raised.set()
         os.write(2, _STOPPING)  # not through rich: the signal may have come while it prints
 
-    signal.signal(signal.SIGINT, handle)
-    try:
+    with handling(signal.SIGINT, handle):
         yield raised.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Screen:

@@ -13,6 +13,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment import Experiment
 from ssgan.launch.preparation import Plan
+from ssgan.launch.signals import handling
 from ssgan.loop import Watch
 from ssgan.rundir import RunDir
 from ssgan.session import InProcess
@@ -65,16 +66,11 @@ def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
     handlers, the flag stays down.
     """
     raised = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
 
     def raise_flag(number: int, frame: FrameType | None) -> None:
         raised.set()
         signal.signal(signal.SIGTERM, before)
 
-    if threading.current_thread() is not threading.main_thread():
+    with handling(signal.SIGTERM, raise_flag):
         yield raised.is_set
-        return
-    before = signal.signal(signal.SIGTERM, raise_flag)
-    try:
-        yield raised.is_set
-    finally:
-        signal.signal(signal.SIGTERM, before)

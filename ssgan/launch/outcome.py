@@ -17,6 +17,7 @@ from ssgan.evaluation.plots import loss_curve
 from ssgan.experiment import Experiment
 from ssgan.launch.preparation import load_dataset
 from ssgan.rundir import Record, RunDir
+from ssgan.searchdir import open_run
 from ssgan.snapshot import Snapshot, take_snapshot
 from ssgan.training import Training
 from ssgan.workers import Worker
@@ -64,12 +65,12 @@ def read_budget(run: RunDir) -> LabelBudget | None:
 
 
 def load_run(location: str) -> tuple[RunDir, Experiment, Dataset]:
-    """Open a run with its experiment and data, to evaluate or export it again.
+    """Open a run, or the winner of a search, with its experiment and data.
 
     Raises:
         BadInput: There is no run, or its data is not here.
     """
-    run = RunDir.open(location)
+    run = open_run(location)
     experiment = Experiment.from_yaml(run.experiment_yaml())
     return run, experiment, load_dataset(experiment, read_budget(run))
 

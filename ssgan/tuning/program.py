@@ -7,13 +7,16 @@ with the median value: a typical one, not the luckiest.
 
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from ssgan.cluster import Cluster, connect
 from ssgan.launch.preparation import Stage as Progress
+from ssgan.launch.signals import handling
 from ssgan.loop import Stopped
 from ssgan.overrides import as_file
 from ssgan.rundir import RunDir
@@ -67,13 +70,13 @@ def run_search(
 
     Raises:
         BadInput: Something cannot work; no trial was started.
-        Stopped: Ctrl-C; a resume goes on.
+        Stopped: Ctrl-C or SIGTERM; a resume goes on.
     """
     started = time.monotonic()
     location = f"{out.rstrip('/')}/{name or search.name}"
     uri = search.base.tracking.uri or default_uri(out)
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
-    with connect() as cluster:
+    with connect() as cluster, handling(signal.SIGTERM, _as_ctrl_c):
         tuner = (
             restore_tuner(location, search, cluster=cluster, tracking_uri=uri, progress=progress)
             if resume
@@ -122,6 +125,7 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
         "model": None,
         "model_version": None,
         "champion": False,
+        "winner": None,
     }
     if winner is not None and table.best is not None:
         run = directory.run(winner)
@@ -130,7 +134,10 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
         directory.write_bytes(BEST, as_file(best).encode())
         with contextlib.suppress(FileNotFoundError):
             directory.write_bytes(f"report/{_SAMPLES}", run.read_bytes(f"figures/{_SAMPLES}"))
-        summary |= {**(run.summary() or {}), **summary, "best": table.best.values}
+        for file in run.list("export"):
+            directory.write_bytes(file, run.read_bytes(file))
+        summary |= {**(run.summary() or {}), **summary}
+        summary |= {"best": table.best.values, "winner": winner.run}
         summary |= register_winner(search, directory, winner, uri)
     summary["seconds"] = round(time.monotonic() - started, 1)
     directory.write_summary(summary)
@@ -157,6 +164,11 @@ def _final_tuner(search: Search, directory: SearchDir, cluster: Cluster, uri: st
     if has_begun(directory, "final"):
         return restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
     return build_finals(search, directory, cluster=cluster, tracking_uri=uri)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """Take SIGTERM (a job that is stopped, Slurm's time limit) for a Ctrl-C, which Tune knows."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:

@@ -1,11 +1,13 @@
 """`ssgan search`: what it refuses before anything starts, and its last screen."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from searchdirs import make_search
+from ssgan.cli.outcome import short
 from ssgan.cli.search import _search
 from ssgan.cli.searched import last_screen
 from ssgan.errors import BadInput
@@ -59,8 +61,11 @@ def test_a_search_that_goes_on_is_the_one_that_was_started(tmp_path: Path) -> No
         _search((), "lambdas", str(tmp_path / "b"))
 
 
-def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(tmp_path: Path) -> None:
+def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(
+    tmp_path: Path, export: Path
+) -> None:
     search = make_search(tmp_path, "hunt")
+    shutil.copytree(export, tmp_path / "hunt/export")
     values = {"objective.lambda1": 0.25}
     bad = {"trial": "00001", "stage": "search", "values": values, "seed": 0}
     search.write_rows(
@@ -81,7 +86,7 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(tmp_path:
         "model": "ssgan-digits",
         "model_version": 3,
         "champion": True,
-        "export": None,
+        "export": "a hash",
         "tracking_uri": "http://mlflow:5000",
     }
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
@@ -93,6 +98,8 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(tmp_path:
         "trials 2 0 stopped early, 1 failed",
         "model ssgan-digits, version 3, the champion",
         "time 1:15 12,800 images over all trials",
+        f"export {short(search.location)}/export",
+        f"sample {short(search.location)} digit=7 -n 16",
         "best.yaml",
         "open http://mlflow:5000",
     ):

@@ -15,6 +15,7 @@ from ssgan import launch
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
 from ssgan.rundir import RunDir
+from ssgan.searchdir import SearchDir
 
 TINY = (
     "training.epochs=1",
@@ -239,6 +240,13 @@ def test_resume_goes_on_and_refuses_another_identity(folder: Path, ssgan) -> Non
     assert json.loads(done.out)["epochs"] == 2
     same = ssgan("train", "--resume", "runs/longer", "--name", "x")
     assert (same.code, "leave out --name" in same.err) == (2, True)
+
+
+def test_a_search_is_no_run_to_go_on_with(tmp_path: Path, ssgan) -> None:
+    SearchDir.create(tmp_path / "runs/hunt", "base: digits\n")
+    refused = ssgan("train", "--resume", "runs/hunt")
+    assert refused.code == 2
+    assert "`ssgan search --resume hunt` goes on with it" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ def assert_taken_over(location: Path, rows: dict[str, TrialRow]) -> TrialRow:
 
 def small_search(space: dict[str, Any], *overrides: str, **fields: Any) -> Search:
     """Return a search of short trials; its metric is one that differs between untrained nets."""
+    return load_search(small_definition(space, *overrides, **fields))
+
+
+def small_definition(space: dict[str, Any], *overrides: str, **fields: Any) -> dict[str, Any]:
+    """Return the same as `load_search` takes it."""
     definition = {
         "base": small(*_SMALL, *(one for one in overrides if not one.startswith("scaling.retr"))),
         "overrides": {"scaling.cpus": 0.5, "scaling.retries": 1},
@@ -46,7 +51,7 @@ def small_search(space: dict[str, Any], *overrides: str, **fields: Any) -> Searc
         "mode": "max",
         "finals": {"best": 0},
     }
-    return load_search({**definition, **fields})
+    return {**definition, **fields}
 
 
 def rows_of(location: Any) -> dict[str, TrialRow]:

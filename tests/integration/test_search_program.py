@@ -8,6 +8,8 @@ from mlflow import MlflowClient
 from searches import seconds_until_free, small_search
 from ssgan.cluster import Cluster
 from ssgan.errors import BadInput
+from ssgan.export import NamedGenerator
+from ssgan.launch.outcome import load_run
 from ssgan.overrides import load_experiment
 from ssgan.searchdir import BEST, SearchDir
 from ssgan.tuning.program import run_search
@@ -47,6 +49,12 @@ def test_a_search_ends_with_a_registered_winner(ray_here: Cluster, tmp_path: Pat
     best = load_experiment(f"{directory.location}/{BEST}")
     assert best.objective.lambda1 == chosen.values["objective.lambda1"]
     assert best.evaluation.judge.rows == "whole"
+
+    # The search stands for its winner: what takes a run takes it too.
+    assert summary["run_dir"] == f"{directory.location}/{summary['winner']}"
+    assert load_run(directory.location)[0].location == summary["run_dir"]
+    generator = NamedGenerator.load(directory.location)
+    assert generator.manifest.provenance["run_id"] == summary["run_id"]
 
     assert {"report/contact-sheet.html", "report/samples_ema.png"} <= {*directory.list("report")}
     client = MlflowClient(summary["tracking_uri"])
