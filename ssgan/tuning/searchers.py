@@ -20,7 +20,9 @@ def make_searcher(search: Search, concurrent: int) -> Any:
 
 
 def walk_grid(concurrent: int, seed: int = 0) -> Any:
-    """Return the search algorithm that draws at random and walks grids.
+    """Return the search algorithm that draws at random and walks all grids with each draw.
+
+    So a grid of seeds gives every drawn configuration once with each seed.
 
     Args:
         concurrent: Trials at a time; 0 is no limit.
@@ -28,7 +30,9 @@ def walk_grid(concurrent: int, seed: int = 0) -> Any:
     """
     from ray.tune.search.basic_variant import BasicVariantGenerator
 
-    return BasicVariantGenerator(max_concurrent=concurrent, random_state=seed)
+    return BasicVariantGenerator(
+        max_concurrent=concurrent, constant_grid_search=True, random_state=seed
+    )
 
 
 def param_space(search: Search) -> dict[str, Any]:

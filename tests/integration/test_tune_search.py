@@ -1,5 +1,6 @@
 """Searches of one-worker trials on the digits, under a real Ray."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,24 @@ def test_trials_that_fail_do_not_hurt_the_others(ray_here: Cluster, tmp_path: Pa
             assert row.reason is not None
             assert row.reason.startswith("out of memory: ")
     assert results.num_errors == 3
+
+
+def test_the_example_on_the_page_of_the_search_runs(
+    ray_here: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/search.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/search.md", "exec"), names)
+    table = summarize(names["results"])
+    assert [one.seeds for one in table.configurations] == [(0, 1), (0, 1)]
+    assert all(one.n == 2 for one in table.configurations)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in shown if line.startswith("{'objective.lambda2'")] == [
+        f"{one.values} {one.mean} {one.spread} {one.seeds}" for one in table.configurations
+    ]
+    assert {row.status for row in rows_of("runs/from-python").values()} == {"FINISHED"}
