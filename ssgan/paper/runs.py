@@ -1,0 +1,101 @@
+"""The runs of one of the paper's experiments, by label budget and seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ssgan.errors import BadInput
+from ssgan.experiment import Experiment
+from ssgan.launch.outcome import read_budget
+from ssgan.rundir import Record, RunDir
+from ssgan.searchdir import SearchDir
+
+
+@dataclass(frozen=True)
+class PaperRun:
+    """One finished run.
+
+    Attributes:
+        amount: The label budget as it was asked for: ``"0"``, ``"132"``, ``"10%"``.
+        labels: Labelled images.
+        seed: The run's seed.
+        run: Its directory.
+        experiment: Its experiment.
+    """
+
+    amount: str
+    labels: int
+    seed: int
+    run: RunDir
+    experiment: Experiment
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it saw no label, which makes it InfoGAN."""
+        return self.labels == 0
+
+    @cached_property
+    def records(self) -> Sequence[Record]:
+        """Its evaluated epochs, in order."""
+        return tuple(record for record in self.run.records() if "zero_one_loss_ema" in record.metrics)
+
+    def curve(self, metric: str) -> list[tuple[int, float]]:
+        """Return images seen and value of a metric, at each epoch that has one."""
+        points = ((record.images_seen, record.metrics.get(metric)) for record in self.records)
+        return [(images, value) for images, value in points if value is not None]
+
+    def final(self, metric: str) -> float | None:
+        """Return the last value of a metric."""
+        curve = self.curve(metric)
+        return curve[-1][1] if curve else None
+
+
+@dataclass(frozen=True)
+class Group:
+    """All runs of one label budget, by seed."""
+
+    amount: str
+    labels: int
+    runs: tuple[PaperRun, ...]
+
+    @property
+    def title(self) -> str:
+        """How figures name it: ``0 (InfoGAN)``, ``132 labels``, ``10% (6,000 labels)``."""
+        if self.labels == 0:
+            return "0 (InfoGAN)"
+        count = f"{self.labels:,} labels"
+        return count if self.amount == str(self.labels) else f"{self.amount} ({count})"
+
+    def finals(self, metric: str) -> list[float]:
+        """Return the last value of a metric, of each run that has one."""
+        return [value for run in self.runs if (value := run.final(metric)) is not None]
+
+
+def read_groups(search: SearchDir) -> tuple[Group, ...]:
+    """Read the finished runs of a search over label budgets and seeds, fewest labels first.
+
+    Raises:
+        BadInput: No run is finished.
+    """
+    runs = sorted(_finished(search), key=lambda one: (one.labels, one.seed))
+    if not runs:
+        raise BadInput(
+            f"no run of {search.location} is finished, so there is nothing to report; go on with "
+            "it first"
+        )
+    amounts = list(dict.fromkeys((one.amount, one.labels) for one in runs))
+    return tuple(
+        Group(amount, labels, tuple(one for one in runs if one.amount == amount))
+        for amount, labels in amounts
+    )
+
+
+def _finished(search: SearchDir) -> Iterator[PaperRun]:
+    for row in search.rows():
+        run = search.run(row)
+        if row.status != "FINISHED" or run.summary() is None:
+            continue
+        experiment = Experiment.from_yaml(run.experiment_yaml())
+        budget = read_budget(run)
+        labels = len(budget) if budget is not None else 0
+        yield PaperRun(str(experiment.data.labels), labels, experiment.seed, run, experiment)
