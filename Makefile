@@ -30,7 +30,7 @@ help: ## Show this list
 quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
-test: $(STAMP) system-packages ## Run all tests (15 minutes at most on 2 cores, no network)
+test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 saves 5)
 	$(BIN)/python -m pytest
 
 cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here, and switch one off (root, 6 minutes)

@@ -27,8 +27,8 @@ def test_a_search_over_three_hosts_outlives_one_of_them() -> None:
     from hosts import why_not
     from proof import prove
 
-    if os.environ.get("SSGAN_MULTIHOST") != "1":
-        pytest.skip("takes minutes and the whole machine: make cluster-test, or SSGAN_MULTIHOST=1")
+    if os.environ.get("SSGAN_MULTIHOST") == "0":
+        pytest.skip("left out by SSGAN_MULTIHOST=0; make cluster-test runs it by itself")
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
