@@ -18,7 +18,7 @@ from ssgan.fields import differing, flatten
 from ssgan.overrides import with_values
 from ssgan.report.values import flat_values
 from ssgan.searchdir import Stage
-from ssgan.tuning.space import Distribution, grid_size
+from ssgan.tuning.space import Distribution, Grid, grid_size
 
 OWN = "search."
 """What starts so is a field of the search, not of its experiment."""
@@ -123,6 +123,12 @@ class Search(Config):
         return self.trials or (combinations if combinations > 1 else _DEFAULT_TRIALS)
 
     @property
+    def chooses(self) -> bool:
+        """Whether the metric decides anything; in a grid that all trials finish it does not."""
+        is_grid = all(isinstance(part, Grid) for part in self.space.values())
+        return self.finals.best > 0 or not isinstance(self.scheduler, NoScheduler) or not is_grid
+
+    @property
     def samples(self) -> int:
         """Draws of Ray Tune, each of which walks all grids."""
         return self.total // grid_size(self.space)
@@ -141,6 +147,7 @@ class Search(Config):
             values: The searched fields by dotted name.
             seed: The run's seed; None is the base experiment's, or that among the values.
             stage: A run of stage two is measured by another judge than the one that chose it.
+                Where nothing is chosen there is one judge, of all rows.
 
         Raises:
             BadInput: A value is out of its field's range, or does not go with the others.
@@ -151,6 +158,8 @@ class Search(Config):
             "evaluation.judge.classifier.depth": classifier.depth + _deeper(classifier),
         }
         judge = final if stage == "final" else {"evaluation.judge.rows": "first half"}
+        if not self.chooses:
+            judge = {}
         fresh = {} if seed is None else {"seed": seed}
         return with_values(self.base, {**values, **judge, **fresh})
 

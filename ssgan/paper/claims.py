@@ -1,0 +1,247 @@
+"""What the paper claims in section 5, each with the measurement that decides it."""
+
+from collections.abc import Callable, Sequence
+from statistics import mean, pstdev
+from typing import NamedTuple
+
+import numpy as np
+
+from ssgan.paper.findings import Finding, Sample, above, all_of, below, falls, less
+from ssgan.paper.plans import Name
+from ssgan.paper.runs import Group, PaperRun
+
+_LOSS = "zero_one_loss_ema"
+Groups = Sequence[Group]
+Decide = Callable[[Groups], Finding]
+
+
+class Claim(NamedTuple):
+    """A statement of the paper."""
+
+    section: str
+    """Where it stands."""
+    text: str
+    """What it says."""
+    measure: str
+    """How it is measured here."""
+    decide: Decide
+    """Decides it from groups of runs, fewest labels first."""
+
+
+def claims_of(name: Name, chance: float) -> tuple[Claim, ...]:
+    """Return the paper's claims about a data set.
+
+    Args:
+        name: The data set.
+        chance: 0-1 loss of a generator that ignores the code.
+    """
+    return {
+        "mnist": (_faster("5.1"), _slowest(), _sorted_digits(chance)),
+        "svhn": (
+            _controls("5.2", "10%"),
+            _baseline_fails("5.2", chance),
+            _faster_labelled("5.2"),
+            _better_quality(),
+        ),
+        "celeba": (
+            _controls("5.3", "1%"),
+            _controls("5.3", "20%"),
+            _baseline_fails("5.3", chance),
+            _steadier(),
+        ),
+        "cifar10": (
+            _controls("5.4", "10%"),
+            _baseline_fails("5.4", chance),
+            _more_is_better(),
+            _short_of_real(),
+        ),
+    }[name]
+
+
+def judge_error(groups: Groups) -> float:
+    """Return C's own error on real validation images, the mean over runs; 0 where unknown."""
+    errors = [error for group in groups for error in group.finals("judge_error")]
+    return mean(errors) if errors else 0.0
+
+
+def mean_over_training(run: PaperRun, metric: str) -> float | None:
+    """Average a metric over the images seen, by the trapezoid rule: what converges faster is less.
+
+    A curve counts from its first point; None where there are fewer than two.
+    """
+    curve = run.curve(metric)
+    if len(curve) < 2:
+        return None
+    images, values = (np.array(column, float) for column in zip(*curve, strict=True))
+    return float(np.trapezoid(values, images) / (images[-1] - images[0]))
+
+
+def _averages(group: Group, metric: str = _LOSS) -> Sample:
+    values = (mean_over_training(run, metric) for run in group.runs)
+    return Sample(group.title, tuple(value for value in values if value is not None))
+
+
+def _finals(group: Group, metric: str = _LOSS) -> Sample:
+    return Sample(group.title, tuple(group.finals(metric)))
+
+
+def _fluctuations(group: Group) -> Sample:
+    """Measure how much the loss still moves in the second half of the training."""
+    values = []
+    for run in group.runs:
+        late = [value for _, value in run.curve("zero_one_loss")]
+        late = late[len(late) // 2 :]
+        if len(late) > 1:
+            values.append(pstdev(late))
+    return Sample(group.title, tuple(values))
+
+
+def _find(groups: Groups, amount: str) -> Group | None:
+    return next((group for group in groups if group.amount == amount), None)
+
+
+def _needs(*amounts: str) -> Finding:
+    return Finding(
+        "not decided", "no value (n = 0)", f"no finished run with {' and '.join(amounts)} labels"
+    )
+
+
+def _faster(section: str) -> Claim:
+    def decide(groups: Groups) -> Finding:
+        return falls([_averages(group) for group in groups], judge_error(groups))
+
+    return Claim(
+        section,
+        "The 0-1 loss falls faster as more labels are introduced.",
+        "mean of the 0-1 loss over the training, falling with the label budget",
+        decide,
+    )
+
+
+def _slowest() -> Claim:
+    def decide(groups: Groups) -> Finding:
+        baseline = _find(groups, "0")
+        if baseline is None:
+            return _needs("0")
+        labelled = [group for group in groups if group.labels > 0]
+        error = judge_error(groups)
+        return all_of([less(_averages(one), _averages(baseline), error) for one in labelled])
+
+    return Claim(
+        "5.1",
+        "InfoGAN, without any label, is the slowest.",
+        "mean of the 0-1 loss over the training, larger at 0 (classes matched) than at every "
+        "label budget",
+        decide,
+    )
+
+
+def _sorted_digits(chance: float) -> Claim:
+    def decide(groups: Groups) -> Finding:
+        few = _find(groups, "132")
+        if few is None:
+            return _needs("132")
+        return below(_finals(few), chance / 2, "half of chance")
+
+    return Claim(
+        "5.1",
+        "132 labels (0.22 %) sort the digits: code k draws digit k.",
+        "last 0-1 loss at 132 labels, classes not matched, below half of chance",
+        decide,
+    )
+
+
+def _controls(section: str, amount: str) -> Claim:
+    def decide(groups: Groups) -> Finding:
+        baseline, group = _find(groups, "0"), _find(groups, amount)
+        if baseline is None or group is None:
+            return _needs("0", amount)
+        return less(_finals(group), _finals(baseline), judge_error(groups))
+
+    return Claim(
+        section,
+        f"{amount.replace('%', ' %')} of the labels give c_ss the meaning of the labels.",
+        f"last 0-1 loss at {amount}, classes not matched, below InfoGAN's with classes matched",
+        decide,
+    )
+
+
+def _baseline_fails(section: str, chance: float) -> Claim:
+    def decide(groups: Groups) -> Finding:
+        baseline = _find(groups, "0")
+        if baseline is None:
+            return _needs("0")
+        return above(_finals(baseline), chance / 2, "half of chance")
+
+    return Claim(
+        section,
+        "InfoGAN, without labels, does not find the labels' meaning by itself.",
+        "last 0-1 loss at 0, classes matched, above half of chance",
+        decide,
+    )
+
+
+def _faster_labelled(section: str) -> Claim:
+    def decide(groups: Groups) -> Finding:
+        labelled = [_averages(group) for group in groups if group.labels > 0]
+        return falls(labelled, judge_error(groups))
+
+    return Claim(
+        section,
+        "With more labels the generator converges faster.",
+        "mean of the 0-1 loss over the training, falling with the label budget above 0",
+        decide,
+    )
+
+
+def _more_is_better() -> Claim:
+    def decide(groups: Groups) -> Finding:
+        return falls([_finals(group) for group in groups], judge_error(groups))
+
+    return Claim(
+        "5.4",
+        "More labels give better class-conditional samples.",
+        "last 0-1 loss, falling with the label budget",
+        decide,
+    )
+
+
+def _better_quality() -> Claim:
+    def decide(groups: Groups) -> Finding:
+        first, last = (_averages(group, "fd_judge") for group in (groups[0], groups[-1]))
+        return less(last, first, 0.0)
+
+    return Claim(
+        "5.5",
+        "Sample quality converges faster with all labels than without any.",
+        "mean over the training of the Fréchet distance in C's features",
+        decide,
+    )
+
+
+def _steadier() -> Claim:
+    def decide(groups: Groups) -> Finding:
+        few, more = _find(groups, "1%"), _find(groups, "20%")
+        if few is None or more is None:
+            return _needs("1%", "20%")
+        return less(_fluctuations(more), _fluctuations(few), 0.0)
+
+    return Claim(
+        "5.3",
+        "At 1 % the training is unstable, at 20 % it is stable.",
+        "standard deviation of G's 0-1 loss over the second half of the training",
+        decide,
+    )
+
+
+def _short_of_real() -> Claim:
+    def decide(groups: Groups) -> Finding:
+        error = judge_error(groups)
+        return all_of([above(_finals(one), error, "C's error on real images") for one in groups])
+
+    return Claim(
+        "5.4",
+        "No generator reaches C's accuracy on real images.",
+        "last 0-1 loss of every label budget, above C's own error",
+        decide,
+    )

@@ -1,0 +1,148 @@
+"""From numbers over seeds to a verdict: does a claim hold, at what level, over how many runs.
+
+A difference counts when Welch's t-test, one-sided, rejects its absence at 5 %, *and* when it is
+larger than the error of the instrument, the classifier C that measured it. One run decides nothing.
+"""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+Verdict = Literal["holds", "does not hold", "not decided"]
+
+_LEVEL = 0.05
+_PERMUTATIONS = 9_999
+
+
+class Sample(NamedTuple):
+    """What some runs measured."""
+
+    name: str
+    values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """Write mean, standard deviation and number of runs."""
+        if not self.values:
+            return f"{self.name}: no value (n = 0)"
+        spread = f" ± {stdev(self.values):.4f}" if len(self.values) > 1 else ""
+        return f"{self.name}: {mean(self.values):.4f}{spread} (n = {len(self.values)})"
+
+
+class Finding(NamedTuple):
+    """A verdict, what was measured, and how the one follows from the other."""
+
+    verdict: Verdict
+    measured: str
+    why: str
+
+
+def less(one: Sample, other: Sample, error: float) -> Finding:
+    """Decide whether one mean is less than another.
+
+    Args:
+        one: What should be less.
+        other: What should be more.
+        error: The instrument's, in the same units; a smaller difference decides nothing.
+    """
+    measured = f"{one}; {other}"
+    if min(len(one.values), len(other.values)) < 2:
+        return Finding("not decided", measured, "a spread needs two runs of each or more")
+    gap = mean(other.values) - mean(one.values)
+    if abs(gap) <= error:
+        why = f"the difference, {gap:+.4f}, is within C's own error, {error:.4f}"
+        return Finding("not decided", measured, why)
+    p = _welch(one.values, other.values)
+    return Finding(_verdict(p), measured, f"difference {gap:+.4f}, one-sided p = {p:.3f}")
+
+
+def below(one: Sample, limit: float, what: str) -> Finding:
+    """Decide whether a mean is below a limit.
+
+    Args:
+        one: What was measured.
+        limit: The limit.
+        what: What the limit is, in words.
+    """
+    measured = f"{one}; {what}: {limit:.4f}"
+    if len(one.values) < 2:
+        return Finding("not decided", measured, "a spread needs two runs or more")
+    p = _one_sample(one.values, limit)
+    return Finding(_verdict(p), measured, f"one-sided p = {p:.3f}")
+
+
+def above(one: Sample, limit: float, what: str) -> Finding:
+    """Decide whether a mean is above a limit; as `below`."""
+    mirrored = below(Sample(one.name, tuple(-value for value in one.values)), -limit, what)
+    return mirrored._replace(measured=f"{one}; {what}: {limit:.4f}")
+
+
+def falls(groups: Sequence[Sample], error: float) -> Finding:
+    """Decide whether values fall from group to group, by Spearman's rank correlation.
+
+    Args:
+        groups: In the order in which they should fall.
+        error: The instrument's; less between the first and the last mean decides nothing.
+    """
+    measured = "; ".join(map(str, groups))
+    known = [group for group in groups if group.values]
+    if len(known) < 2 or min(len(group.values) for group in known) < 2:
+        return Finding("not decided", measured, "an order needs two groups of two runs or more")
+    order = np.array([i for i, group in enumerate(known) for _ in group.values], float)
+    values = np.array([value for group in known for value in group.values])
+    rho, p = _trend(order, values)
+    gap = mean(known[0].values) - mean(known[-1].values)
+    why = f"rank correlation {rho:+.2f} over {len(values)} runs, one-sided p = {p:.3f}"
+    if abs(gap) <= error:
+        why += f"; the difference, {gap:+.4f}, is within C's own error, {error:.4f}"
+        return Finding("not decided", measured, why)
+    return Finding(_verdict(p), measured, why)
+
+
+def all_of(findings: Sequence[Finding]) -> Finding:
+    """Join parts of a claim: it holds if all do, and does not if one does not."""
+    verdicts = {finding.verdict for finding in findings}
+    verdict: Verdict = "holds"
+    if "does not hold" in verdicts:
+        verdict = "does not hold"
+    elif "not decided" in verdicts or not findings:
+        verdict = "not decided"
+    measured = list(dict.fromkeys(part for f in findings for part in f.measured.split("; ")))
+    return Finding(verdict, "; ".join(measured), "; ".join(finding.why for finding in findings))
+
+
+def _verdict(p: float) -> Verdict:
+    if p < _LEVEL:
+        return "holds"
+    return "does not hold" if p > 1 - _LEVEL else "not decided"
+
+
+def _welch(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return p of "one is not less than other"."""
+    if len({*one}) == len({*other}) == 1:
+        return float(one[0] >= other[0])
+    return float(stats.ttest_ind(one, other, equal_var=False, alternative="less").pvalue)
+
+
+def _one_sample(values: Sequence[float], limit: float) -> float:
+    if len({*values}) == 1:
+        return float(values[0] >= limit)
+    return float(stats.ttest_1samp(values, limit, alternative="less").pvalue)
+
+
+def _trend(order: "np.ndarray", values: "np.ndarray") -> tuple[float, float]:
+    """Return Spearman's correlation, and p of "it is not negative", by permutation."""
+    ranks, wanted = stats.rankdata(values), stats.rankdata(order)
+    if np.ptp(ranks) == 0:
+        return 0.0, 0.5
+
+    def correlation(shuffled: "np.ndarray") -> float:
+        return float(np.corrcoef(wanted, shuffled)[0, 1])
+
+    rho = correlation(ranks)
+    draw = np.random.default_rng(0)
+    others = [correlation(draw.permutation(ranks)) for _ in range(_PERMUTATIONS)]
+    as_low = sum(other <= rho + 1e-12 for other in others)
+    return rho, (as_low + 1) / (_PERMUTATIONS + 1)

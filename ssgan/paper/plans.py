@@ -1,0 +1,153 @@
+"""What the paper's section 5 trains, as data: label budgets, seeds and sizes for each data set."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from ssgan.config import Config
+from ssgan.data.labels import Amount
+from ssgan.errors import BadInput
+from ssgan.tuning import Search, load_search
+
+Name = Literal["mnist", "svhn", "celeba", "cifar10"]
+Size = Literal["smoke", "cpu", "paper"]
+
+_SMOKE: dict[str, Any] = {
+    "training.epochs": 3,
+    "training.steps_per_epoch": 20,
+    "training.batch_size": 32,
+    "label_sampling.batch_size": 16,
+    "networks.width": 8,
+    "networks.hidden": 64,
+    "networks.q_hidden": 16,
+    "evaluation.every": 1,
+    "evaluation.samples": 200,
+    "evaluation.real_images": 400,
+    "evaluation.held_out_images": 400,
+    "evaluation.judge.epochs": 1,
+    "evaluation.judge.least_updates": 100,
+    "evaluation.judge.validation_images": 2000,
+}
+# Long enough on two cores for the claims to show, within about two hours for a whole grid.
+_CPU_MNIST: dict[str, Any] = {
+    "training.epochs": 20,
+    "training.steps_per_epoch": 50,
+    "training.batch_size": 64,
+    "label_sampling.batch_size": 64,
+    "evaluation.real_images": 1000,
+    "evaluation.held_out_images": 1000,
+}
+_CPU_PHOTOGRAPHS: dict[str, Any] = {
+    "training.epochs": 40,
+    "training.steps_per_epoch": 200,
+    "evaluation.real_images": 1000,
+    "evaluation.held_out_images": 1000,
+}
+# The paper gives sizes of neither networks nor trainings for its photographs: DCGAN's width and
+# InfoGAN's 50 epochs of all images are what it builds on.
+_PAPER_PHOTOGRAPHS: dict[str, Any] = {
+    "networks.width": 64,
+    "networks.hidden": 1024,
+    "training.epochs": 100,
+    "training.steps_per_epoch": 600,
+    "training.batch_size": 128,
+    "label_sampling.batch_size": 128,
+}
+
+
+class Plan(Config):
+    """One of the paper's four experiments."""
+
+    name: Name
+    """The data set, and the preset of its runs."""
+    section: str
+    """Where the paper reports it."""
+    amounts: tuple[Amount, ...]
+    """Label budgets, fewest first; 0 is InfoGAN."""
+    sizes: dict[Size, dict[str, Any]]
+    """Fields of each budget of computing."""
+    seeds: dict[Size, int]
+    """Runs of each label budget, when the user does not say."""
+    chance: float
+    """0-1 loss of a generator that ignores the code."""
+
+    def search(
+        self,
+        size: Size,
+        seeds: int | None = None,
+        overrides: Mapping[str, Any] | Sequence[str] = (),
+        amounts: Sequence[Amount] | None = None,
+    ) -> Search:
+        """Build the grid over label budgets and seeds.
+
+        Args:
+            size: The budget of computing: ``smoke``, ``cpu`` or ``paper``.
+            seeds: Runs of each label budget; 0, 1, 2 ... are their seeds.
+            overrides: Fields of every run, and of the search as ``search.FIELD``.
+            amounts: Other label budgets than the paper's.
+
+        Raises:
+            BadInput: Something cannot work.
+        """
+        seeds = self.seeds[size] if seeds is None else seeds
+        if seeds < 1:
+            raise BadInput(f"--seeds {seeds}: one run of each label budget is the least")
+        definition = {
+            "name": f"paper-{self.name}",
+            "base": self.name,
+            "overrides": self.sizes[size],
+            "space": {
+                "data.labels": {"kind": "grid", "values": list(amounts or self.amounts)},
+                "seed": {"kind": "grid", "values": list(range(seeds))},
+            },
+            "finals": {"best": 0},
+        }
+        return load_search(definition, overrides=overrides)
+
+
+PLANS: dict[str, Plan] = {
+    plan.name: plan
+    for plan in (
+        Plan(
+            name="mnist",
+            section="5.1",
+            amounts=(0, 132, "1%", "10%", "100%"),
+            sizes={"smoke": _SMOKE, "cpu": _CPU_MNIST, "paper": {}},
+            seeds={"smoke": 1, "cpu": 3, "paper": 3},
+            chance=0.9,
+        ),
+        Plan(
+            name="svhn",
+            section="5.2",
+            amounts=(0, "10%", "100%"),
+            sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
+            seeds={"smoke": 1, "cpu": 2, "paper": 3},
+            chance=0.9,
+        ),
+        Plan(
+            name="celeba",
+            section="5.3",
+            amounts=(0, "1%", "20%", "100%"),
+            sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
+            seeds={"smoke": 1, "cpu": 2, "paper": 3},
+            chance=0.5,
+        ),
+        Plan(
+            name="cifar10",
+            section="5.4",
+            amounts=(0, "10%", "100%"),
+            sizes={
+                "smoke": _SMOKE,
+                "cpu": _CPU_PHOTOGRAPHS,
+                "paper": {
+                    **_PAPER_PHOTOGRAPHS,
+                    "evaluation.judge.classifier.architecture": "wrn",
+                    "evaluation.judge.classifier.width": 10,
+                    "evaluation.judge.classifier.depth": 28,
+                },
+            },
+            seeds={"smoke": 1, "cpu": 2, "paper": 3},
+            chance=0.9,
+        ),
+    )
+}
+"""The paper's experiments by data set."""
