@@ -59,8 +59,16 @@ class Plan(Config):
 
     name: Name
     """The data set, and the preset of its runs."""
+    title: str
+    """How the report names it."""
     section: str
     """Where the paper reports it."""
+    loss_figure: str
+    """The paper's figure of the 0-1 loss."""
+    traversal_figure: str | None = None
+    """The paper's figure of an unsupervised code."""
+    sample_figure: str | None = None
+    """The paper's figure of random samples."""
     amounts: tuple[Amount, ...]
     """Label budgets, fewest first; 0 is InfoGAN."""
     sizes: dict[Size, dict[str, Any]]
@@ -109,7 +117,10 @@ PLANS: dict[str, Plan] = {
     for plan in (
         Plan(
             name="mnist",
+            title="MNIST",
             section="5.1",
+            loss_figure="3a",
+            traversal_figure="2",
             amounts=(0, 132, "1%", "10%", "100%"),
             sizes={"smoke": _SMOKE, "cpu": _CPU_MNIST, "paper": {}},
             seeds={"smoke": 1, "cpu": 3, "paper": 3},
@@ -117,7 +128,11 @@ PLANS: dict[str, Plan] = {
         ),
         Plan(
             name="svhn",
+            title="SVHN",
             section="5.2",
+            loss_figure="3b",
+            traversal_figure="4",
+            sample_figure="5",
             amounts=(0, "10%", "100%"),
             sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
@@ -125,7 +140,10 @@ PLANS: dict[str, Plan] = {
         ),
         Plan(
             name="celeba",
+            title="CelebA",
             section="5.3",
+            loss_figure="8a",
+            sample_figure="7",
             amounts=(0, "1%", "20%", "100%"),
             sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
@@ -133,7 +151,11 @@ PLANS: dict[str, Plan] = {
         ),
         Plan(
             name="cifar10",
+            title="CIFAR-10",
             section="5.4",
+            loss_figure="8b",
+            traversal_figure="9",
+            sample_figure="10",
             amounts=(0, "10%", "100%"),
             sizes={
                 "smoke": _SMOKE,

@@ -1,0 +1,182 @@
+"""The report as pages: one self-contained HTML file, and Markdown with its pictures beside it."""
+
+import base64
+from collections.abc import Iterable
+from html import escape
+from typing import NamedTuple
+
+from ssgan.paper.claims import Claim
+from ssgan.paper.findings import Finding
+
+
+class Figure(NamedTuple):
+    """One picture of the report."""
+
+    name: str
+    """File name without its suffix."""
+    caption: str
+    """What it shows, and which figure of the paper it stands beside."""
+    png: bytes
+    """The picture."""
+
+
+class Table(NamedTuple):
+    """A table of text."""
+
+    title: str
+    """Its heading."""
+    head: tuple[str, ...]
+    """Names of its columns."""
+    rows: tuple[tuple[str, ...], ...]
+    """Its cells."""
+    note: str = ""
+    """A paragraph below it."""
+
+
+class Report(NamedTuple):
+    """One experiment's report."""
+
+    title: str
+    """Its heading."""
+    about: tuple[str, ...]
+    """Paragraphs before everything: how it was made."""
+    findings: tuple[tuple[Claim, Finding], ...]
+    """The paper's claims and what became of them."""
+    tables: tuple[Table, ...]
+    """Figures in numbers, and what the report rests on."""
+    figures: tuple[Figure, ...]
+    """Its pictures."""
+
+
+def html_page(report: Report) -> str:
+    """Write the report as one HTML file without links, for a mail or a shared folder."""
+    body = [f"<h1>{escape(report.title)}</h1>"]
+    body += [f"<p>{_inline(text)}</p>" for text in report.about]
+    for table in (_claims(report), *report.tables):
+        body += [f"<h2>{escape(table.title)}</h2>", _html_table(table)]
+        body += [f"<p>{_inline(table.note)}</p>"] if table.note else []
+    body.append("<h2>Figures</h2>")
+    for figure in report.figures:
+        data = base64.b64encode(figure.png).decode()
+        caption = escape(figure.caption)
+        body.append(
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    return _PAGE.format(title=escape(report.title), body="\n".join(body))
+
+
+def markdown_page(report: Report, pictures: str) -> str:
+    """Write the report as Markdown.
+
+    Args:
+        report: The report.
+        pictures: Folder of the pictures, relative to the page.
+    """
+    lines = [f"# {report.title}", ""]
+    for text in report.about:
+        lines += [text, ""]
+    for table in (_claims(report), *report.tables):
+        lines += [f"## {table.title}", "", *_markdown_table(table), ""]
+        lines += [table.note, ""] if table.note else []
+    lines += ["## Figures", ""]
+    for figure in report.figures:
+        lines += [
+            f"![{figure.caption}]({pictures}/{figure.name}.png)",
+            "",
+            f"*{figure.caption}*",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _claims(report: Report) -> Table:
+    rows = [
+        (claim.section, claim.text, finding.verdict, claim.measure, finding.measured, finding.why)
+        for claim, finding in report.findings
+    ]
+    head = ("section", "the paper says", "verdict", "measured as", "value", "why")
+    return Table("Claims", head, tuple(rows), _LEGEND)
+
+
+_LEGEND = (
+    "A claim holds, or does not, where a one-sided test over seeds rejects the opposite at 5 % and "
+    "the difference exceeds C's own error; else this budget does not decide it. Values are mean ± "
+    "standard deviation over n runs."
+)
+
+
+def _html_table(table: Table) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+    rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in table.rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _html_cell(cell: str) -> str:
+    kind = _VERDICTS.get(cell)
+    return f'<td class="{kind}">{escape(cell)}</td>' if kind else f"<td>{escape(cell)}</td>"
+
+
+def _inline(text: str) -> str:
+    """Escape a paragraph, and set what stands between backticks as code."""
+    parts = escape(text, quote=False).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def _markdown_table(table: Table) -> list[str]:
+    return [_row(table.head), _row(["---"] * len(table.head)), *map(_row, table.rows)]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def files_of(report: Report, name: str, shared: Report | None = None) -> dict[str, bytes]:
+    """Return the report's files by name: NAME.html, NAME.md and NAME/PICTURE.png.
+
+    Args:
+        report: The report, for the HTML page.
+        name: Name of the pages, and of the folder of pictures.
+        shared: Another one for the Markdown page, which may be committed where the HTML page may
+            not; the same by default.
+    """
+    shared = shared or report
+    return {
+        f"{name}.html": html_page(report).encode(),
+        f"{name}.md": markdown_page(shared, name).encode(),
+        **{f"{name}/{figure.name}.png": figure.png for figure in shared.figures},
+    }
+
+
+_VERDICTS = {"holds": "holds", "does not hold": "fails", "not decided": "open"}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
+style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2328; background: #fff;
+  max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }}
+h1, h2 {{ line-height: 1.2; }}
+h2 {{ margin-top: 2.5rem; }}
+table {{ border-collapse: collapse; font-size: 0.85rem; display: block; overflow-x: auto; }}
+th, td {{ border-bottom: 1px solid #d0d7de; padding: 0.4rem 0.6rem; text-align: left;
+  vertical-align: top; }}
+td.holds {{ color: #1a7f37; font-weight: 600; white-space: nowrap; }}
+td.fails {{ color: #cf222e; font-weight: 600; white-space: nowrap; }}
+td.open {{ color: #6e7781; white-space: nowrap; }}
+figure {{ margin: 2rem 0; }}
+img {{ max-width: 100%; height: auto; }}
+figcaption {{ color: #57606a; font-size: 0.9rem; }}
+code {{ background: #f6f8fa; padding: 0.1rem 0.3rem; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

@@ -1,0 +1,61 @@
+"""The paper's claims against runs whose numbers follow simple rules."""
+
+from pathlib import Path
+
+import pytest
+
+from paper.papers import make_groups
+from ssgan.paper.claims import claims_of, judge_error, mean_over_training
+from ssgan.paper.plans import PLANS
+from ssgan.paper.runs import Group, read_groups
+
+
+def verdicts(name: str, groups: tuple[Group, ...]) -> dict[str, str]:
+    claims = claims_of(PLANS[name].name, PLANS[name].chance)
+    return {claim.text: claim.decide(groups).verdict for claim in claims}
+
+
+def test_the_mean_over_a_training_is_the_area_under_its_curve(tmp_path: Path) -> None:
+    (group,) = read_groups(make_groups(tmp_path, amounts=[20], seeds=[0], epochs=3))
+    first, second, third = (value for _, value in group.runs[0].curve("zero_one_loss_ema"))
+    # Equal steps: each inner point counts twice as much as the ends.
+    expected = (first + 2 * second + third) / 4
+    assert mean_over_training(group.runs[0], "zero_one_loss_ema") == pytest.approx(expected)
+    assert mean_over_training(group.runs[0], "no such metric") is None
+
+
+def test_the_judges_error_is_the_mean_over_runs(tmp_path: Path) -> None:
+    groups = read_groups(make_groups(tmp_path, amounts=[0, 20], seeds=[0, 1]))
+    assert judge_error(groups) == pytest.approx(0.031)
+    assert judge_error(()) == 0
+
+
+def test_mnist_where_more_labels_are_faster(tmp_path: Path) -> None:
+    search = make_groups(tmp_path, amounts=[0, 132, "50%"], seeds=[0, 1, 2], epochs=8)
+    assert set(verdicts("mnist", read_groups(search)).values()) == {"holds"}
+
+
+def test_one_seed_decides_nothing(tmp_path: Path) -> None:
+    search = make_groups(tmp_path, amounts=[0, 132, "50%"], seeds=[0], epochs=8)
+    for name in ("mnist", "svhn", "celeba", "cifar10"):
+        found = verdicts(name, read_groups(search))
+        assert set(found.values()) == {"not decided"}
+
+
+def test_control_is_decided_against_the_matched_baseline(tmp_path: Path) -> None:
+    search = make_groups(tmp_path, amounts=[0, "10%", "100%"], seeds=[0, 1], epochs=3)
+    found = verdicts("svhn", read_groups(search))
+    assert found["10 % of the labels give c_ss the meaning of the labels."] == "holds"
+    without = make_groups(tmp_path, amounts=["10%", "100%"], seeds=[0, 1], name="no-baseline")
+    found = verdicts("svhn", read_groups(without))
+    assert found["10 % of the labels give c_ss the meaning of the labels."] == "not decided"
+
+
+def test_no_claim_is_written_without_its_number_of_runs(tmp_path: Path) -> None:
+    search = make_groups(tmp_path, amounts=[0, "1%", 132, "10%", "20%", "100%"], seeds=[0, 1])
+    groups = read_groups(search)
+    for plan in PLANS.values():
+        for claim in claims_of(plan.name, plan.chance):
+            finding = claim.decide(groups)
+            assert "(n = " in finding.measured
+            assert finding.why
