@@ -20,7 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from benchmarks.machine import describe_machine
+from ssgan.launch.machine import describe_machine
 from ssgan.report.histories import Histories, History
 from ssgan.searchdir import SearchDir
 from ssgan.tuning import Search, summarize

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks.kernels import kernel_time
-from benchmarks.machine import describe_machine
 from benchmarks.plain_step import PlainStep
 from ssgan.codes import Code, LatentSpace, UnsupervisedCode
 from ssgan.data.batches import Batches
 from ssgan.experiment import Experiment
+from ssgan.launch.machine import describe_machine
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator
 from ssgan.overrides import load_experiment

@@ -9,9 +9,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
 from ssgan.experiment import Experiment
 from ssgan.fields import difference
+from ssgan.launch.machine import describe_machine
 from ssgan.rundir import RunDir
 
 _COLUMNS = {
