@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from ssgan.evaluation.plots import make_figure, render
+from ssgan.report.axes import scale_metric
 from ssgan.report.histories import History
 from ssgan.report.outline import Outline
 from ssgan.report.shades import (
@@ -17,8 +18,6 @@ from ssgan.report.shades import (
     GRID,
     PALE,
     best_of,
-    is_wide,
-    plain,
     thousands,
 )
 from ssgan.report.values import metric_label, spell_all
@@ -61,27 +60,12 @@ def loss_curves(
     axes.set_xlabel("real images seen")
     axes.set_ylabel(metric_label(outline.metric))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
-    _scale(axes, values)
+    scale_metric(axes, values)
     axes.set_xlim(left=0)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     _explain(axes, [history for history, _ in curves], best)
     return render(figure)
-
-
-def _scale(axes: Axes, values: Sequence[float]) -> None:
-    """Scale the metric's axis: by logarithms where that shows more, with room for a loss of 0."""
-    positive = [value for value in values if value > 0]
-    if min(values) >= 0 and positive and is_wide(positive):
-        if min(values) > 0:
-            axes.set_yscale("log")
-        else:
-            axes.set_yscale("symlog", linthresh=min(positive), linscale=0.3, subs=(2, 5))
-            axes.set_ylim(0, 1.3 * max(positive))
-        axes.yaxis.set_major_formatter(FuncFormatter(plain))
-        axes.yaxis.set_minor_formatter(FuncFormatter(plain))
-    elif min(values) >= 0:
-        axes.set_ylim(bottom=0)
 
 
 def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> None:

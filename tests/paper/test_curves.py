@@ -1,0 +1,191 @@
+"""Charts over training hold the numbers of their runs."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paper.drawn import dashed, is_framed, legend, lines
+from paper.papers import IMAGES, loss_of, make_groups, metrics_of
+from ssgan.errors import BadInput
+from ssgan.evaluation.figures import png
+from ssgan.paper.curves import bounds_figure, courses, loss_figure, plot_bounds, plot_loss
+from ssgan.paper.runs import Group, read_groups
+
+LOSS = "zero_one_loss_ema"
+JUDGED = 0.031  # mean of 0.03 and 0.032, as the makers write it for seeds 0 and 1
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
+    """InfoGAN, 20 labels and 10 % of 1,000, two seeds of four epochs each."""
+    return read_groups(make_groups(tmp_path_factory.mktemp("curves")))
+
+
+def without(
+    group: Group,
+    metric: str,
+    seeds: tuple[int, ...] = (0, 1),
+    epochs: tuple[int, ...] = (1, 2, 3, 4),
+) -> Group:
+    """Copy a group in which some seeds lack a metric at some epochs."""
+    runs = []
+    for one in group.runs:
+        run = replace(one)
+        run.__dict__["records"] = tuple(
+            record.model_copy(update={"metrics": {**record.metrics, metric: None}})
+            if run.seed in seeds and record.epoch in epochs
+            else record
+            for record in one.records
+        )
+        runs.append(run)
+    return replace(group, runs=tuple(runs))
+
+
+def test_means_are_over_seeds_at_the_epochs_that_all_have(groups: tuple[Group, ...]) -> None:
+    (course,) = courses([without(groups[1], LOSS, (1,), (2, 4))], LOSS)
+    assert [len(points) for points in course.seeds] == [4, 2]
+    means = [(loss_of(20, 0, epoch) + loss_of(20, 1, epoch)) / 2 for epoch in (1, 3)]
+    assert [x for x, _ in course.mean] == [IMAGES, 3 * IMAGES]
+    assert [y for _, y in course.mean] == pytest.approx(means)
+
+
+def test_seeds_without_a_value_do_not_count(groups: tuple[Group, ...]) -> None:
+    lame = without(groups[1], LOSS, (1,))
+    (course,) = courses([lame], LOSS)
+    assert len(course.seeds) == 1
+    assert course.mean == course.seeds[0]
+    figure = plot_loss([groups[0], lame], "t")
+    assert figure is not None
+    assert legend(figure)[:2] == ["0 (InfoGAN), n = 2", "20 labels, n = 1"]
+
+
+def test_the_loss_has_a_line_a_seed_and_one_of_means(groups: tuple[Group, ...]) -> None:
+    figure = plot_loss(groups, "0-1 loss")
+    assert figure is not None
+    (axes,) = figure.axes
+    drawn = lines(axes)
+    assert len(drawn) == 3 * 3
+    colors = [color for color, _, _ in drawn]
+    assert len(set(colors)) == 3
+    assert colors[0] == colors[1] == colors[2]
+    for i, labels in enumerate((0, 20, 100)):
+        of_group = [y for _, _, y in drawn[3 * i : 3 * i + 3]]
+        for seed in (0, 1):
+            assert of_group[seed] == [loss_of(labels, seed, epoch) for epoch in (1, 2, 3, 4)]
+        assert of_group[2] == pytest.approx(np.mean(of_group[:2], axis=0))
+    assert drawn[0][1] == [IMAGES, 2 * IMAGES, 3 * IMAGES, 4 * IMAGES]
+    assert dashed(axes) == pytest.approx([JUDGED])
+    assert legend(figure) == [
+        "0 (InfoGAN), n = 2",
+        "20 labels, n = 2",
+        "10% (100 labels), n = 2",
+        "C's own error on real images: 0.0310",
+    ]
+
+
+def test_a_budget_keeps_its_color_when_another_has_no_value(groups: tuple[Group, ...]) -> None:
+    whole = plot_loss(groups, "t")
+    part = plot_loss([groups[0], without(groups[1], LOSS), groups[2]], "t")
+    assert whole is not None
+    assert part is not None
+    of_whole, of_part = lines(whole.axes[0]), lines(part.axes[0])
+    assert of_part == of_whole[:3] + of_whole[6:]
+    assert not any("20 labels" in text for text in legend(part))
+
+
+def test_the_scale_is_logarithmic_over_a_decade_only(groups: tuple[Group, ...]) -> None:
+    wide = plot_loss(groups, "t")
+    narrow = plot_loss([without(group, "judge_error") for group in groups], "t")
+    assert wide is not None
+    assert narrow is not None
+    assert wide.axes[0].get_yscale() == "log"  # from 0.77 down to C's 0.03
+    assert narrow.axes[0].get_yscale() == "linear"  # to 0.14
+    assert narrow.axes[0].get_ylim()[0] == 0
+
+
+def test_without_a_judge_there_is_no_dashed_line(groups: tuple[Group, ...]) -> None:
+    group = without(groups[1], "judge_error")
+    figure = plot_loss([group], "t")
+    assert figure is not None
+    assert dashed(figure.axes[0]) == []
+    assert legend(figure) == ["20 labels, n = 2"]
+
+
+def test_the_bounds_stand_side_by_side(groups: tuple[Group, ...]) -> None:
+    figure = plot_bounds(groups, "digit", 2.25)
+    assert figure is not None
+    real, samples, both = figure.axes
+    metrics = ("mi_real/digit", "mi/digit", "mi_x_xtilde")
+    budgets = ((20, 100), (0, 20, 100), (20, 100))  # InfoGAN has no label to measure by
+    for axes, metric, labels in zip((real, samples, both), metrics, budgets, strict=True):
+        assert dashed(axes) == [2.25]
+        assert len(lines(axes)) == len(labels)
+        for (_, _, y), count in zip(lines(axes), labels, strict=True):
+            by_seed = [
+                [metrics_of(count, seed, epoch)[metric] for epoch in (1, 2, 3, 4)]
+                for seed in (0, 1)
+            ]
+            assert y == pytest.approx(np.mean(np.array(by_seed, dtype=float), axis=0))
+    assert lines(real)[0][0] == lines(samples)[1][0] == lines(both)[0][0]
+    assert legend(figure) == [
+        "0 (InfoGAN), n = 2",
+        "20 labels, n = 2",
+        "10% (100 labels), n = 2",
+        "H(digit) = 2.250 nats",
+    ]
+    assert real.get_ylim() == both.get_ylim()
+    assert real.get_ylim()[0] == 0
+
+
+def test_the_entropy_is_that_of_the_prior_unless_given(groups: tuple[Group, ...]) -> None:
+    figure = plot_bounds(groups[:1], "digit")
+    assert figure is not None
+    assert [dashed(axes) for axes in figure.axes] == [[pytest.approx(math.log(10))]] * 3
+    assert [text.get_text() for text in figure.axes[0].texts] == ["not measured"]
+    assert lines(figure.axes[1])[0][1][-1] <= figure.axes[1].get_xlim()[1]
+    assert figure.axes[1].get_ylim()[1] > math.log(10)
+
+
+def test_several_codes_have_no_entropy_in_the_joint_bound(tmp_path: Path) -> None:
+    overrides = {"codes.supervised": ["digit", "angle"]}
+    several = read_groups(make_groups(tmp_path, (20,), (0,), 2, overrides=overrides))
+    figure = plot_bounds(several, "digit")
+    assert figure is not None
+    assert [len(dashed(axes)) for axes in figure.axes] == [1, 1, 0]
+
+
+def test_nothing_is_drawn_of_nothing(groups: tuple[Group, ...]) -> None:
+    for some in ((), groups):
+        assert courses(some, "no_such_metric") == []
+        assert loss_figure(some, "t", "no_such_metric") is None
+    assert bounds_figure((), "digit") is None
+    assert bounds_figure(groups[:1], "style_1") is None  # the maker writes no bound of it
+
+
+def test_an_unknown_code_is_refused_with_the_nearest_name(groups: tuple[Group, ...]) -> None:
+    with pytest.raises(BadInput, match=r"no code is named 'digits'.*digit"):
+        bounds_figure(groups, "digits")
+
+
+def test_one_epoch_is_a_dot(tmp_path: Path) -> None:
+    short = read_groups(make_groups(tmp_path, (20,), (0,), 1))
+    figure = plot_loss(short, "t")
+    assert figure is not None
+    (line,) = (one for one in figure.axes[0].get_lines() if one.get_linestyle() == "-")
+    assert line.get_marker() == "o"
+
+
+def test_equal_runs_make_equal_bytes(groups: tuple[Group, ...]) -> None:
+    for draw in (
+        lambda: loss_figure(groups, "0-1 loss"),
+        lambda: bounds_figure(groups, "digit", 2.3),
+    ):
+        first, again = draw(), draw()
+        assert first is not None
+        assert again is not None
+        assert is_framed(first)
+        assert png(first) == png(again)
+    assert loss_figure(groups, "0-1 loss") != loss_figure(groups[:2], "0-1 loss")
