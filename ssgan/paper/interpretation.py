@@ -1,0 +1,280 @@
+"""How interpretable unsupervised codes are, as a number: their correlation with visible traits.
+
+The paper shows what an unsupervised code does by pictures (figures 2 and 5, and 9 for a code
+without meaning). Here each continuous one is read by the trait of the generated images that
+follows it best, `ssgan.paper.traits`, and InfoGAN is measured alike.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+from ssgan.bundle import save_export
+from ssgan.errors import BadInput
+from ssgan.export import NamedGenerator
+from ssgan.paper.runs import Group
+from ssgan.paper.traits import Floats, traits_of
+from ssgan.rundir import RunDir
+from ssgan.streams import Streams
+
+_UNRELATED = 1000  # codes that G never saw, for the level of chance
+_QUANTILE = 0.95
+_LEAST_SHARE = 0.5  # of the images, for a trait to be one: a few correlate strongly by chance
+_LEAST_FREEDOM = 3  # images beyond the class means, for a correlation to mean anything
+_ROUNDING = 1e-9  # a residual this small beside its trait is rounding
+
+HEADER = ("labels", "strongest correlation", "runs", "chance", "traits")
+"""What the cells of `GroupInterpretation.row` are."""
+
+
+class CodeReading(NamedTuple):
+    """The trait that a code moves most."""
+
+    code: str
+    """The code's name."""
+    trait: str
+    """The trait's name."""
+    correlation: float
+    """Pearson's correlation within the classes, in [-1, 1]; 0 where no trait varies."""
+    n: int
+    """Images that have the trait."""
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """How interpretable a generator's continuous unsupervised codes are.
+
+    Attributes:
+        readings: One a code, in the generator's order; none where it has no such code.
+        chance: The 95 % quantile of the strongest absolute correlation of a code that the
+            generator never saw, with the same images and traits.
+    """
+
+    readings: tuple[CodeReading, ...]
+    chance: float
+
+    @property
+    def strongest(self) -> float | None:
+        """Mean over the codes of the strongest absolute correlation; None without a code."""
+        if not self.readings:
+            return None
+        return mean(abs(reading.correlation) for reading in self.readings)
+
+    @property
+    def found(self) -> tuple[CodeReading, ...]:
+        """The readings that are stronger than chance."""
+        return tuple(one for one in self.readings if abs(one.correlation) > self.chance)
+
+
+@dataclass(frozen=True)
+class GroupInterpretation:
+    """Interpretations over the seeds of one label budget.
+
+    Attributes:
+        title: How figures name the label budget.
+        interpretations: One a run that has an export and a continuous unsupervised code.
+    """
+
+    title: str
+    interpretations: tuple[Interpretation, ...]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Of each run the mean strongest absolute correlation."""
+        values = (one.strongest for one in self.interpretations)
+        return tuple(value for value in values if value is not None)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the runs; None without a run."""
+        return mean(self.values) if self.values else None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over the runs; None below two."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def n(self) -> int:
+        """Number of runs."""
+        return len(self.values)
+
+    @property
+    def traits(self) -> dict[str, int]:
+        """Codes of all runs by the trait found in them above chance, the most frequent first."""
+        names = Counter(one.trait for run in self.interpretations for one in run.found)
+        return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
+
+    def row(self) -> tuple[str, ...]:
+        """Write the cells of a table's row, one for each name in `HEADER`."""
+        if not self.interpretations:
+            return (self.title, "no value", "0", "", "")
+        spread = "" if self.spread is None else f" ± {self.spread:.3f}"
+        codes = sum(len(run.readings) for run in self.interpretations)
+        counts = [f"{trait.replace('_', ' ')} {count}" for trait, count in self.traits.items()]
+        if hidden := codes - sum(self.traits.values()):
+            counts.append(f"none above chance {hidden}")
+        chance = max(run.chance for run in self.interpretations)
+        found = f"{', '.join(counts)} (of {codes} codes)"
+        return (self.title, f"{self.mean:.3f}{spread}", str(self.n), f"{chance:.3f}", found)
+
+
+def interpret(generator: NamedGenerator, n: int = 2000, seed: int = 0) -> Interpretation:
+    """Correlate each continuous unsupervised code with the traits of generated images.
+
+    All codes are drawn from their prior, with their noise. Class explains most of slant and area,
+    so both sides are correlated *within* the classes: the least-squares fit by the classes of all
+    categorical codes, supervised or not, is taken off code and trait. With one categorical code
+    this fit is the mean of each class; with several it is the sum of their effects, for of their
+    combinations there may be more than images. Images without a trait (no ink) are left out of
+    its correlation, and a trait that does not vary within the classes has a correlation of 0. What
+    continuous codes with labels do to a trait is left in.
+
+    Where categorical codes do not decide what is drawn, as may be with InfoGAN, the variety of
+    the classes stays in the traits and lowers the correlations.
+
+    Args:
+        generator: The generator.
+        n: Images to draw.
+        seed: Seed of the images, and of the codes that give the level of chance.
+
+    Raises:
+        BadInput: n is too small for the number of classes.
+    """
+    knobs = generator.codes
+    codes = [k for k, one in enumerate(knobs) if one.kind == "continuous" and not one.supervised]
+    if not codes:
+        return Interpretation((), 0.0)
+    latents = generator.draw(n, seed)
+    traits = traits_of(generator.render(latents))
+    c = latents.c.numpy().astype(np.float64)
+    classes = _one_hot(c, [knob.size for knob in knobs])
+    correlations = within_classes(c[:, codes], traits, classes)
+    if not correlations:
+        raise BadInput(
+            f"{n} images are too few to correlate within {classes.shape[1]} classes; draw more, "
+            "by n"
+        )
+    names = list(correlations)
+    table = np.array([correlations[name] for name in names])  # (traits, codes)
+    best = np.abs(table).argmax(axis=0)
+    readings = tuple(
+        CodeReading(
+            code=knobs[k].name,
+            trait=names[row],
+            correlation=float(table[row, column]),
+            n=int((~np.isnan(traits[names[row]])).sum()),
+        )
+        for column, (k, row) in enumerate(zip(codes, best, strict=True))
+    )
+    return Interpretation(readings, chance_level(traits, classes, seed))
+
+
+def interpret_group(group: Group, n: int = 2000, seed: int = 0) -> GroupInterpretation:
+    """Interpret the exported generators of one label budget, over its seeds.
+
+    Runs whose export is gone, and generators without a continuous unsupervised code, are left out.
+
+    Args:
+        group: The runs.
+        n: Images to draw from each.
+        seed: As in `interpret`, the same for all runs.
+    """
+    found = (interpret(_load(one.run), n, seed) for one in group.runs if one.run.list("export"))
+    return GroupInterpretation(group.title, tuple(one for one in found if one.readings))
+
+
+def within_classes(
+    codes: Floats, traits: Mapping[str, Floats], classes: Floats
+) -> dict[str, Floats]:
+    """Correlate codes with traits, once the effects of the classes are taken off both.
+
+    Args:
+        codes: float64 (N, K).
+        traits: By name, float64 (N,); NaN where an image has none.
+        classes: One-hot columns, float64 (N, M); M may be 0.
+
+    Returns:
+        By trait, float64 (K,) in [-1, 1], 0 where one side does not vary. Left out are traits that
+        less than half of the images have, or too few for the number of classes.
+    """
+    whole = _Within(classes)
+    result = {}
+    for name, trait in traits.items():
+        known = ~np.isnan(trait)
+        if known.mean() < _LEAST_SHARE:
+            continue
+        within = whole if known.all() else _Within(classes[known])
+        if within.freedom >= _LEAST_FREEDOM:
+            result[name] = within.correlate(codes[known], trait[known])
+    return result
+
+
+def chance_level(traits: Mapping[str, Floats], classes: Floats, seed: int = 0) -> float:
+    """Return how strong the strongest correlation of an unrelated code is.
+
+    1000 codes are drawn from the prior U(-1, 1), apart from the images. Traits go together, so
+    the level is lower than for as many independent ones.
+
+    Args:
+        traits: As in `within_classes`.
+        classes: As in `within_classes`.
+        seed: Seed of the codes.
+
+    Returns:
+        The 95 % quantile of the largest absolute correlation over the traits; 0 without traits.
+    """
+    random = np.random.default_rng(Streams(seed).key("unrelated codes"))
+    codes = random.uniform(-1, 1, (len(classes), _UNRELATED))
+    correlations = within_classes(codes, traits, classes)
+    if not correlations:
+        return 0.0
+    strongest = np.abs(np.array(list(correlations.values()))).max(axis=0)
+    return float(np.quantile(strongest, _QUANTILE))
+
+
+class _Within:
+    """What the classes leave unexplained."""
+
+    def __init__(self, classes: Floats) -> None:
+        columns = np.column_stack([np.ones(len(classes)), classes])
+        # Columns of several codes each sum to one: the basis drops what repeats.
+        left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+        self._basis = left[:, sizes > _ROUNDING * sizes.max(initial=1.0)]
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom that are left."""
+        images, effects = self._basis.shape
+        return int(images - effects)
+
+    def correlate(self, codes: Floats, trait: Floats) -> Floats:
+        """Correlate codes (n, K) with a trait (n,): float64 (K,)."""
+        correlation: Floats = np.clip(self._unit(trait[:, None]).T @ self._unit(codes), -1, 1)[0]
+        return correlation
+
+    def _unit(self, columns: Floats) -> Floats:
+        """Take the effects of the classes off columns, and scale them to length 1, or 0."""
+        rest = columns - self._basis @ (self._basis.T @ columns)
+        length = np.linalg.norm(rest, axis=0)
+        varies = length > _ROUNDING * np.linalg.norm(columns, axis=0)
+        unit: Floats = np.where(varies, rest, 0.0) / np.where(varies, length, 1.0)
+        return unit
+
+
+def _one_hot(c: Floats, sizes: Sequence[int]) -> Floats:
+    """Return one column a class of each categorical code; those of size 1 are continuous."""
+    columns = [np.eye(size)[c[:, k].astype(int)] for k, size in enumerate(sizes) if size > 1]
+    return np.hstack([np.empty((len(c), 0)), *columns])
+
+
+def _load(run: RunDir) -> NamedGenerator:
+    """Load a run's export, from whatever file system it is on."""
+    files = {name.removeprefix("export/"): run.read_bytes(name) for name in run.list("export")}
+    with TemporaryDirectory() as scratch:
+        return NamedGenerator.load(save_export(scratch, files))
