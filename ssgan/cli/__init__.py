@@ -17,6 +17,7 @@ from ssgan.cli.evaluate import evaluate
 from ssgan.cli.export import export
 from ssgan.cli.figures import figures
 from ssgan.cli.init import init
+from ssgan.cli.reproduce import reproduce
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
 from ssgan.cli.search import search
@@ -57,7 +58,19 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-for verb in (init, data, train, search, evaluate, sample, figures, export, track, doctor):
+for verb in (
+    init,
+    data,
+    train,
+    search,
+    reproduce,
+    evaluate,
+    sample,
+    figures,
+    export,
+    track,
+    doctor,
+):
     ssgan.add_command(verb)
 
 

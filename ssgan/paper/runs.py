@@ -37,7 +37,9 @@ class PaperRun:
     @cached_property
     def records(self) -> Sequence[Record]:
         """Its evaluated epochs, in order."""
-        return tuple(record for record in self.run.records() if "zero_one_loss_ema" in record.metrics)
+        return tuple(
+            record for record in self.run.records() if "zero_one_loss_ema" in record.metrics
+        )
 
     def curve(self, metric: str) -> list[tuple[int, float]]:
         """Return images seen and value of a metric, at each epoch that has one."""

@@ -1,0 +1,116 @@
+"""``ssgan reproduce``: one of the paper's experiments, and its report."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssgan.cli.options import out_option
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
+from ssgan.errors import BadInput, TrialsFailed
+
+if TYPE_CHECKING:
+    from ssgan.paper.plans import Size
+
+
+@click.command(
+    short_help="Rebuild one of the paper's experiments, with a report.",
+    epilog="""\b
+Examples:
+  ssgan reproduce mnist --budget smoke data.source.root=mnist   the whole report, in minutes
+  ssgan reproduce mnist --seeds 3                               the claims, within two hours
+  ssgan reproduce cifar10 --budget paper scaling.gpus=0.5       on a cluster with GPUs
+  ssgan reproduce mnist --rebuild                               the report again, without training
+""",
+)
+@click.argument("name", type=click.Choice(["mnist", "svhn", "celeba", "cifar10"]))
+@click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
+@click.option(
+    "--budget",
+    "size",
+    type=click.Choice(["smoke", "cpu", "paper"]),
+    default="cpu",
+    show_default=True,
+    help="How much to compute: minutes, hours on two cores, or what the paper took.",
+)
+@click.option("--seeds", type=int, metavar="N", help="Runs of each label budget.")
+@out_option("Folder, or URI, of the experiments.")
+@click.option("--rebuild", is_flag=True, help="Write the report of the runs that are finished.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
+def reproduce(
+    name: str,
+    overrides: tuple[str, ...],
+    size: Size,
+    seeds: int | None,
+    out: str,
+    rebuild: bool,
+    as_json: bool,
+) -> None:
+    """Train a grid over label budgets and seeds, and report the paper's figures and claims.
+
+    Everything goes to OUT/paper-NAME-BUDGET; the report is in its folder `paper`, as one HTML file
+    and as Markdown. What is there already is not computed again: the same command goes on after a
+    crash or Ctrl-C. Fields of all runs follow by their dotted names.
+    """
+    log_to_stderr()
+    if rebuild and (overrides or seeds is not None):
+        raise BadInput("--rebuild trains nothing; leave out --seeds and the fields")
+    with nothing_on_stdout():
+        from ssgan.cli.places import join
+        from ssgan.paper.plans import PLANS
+        from ssgan.paper.program import write_report
+        from ssgan.searchdir import SearchDir
+
+        plan = PLANS[name]
+        place = f"paper-{name}-{size}"
+        if rebuild:
+            summary: dict[str, Any] = {
+                "report": write_report(plan, SearchDir.open(join(out, place))),
+                "failed": 0,
+            }
+        else:
+            summary = _run(name, size, seeds, overrides, out, place)
+    if as_json:
+        show_json(summary)
+    else:
+        pages = [file for file in summary["report"] if file.endswith((".html", ".md"))]
+        show("\n".join(f"report  {page}" for page in pages))
+    if summary["failed"]:
+        raise TrialsFailed(
+            f"{summary['failed']} of {summary['trials']} runs failed, and the report is of the "
+            "others; the same command starts them again"
+        )
+
+
+def _run(
+    name: str, size: Size, seeds: int | None, overrides: tuple[str, ...], out: str, place: str
+) -> dict[str, Any]:
+    from ssgan.cli.places import join, refuse_unwritable
+    from ssgan.cli.searching import SearchScreen
+    from ssgan.paper.plans import PLANS
+    from ssgan.paper.program import reproduce as run
+
+    plan = PLANS[name]
+    search = plan.search(size, seeds, overrides)
+    refuse_unwritable(out)
+    length = search.base.training
+    say(
+        f"{plan.title}: {search.total} runs of {length.epochs} epochs of {length.steps_per_epoch} "
+        f"updates, into {join(out, place)}"
+    )
+    given = ["ssgan", "reproduce", name, "--budget", size]
+    given += [] if seeds is None else ["--seeds", str(seeds)]
+    command = shlex.join([*given, *overrides])
+    with SearchScreen(search) as screen:
+        return run(
+            plan,
+            search,
+            size,
+            out,
+            place,
+            command,
+            progress=screen.prepare,
+            opened=screen.follow,
+        )

@@ -1,0 +1,114 @@
+"""`reproduce`: train the grid of one of the paper's experiments, then write its report."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ssgan.errors import BadInput
+from ssgan.launch.machine import describe_commit, describe_machine
+from ssgan.launch.outcome import load_run
+from ssgan.launch.preparation import Stage, load_dataset
+from ssgan.paper.pages import files_of
+from ssgan.paper.pictures import Real
+from ssgan.paper.plans import Plan, Size
+from ssgan.paper.report import Facts, make_report
+from ssgan.paper.runs import Group, read_groups
+from ssgan.searchdir import SearchDir
+from ssgan.tuning import Search
+from ssgan.tuning.program import run_search
+
+FOLDER = "paper"
+"""Folder of the search directory for the report."""
+_FACTS = f"{FOLDER}/facts.json"
+_SHOWN = 2_000  # real images among which those that stand beside synthetic ones are found
+
+_log = logging.getLogger(__name__)
+
+
+def reproduce(
+    plan: Plan,
+    search: Search,
+    size: Size,
+    out: str,
+    name: str,
+    command: str,
+    *,
+    progress: Stage | None = None,
+    opened: Callable[[SearchDir], None] = lambda directory: None,
+) -> dict[str, Any]:
+    """Run what is not run yet, and write the report.
+
+    Args:
+        plan: The experiment.
+        search: Its grid, as `Plan.search` builds it.
+        size: The budget of computing.
+        out: Folder of the searches, or its URI.
+        name: Name of the search in there; one that was begun goes on.
+        command: How the user asked for it, for the report.
+        progress: Is told of the preparation's progress.
+        opened: Is given the search directory as soon as there is one.
+
+    Returns:
+        The search's summary, with ``report``: the names of the report's files.
+
+    Raises:
+        BadInput: Something cannot work; no run was started.
+        Stopped: Ctrl-C; the same call goes on.
+    """
+    directory = SearchDir(f"{out.rstrip('/')}/{name}")
+    begun = directory.exists(directory.identity_file)
+    result = run_search(search, out, name, resume=begun, progress=progress, opened=opened)
+    directory = result.directory
+    _write_facts(search, size, directory, command)
+    return {**result.summary, "report": write_report(plan, directory)}
+
+
+def write_report(plan: Plan, directory: SearchDir) -> list[str]:
+    """Write the report of finished runs. Nothing is trained; equal runs give equal pages.
+
+    Real images stand beside synthetic ones where the data is at hand; faces only in the HTML page,
+    since the Markdown page and its pictures are there to be published.
+
+    Returns:
+        Locations of the files.
+
+    Raises:
+        BadInput: No run is finished.
+    """
+    groups = read_groups(directory)
+    facts = Facts.model_validate_json(directory.read_bytes(_FACTS))
+    real = _real_images(groups)
+    report = make_report(plan, groups, facts, real)
+    shared = make_report(plan, groups, facts) if plan.name == "celeba" and real else report
+    files = files_of(report, f"paper-{plan.name}", shared)
+    for file, content in files.items():
+        directory.write_bytes(f"{FOLDER}/{file}", content)
+    return [f"{directory.location}/{FOLDER}/{file}" for file in files]
+
+
+def _write_facts(search: Search, size: Size, directory: SearchDir, command: str) -> None:
+    """Keep what the run directories do not say. Only the first time: a rebuild changes nothing."""
+    if directory.exists(_FACTS):
+        return
+    dataset = load_dataset(search.experiment(search.corner))
+    facts = Facts(
+        size=size,
+        command=command,
+        data=dataset.manifest.name,
+        train_images=len(dataset.train.images),
+        judge_images=0 if dataset.judge is None else len(dataset.judge.images),
+        provenance=dataset.manifest.provenance,
+        machine=describe_machine(),
+        commit=describe_commit(),
+    )
+    directory.write_json(_FACTS, facts.model_dump(mode="json"))
+
+
+def _real_images(groups: tuple[Group, ...]) -> Real | None:
+    """Return real images with their labels; None where the data is not at hand."""
+    try:
+        _, _, dataset = load_run(groups[-1].runs[0].run.location)
+    except BadInput as error:
+        _log.warning("the report shows no real images, because the data is not at hand: %s", error)
+        return None
+    return Real(dataset.train.images[:_SHOWN], dataset.y_known[:_SHOWN])

@@ -1,0 +1,44 @@
+"""`ssgan reproduce`: what it refuses before anything starts, and the report of what is there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from paper.papers import make_groups
+from paper.test_report import FACTS
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mnits"], "'mnits' is not one of"),
+        (["mnist", "--budget", "huge"], "'huge' is not one of"),
+        (["mnist", "--seeds", "0"], "--seeds 0: one run of each label budget is the least"),
+        (["mnist", "training.epoch=3"], "did you mean 'epochs'"),
+        (["mnist", "--rebuild", "training.epochs=3"], "--rebuild trains nothing"),
+        (["mnist", "--rebuild"], "is no search directory"),
+    ],
+)
+def test_bad_input_is_told_before_anything_starts(
+    arguments: list[str], message: str, tmp_path: Path, ssgan: Run
+) -> None:
+    refused = ssgan("reproduce", *arguments)
+    assert refused.code == 2
+    assert message in refused.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_is_rebuilt_without_training(tmp_path: Path, ssgan: Run) -> None:
+    search = make_groups(tmp_path / "runs", amounts=[0, 132], name="paper-mnist-smoke")
+    search.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
+    done = ssgan("reproduce", "mnist", "--budget", "smoke", "--rebuild")
+    assert done.code == 0, done.err
+    folder = f"{search.location}/paper"
+    assert done.out.split() == [
+        *("report", f"{folder}/paper-mnist.html"),
+        *("report", f"{folder}/paper-mnist.md"),
+    ]
+    again = ssgan("reproduce", "mnist", "--budget", "smoke", "--rebuild", "--json")
+    assert f"{folder}/paper-mnist.md" in json.loads(again.out)["report"]

@@ -1,0 +1,128 @@
+"""The whole report from finished runs: every figure, no training, equal bytes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from paper.papers import DIGITS, FACES, make_groups
+from ssgan.errors import BadInput
+from ssgan.paper import program
+from ssgan.paper.pictures import Real
+from ssgan.paper.plans import PLANS
+from ssgan.paper.program import write_report
+from ssgan.paper.report import Facts, make_report
+from ssgan.paper.runs import read_groups
+from ssgan.searchdir import SearchDir
+
+FACTS = Facts(
+    size="smoke",
+    command="ssgan reproduce mnist --budget smoke",
+    data="mnist",
+    train_images=60_000,
+    judge_images=10_000,
+    provenance={"split": "as published"},
+    machine="a laptop",
+    commit="abc",
+)
+
+
+def finished(folder: Path, name: str, **more: Any) -> SearchDir:
+    """Make a finished experiment with exports, and its facts."""
+    plan = PLANS[name]
+    search = make_groups(folder, amounts=plan.amounts, seeds=[0, 1], name=name, **more)
+    search.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
+    return search
+
+
+def figures(search: SearchDir, name: str) -> dict[str, str]:
+    """Return the captions of a report's figures by file name."""
+    report = make_report(PLANS[name], read_groups(search), FACTS)
+    return {figure.name: figure.caption for figure in report.figures}
+
+
+def test_mnist_has_its_figures_claims_and_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = finished(tmp_path, "mnist", exports=DIGITS)
+    real = Real(torch.zeros(20, 1, 16, 16, dtype=torch.uint8), (torch.arange(20.0) % 10)[:, None])
+    monkeypatch.setattr(program, "_real_images", lambda groups: real)
+    written = write_report(PLANS["mnist"], search)
+    page = search.read_bytes("paper/paper-mnist.md").decode()
+    for said in (
+        "# MNIST (section 5.1)",
+        "Made by `ssgan reproduce mnist --budget smoke`: n = 2 runs of each label budget",
+        "| 5.1 | InfoGAN, without any label, is the slowest. | holds |",
+        "| 0 (InfoGAN) | 2 | ",
+        "| commit | abc |",
+        "| G, D and Q learned from | 60,000 images (train split) |",
+        "Figure 2: the unsupervised code style_1",
+        "Figure 3a",
+        "Section 3.2",
+    ):
+        assert said in page
+    assert page.count("(n = 2)") >= 5
+    names = {Path(file).stem for file in written if file.endswith(".png")}
+    assert names == {
+        "zero-one-loss",
+        "label-budgets",
+        "traversal-style_1",
+        "traversal-style_2",
+        "samples",
+        "bounds-digit",
+    }
+    before = {file: Path(file).read_bytes() for file in written}
+    assert write_report(PLANS["mnist"], search) == written
+    assert {file: Path(file).read_bytes() for file in written} == before
+
+
+def test_every_data_set_has_the_papers_figures(tmp_path: Path) -> None:
+    svhn = figures(finished(tmp_path, "svhn", exports=DIGITS), "svhn")
+    assert svhn["zero-one-loss"].startswith("Figure 3b")
+    assert svhn["traversal-style_1"].startswith("Figure 4")
+    assert svhn["samples"].startswith("Figure 5")
+    assert svhn["epochs"].startswith("Figure 11")
+    faces: Mapping[str, Any] = {
+        "codes.unsupervised": [{"name": "style_1"}],
+        "codes.supervised": ["Smiling", "Male", "Attractive"],
+    }
+    celeba = figures(finished(tmp_path, "celeba", exports=FACES, overrides=faces), "celeba")
+    assert celeba["zero-one-loss"].startswith("Figure 8a")
+    assert celeba["blocks-1-percent"].startswith("Figure 6")
+    assert celeba["samples"].startswith("Figure 7")
+    cifar10 = figures(finished(tmp_path, "cifar10", exports=DIGITS), "cifar10")
+    assert cifar10["zero-one-loss"].startswith("Figure 8b")
+    assert cifar10["traversal-style_1"].startswith("Figure 9")
+    assert "traversal-style_2" not in cifar10
+    assert cifar10["samples"].startswith("Figure 10")
+
+
+def test_published_pages_show_no_real_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = finished(tmp_path, "celeba", exports=FACES)
+    shown: list[Any] = []
+    make = program.make_report
+    monkeypatch.setattr(
+        program, "make_report", lambda *given: shown.append(given[3:]) or make(*given[:3])
+    )
+    real = Real(torch.zeros(4, 1, 16, 16, dtype=torch.uint8), torch.zeros(4, 3))
+    monkeypatch.setattr(program, "_real_images", lambda groups: real)
+    write_report(PLANS["celeba"], search)
+    assert shown == [(real,), ()]  # the HTML page with them, the Markdown page without
+
+
+def test_a_report_without_runs_or_facts(tmp_path: Path) -> None:
+    search = SearchDir.create(tmp_path / "empty", "base: digits\n")
+    with pytest.raises(BadInput, match=r"no run of .* is finished"):
+        write_report(PLANS["mnist"], search)
+
+
+def test_facts_are_kept_as_they_were_first_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = finished(tmp_path, "mnist")
+    monkeypatch.setattr(program, "describe_machine", lambda: "another")
+    program._write_facts(PLANS["mnist"].search("smoke"), "smoke", search, "later")
+    assert json.loads(search.read_bytes("paper/facts.json"))["machine"] == "a laptop"
