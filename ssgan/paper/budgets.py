@@ -69,7 +69,7 @@ def budget_figure(
 def plot_budgets(
     groups: Sequence[Group], metric: str, title: str, chance: float | None = None
 ) -> Figure | None:
-    """Plot what `budget_figure` draws: a dot a run, means with their standard deviation."""
+    """Plot what `budget_figure` draws: a dot a run; of several their mean and deviation."""
     found = spots(groups, metric)
     if not found:
         return None
@@ -81,15 +81,16 @@ def plot_budgets(
         color = colors[spot.group.amount]
         beside = [place - 0.015 * span] * len(spot.values)
         axes.plot(beside, spot.values, "o", color=color, ms=5, alpha=0.5, mew=0)
-        axes.errorbar(
-            place, spot.mean, spot.deviation, fmt="_", color=color, ms=16, mew=2.2, capsize=4
-        )
+        if spot.deviation is not None:
+            axes.errorbar(
+                place, spot.mean, spot.deviation, fmt="_", color=color, ms=16, mew=2.2, capsize=4
+            )
     handles = [
-        Line2D([], [], color=INK, marker="o", ms=5, alpha=0.5, mew=0, ls="", label="one run"),
-        Line2D(
-            [], [], color=INK, marker="_", ms=14, mew=2.2, ls="", label="mean ± standard deviation"
-        ),
+        Line2D([], [], color=INK, marker="o", ms=5, alpha=0.5, mew=0, ls="", label="one run")
     ]
+    if axes.containers:
+        name = "mean ± standard deviation"
+        handles.append(Line2D([], [], color=INK, marker="_", ms=14, mew=2.2, ls="", label=name))
     if chance is not None:
         handles.append(draw_reference(axes, chance, f"chance: {chance:.4g}"))
     if len(found) > 1 and found[0].group.labels == 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssgan.evaluation.figures import Sheet
 
-WIDEST = 2_000  # pixels, about, that panels beside each other may take
+WIDEST = 2_100  # pixels, about, that panels beside each other may take
 _PAPER = (255, 255, 255)
 
 
@@ -43,7 +43,8 @@ def tabulate(
     width = max(panel.width for row in table for panel in row)
     height = max(panel.height for row in table for panel in row)
     most = max(map(len, table))
-    sheet = Sheet((height, width), [len(table)], [most], rows, title, header=bool(columns))
+    apart = [1] * len(table), [1] * most
+    sheet = Sheet((height, width), *apart, rows, title, header=bool(columns))
     for column, name in enumerate(columns):
         sheet.over(column, column, name)
     for row, panels in enumerate(table):

@@ -75,7 +75,7 @@ def traversal_figure(groups: Sequence[Group], code: str) -> Image.Image | None:
         code: Name of a continuous code.
 
     Returns:
-        Sheets of nine images a row, up to 2,000 pixels in width together, then below each other;
+        Sheets of nine images a row, up to 2,100 pixels in width together, then below each other;
         None where no run has an export.
 
     Raises:
@@ -100,7 +100,7 @@ def sample_figure(groups: Sequence[Group], real: Real | None = None) -> Image.Im
             there is none.
 
     Returns:
-        Sheets of eight images a row, up to 2,000 pixels in width together, then below each other;
+        Sheets of eight images a row, up to 2,100 pixels in width together, then below each other;
         None where no run has an export.
     """
     shown = _load(groups)

@@ -49,7 +49,7 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
         epochs: Epochs to show; those that not all budgets have are left out.
 
     Returns:
-        The pictures, shrunk where they would be wider than 2,000 pixels together; None where no
+        The pictures, shrunk where they would be wider than 2,100 pixels together; None where no
         epoch is left.
     """
     pictured = _pictured(groups)

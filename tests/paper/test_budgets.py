@@ -63,6 +63,14 @@ def test_budgets_too_near_to_each_other_are_named_below(tmp_path: Path) -> None:
     assert ticks[3] == "1,000\nn = 1"
 
 
+def test_one_run_has_no_mean_of_its_own(groups: tuple[Group, ...]) -> None:
+    alone = [replace(group, runs=group.runs[:1]) for group in groups]
+    figure = plot_budgets(alone, LOSS, "t")
+    assert figure is not None
+    assert not figure.axes[0].containers
+    assert legend(figure) == ["one run"]
+
+
 def test_nothing_is_drawn_of_nothing(groups: tuple[Group, ...]) -> None:
     for some in ((), groups):
         assert spots(some, "no_such_metric") == []
