@@ -109,8 +109,9 @@ def all_of(findings: Sequence[Finding]) -> Finding:
         verdict = "does not hold"
     elif "not decided" in verdicts or not findings:
         verdict = "not decided"
-    measured = list(dict.fromkeys(part for f in findings for part in f.measured.split("; ")))
-    return Finding(verdict, "; ".join(measured), "; ".join(finding.why for finding in findings))
+    measured = dict.fromkeys(part for one in findings for part in one.measured.split("; "))
+    why = dict.fromkeys(one.why for one in findings)
+    return Finding(verdict, "; ".join(measured), "; ".join(why))
 
 
 def _verdict(p: float) -> Verdict:

@@ -12,12 +12,12 @@ Name = Literal["mnist", "svhn", "celeba", "cifar10"]
 Size = Literal["smoke", "cpu", "paper"]
 
 _SMOKE: dict[str, Any] = {
-    "training.epochs": 3,
-    "training.steps_per_epoch": 20,
+    "training.epochs": 6,
+    "training.steps_per_epoch": 50,
     "training.batch_size": 32,
     "label_sampling.batch_size": 16,
-    "networks.width": 8,
-    "networks.hidden": 64,
+    "networks.width": 16,
+    "networks.hidden": 128,
     "networks.q_hidden": 16,
     "evaluation.every": 1,
     "evaluation.samples": 200,

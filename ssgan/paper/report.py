@@ -74,7 +74,7 @@ def _about(groups: Sequence[Group], facts: Facts) -> tuple[str, ...]:
     runs = " to ".join(map(str, seeds))
     first = groups[0].runs[0].experiment
     return (
-        f"Made by `{facts.command}`: n = {runs} runs of each label budget, "
+        f"Made by `{facts.command}`: n = {runs} seeds of each label budget, "
         f"{first.training.epochs * first.training.steps_per_epoch:,} updates of "
         f"{first.training.batch_size} images each.",
         "0-1 losses are those of an independent classifier C on class-conditional samples of G's "
@@ -171,9 +171,10 @@ def _figures(plan: Plan, groups: Sequence[Group], real: Real | None) -> Drawn:
                 "class a row, all else kept.",
                 traversal_figure(shown, code),
             )
+    figure = f"Figure {plan.sample_figure}: r" if plan.sample_figure else "R"
     yield (
         "samples",
-        f"Figure {plan.sample_figure or 'beyond the paper'}: random samples, by label budget.",
+        f"{figure}andom samples, by label budget; a class a row where there are classes.",
         sample_figure(groups, real),
     )
     if plan.name == "svhn":

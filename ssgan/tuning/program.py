@@ -138,7 +138,8 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
             directory.write_bytes(file, run.read_bytes(file))
         summary |= {**(run.summary() or {}), **summary}
         summary |= {"best": table.best.values, "winner": winner.run}
-        summary |= register_winner(search, directory, winner, uri)
+        if search.chooses:
+            summary |= register_winner(search, directory, winner, uri)
     summary["seconds"] = round(time.monotonic() - started, 1)
     directory.write_summary(summary)
     return summary

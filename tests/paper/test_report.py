@@ -54,7 +54,7 @@ def test_mnist_has_its_figures_claims_and_tables(
     page = search.read_bytes("paper/paper-mnist.md").decode()
     for said in (
         "# MNIST (section 5.1)",
-        "Made by `ssgan reproduce mnist --budget smoke`: n = 2 runs of each label budget",
+        "Made by `ssgan reproduce mnist --budget smoke`: n = 2 seeds of each label budget",
         "| 5.1 | InfoGAN, without any label, is the slowest. | holds |",
         "| 0 (InfoGAN) | 2 | ",
         "| commit | abc |",
