@@ -18,14 +18,11 @@ from ssgan.config import nearest
 from ssgan.errors import BadInput
 from ssgan.evaluation.metrics import safe_names
 from ssgan.evaluation.plots import make_figure, render
-from ssgan.paper.budgets import budget_figure
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group
 from ssgan.report.axes import scale_metric
 from ssgan.report.shades import FAINT, GRID, thousands
 from ssgan.report.values import metric_label
-
-__all__ = ["Course", "bounds_figure", "budget_figure", "courses", "loss_figure"]
 
 Points = tuple[tuple[int, float], ...]
 """Images seen and value, epoch by epoch."""

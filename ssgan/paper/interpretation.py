@@ -9,17 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
-from ssgan.bundle import save_export
 from ssgan.errors import BadInput
 from ssgan.export import NamedGenerator
 from ssgan.paper.runs import Group
 from ssgan.paper.traits import Floats, traits_of
-from ssgan.rundir import RunDir
 from ssgan.streams import Streams
 
 _UNRELATED = 1000  # codes that G never saw, for the level of chance
@@ -185,7 +182,7 @@ def interpret_group(group: Group, n: int = 2000, seed: int = 0) -> GroupInterpre
         n: Images to draw from each.
         seed: As in `interpret`, the same for all runs.
     """
-    found = (interpret(_load(one.run), n, seed) for one in group.runs if one.run.list("export"))
+    found = (interpret(one.generator(), n, seed) for one in group.runs if one.has_export)
     return GroupInterpretation(group.title, tuple(one for one in found if one.readings))
 
 
@@ -271,10 +268,3 @@ def _one_hot(c: Floats, sizes: Sequence[int]) -> Floats:
     """Return one column a class of each categorical code; those of size 1 are continuous."""
     columns = [np.eye(size)[c[:, k].astype(int)] for k, size in enumerate(sizes) if size > 1]
     return np.hstack([np.empty((len(c), 0)), *columns])
-
-
-def _load(run: RunDir) -> NamedGenerator:
-    """Load a run's export, from whatever file system it is on."""
-    files = {name.removeprefix("export/"): run.read_bytes(name) for name in run.list("export")}
-    with TemporaryDirectory() as scratch:
-        return NamedGenerator.load(save_export(scratch, files))

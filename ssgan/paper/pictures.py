@@ -5,32 +5,19 @@ export of a budget's first seed is shown; a budget without an export is left out
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ssgan.bundle import MANIFEST, WEIGHTS
 from ssgan.codes import Code, Latents, LatentSpace
 from ssgan.errors import BadInput
 from ssgan.evaluation import figures
 from ssgan.evaluation.album import COPIES
 from ssgan.export import NamedGenerator
 from ssgan.paper.panels import arrange
-from ssgan.paper.recorded import choose_epochs, epochs_figure
 from ssgan.paper.runs import Group, PaperRun
-
-__all__ = [
-    "Real",
-    "blocks_figure",
-    "choose_epochs",
-    "epochs_figure",
-    "sample_figure",
-    "traversal_figure",
-]
 
 _VALUES = tuple(step / 2 for step in range(-4, 5))  # the paper interpolates from -2 to 2
 _COLUMNS = 8  # samples in a row
@@ -144,20 +131,10 @@ def _load(groups: Sequence[Group]) -> list[_Shown]:
     """Load the first seed's generator of each budget."""
     shown = []
     for group in groups:
-        exported = (one for one in group.runs if one.run.exists(f"export/{MANIFEST}"))
-        run = next(exported, None)
+        run = next((one for one in group.runs if one.has_export), None)
         if run is not None:
-            shown.append(_Shown(group, run, _load_export(run)))
+            shown.append(_Shown(group, run, run.generator()))
     return shown
-
-
-def _load_export(run: PaperRun) -> NamedGenerator:
-    if run.run.local_path is not None:
-        return NamedGenerator.load(run.run.local_path)
-    with TemporaryDirectory() as folder:  # the run is in an object store
-        for name in (MANIFEST, WEIGHTS):
-            (Path(folder) / name).write_bytes(run.run.read_bytes(f"export/{name}"))
-        return NamedGenerator.load(folder)
 
 
 def _copy(shown: Sequence[_Shown]) -> str:

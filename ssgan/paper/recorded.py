@@ -97,7 +97,7 @@ def _read(run: PaperRun, epoch: int) -> Image.Image:
 
 def _synthetic(picture: Image.Image, run: PaperRun, *, labelled: bool) -> Image.Image:
     """Cut the synthetic images out of a recorded picture."""
-    if not run.run.exists(f"export/{MANIFEST}"):
+    if not run.has_export:
         return picture
     content: dict[str, Any] = json.loads(run.run.read_bytes(f"export/{MANIFEST}"))
     space = LatentSpace.model_validate(content["space"])

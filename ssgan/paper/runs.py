@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ssgan.bundle import MANIFEST, WEIGHTS
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
+from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import read_budget
 from ssgan.rundir import Record, RunDir
 from ssgan.searchdir import SearchDir
@@ -50,6 +54,24 @@ class PaperRun:
         """Return the last value of a metric."""
         curve = self.curve(metric)
         return curve[-1][1] if curve else None
+
+    @property
+    def has_export(self) -> bool:
+        """Whether its generator was exported."""
+        return self.run.exists(f"export/{MANIFEST}")
+
+    def generator(self) -> NamedGenerator:
+        """Load its export, from whatever file system it is on.
+
+        Raises:
+            BadInput: There is none.
+        """
+        if self.run.local_path is not None:
+            return NamedGenerator.load(self.run.local_path)
+        with TemporaryDirectory() as folder:
+            for name in (MANIFEST, WEIGHTS):
+                (Path(folder) / name).write_bytes(self.run.read_bytes(f"export/{name}"))
+            return NamedGenerator.load(folder)
 
 
 @dataclass(frozen=True)
