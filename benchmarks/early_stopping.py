@@ -20,6 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from scipy import stats
+
 from ssgan.launch.machine import describe_machine
 from ssgan.report.histories import Histories, History
 from ssgan.searchdir import SearchDir
@@ -60,6 +62,15 @@ def spend(events: Iterable[Event], target: float) -> Spent:
         if until is None and event.value is not None and event.value <= target:
             until = images
     return Spent(until, images)
+
+
+def alike_to(loss: float, samples: int) -> float:
+    """Return the largest 0-1 loss that so many samples do not tell from another (at 95 %).
+
+    The upper bound of Clopper and Pearson: for a loss of 0 about 3 / samples.
+    """
+    wrong = round(loss * samples)
+    return float(stats.beta.ppf(0.95, wrong + 1, samples - wrong))
 
 
 def events_of(histories: Sequence[History], metric: str) -> list[Event]:
@@ -165,7 +176,13 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
     curves: dict[str, list[Event]] = {}
     for event in without:
         curves.setdefault(event.trial, []).append(event)
-    targets = {f"the best without stopping, {best:.4f}": best, f"{_GOOD} or less": _GOOD}
+    samples = search.base.evaluation.samples
+    alike = alike_to(best, samples)
+    targets = {
+        f"the best without stopping, {best:.4f}": best,
+        f"{alike:.4f}, which {samples:,} samples cannot tell from it": alike,
+        f"{_GOOD} or less": _GOOD,
+    }
     lines = [
         "# What early stopping saves",
         "",

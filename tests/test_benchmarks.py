@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from benchmarks.early_stopping import Event, Spent, events_of, replay, spend
+import pytest
+
+from benchmarks.early_stopping import Event, Spent, alike_to, events_of, replay, spend
 from searchdirs import IMAGES, fill_search, make_search
 from ssgan.report.histories import Histories
 from ssgan.tuning import load_search
@@ -19,6 +21,12 @@ def test_images_are_counted_until_the_first_trial_is_good_enough() -> None:
     assert spend(events, 0.1) == Spent(350, 400)
     assert spend(events, 0.2) == Spent(250, 400)
     assert spend(events, 0.05) == Spent(None, 400)
+
+
+def test_what_samples_cannot_tell_from_no_error_at_all() -> None:
+    # No error in n samples: p with (1 - p)^n = 0.05.
+    assert alike_to(0.0, 1000) == pytest.approx(1 - 0.05 ** (1 / 1000))
+    assert alike_to(0.01, 1000) > 0.01
 
 
 def test_the_epochs_of_all_trials_are_in_order_of_time(tmp_path: Path) -> None:
