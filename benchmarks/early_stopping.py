@@ -10,112 +10,24 @@ with the trials shuffled.
 """
 
 import argparse
-import random
 import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import NamedTuple
 
-from scipy import stats
-
+from benchmarks.replays import Event, alike_to, events_of, replay, shuffled, spend
 from ssgan.launch.machine import describe_machine
 from ssgan.report.histories import Histories, History
 from ssgan.searchdir import SearchDir
 from ssgan.tuning import Search, summarize
-from ssgan.tuning.schedulers import make_scheduler
-from ssgan.tuning.search import difference
+from ssgan.tuning.search import Asha, difference
 
 _STOPPED, _WHOLE = "asha", "unstopped"
 _ORDERS = 1000
+_FEWER_ORDERS = 200  # of each other scheduler
+_GRACES, _REDUCTIONS = (2, 6, 10, 14), (2, 3, 4)
 _GOOD = 0.01  # a 0-1 loss that any user would take: one sample in a hundred
-
-
-class Event(NamedTuple):
-    """One evaluated epoch of one trial."""
-
-    trial: str
-    epoch: int
-    images: int
-    """Images of this epoch alone."""
-    value: float | None
-    """The metric; None where the epoch has none."""
-
-
-class Spent(NamedTuple):
-    """What a search cost."""
-
-    until: int | None
-    """Images over all trials until one reached the target; None where none did."""
-    images: int
-    """Images over all trials."""
-
-
-def spend(events: Iterable[Event], target: float) -> Spent:
-    """Count images in the order of time until a trial is at the target or below."""
-    images, until = 0, None
-    for event in events:
-        images += event.images
-        if until is None and event.value is not None and event.value <= target:
-            until = images
-    return Spent(until, images)
-
-
-def alike_to(loss: float, samples: int) -> float:
-    """Return the largest 0-1 loss that so many samples do not tell from another (at 95 %).
-
-    The upper bound of Clopper and Pearson: for a loss of 0 about 3 / samples.
-    """
-    wrong = round(loss * samples)
-    return float(stats.beta.ppf(0.95, wrong + 1, samples - wrong))
-
-
-def events_of(histories: Sequence[History], metric: str) -> list[Event]:
-    """Return the epochs of all trials in the order in which they were evaluated."""
-    timed = []
-    for history in histories:
-        before = 0
-        for record in history.records:
-            value = record.metrics.get(metric)
-            images = record.images_seen - before
-            timed.append(
-                (record.timestamp_ms, Event(history.row.trial, record.epoch, images, value))
-            )
-            before = record.images_seen
-    return [event for _, event in sorted(timed)]
-
-
-def replay(
-    curves: dict[str, list[Event]], order: Sequence[str], search: Search, slots: int
-) -> list[Event]:
-    """Run the scheduler over measured curves, epoch by epoch, `slots` trials at a time.
-
-    Args:
-        curves: Each trial's epochs as they were without stopping.
-        order: In which the trials start.
-        search: Whose scheduler decides.
-        slots: Trials at a time; each epoch is taken to last equally long.
-    """
-    scheduler = make_scheduler(search, SearchDir("nowhere"))
-    waiting = list(order)
-    running: list[tuple[SimpleNamespace, list[Event]]] = []
-    events = []
-    while waiting or running:
-        while waiting and len(running) < slots:
-            trial = SimpleNamespace(trial_id=waiting.pop(0), last_result=None)
-            scheduler.on_trial_add(None, trial)
-            running.append((trial, list(curves[trial.trial_id])))
-        for trial, left in list(running):
-            event = left.pop(0)
-            events.append(event)
-            result = {"epoch": event.epoch, search.metric: event.value}
-            decision = scheduler.on_trial_result(None, trial, result)
-            if not left or decision == scheduler.STOP:
-                running.remove((trial, left))
-    return events
 
 
 def main() -> None:
@@ -186,7 +98,8 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
     lines = [
         "# What early stopping saves",
         "",
-        f"`{search.name}` on `{search.base.name}` with {search.base.data.labels} labels: "
+        f"`{search.name}` on `{search.base.name}` with {search.base.data.labels} labels, "
+        f"{_spell(search)}: "
         f"{len(ours)} trials of at most",
         f"{training.epochs * training.steps_per_epoch:,} updates of {training.batch_size} images, "
         "once with ASHA and once without any stopping, one after the",
@@ -205,7 +118,7 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
         "| ratio over orders: median | quartiles | reached by ASHA |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    orders = _orders(sorted(curves))
+    orders = shuffled(sorted(curves), _ORDERS)
     pairs = [
         (replay(curves, order, search, 2), replay(curves, order, other, 2)) for order in orders
     ]
@@ -236,10 +149,46 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
             f"| {row.values['objective.lambda2']:.3f} | {known[-1]:.4f} "
             f"| {lowest[0]:.4f} after {lowest[1]} | {ended} |"
         )
+    lines += ["", "## Other rungs, by replay", ""]
+    lines += _rungs(curves, other, alike)
     lines += ["", "## Stage two: fresh seeds, another judge, no stopping", ""]
     lines += _finals(stopped, search)
     lines += ["", f"Machine: {describe_machine()}.", ""]
     return "\n".join(lines)
+
+
+def _rungs(curves: dict[str, list[Event]], whole: Search, alike: float) -> list[str]:
+    """Return the table of what other schedulers would have done with the same trials."""
+    orders = shuffled(sorted(curves), _FEWER_ORDERS)
+    before = [replay(curves, order, whole, 2) for order in orders]
+    best = min(
+        event.value for curve in curves.values() for event in curve if event.value is not None
+    )
+    lines = [
+        "| grace | reduction | images of all trials, ratio | kept the best "
+        f"| reached {alike:.4f} |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for grace in _GRACES:
+        for reduction in _REDUCTIONS:
+            asha = Asha(grace=grace, reduction=reduction)
+            search = whole.model_copy(update={"scheduler": asha})
+            after = [replay(curves, order, search, 2) for order in orders]
+            ratios = [
+                spend(a, 0).images / spend(b, 0).images for a, b in zip(after, before, strict=True)
+            ]
+            kept, good = (
+                sum(spend(events, target).until is not None for events in after) / len(orders)
+                for target in (best, alike)
+            )
+            median = statistics.median(ratios)
+            lines.append(f"| {grace} | {reduction} | {median:.2f} | {kept:.0%} | {good:.0%} |")
+    return [
+        *lines,
+        "",
+        f"Shares are of {len(orders)} orders of arrival, ratios their medians. The rungs were not",
+        "chosen beforehand: whoever picks a row of this table has picked it on these curves.",
+    ]
 
 
 def _target_row(
@@ -261,6 +210,14 @@ def _target_row(
     return f"| {name} | {_count(ours)} | {_count(theirs)} | {ratio} | {spread} | {share} |"
 
 
+def _spell(search: Search) -> str:
+    scheduler = search.scheduler
+    assert isinstance(scheduler, Asha)
+    return (
+        f"ASHA with a grace of {scheduler.grace} epochs and a reduction of {scheduler.reduction:g}"
+    )
+
+
 def _first_stage(search: SearchDir) -> list[History]:
     rows = [row for row in search.rows() if row.stage == "search"]
     return Histories().read(search, rows)
@@ -268,11 +225,6 @@ def _first_stage(search: SearchDir) -> list[History]:
 
 def _values(history: History, metric: str) -> list[float | None]:
     return [record.metrics.get(metric) for record in history.records]
-
-
-def _orders(trials: list[str]) -> list[list[str]]:
-    draw = random.Random(0)
-    return [draw.sample(trials, len(trials)) for _ in range(_ORDERS)]
 
 
 def _spread(ratios: list[float]) -> str:

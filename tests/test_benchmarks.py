@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.early_stopping import Event, Spent, alike_to, events_of, replay, spend
+from benchmarks.replays import Event, Spent, alike_to, events_of, replay, spend
 from searchdirs import IMAGES, fill_search, make_search
 from ssgan.report.histories import Histories
 from ssgan.tuning import load_search

@@ -43,7 +43,7 @@ def test_base_and_overrides_of_the_caller_go_before_those_of_the_file() -> None:
     assert search.base.training.epochs == 7
     assert search.base.training.steps_per_epoch == 50  # the search's own
     assert (search.total, search.finals.best, search.finals.seeds) == (4, 2, 3)
-    assert search.scheduler.model_dump() == {"kind": "asha", "grace": 3, "reduction": 3}
+    assert search.scheduler.model_dump() == {"kind": "asha", "grace": 3, "reduction": 4}
 
 
 def test_another_kind_leaves_the_fields_of_the_old_one_behind() -> None:
