@@ -22,6 +22,7 @@ Examples:
   ssgan reproduce mnist --budget smoke data.source.root=mnist   the whole report, in minutes
   ssgan reproduce mnist --seeds 3                               the claims, within two hours
   ssgan reproduce cifar10 --budget paper scaling.gpus=0.5       on a cluster with GPUs
+  ssgan reproduce mnist --labels 10 --labels 20 --labels 50 --name few-labels
   ssgan reproduce mnist --rebuild                               the report again, without training
 """,
 )
@@ -36,6 +37,14 @@ Examples:
     help="How much to compute: minutes, hours on two cores, or what the paper took.",
 )
 @click.option("--seeds", type=int, metavar="N", help="Runs of each label budget.")
+@click.option(
+    "--labels",
+    "amounts",
+    multiple=True,
+    metavar="AMOUNT",
+    help="A label budget, 10 or 1%, repeatable; instead of the paper's.",
+)
+@click.option("--name", "place", help="Name in OUT; paper-DATA-BUDGET by default.")
 @out_option("Folder, or URI, of the experiments.")
 @click.option("--rebuild", is_flag=True, help="Write the report of the runs that are finished.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
@@ -44,19 +53,21 @@ def reproduce(
     overrides: tuple[str, ...],
     size: Size,
     seeds: int | None,
+    amounts: tuple[str, ...],
+    place: str | None,
     out: str,
     rebuild: bool,
     as_json: bool,
 ) -> None:
     """Train a grid over label budgets and seeds, and report the paper's figures and claims.
 
-    Everything goes to OUT/paper-NAME-BUDGET; the report is in its folder `paper`, as one HTML file
+    Everything goes to one folder in OUT; the report is in its folder `paper`, as one HTML file
     and as Markdown. What is there already is not computed again: the same command goes on after a
     crash or Ctrl-C. Fields of all runs follow by their dotted names.
     """
     log_to_stderr()
-    if rebuild and (overrides or seeds is not None):
-        raise BadInput("--rebuild trains nothing; leave out --seeds and the fields")
+    if rebuild and (overrides or amounts or seeds is not None):
+        raise BadInput("--rebuild trains nothing; leave out --seeds, --labels and the fields")
     with nothing_on_stdout():
         from ssgan.cli.places import join
         from ssgan.paper.plans import PLANS
@@ -64,14 +75,14 @@ def reproduce(
         from ssgan.searchdir import SearchDir
 
         plan = PLANS[name]
-        place = f"paper-{name}-{size}"
+        place = place or f"paper-{name}-{size}"
         if rebuild:
             summary: dict[str, Any] = {
                 "report": write_report(plan, SearchDir.open(join(out, place))),
                 "failed": 0,
             }
         else:
-            summary = _run(name, size, seeds, overrides, out, place)
+            summary = _run(name, size, seeds, amounts, overrides, out, place)
     if as_json:
         show_json(summary)
     else:
@@ -85,7 +96,13 @@ def reproduce(
 
 
 def _run(
-    name: str, size: Size, seeds: int | None, overrides: tuple[str, ...], out: str, place: str
+    name: str,
+    size: Size,
+    seeds: int | None,
+    amounts: tuple[str, ...],
+    overrides: tuple[str, ...],
+    out: str,
+    place: str,
 ) -> dict[str, Any]:
     from ssgan.cli.places import join, refuse_unwritable
     from ssgan.cli.searching import SearchScreen
@@ -93,7 +110,8 @@ def _run(
     from ssgan.paper.program import reproduce as run
 
     plan = PLANS[name]
-    search = plan.search(size, seeds, overrides)
+    counts = [int(amount) if amount.isdecimal() else amount for amount in amounts]
+    search = plan.search(size, seeds, overrides, counts or None)
     refuse_unwritable(out)
     length = search.base.training
     say(
@@ -102,6 +120,7 @@ def _run(
     )
     given = ["ssgan", "reproduce", name, "--budget", size]
     given += [] if seeds is None else ["--seeds", str(seeds)]
+    given += [word for amount in amounts for word in ("--labels", amount)]
     command = shlex.join([*given, *overrides])
     with SearchScreen(search) as screen:
         return run(

@@ -18,6 +18,7 @@ from tests.cli.conftest import Run
         (["mnist", "--seeds", "0"], "--seeds 0: one run of each label budget is the least"),
         (["mnist", "training.epoch=3"], "did you mean 'epochs'"),
         (["mnist", "--rebuild", "training.epochs=3"], "--rebuild trains nothing"),
+        (["mnist", "--rebuild", "--labels", "10"], "--rebuild trains nothing"),
         (["mnist", "--rebuild"], "is no search directory"),
     ],
 )
