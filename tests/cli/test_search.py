@@ -46,7 +46,7 @@ def test_a_name_that_is_taken_says_how_this_search_goes_on(tmp_path: Path, ssgan
 
 def test_the_base_and_fields_are_what_the_arguments_say() -> None:
     search = _search(("digits", "training.epochs=12", "search.trials=4"), "lambdas", None)
-    assert (search.base.name, search.epochs, search.total) == ("digits", 7, 4)
+    assert (search.base.name, search.epochs, search.total) == ("digits", 12, 4)
     assert _search((), "lambdas", None).base.name == "mnist"
     assert _search(("training.epochs=30",), "lambdas", None).epochs == 30
 
