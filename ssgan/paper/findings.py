@@ -25,10 +25,7 @@ class Sample(NamedTuple):
 
     def __str__(self) -> str:
         """Write mean, standard deviation and number of runs."""
-        if not self.values:
-            return f"{self.name}: no value (n = 0)"
-        spread = f" ± {stdev(self.values):.4f}" if len(self.values) > 1 else ""
-        return f"{self.name}: {mean(self.values):.4f}{spread} (n = {len(self.values)})"
+        return f"{self.name}: {mean_and_spread(self.values)} (n = {len(self.values)})"
 
 
 class Finding(NamedTuple):
@@ -37,6 +34,14 @@ class Finding(NamedTuple):
     verdict: Verdict
     measured: str
     why: str
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Write a mean and, of two values or more, their standard deviation."""
+    if not values:
+        return "no value"
+    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{mean(values):.4f}{spread}"
 
 
 def less(one: Sample, other: Sample, error: float) -> Finding:

@@ -1,7 +1,6 @@
 """One experiment's report: its claims with their verdicts, its figures, and what it rests on."""
 
 from collections.abc import Iterator, Sequence
-from statistics import mean, stdev
 
 from PIL import Image
 
@@ -10,6 +9,7 @@ from ssgan.evaluation.figures import png
 from ssgan.paper.budgets import budget_figure
 from ssgan.paper.claims import claims_of, judge_error
 from ssgan.paper.curves import bounds_figure, loss_figure
+from ssgan.paper.findings import mean_and_spread
 from ssgan.paper.interpretation import HEADER, interpret_group
 from ssgan.paper.pages import Figure, Report, Table
 from ssgan.paper.pictures import Real, blocks_figure, sample_figure, traversal_figure
@@ -92,7 +92,11 @@ def _numbers(groups: Sequence[Group]) -> Table:
         "diversity": "diversity",
     }
     rows = tuple(
-        (group.title, str(len(group.runs)), *(_spread(group.finals(key)) for key in columns))
+        (
+            group.title,
+            str(len(group.runs)),
+            *(mean_and_spread(group.finals(key)) for key in columns),
+        )
         for group in groups
     )
     return Table("At the end of the training", ("labels", "runs", *columns.values()), rows)
@@ -189,13 +193,6 @@ def _figures(plan: Plan, groups: Sequence[Group], real: Real | None) -> Drawn:
             f"Section 3.2: the bounds of {code} over the training, in nats, means over seeds.",
             bounds_figure(groups, code),
         )
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "no value"
-    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{mean(values):.4f}{spread}"
 
 
 def _file_name(group: Group) -> str:
