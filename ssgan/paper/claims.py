@@ -203,8 +203,10 @@ def _baseline_fails(section: str, chance: float) -> Claim:
 
 def _better_quality() -> Claim:
     def decide(groups: Groups) -> Finding:
-        first, last = (_averages(group, "fd_judge") for group in (groups[0], groups[-1]))
-        return less(last, first, 0.0)
+        none, every = _find(groups, "0"), _find(groups, "100%")
+        if none is None or every is None:
+            return _needs("0", "100%")
+        return less(_averages(every, "fd_judge"), _averages(none, "fd_judge"), 0.0)
 
     return Claim(
         "5.5",

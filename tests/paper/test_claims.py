@@ -59,3 +59,12 @@ def test_no_claim_is_written_without_its_number_of_runs(tmp_path: Path) -> None:
             finding = claim.decide(groups)
             assert "(n = " in finding.measured
             assert finding.why
+
+
+def test_a_claim_about_all_labels_is_not_decided_by_fewer(tmp_path: Path) -> None:
+    search = make_groups(tmp_path, amounts=[20, 50], seeds=[0, 1])
+    claims = claims_of("svhn", 0.9)
+    (quality,) = [claim for claim in claims if claim.section == "5.5"]
+    finding = quality.decide(read_groups(search))
+    assert finding.verdict == "not decided"
+    assert finding.why == "no finished run with 0 and 100% labels"
