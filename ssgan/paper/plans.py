@@ -70,7 +70,9 @@ class Plan(Config):
     sample_figure: str | None = None
     """The paper's figure of random samples."""
     amounts: tuple[Amount, ...]
-    """Label budgets, fewest first; 0 is InfoGAN."""
+    """The paper's label budgets, fewest first; 0 is InfoGAN."""
+    beyond: tuple[Amount, ...] = ()
+    """Label budgets that the paper does not have: no claim of its rests on them."""
     sizes: dict[Size, dict[str, Any]]
     """Fields of each budget of computing."""
     seeds: dict[Size, int]
@@ -91,7 +93,7 @@ class Plan(Config):
             size: The budget of computing: ``smoke``, ``cpu`` or ``paper``.
             seeds: Runs of each label budget; 0, 1, 2 ... are their seeds.
             overrides: Fields of every run, and of the search as ``search.FIELD``.
-            amounts: Other label budgets than the paper's.
+            amounts: Other label budgets than the plan's.
 
         Raises:
             BadInput: Something cannot work.
@@ -104,7 +106,10 @@ class Plan(Config):
             "base": self.name,
             "overrides": self.sizes[size],
             "space": {
-                "data.labels": {"kind": "grid", "values": list(amounts or self.amounts)},
+                "data.labels": {
+                    "kind": "grid",
+                    "values": list(amounts or self.amounts + self.beyond),
+                },
                 "seed": {"kind": "grid", "values": list(range(seeds))},
             },
             "finals": {"best": 0},
@@ -122,6 +127,7 @@ PLANS: dict[str, Plan] = {
             loss_figure="3a",
             traversal_figure="2",
             amounts=(0, 132, "1%", "10%", "100%"),
+            beyond=(10,),  # a label a class
             sizes={"smoke": _SMOKE, "cpu": _CPU_MNIST, "paper": {}},
             seeds={"smoke": 1, "cpu": 3, "paper": 3},
             chance=0.9,

@@ -54,16 +54,18 @@ def make_report(
         real: Real images to stand beside synthetic ones; None leaves them out.
     """
     title = f"{plan.title} (section {plan.section})"
+    beyond = set(map(str, plan.beyond))
+    of_paper = [group for group in groups if group.amount not in beyond] or groups
     return Report(
         title=title,
         about=_about(groups, facts),
         findings=tuple(
-            (claim, claim.decide(groups)) for claim in claims_of(plan.name, plan.chance)
+            (claim, claim.decide(of_paper)) for claim in claims_of(plan.name, plan.chance)
         ),
         tables=(_numbers(groups), _interpretations(groups), _basis(plan, groups, facts)),
         figures=tuple(
             Figure(name, caption, png(image))
-            for name, caption, image in _figures(plan, groups, real)
+            for name, caption, image in _figures(plan, groups, of_paper, real)
             if image is not None
         ),
     )
@@ -142,7 +144,10 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
     return Table("What it rests on", ("", ""), tuple(rows))
 
 
-def _figures(plan: Plan, groups: Sequence[Group], real: Real | None) -> Drawn:
+def _figures(
+    plan: Plan, every: Sequence[Group], groups: Sequence[Group], real: Real | None
+) -> Drawn:
+    """Draw the figures of the paper's label budgets, and the axis of every budget."""
     first = groups[0].runs[0].experiment
     continuous = [code.name for code in first.codes.unsupervised if code.size == 1]
     labelled = [group for group in groups if group.labels > 0]
@@ -156,7 +161,7 @@ def _figures(plan: Plan, groups: Sequence[Group], real: Real | None) -> Drawn:
     yield (
         "label-budgets",
         "0-1 loss at the end over the number of labels; chance is dashed.",
-        budget_figure(groups, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
+        budget_figure(every, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
     )
     if plan.name == "celeba":
         for group in labelled:

@@ -9,7 +9,7 @@ from ssgan.paper.plans import PLANS
 @pytest.mark.parametrize(
     ("name", "amounts", "seeds"),
     [
-        ("mnist", [0, 132, "1%", "10%", "100%"], 3),
+        ("mnist", [0, 132, "1%", "10%", "100%", 10], 3),
         ("svhn", [0, "10%", "100%"], 2),
         ("celeba", [0, "1%", "20%", "100%"], 2),
         ("cifar10", [0, "10%", "100%"], 2),

@@ -33,7 +33,8 @@ FACTS = Facts(
 def finished(folder: Path, name: str, **more: Any) -> SearchDir:
     """Make a finished experiment with exports, and its facts."""
     plan = PLANS[name]
-    search = make_groups(folder, amounts=plan.amounts, seeds=[0, 1], name=name, **more)
+    amounts = plan.amounts + plan.beyond
+    search = make_groups(folder, amounts=amounts, seeds=[0, 1], name=name, **more)
     search.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
     return search
 
@@ -57,6 +58,7 @@ def test_mnist_has_its_figures_claims_and_tables(
         "Made by `ssgan reproduce mnist --budget smoke`: n = 2 seeds of each label budget",
         "| 5.1 | InfoGAN, without any label, is the slowest. | holds |",
         "| 0 (InfoGAN) | 2 | ",
+        "| 10 labels | 2 | ",
         "| commit | abc |",
         "| G, D and Q learned from | 60,000 images (train split) |",
         "Figure 2: the unsupervised code style_1",
@@ -65,6 +67,9 @@ def test_mnist_has_its_figures_claims_and_tables(
     ):
         assert said in page
     assert page.count("(n = 2)") >= 5
+    claims, _, _ = page.partition("## At the end")
+    assert "132 labels: " in claims
+    assert "10 labels: " not in claims  # it is not one of the paper's budgets
     names = {Path(file).stem for file in written if file.endswith(".png")}
     assert names == {
         "zero-one-loss",
