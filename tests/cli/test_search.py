@@ -89,7 +89,7 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(
         "export": "a hash",
         "tracking_uri": "http://mlflow:5000",
     }
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(last_screen(search, summary))
     shown = " ".join(console.export_text().split())
     for said in (
