@@ -8,6 +8,7 @@ digits' after 8 seconds on 500.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
 import torch
 from pydantic import Field
@@ -23,6 +24,21 @@ from ssgan.streams import Streams
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and the updates in all."""
+
+
+class FitState(TypedDict):
+    """What a training needs to go on after an epoch; all draws follow from the streams."""
+
+    epochs: int
+    """Epochs done."""
+    network: dict[str, Tensor]
+    """Parameters and BatchNorm statistics by name."""
+    optimizer: dict[str, Any]
+    """AdamW's state."""
+
+
+Keep = Callable[[FitState], None]
+"""Given the state after an epoch; its tensors are those in use: write or copy them at once."""
 
 _WARM_UP = 0.15  # share of the updates over which the learning rate rises
 
@@ -53,8 +69,14 @@ def fit(
     labels: Tensor,
     streams: Streams,
     progress: Progress | None = None,
+    *,
+    state: FitState | None = None,
+    keep: Keep | None = None,
 ) -> None:
     """Train a classifier in place; it ends in eval mode.
+
+    From the state after any epoch it ends with the weights of the undisturbed training, bit for
+    bit on a device of the same kind with as many threads.
 
     Args:
         network: On the device to train on.
@@ -64,10 +86,12 @@ def fit(
         labels: Code table, float32 (N, K); NaN cells are left out of the loss.
         streams: Order and augmentation are drawn from its streams.
         progress: Told of every update.
+        state: Where to go on, from an earlier call with the same arguments; None starts.
+        keep: Given the state after every epoch.
 
     Raises:
         BadInput: There are fewer than two images, or a code has no label at all.
-        NonFiniteLoss: Training diverged.
+        NonFiniteLoss: Training diverged, seen at the end of an epoch; its state is not kept.
     """
     _check(codes, images, labels)
     device = next(network.parameters()).device
@@ -81,9 +105,11 @@ def fit(
         weight_decay=config.weight_decay,
         fused=device.type in ("cpu", "cuda"),
     )
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
     network.train()
-    loss = torch.zeros((), device=device)
-    for epoch in range(epochs):
+    for epoch in range(0 if state is None else state["epochs"], epochs):
         order = torch.randperm(len(images), generator=streams.generator("judge order", epoch))
         for batch in range(per_epoch):
             update = epoch * per_epoch + batch
@@ -102,11 +128,19 @@ def fit(
             optimizer.step()
             if progress is not None:
                 progress(update + 1, total)
-    if not torch.isfinite(loss):
-        raise NonFiniteLoss(
-            "the loss of the classifier C became NaN or infinite; lower "
-            f"evaluation.judge.learning_rate (now {config.learning_rate:g})"
-        )
+        if not torch.isfinite(loss):
+            raise NonFiniteLoss(
+                "the loss of the classifier C became NaN or infinite; lower "
+                f"evaluation.judge.learning_rate (now {config.learning_rate:g})"
+            )
+        if keep is not None:
+            keep(
+                {
+                    "epochs": epoch + 1,
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                }
+            )
     network.eval()
 
 

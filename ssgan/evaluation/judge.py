@@ -4,7 +4,8 @@
 using the test set, and validate on the training set."
 
 A cached judge is a folder named by the hash of all that determines it (rows, codes, architecture,
-recipe, seed), with the weights as safetensors and everything else as JSON.
+recipe, seed), with the weights as safetensors and everything else as JSON. A file beside it,
+``<name>.partial``, is a training that is not over.
 """
 
 import hashlib
@@ -12,7 +13,6 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -25,10 +25,11 @@ from torch import Tensor
 
 from ssgan.codes import Code
 from ssgan.config import Config, canonical_hash
-from ssgan.errors import Damaged
+from ssgan.errors import Damaged, NonFiniteLoss
 from ssgan.evaluation.fit import FitConfig, Progress, fit
 from ssgan.evaluation.halves import Rows, judge_rows
 from ssgan.evaluation.metrics import accuracy, agreement
+from ssgan.evaluation.partial import PartialFit
 from ssgan.networks.architecture import Shape
 from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
 from ssgan.objective import read_codes
@@ -81,7 +82,7 @@ class JudgeCard(Config):
     rmse: dict[str, float]
     """Root mean squared error on them in the user's units, by continuous code."""
     seconds: float
-    """Time that the training took."""
+    """Time that the training took, the sum over its parts where it was interrupted."""
     weights_sha256: str = ""
     """Hash of the weights' file."""
 
@@ -194,6 +195,10 @@ def train_judge(
 ) -> Judge:
     """Find the judge in the cache, or train it there; processes that ask at once wait for one.
 
+    A training of minutes or hours is kept in the cache after its epochs, about once a minute. If
+    it is interrupted, the next call goes on from there and ends with the same weights, bit for
+    bit on a device of the same kind with as many threads.
+
     Args:
         config: What to train, and how.
         codes: The codes to recognize: c_ss.
@@ -206,10 +211,11 @@ def train_judge(
         cache: Folder for judges of all data sets.
         device: Where to train and to judge.
         threads: Threads to train with; None leaves torch's number.
-        progress: Told of every update; not called when the judge is found.
+        progress: Told of every update made; not called when the judge is found.
 
     Raises:
         BadInput: The rows cannot teach: too few, or a code without labels.
+        NonFiniteLoss: Training diverged. Nothing of it is kept.
     """
     shape = (train_images.shape[1], train_images.shape[2], train_images.shape[3])
     identity = canonical_hash(
@@ -236,10 +242,24 @@ def train_judge(
         network = build_classifier(
             config.classifier, codes, shape, streams.generator("judge weights")
         ).to(device)
-        started, before = time.monotonic(), torch.get_num_threads()
+        partial = PartialFit(cache / f"{identity[:20]}.partial", identity)
+        before = torch.get_num_threads()
         torch.set_num_threads(threads or before)
         try:
-            fit(network, config, codes, images, labels, streams, progress)
+            fit(
+                network,
+                config,
+                codes,
+                images,
+                labels,
+                streams,
+                progress,
+                state=partial.state,
+                keep=partial.keep,
+            )
+        except NonFiniteLoss:
+            partial.delete()  # from there it would diverge again
+            raise
         finally:
             torch.set_num_threads(before)
         card = JudgeCard(
@@ -253,7 +273,7 @@ def train_judge(
             validation_images=min(len(validation_images), config.validation_images),
             accuracy={},
             rmse={},
-            seconds=time.monotonic() - started,
+            seconds=partial.seconds,
         )
         picked = torch.randperm(
             len(validation_images), generator=streams.generator("judge validation")
@@ -270,6 +290,7 @@ def train_judge(
             card.model_copy(update={"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}),
         )
         judge.save(folder)
+        partial.delete()
         return judge
 
 

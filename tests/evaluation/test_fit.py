@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 
 from ssgan.codes import Code
 from ssgan.errors import BadInput, NonFiniteLoss
-from ssgan.evaluation.fit import FitConfig, fit
+from ssgan.evaluation.fit import FitConfig, FitState, fit
 from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
 from ssgan.streams import Streams
 
@@ -75,6 +76,24 @@ def test_small_sets_are_walked_until_there_were_enough_updates() -> None:
     assert told == [(done, 8) for done in range(1, 9)]  # two batches of four an epoch
 
 
+def test_it_goes_on_from_the_state_after_any_epoch() -> None:
+    images, labels = halves(16)
+    config = FitConfig(epochs=3, least_updates=0, batch_size=8)
+    states: list[FitState] = []
+    undisturbed = fresh((SIDE,))
+    data = (config, (SIDE,), images, labels[:, :1], Streams(0))
+    fit(undisturbed, *data, keep=lambda state: states.append(copy.deepcopy(state)))
+    assert [state["epochs"] for state in states] == [1, 2, 3]
+    for state in states:
+        told: list[tuple[int, int]] = []
+        network = fresh((SIDE,))
+        fit(network, *data, lambda done, total: told.append((done, total)), state=state)  # noqa: B023
+        assert told == [(done, 6) for done in range(2 * state["epochs"] + 1, 7)]
+        assert not network.training
+        for name, weights in undisturbed.state_dict().items():
+            assert torch.equal(network.state_dict()[name], weights), name
+
+
 def test_augmentation_is_left_out_for_continuous_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = halves(8)
     augmented: list[int] = []
@@ -100,10 +119,23 @@ def test_rows_that_cannot_teach_are_refused() -> None:
         fit(fresh((SIDE, LEVEL)), CONFIG, (SIDE, LEVEL), images, labels, Streams(0))
 
 
-def test_divergence_names_the_learning_rate() -> None:
+def test_divergence_ends_it_at_once_and_names_the_learning_rate() -> None:
     images, labels = halves(8)
     network = fresh((SIDE,))
     with torch.no_grad():
         next(network.parameters()).fill_(math.nan)
+    told: list[int] = []
+    kept: list[FitState] = []
     with pytest.raises(NonFiniteLoss, match="learning_rate"):
-        fit(network, CONFIG, (SIDE,), images, labels[:, :1], Streams(0))
+        fit(
+            network,
+            CONFIG,
+            (SIDE,),
+            images,
+            labels[:, :1],
+            Streams(0),
+            lambda done, total: told.append(done),
+            keep=kept.append,
+        )
+    assert told == [1]  # the first epoch's one update, of forty
+    assert kept == []

@@ -9,7 +9,8 @@ import torch
 from ssgan.codes import Code, CodesConfig
 from ssgan.data.dataset import DataConfig, Dataset
 from ssgan.data.store import Store
-from ssgan.errors import BadInput, Damaged
+from ssgan.errors import BadInput, Damaged, NonFiniteLoss
+from ssgan.evaluation import partial
 from ssgan.evaluation.judge import Judge, JudgeConfig, train_judge
 from ssgan.networks.classifier import ClassifierConfig
 
@@ -29,6 +30,29 @@ def toys(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def train(cache: Path, config: JudgeConfig = CONFIG, **changes: Any) -> Judge:
     arguments: dict[str, Any] = {"content": "toys", "seed": 0, "cache": cache, **changes}
     return train_judge(config, CODES, *toys(24, 0), *toys(40, 1), **arguments)
+
+
+class Interrupted(Exception):
+    """What stops a training in these tests."""
+
+
+def begin(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Train until the second of two epochs, and return the file of what was reached."""
+
+    def stop(done: int, total: int) -> None:
+        if done == 5:
+            raise Interrupted
+
+    monkeypatch.setattr(partial, "EVERY", 0.0)
+    with pytest.raises(Interrupted):
+        train(cache, progress=stop)
+    (file,) = cache.glob("*.partial*")
+    return file
+
+
+def weights(cache: Path) -> bytes:
+    (file,) = cache.glob("*/weights.safetensors")
+    return file.read_bytes()
 
 
 def test_it_is_trained_once_and_found_again(tmp_path: Path) -> None:
@@ -91,15 +115,57 @@ def test_a_damaged_cache_is_noticed_and_mended(
     assert Judge.load(folder).hash == first.hash
 
 
-def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_training_goes_on_after_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    undisturbed = train(tmp_path / "undisturbed")
+    file = begin(tmp_path, monkeypatch)
+    told: list[tuple[int, int]] = []
+    with caplog.at_level(logging.INFO):
+        judge = train(tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == [(4, 6), (5, 6), (6, 6)]
+    assert "after epoch 1" in caplog.text
+    assert judge.hash == undisturbed.hash
+    assert weights(tmp_path) == weights(tmp_path / "undisturbed")
+    assert not file.exists()
+
+
+def test_a_damaged_start_is_warned_of_and_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tmp_path / "undisturbed")
+    file = begin(tmp_path, monkeypatch)
+    file.write_bytes(file.read_bytes()[:-1])
+    told: list[int] = []
+    with caplog.at_level(logging.WARNING):
+        train(tmp_path, progress=lambda done, total: told.append(done))
+    assert told == [1, 2, 3, 4, 5, 6]
+    assert f"{file.name} is damaged" in caplog.text
+    assert weights(tmp_path) == weights(tmp_path / "undisturbed")
+    assert not file.exists()
+
+
+def test_a_diverged_training_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = begin(tmp_path, monkeypatch)
+    diverged = "ssgan.evaluation.fit.q_losses"
+    monkeypatch.setattr(diverged, lambda codes, kind, out, y: y + out.sum() * math.nan)
+    with pytest.raises(NonFiniteLoss):
+        train(tmp_path)
+    assert not file.exists()
+
+
+def test_a_short_training_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if done == 5:  # in the second epoch
+            raise KeyboardInterrupt
 
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, progress=stop, threads=1)
     assert torch.get_num_threads() == threads
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_code_without_labels_is_refused(tmp_path: Path) -> None:
