@@ -62,14 +62,13 @@ def evaluate(opened: Reopened, experiment: Experiment, copies: tuple[str, ...]) 
         copies: ``raw``, ``ema`` or both.
     """
     plan = plan_here(experiment.scaling)
-    judge_batch = experiment.evaluation.judge.batch_size
     with use_threads(plan.threads):
-        with progress("training the judge C") as advance:
+        with progress("training the judge C", "updates") as advance:
             judge = find_judge(
                 experiment,
                 opened.dataset,
                 plan,
-                lambda stage, done, total: advance(done * judge_batch, total * judge_batch),
+                lambda title, done, total, unit: advance(done, total),
             )
         with waiting("evaluating"):
             streams = opened.reached.training.streams

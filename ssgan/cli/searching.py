@@ -57,11 +57,11 @@ class SearchScreen:
         if self._follower.is_alive():
             self._follower.join()
 
-    def prepare(self, title: str, done: int, total: int) -> None:
+    def prepare(self, title: str, done: int, total: int, unit: str) -> None:
         """Show how far the preparation is; this is a `Stage`."""
         if self._stage is None or self._stage[0] != title:
             self._end_stage()
-            bar = progress(title)
+            bar = progress(title, unit)
             self._stage = (title, bar, bar.__enter__())
         self._stage[2](done, total)
 

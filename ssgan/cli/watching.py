@@ -77,11 +77,9 @@ class _Screen:
         self._alarms: set[str] = set()
         self.trains = False
 
-    def prepare(self, title: str, done: int, total: int) -> None:
-        """Take one report of the preparation; the judge reports updates."""
-        judge = self._experiment.evaluation.judge
-        size = judge.batch_size if "judge" in title else 1
-        self._bar(title)(done * size, total * size)
+    def prepare(self, title: str, done: int, total: int, unit: str) -> None:
+        """Take one report of the preparation; this is a `Stage`."""
+        self._bar(title, unit)(done, total)
 
     def see(self, now: Progress) -> None:
         """Take one report of the loop."""
@@ -100,12 +98,12 @@ class _Screen:
         """Take the bar away."""
         self._open.close()
 
-    def _bar(self, title: str) -> Advance:
+    def _bar(self, title: str, unit: str = "images") -> Advance:
         """Return the bar of a stage; the one before it is taken away."""
         if self._advance is None or title != self._title:
             self._open.close()
             self._title = title
-            self._advance = self._open.enter_context(progress(title))
+            self._advance = self._open.enter_context(progress(title, unit))
         return self._advance
 
 

@@ -23,8 +23,8 @@ from ssgan.errors import BadInput
 from ssgan.evaluation.judge import Judge, train_judge
 from ssgan.experiment import Experiment, ScalingConfig
 
-Stage = Callable[[str, int, int], None]
-"""Told what is being prepared, how much of it is done, and how much there is."""
+Stage = Callable[[str, int, int, str], None]
+"""Told what is being prepared, how much of it is done, how much there is, and of what."""
 
 _JUDGE_SEED = 0  # the same C for all seeds of a run, so that they are measured alike
 
@@ -116,7 +116,7 @@ def find_store(
     if location is not None:
         with contextlib.suppress(BadInput):
             return Store.open(location)
-    progress = None if stage is None else _named(stage, "preparing images")
+    progress = None if stage is None else _named(stage, "preparing images", "images")
     return prepare_store(experiment.data.source, progress=progress)
 
 
@@ -163,7 +163,7 @@ def find_judge(
         seed=seed,
         cache=_judges(),
         device=plan.device_here,
-        progress=None if stage is None else _named(stage, "training the judge C"),
+        progress=None if stage is None else _named(stage, "training the judge C", "updates"),
     )
 
 
@@ -189,5 +189,5 @@ def _judges() -> Path:
     return default_cache() / "judges"
 
 
-def _named(stage: Stage, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: stage(name, done, total)
+def _named(stage: Stage, name: str, unit: str) -> Callable[[int, int], None]:
+    return lambda done, total: stage(name, done, total, unit)

@@ -1,11 +1,14 @@
 """What is seen of a search while it runs, drawn from its directory alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from searchdirs import make_search
 from ssgan.cli.searching import SearchScreen
+from ssgan.cli.watching import _Screen as TrainScreen
 from ssgan.searchdir import SearchDir, TrialRow
 from ssgan.tuning import load_search
 
@@ -35,6 +38,22 @@ def test_a_log_has_a_line_for_each_epoch_and_each_change(
         "search 00000, running, 1/9, zero_one_loss_ema 0.9000",
         "search 00000, stopped, 2/9, zero_one_loss_ema 0.8500, stopped by asha",
         "search 00001, pending, 0/9",
+    ]
+
+
+@pytest.mark.parametrize("kind", [SearchScreen, TrainScreen])
+def test_the_preparation_is_told_in_its_own_unit(
+    kind: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    definition = load_search("quickstart")
+    clock = iter((100.0, 110.0))
+    time = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr("ssgan.cli.screen.time", time)
+    screen = kind(definition if kind is SearchScreen else definition.base)
+    screen.prepare("training the judge C", 10, 1000, "updates")  # goes on after the tenth
+    screen.prepare("training the judge C", 200, 1000, "updates")
+    assert capsys.readouterr().err.splitlines() == [
+        "training the judge C: 200 of 1,000 updates, 19 a second, 0:42 left"
     ]
 
 

@@ -78,15 +78,17 @@ def test_a_judge_travels_to_other_machines(digits_store: Store) -> None:
     )
     dataset = load_dataset(experiment)
     plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
-    told: list[tuple[str, int]] = []
-    judge = find_judge(experiment, dataset, plan, lambda name, done, total: told.append((name, 0)))
+    told: list[tuple[str, str]] = []
+    judge = find_judge(
+        experiment, dataset, plan, lambda name, done, total, unit: told.append((name, unit))
+    )
     files = pack_judge(judge)
     arrived = unpack_judge(files, torch.device("cpu"))
     assert judge is not None
     assert arrived is not None
     images = dataset.train.images[:8]
     assert torch.equal(arrived.predict(images).features, judge.predict(images).features)
-    assert ("training the judge C", 0) in told
+    assert ("training the judge C", "updates") in told
     assert unpack_judge(pack_judge(None), torch.device("cpu")) is None
 
 
