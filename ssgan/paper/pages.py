@@ -8,6 +8,9 @@ from typing import NamedTuple
 from ssgan.paper.claims import Claim
 from ssgan.paper.findings import Finding
 
+CURVES = "curves.csv"
+"""File of all measurements, beside the pictures."""
+
 
 class Figure(NamedTuple):
     """One picture of the report."""
@@ -46,6 +49,8 @@ class Report(NamedTuple):
     """Figures in numbers, and what the report rests on."""
     figures: tuple[Figure, ...]
     """Its pictures."""
+    curves: bytes = b""
+    """What every run measured at every epoch, as CSV; empty for none."""
 
 
 def html_page(report: Report) -> str:
@@ -79,6 +84,8 @@ def markdown_page(report: Report, pictures: str) -> str:
     for table in (_claims(report), *report.tables):
         lines += [f"## {table.title}", "", *_markdown_table(table), ""]
         lines += [table.note, ""] if table.note else []
+    if report.curves:
+        lines += [f"What each run measured at each epoch: [{CURVES}]({pictures}/{CURVES}).", ""]
     lines += ["## Figures", ""]
     for figure in report.figures:
         lines += [
@@ -132,7 +139,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def files_of(report: Report, name: str, shared: Report | None = None) -> dict[str, bytes]:
-    """Return the report's files by name: NAME.html, NAME.md and NAME/PICTURE.png.
+    """Return the report's files by name: NAME.html, NAME.md, NAME/PICTURE.png, NAME/curves.csv.
 
     Args:
         report: The report, for the HTML page.
@@ -145,6 +152,7 @@ def files_of(report: Report, name: str, shared: Report | None = None) -> dict[st
         f"{name}.html": html_page(report).encode(),
         f"{name}.md": markdown_page(shared, name).encode(),
         **{f"{name}/{figure.name}.png": figure.png for figure in shared.figures},
+        **({f"{name}/{CURVES}": shared.curves} if shared.curves else {}),
     }
 
 

@@ -57,9 +57,13 @@ def reproduce(
     """
     directory = SearchDir(f"{out.rstrip('/')}/{name}")
     begun = directory.exists(directory.identity_file)
-    result = run_search(search, out, name, resume=begun, progress=progress, opened=opened)
+
+    def prepared(directory: SearchDir) -> None:
+        _write_facts(search, size, directory, command)
+        opened(directory)
+
+    result = run_search(search, out, name, resume=begun, progress=progress, opened=prepared)
     directory = result.directory
-    _write_facts(search, size, directory, command)
     return {**result.summary, "report": write_report(plan, directory)}
 
 
@@ -87,7 +91,10 @@ def write_report(plan: Plan, directory: SearchDir) -> list[str]:
 
 
 def _write_facts(search: Search, size: Size, directory: SearchDir, command: str) -> None:
-    """Keep what the run directories do not say. Only the first time: a rebuild changes nothing."""
+    """Keep what the run directories do not say, before the first run and once for all.
+
+    So a report can be had of what is finished while other runs still train.
+    """
     if directory.exists(_FACTS):
         return
     dataset = load_dataset(search.experiment(search.corner))

@@ -11,6 +11,7 @@ from ssgan.paper.claims import claims_of, judge_error
 from ssgan.paper.curves import bounds_figure, loss_figure
 from ssgan.paper.findings import mean_and_spread
 from ssgan.paper.interpretation import HEADER, interpret_group
+from ssgan.paper.numbers import curves_csv
 from ssgan.paper.pages import Figure, Report, Table
 from ssgan.paper.pictures import Real, blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.plans import Plan, Size
@@ -68,6 +69,7 @@ def make_report(
             for name, caption, image in _figures(plan, groups, of_paper, real)
             if image is not None
         ),
+        curves=curves_csv(groups),
     )
 
 

@@ -41,3 +41,9 @@ def test_what_is_shared_may_show_less_than_what_is_not() -> None:
     assert set(files) == {"paper-celeba.html", "paper-celeba.md", "paper-celeba/loss.png"}
     assert files["paper-celeba/loss.png"] == b"no faces"
     assert b"UE5HIGJ5dGVz" in files["paper-celeba.html"]
+
+
+def test_the_measurements_stand_beside_the_markdown_page() -> None:
+    files = files_of(REPORT._replace(curves=b"labels,loss"), "paper-mnist")
+    assert files["paper-mnist/curves.csv"] == b"labels,loss"
+    assert b"[curves.csv](paper-mnist/curves.csv)" in files["paper-mnist.md"]
