@@ -60,7 +60,7 @@ def less(one: Sample, other: Sample, error: float) -> Finding:
         why = f"the difference, {gap:+.4f}, is within C's own error, {error:.4f}"
         return Finding("not decided", measured, why)
     p = _welch(one.values, other.values)
-    return Finding(_verdict(p), measured, f"difference {gap:+.4f}, one-sided p = {p:.3f}")
+    return Finding(_verdict(p), measured, f"difference {gap:+.4f}, one-sided {_p(p)}")
 
 
 def below(one: Sample, limit: float, what: str) -> Finding:
@@ -75,7 +75,7 @@ def below(one: Sample, limit: float, what: str) -> Finding:
     if len(one.values) < 2:
         return Finding("not decided", measured, "a spread needs two runs or more")
     p = _one_sample(one.values, limit)
-    return Finding(_verdict(p), measured, f"one-sided p = {p:.3f}")
+    return Finding(_verdict(p), measured, f"one-sided {_p(p)}")
 
 
 def above(one: Sample, limit: float, what: str) -> Finding:
@@ -99,7 +99,7 @@ def falls(groups: Sequence[Sample], error: float) -> Finding:
     values = np.array([value for group in known for value in group.values])
     rho, p = _trend(order, values)
     gap = mean(known[0].values) - mean(known[-1].values)
-    why = f"rank correlation {rho:+.2f} over {len(values)} runs, one-sided p = {p:.3f}"
+    why = f"rank correlation {rho:+.2f} over {len(values)} runs, one-sided {_p(p)}"
     if abs(gap) <= error:
         why += f"; the difference, {gap:+.4f}, is within C's own error, {error:.4f}"
         return Finding("not decided", measured, why)
@@ -123,6 +123,10 @@ def _verdict(p: float) -> Verdict:
     if p < _LEVEL:
         return "holds"
     return "does not hold" if p > 1 - _LEVEL else "not decided"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _welch(one: Sequence[float], other: Sequence[float]) -> float:

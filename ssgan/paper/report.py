@@ -147,9 +147,8 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
 
 
 def _figures(
-    plan: Plan, every: Sequence[Group], groups: Sequence[Group], real: Real | None
+    plan: Plan, groups: Sequence[Group], of_paper: Sequence[Group], real: Real | None
 ) -> Drawn:
-    """Draw the figures of the paper's label budgets, and the axis of every budget."""
     first = groups[0].runs[0].experiment
     continuous = [code.name for code in first.codes.unsupervised if code.size == 1]
     labelled = [group for group in groups if group.labels > 0]
@@ -163,7 +162,7 @@ def _figures(
     yield (
         "label-budgets",
         "0-1 loss at the end over the number of labels; chance is dashed.",
-        budget_figure(every, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
+        budget_figure(groups, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
     )
     if plan.name == "celeba":
         for group in labelled:
@@ -175,7 +174,8 @@ def _figures(
             )
     else:
         for code in continuous if plan.name != "cifar10" else continuous[:1]:
-            shown = [*labelled[:1], *baseline] if plan.name == "mnist" else labelled
+            few = [group for group in of_paper if group.labels > 0][:1]
+            shown = [*few, *baseline] if plan.name == "mnist" else labelled
             yield (
                 f"traversal-{code}",
                 f"Figure {plan.traversal_figure}: the unsupervised code {code} from -2 to 2, a "

@@ -22,6 +22,8 @@ def test_a_clear_difference_holds_one_way_and_not_the_other() -> None:
     assert found.why == f"difference +0.3900, one-sided p = {p:.3f}"
     assert found.measured == f"{LOW}; {HIGH}"
     assert less(HIGH, LOW, error=0.01).verdict == "does not hold"
+    tight = Sample("ten", (0.1100, 0.1101, 0.1102))
+    assert below(tight, 0.5, "limit").why == "one-sided p < 0.001"  # never "p = 0.000"
 
 
 @pytest.mark.parametrize(
