@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from ssgan.codes import Code
 from ssgan.config import Config, canonical_hash
@@ -17,6 +18,7 @@ from ssgan.data.cache import default_cache
 from ssgan.data.chunks import Images, Labels, stamp
 from ssgan.data.digits import DIGIT
 from ssgan.data.pictures import Size, resize_all
+from ssgan.data.turned import angle_code, turn
 from ssgan.errors import BadInput, Damaged
 
 ARTICLE = Code(
@@ -55,6 +57,9 @@ class _IdxSource(Config):
     """Whether torchvision may download the files to `root` when they are not there."""
     size: Size = 28
     """Height and width in pixels; 28 keeps the original pixels."""
+    turned: float = Field(default=0, ge=0, le=180)
+    """Turn each image by an angle of its own, at most so many degrees either way, and label it with
+    the angle, column `angle`. 0 leaves images and labels as they are."""
 
     def open(self) -> ArraySource:
         """Read the set: the official train split, and the official test split to judge by.
@@ -76,24 +81,27 @@ class _IdxSource(Config):
             with tempfile.TemporaryDirectory(prefix="ssgan-idx-") as private:
                 _unpack(files, self._raw(Path(private)))
                 arrays = self._read(Path(private))
-        return ArraySource(
-            name=self._name,
-            columns=(self.column,),
-            arrays={
-                split: (resize_all(images, self.size), labels)
-                for split, (images, labels) in arrays.items()
-            },
-            provenance={
-                "origin": f"torchvision.datasets.{self.torchvision_class}",
-                "split": "train: official train split; judge: official test split",
-                "size": f"{self.size}x{self.size}",
-            },
-        )
+        arrays = {
+            split: (resize_all(images, self.size), labels)
+            for split, (images, labels) in arrays.items()
+        }
+        columns: tuple[Code, ...] = (self.column,)
+        provenance = {
+            "origin": f"torchvision.datasets.{self.torchvision_class}",
+            "split": "train: official train split; judge: official test split",
+            "size": f"{self.size}x{self.size}",
+        }
+        if self.turned:
+            arrays = {split: turn(*pair, self.turned, split) for split, pair in arrays.items()}
+            columns += (angle_code(self.turned),)
+            provenance["turned"] = f"each by its own angle, at most {self.turned:g} degrees"
+        return ArraySource(self._name, columns, arrays, provenance)
 
     def fingerprint(self) -> str:
         """Identify the source's content by its files' sizes and times."""
         files = [stamp(file) for file in self._find().values()]
-        return canonical_hash([self._name, self.size, files])
+        turned = [self.turned] if self.turned else []  # stores of images as they are stay found
+        return canonical_hash([self._name, self.size, *turned, files])
 
     @property
     def _name(self) -> str:

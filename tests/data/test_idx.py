@@ -56,6 +56,19 @@ def test_size_is_a_parameter(tmp_path: Path) -> None:
     assert source.fingerprint() != MnistSource(root=tmp_path).fingerprint()
 
 
+def test_turned_images_have_an_angle_as_another_label(tmp_path: Path) -> None:
+    write_idx(tmp_path / "MNIST/raw", False)
+    config = MnistSource(root=tmp_path, turned=45.0)
+    source = config.open()
+    assert [column.name for column in source.columns] == ["digit", "angle"]
+    assert source.provenance["turned"] == "each by its own angle, at most 45 degrees"
+    for split, count in COUNTS.items():
+        ((_, labels),) = list(source.splits()[split])
+        assert labels[:, 0].tolist() == list(range(count))
+        assert np.abs(labels[:, 1]).max() <= 45
+    assert config.fingerprint() != MnistSource(root=tmp_path).fingerprint()
+
+
 @pytest.mark.parametrize("kind", [MnistSource, FashionMnistSource])
 def test_missing_files_name_the_override(
     tmp_path: Path, kind: type[MnistSource] | type[FashionMnistSource]
