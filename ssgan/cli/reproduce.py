@@ -26,7 +26,7 @@ Examples:
   ssgan reproduce mnist --rebuild                               the report again, without training
 """,
 )
-@click.argument("name", type=click.Choice(["mnist", "svhn", "celeba", "cifar10"]))
+@click.argument("name", type=click.Choice(["mnist", "svhn", "celeba", "cifar10", "mnist-turned"]))
 @click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option(
     "--budget",

@@ -104,6 +104,7 @@ class Judge:
         codes: What it recognizes, in the order of its code tables' columns.
         hash: Its identity; two runs with the same are measured by the same C.
         accuracy: Share of real validation images recognized, by categorical code.
+        rmse: Root mean squared error on them in the user's units, by continuous code.
     """
 
     def __init__(self, network: Classifier, card: JudgeCard) -> None:
@@ -113,6 +114,7 @@ class Judge:
         self.codes = card.codes
         self.hash = card.hash
         self.accuracy = card.accuracy
+        self.rmse = card.rmse
 
     @property
     def mean_accuracy(self) -> float | None:

@@ -70,6 +70,8 @@ class Scores:
                 self._measure_features(result, seen.features)
         accuracy = self._judge.mean_accuracy
         metrics["judge_error"] = None if accuracy is None else 1 - accuracy
+        for code, rmse in self._judge.rmse.items():
+            metrics[f"judge_rmse/{self._safe[code]}"] = rmse
 
     def _name_classes(
         self, metrics: dict[str, float | None], name: str, found: measure.ZeroOneLoss

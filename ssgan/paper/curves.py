@@ -14,9 +14,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from ssgan.config import nearest
-from ssgan.errors import BadInput
-from ssgan.evaluation.metrics import safe_names
 from ssgan.evaluation.plots import make_figure, render
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group
@@ -120,7 +117,7 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
     """Plot what `bounds_figure` draws, on three axes."""
     if not groups:
         return None
-    safe = _safe(groups[0], code)
+    safe = groups[0].spell(code)
     titles = {
         f"mi_real/{safe}": r"$L^1 \leq I(c; x)$, real images",
         f"mi/{safe}": r"$L^2 \leq I(c; \tilde{x})$, synthetic images",
@@ -161,15 +158,6 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
     panels[0].set_ylim(bottom=0)
     add_legend(figure, handles, "means over seeds")
     return figure
-
-
-def _safe(group: Group, code: str) -> str:
-    """Spell a code as in the names of its metrics."""
-    codes = group.runs[0].experiment.codes
-    names = [*codes.supervised, *(one.name for one in codes.unsupervised)]
-    if code not in names:
-        raise BadInput(f"no code is named {code!r}{nearest(code, names)}")
-    return safe_names(names)[code]
 
 
 def _line(axes: Axes, points: Points, color: str, width: float, alpha: float = 1.0) -> None:

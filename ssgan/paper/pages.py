@@ -102,7 +102,7 @@ def _claims(report: Report) -> Table:
         (claim.section, claim.text, finding.verdict, claim.measure, finding.measured, finding.why)
         for claim, finding in report.findings
     ]
-    head = ("section", "the paper says", "verdict", "measured as", "value", "why")
+    head = ("section", "claim", "verdict", "measured as", "value", "why")
     return Table("Claims", head, tuple(rows), _LEGEND)
 
 

@@ -54,7 +54,7 @@ def make_report(
         facts: What it rests on.
         real: Real images to stand beside synthetic ones; None leaves them out.
     """
-    title = f"{plan.title} (section {plan.section})"
+    title = f"{plan.title} ({f'section {plan.section}' if plan.section else 'beyond the paper'})"
     beyond = set(map(str, plan.beyond))
     of_paper = [group for group in groups if group.amount not in beyond] or groups
     return Report(
@@ -78,7 +78,7 @@ def _about(groups: Sequence[Group], facts: Facts) -> tuple[str, ...]:
     runs = " to ".join(map(str, seeds))
     first = groups[0].runs[0].experiment
     return (
-        f"Made by `{facts.command}`: n = {runs} seeds of each label budget, "
+        f"Made by `{facts.command}`: n = {runs} of each label budget, "
         f"{first.training.epochs * first.training.steps_per_epoch:,} updates of "
         f"{first.training.batch_size} images each.",
         "0-1 losses are those of an independent classifier C on class-conditional samples of G's "
@@ -95,6 +95,9 @@ def _numbers(groups: Sequence[Group]) -> Table:
         "fd_judge": "FD in C's features",
         "diversity": "diversity",
     }
+    for code in _supervised(groups, continuous=True):
+        columns[f"correlation/{groups[0].spell(code)}"] = f"correlation of {code}"
+        columns[f"rmse/{groups[0].spell(code)}"] = f"RMSE of {code}"
     rows = tuple(
         (
             group.title,
@@ -135,6 +138,14 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
             if errors
             else "not measured",
         ),
+        *(
+            (
+                f"C's own error in {code}",
+                f"{mean_and_spread(errors[:1])} (RMSE, in its units)",
+            )
+            for code in _supervised(groups, continuous=True)
+            if (errors := groups[0].finals(f"judge_rmse/{groups[0].spell(code)}"))
+        ),
         (
             "images seen by a run",
             " to ".join(f"{images:,}" for images in (seen[:1] + seen[1:][-1:])),
@@ -155,8 +166,11 @@ def _figures(
     baseline = [group for group in groups if group.labels == 0]
     yield (
         "zero-one-loss",
-        f"Figure {plan.loss_figure}: 0-1 loss of synthetic images over the training, by label "
-        "budget; C's own error is dashed.",
+        _caption(
+            plan.loss_figure,
+            "0-1 loss of synthetic images over the training, by label budget; C's own error is "
+            "dashed.",
+        ),
         loss_figure(groups, f"{plan.title}: 0-1 loss of class-conditional samples"),
     )
     yield (
@@ -173,19 +187,37 @@ def _figures(
                 blocks_figure(group),
             )
     else:
+        for code in _supervised(groups, continuous=True):
+            correlation = f"correlation/{groups[0].spell(code)}"
+            yield (
+                f"correlation-{code}",
+                f"The {code} asked for and the one that C measures: their correlation at the end "
+                "over the number of labels.",
+                budget_figure(groups, correlation, f"{plan.title}: {code}, asked and measured"),
+            )
+            yield (
+                f"knob-{code}",
+                f"The supervised code {code} from one end of its range to the other, and beyond; a "
+                "class a row, all else kept.",
+                traversal_figure(labelled, code),
+            )
         for code in continuous if plan.name != "cifar10" else continuous[:1]:
             few = [group for group in of_paper if group.labels > 0][:1]
             shown = [*few, *baseline] if plan.name == "mnist" else labelled
             yield (
                 f"traversal-{code}",
-                f"Figure {plan.traversal_figure}: the unsupervised code {code} from -2 to 2, a "
-                "class a row, all else kept.",
+                _caption(
+                    plan.traversal_figure,
+                    f"the unsupervised code {code} from -2 to 2, a class a row, all else kept.",
+                ),
                 traversal_figure(shown, code),
             )
-    figure = f"Figure {plan.sample_figure}: r" if plan.sample_figure else "R"
     yield (
         "samples",
-        f"{figure}andom samples, by label budget; a class a row where there are classes.",
+        _caption(
+            plan.sample_figure,
+            "random samples, by label budget; a class a row where there are classes.",
+        ),
         sample_figure(groups, real),
     )
     if plan.name == "svhn":
@@ -194,12 +226,28 @@ def _figures(
             "Figure 11: all labels and none, at the same epochs.",
             epochs_figure([*labelled[-1:], *baseline], choose_epochs(groups)),
         )
-    for code in first.codes.supervised:
+    for code in _supervised(groups, continuous=False):
         yield (
             f"bounds-{code}",
             f"Section 3.2: the bounds of {code} over the training, in nats, means over seeds.",
             bounds_figure(groups, code),
         )
+
+
+def _caption(figure: str | None, text: str) -> str:
+    """Begin a caption with the paper's figure, where there is one."""
+    return f"Figure {figure}: {text}" if figure else text[:1].upper() + text[1:]
+
+
+def _supervised(groups: Sequence[Group], *, continuous: bool) -> list[str]:
+    """Return the supervised codes of one kind: C measures values of continuous ones."""
+    group = groups[0]
+    names = {name for run in group.runs for record in run.records for name in record.metrics}
+    return [
+        code
+        for code in group.runs[0].experiment.codes.supervised
+        if (f"rmse/{group.spell(code)}" in names) is continuous
+    ]
 
 
 def _file_name(group: Group) -> str:

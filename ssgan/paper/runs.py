@@ -7,7 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ssgan.bundle import MANIFEST, WEIGHTS
+from ssgan.config import nearest
 from ssgan.errors import BadInput
+from ssgan.evaluation.metrics import safe_names
 from ssgan.experiment import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import read_budget
@@ -89,6 +91,18 @@ class Group:
             return "0 (InfoGAN)"
         count = f"{self.labels:,} labels"
         return count if self.amount == str(self.labels) else f"{self.amount} ({count})"
+
+    def spell(self, code: str) -> str:
+        """Spell a code as the names of its metrics do.
+
+        Raises:
+            BadInput: No code has that name.
+        """
+        codes = self.runs[0].experiment.codes
+        names = [*codes.supervised, *(one.name for one in codes.unsupervised)]
+        if code not in names:
+            raise BadInput(f"no code is named {code!r}{nearest(code, names)}")
+        return safe_names(names)[code]
 
     def finals(self, metric: str) -> list[float]:
         """Return the last value of a metric, of each run that has one."""

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -54,6 +55,7 @@ class Eye:
     """A C that reads a Painter's pictures."""
 
     mean_accuracy: float | None = 0.99
+    rmse: Mapping[str, float] = {}
 
     def predict(self, images: Tensor) -> Prediction:
         digit = (images[:, 0, 0, :1].float() / 25.5).round()
@@ -202,6 +204,7 @@ def test_a_continuous_supervised_code_is_measured_in_its_units(dataset: Dataset)
 
     class Scale(Eye):
         mean_accuracy = None
+        rmse = {"angle": 2.5}  # noqa: RUF012
 
         def predict(self, images: Tensor) -> Prediction:
             value = (images[:, 0, 0, :1].float() / 255 - 0.5) * 4
@@ -213,6 +216,7 @@ def test_a_continuous_supervised_code_is_measured_in_its_units(dataset: Dataset)
     asked = 30 * evaluator._latents.c[:, 0]
     expected = (asked / 2).square().mean().sqrt().item()
     assert found.metrics["rmse/angle"] == pytest.approx(expected, rel=0.02)
+    assert found.metrics["judge_rmse/angle"] == 2.5
     assert found.metrics["zero_one_loss_ema"] is None
     assert "categorical" in found.reasons["zero_one_loss_ema"]
     assert "categorical" in found.reasons["q_ss_accuracy"]

@@ -44,6 +44,14 @@ FACES = LatentSpace(
     unsupervised=(Code(name="style_1", kind="continuous"),),
     noise=8,
 )
+TURNED = DIGITS.model_copy(
+    update={
+        "supervised": (
+            *DIGITS.supervised,
+            Code(name="angle", kind="continuous", low=-60.0, high=60.0),
+        )
+    }
+)
 
 
 def make_groups(
@@ -113,7 +121,8 @@ def make_run(
             step=100 * epoch,
             images_seen=IMAGES * epoch,
             timestamp_ms=1_700_000_000_000 + 10_000 * epoch,
-            metrics=metrics_of(labels, row.seed, epoch),
+            metrics=metrics_of(labels, row.seed, epoch)
+            | (angles_of(labels, row.seed) if "angle" in experiment.codes.supervised else {}),
         )
         gray = shade_of(labels, row.seed, epoch)
         picture = _tiny(gray) if exports is None else _class_rows(exports, gray, labels > 0)
@@ -145,6 +154,16 @@ def metrics_of(labels: int, seed: int, epoch: int) -> dict[str, float | None]:
         "mi_x_xtilde": max(0.0, on_real + on_samples - entropy) if labels else None,
     }
     return metrics | ({"mi_real/digit": on_real} if labels else {})
+
+
+def angles_of(labels: int, seed: int) -> dict[str, float | None]:
+    """Make the metrics of a continuous code, which InfoGAN turns the wrong way."""
+    knows = math.log10(1 + labels) / 4
+    return {
+        "correlation/angle": knows + 0.01 * seed if labels else -0.1 - 0.01 * seed,
+        "rmse/angle": 40 * (1 - knows) + seed,
+        "judge_rmse/angle": 3.0,
+    }
 
 
 def shade_of(labels: int, seed: int, epoch: int) -> int:

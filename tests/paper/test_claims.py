@@ -35,6 +35,25 @@ def test_mnist_where_more_labels_are_faster(tmp_path: Path) -> None:
     assert set(verdicts("mnist", read_groups(search)).values()) == {"holds"}
 
 
+def test_a_continuous_code_is_compared_with_infogans_without_its_sign(tmp_path: Path) -> None:
+    codes = {"codes.supervised": ["digit", "angle"]}
+    search = make_groups(
+        tmp_path, amounts=[0, 10, 132, "50%"], seeds=[0, 1], epochs=8, overrides=codes
+    )
+    groups = read_groups(search)
+    turns, exact, _ = (claim.decide(groups) for claim in claims_of("mnist-turned", 0.9))
+    # |-0.10| and |-0.11| at 0; log10(133) / 4 and 0.01 more at 132.
+    assert (
+        turns.measured
+        == "0 (InfoGAN): 0.1050 ± 0.0071 (n = 2); 132 labels: 0.5360 ± 0.0071 (n = 2)"
+    )
+    assert turns.verdict == exact.verdict == "holds"
+    assert "InfoGAN" not in exact.measured  # its code was never an angle
+    few = [group for group in groups if group.amount in ("132", "50%")]
+    # 40 * (1 - 0.531) = 18.76 and 40 * (1 - 0.675) = 13.00: more apart than C's 3 degrees.
+    assert "within C's own error" not in claims_of("mnist-turned", 0.9)[1].decide(few).why
+
+
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     search = make_groups(tmp_path, amounts=[0, 132, "50%"], seeds=[0], epochs=8)
     for name in ("mnist", "svhn", "celeba", "cifar10"):
@@ -52,8 +71,9 @@ def test_control_is_decided_against_the_matched_baseline(tmp_path: Path) -> None
 
 
 def test_no_claim_is_written_without_its_number_of_runs(tmp_path: Path) -> None:
-    search = make_groups(tmp_path, amounts=[0, "1%", 132, "10%", "20%", "100%"], seeds=[0, 1])
-    groups = read_groups(search)
+    amounts = [0, "1%", 132, "10%", "20%", "100%"]
+    codes = {"codes.supervised": ["digit", "angle"]}
+    groups = read_groups(make_groups(tmp_path, amounts, seeds=[0, 1], overrides=codes))
     for plan in PLANS.values():
         for claim in claims_of(plan.name, plan.chance):
             finding = claim.decide(groups)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from paper.papers import DIGITS, FACES, make_groups
+from paper.papers import DIGITS, FACES, TURNED, make_groups
 from ssgan.errors import BadInput
 from ssgan.paper import program
 from ssgan.paper.pictures import Real
@@ -55,7 +55,7 @@ def test_mnist_has_its_figures_claims_and_tables(
     page = search.read_bytes("paper/paper-mnist.md").decode()
     for said in (
         "# MNIST (section 5.1)",
-        "Made by `ssgan reproduce mnist --budget smoke`: n = 2 seeds of each label budget",
+        "Made by `ssgan reproduce mnist --budget smoke`: n = 2 of each label budget",
         "| 5.1 | InfoGAN, without any label, is the slowest. | holds |",
         "| 0 (InfoGAN) | 2 | ",
         "| 10 labels | 2 | ",
@@ -103,6 +103,24 @@ def test_every_data_set_has_the_papers_figures(tmp_path: Path) -> None:
     assert cifar10["traversal-style_1"].startswith("Figure 9")
     assert "traversal-style_2" not in cifar10
     assert cifar10["samples"].startswith("Figure 10")
+
+
+def test_digits_that_are_turned_have_a_knob_in_degrees(tmp_path: Path) -> None:
+    codes: Mapping[str, Any] = {"codes.supervised": ["digit", "angle"]}
+    search = finished(tmp_path, "mnist-turned", exports=TURNED, overrides=codes)
+    report = make_report(PLANS["mnist-turned"], read_groups(search), FACTS)
+    assert report.title == "MNIST, turned (beyond the paper)"
+    captions = {figure.name: figure.caption for figure in report.figures}
+    assert captions["zero-one-loss"].startswith("0-1 loss")
+    assert captions["correlation-angle"].startswith("The angle asked for")
+    assert captions["knob-angle"].startswith("The supervised code angle")
+    assert captions["traversal-style_1"].startswith("The unsupervised code style_1")
+    assert {"bounds-digit", "samples"} <= set(captions)
+    assert "bounds-angle" not in captions
+    numbers, _, basis = report.tables
+    assert numbers.head[-2:] == ("correlation of angle", "RMSE of angle")
+    assert numbers.rows[0][-2:] == ("-0.1050 ± 0.0071", "40.5000 ± 0.7071")
+    assert ("C's own error in angle", "3.0000 (RMSE, in its units)") in basis.rows
 
 
 def test_published_pages_show_no_real_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
