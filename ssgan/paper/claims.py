@@ -136,6 +136,18 @@ def _needs(*amounts: str) -> Finding:
     )
 
 
+def _between(one: str, other: str, compare: Callable[[Group, Group, float], Finding]) -> Decide:
+    """Decide by two label budgets and C's own error, once both have runs."""
+
+    def decide(groups: Groups) -> Finding:
+        found = _find(groups, one), _find(groups, other)
+        if found[0] is None or found[1] is None:
+            return _needs(one, other)
+        return compare(found[0], found[1], judge_error(groups))
+
+    return decide
+
+
 def _falling(
     section: str, text: str, measure: str, sample: Callable[[Group], Sample], least: int = 0
 ) -> Claim:
@@ -188,18 +200,12 @@ def _turns(code: str) -> Claim:
             group.title, tuple(map(abs, group.finals(f"correlation/{group.spell(code)}")))
         )
 
-    def decide(groups: Groups) -> Finding:
-        baseline, few = _find(groups, "0"), _find(groups, "132")
-        if baseline is None or few is None:
-            return _needs("0", "132")
-        return less(follows(baseline), follows(few), 0.0)
-
     return Claim(
         _BEYOND,
         f"132 labels make {code} a knob: G draws the {code} asked for.",
         f"correlation of the {code} asked for with the one that C measures, at 132, above "
         "InfoGAN's without its sign",
-        decide,
+        _between("0", "132", lambda none, few, _: less(follows(none), follows(few), 0.0)),
     )
 
 
@@ -223,17 +229,11 @@ def _exact(code: str) -> Claim:
 
 
 def _controls(section: str, amount: str) -> Claim:
-    def decide(groups: Groups) -> Finding:
-        baseline, group = _find(groups, "0"), _find(groups, amount)
-        if baseline is None or group is None:
-            return _needs("0", amount)
-        return less(_finals(group), _finals(baseline), judge_error(groups))
-
     return Claim(
         section,
         f"{amount.replace('%', ' %')} of the labels give c_ss the meaning of the labels.",
         f"last 0-1 loss at {amount}, classes not matched, below InfoGAN's with classes matched",
-        decide,
+        _between("0", amount, lambda none, some, e: less(_finals(some), _finals(none), e)),
     )
 
 
@@ -253,32 +253,28 @@ def _baseline_fails(section: str, chance: float) -> Claim:
 
 
 def _better_quality() -> Claim:
-    def decide(groups: Groups) -> Finding:
-        none, every = _find(groups, "0"), _find(groups, "100%")
-        if none is None or every is None:
-            return _needs("0", "100%")
-        return less(_averages(every, "fd_judge"), _averages(none, "fd_judge"), 0.0)
-
     return Claim(
         "5.5",
         "Sample quality converges faster with all labels than without any.",
         "mean over the training of the Fréchet distance in C's features",
-        decide,
+        _between(
+            "0",
+            "100%",
+            lambda none, every, _: less(
+                _averages(every, "fd_judge"), _averages(none, "fd_judge"), 0.0
+            ),
+        ),
     )
 
 
 def _steadier() -> Claim:
-    def decide(groups: Groups) -> Finding:
-        few, more = _find(groups, "1%"), _find(groups, "20%")
-        if few is None or more is None:
-            return _needs("1%", "20%")
-        return less(_fluctuations(more), _fluctuations(few), 0.0)
-
     return Claim(
         "5.3",
         "At 1 % the training is unstable, at 20 % it is stable.",
         "standard deviation of G's 0-1 loss over the second half of the training",
-        decide,
+        _between(
+            "1%", "20%", lambda few, more, _: less(_fluctuations(more), _fluctuations(few), 0.0)
+        ),
     )
 
 
