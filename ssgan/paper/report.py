@@ -141,10 +141,10 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
         *(
             (
                 f"C's own error in {code}",
-                f"{mean_and_spread(errors[:1])} (RMSE, in its units)",
+                f"{mean_and_spread(own[:1])} (RMSE, in its units)",
             )
             for code in _supervised(groups, continuous=True)
-            if (errors := groups[0].finals(f"judge_rmse/{groups[0].spell(code)}"))
+            if (own := groups[0].finals(f"judge_rmse/{groups[0].spell(code)}"))
         ),
         (
             "images seen by a run",
