@@ -160,16 +160,19 @@ class ParquetSource(ColumnsConfig, FramingConfig):
     def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:
         division = "no judge split"
         if self.judge is not None:
-            division = f"judge: {shards[1].name}, rows {self.judge_rows or 'all'}"
+            division = f"judge: {shards[1].name}, rows {_spell(self.judge_rows, 'all')}"
         elif self.judge_rows is not None:
-            division = f"judge: rows {self.judge_rows[0]}-{self.judge_rows[1] - 1}"
+            division = f"judge: rows {_spell(self.judge_rows)}"
         elif self.split_by is not None:
-            division = f"judge: {self.judge_share:.0%} of {self.split_by}, by hash"
+            division = (
+                f"judge: {self.judge_share:.0%} of the values of {self.split_by}, chosen by their "
+                "hash, so that none is on both sides"
+            )
         elif self.judge_share:
             division = f"judge: the last {self.judge_share:.0%} of the rows"
         return {
             "origin": ", ".join(file.name for part in shards for file in part.files),
-            "split": f"train: rows {self.train_rows or 'left'}; {division}",
+            "split": f"train: rows {_spell(self.train_rows, 'left')}; {division}",
             "framing": self.rule,
         }
 
@@ -183,6 +186,11 @@ def _range(
     member = np.zeros(total, dtype=np.bool_)
     member[offset + first : offset + end] = True
     return member
+
+
+def _spell(rows: Rows | None, otherwise: str = "") -> str:
+    """Write positions as a reader counts them: first and last, from 0."""
+    return f"{rows[0]:,}-{rows[1] - 1:,}" if rows else otherwise
 
 
 def _position(group: Cell) -> float:

@@ -80,6 +80,7 @@ def test_one_file_is_divided_by_position(tmp_path: Path, file: Path) -> None:
     store = stored(tmp_path, train=str(file), train_rows=(2, 10), judge_rows=(12, 29))
     assert levels(store, "train", tmp_path) == list(range(2, 10))
     assert levels(store, "judge", tmp_path) == list(range(12, 29))
+    assert store.manifest.provenance["split"] == "train: rows 2-9; judge: rows 12-28"
     rest = stored(tmp_path, train=str(file), judge_rows=(0, 20))
     assert levels(rest, "train", tmp_path) == list(range(20, 30))
     last = stored(tmp_path, train=str(file), train_rows=(0, 20), judge_share=0.25)
@@ -94,6 +95,7 @@ def test_groups_are_never_torn_apart(tmp_path: Path, file: Path) -> None:
     assert not train & judge
     assert train | judge == set(range(10))
     assert 1 <= len(judge) <= 7
+    assert "40% of the values of person" in store.manifest.provenance["split"]
     # A group's side depends on the group alone, so more data does not move it.
     pq.write_table(table(rows=60), file)
     more = stored(tmp_path, train=str(file), judge_share=0.4, split_by="person")
