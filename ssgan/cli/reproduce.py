@@ -14,6 +14,8 @@ from ssgan.errors import BadInput, TrialsFailed
 if TYPE_CHECKING:
     from ssgan.paper.plans import Size
 
+_NAMES = ["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]
+
 
 @click.command(
     short_help="Rebuild one of the paper's experiments, with a report.",
@@ -26,7 +28,7 @@ Examples:
   ssgan reproduce mnist --rebuild                               the report again, without training
 """,
 )
-@click.argument("name", type=click.Choice(["mnist", "svhn", "celeba", "cifar10", "mnist-turned"]))
+@click.argument("name", type=click.Choice(_NAMES))
 @click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option(
     "--budget",

@@ -203,7 +203,8 @@ def _figures(
             )
         for code in continuous if plan.name != "cifar10" else continuous[:1]:
             few = [group for group in of_paper if group.labels > 0][:1]
-            shown = [*few, *baseline] if plan.name == "mnist" else labelled
+            # Figure 2 sets InfoGAN beside the fewest labels.
+            shown = [*few, *baseline] if plan.traversal_figure == "2" else labelled
             yield (
                 f"traversal-{code}",
                 _caption(

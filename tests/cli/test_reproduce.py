@@ -7,6 +7,8 @@ import pytest
 
 from paper.papers import make_groups
 from paper.test_report import FACTS
+from ssgan.cli.reproduce import reproduce
+from ssgan.paper.plans import PLANS
 from tests.cli.conftest import Run
 
 
@@ -29,6 +31,11 @@ def test_bad_input_is_told_before_anything_starts(
     assert refused.code == 2
     assert message in refused.err
     assert not list(tmp_path.iterdir())
+
+
+def test_every_experiment_can_be_asked_for() -> None:
+    (names,) = (one.type.choices for one in reproduce.params if one.name == "name")
+    assert sorted(names) == sorted(PLANS)
 
 
 def test_a_report_is_rebuilt_without_training(tmp_path: Path, ssgan: Run) -> None:

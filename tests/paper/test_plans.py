@@ -13,6 +13,7 @@ from ssgan.paper.plans import PLANS
         ("svhn", [0, "10%", "100%"], 2),
         ("celeba", [0, "1%", "20%", "100%"], 2),
         ("cifar10", [0, "10%", "100%"], 2),
+        ("mnist-authors", [0, 132, "1%", "10%", "100%"], 3),
     ],
 )
 def test_the_grid_is_label_budgets_times_seeds(
@@ -33,6 +34,17 @@ def test_the_papers_budget_takes_the_papers_networks() -> None:
     assert (judge.architecture, judge.width, judge.depth) == ("wrn", 10, 28)
     assert base.networks.width == 64
     assert base.instance_noise.kind == "linear"
+
+
+def test_the_authors_recipe_differs_from_ours_in_how_labels_are_drawn() -> None:
+    ours, theirs = PLANS["mnist"].search("cpu").base, PLANS["mnist-authors"].search("cpu").base
+    assert (ours.training, ours.networks, ours.objective) == (
+        theirs.training,
+        theirs.networks,
+        theirs.objective,
+    )
+    assert (theirs.label_sampling.unit, theirs.label_sampling.floor) == ("batch", "share")
+    assert theirs.label_sampling.augment is None
 
 
 def test_fields_seeds_and_label_budgets_of_the_users_own() -> None:
