@@ -7,7 +7,7 @@ a restart.
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
-from ssgan.cluster import Cluster, Node
+from ssgan.cluster import Cluster, Node, cores
 from ssgan.data.store import MANIFEST, Store
 from ssgan.evaluation.judge import Judge
 from ssgan.folder import Folder
@@ -110,10 +110,13 @@ def save_judge(
     plan: Plan,
     progress: Progress | None = None,
 ) -> None:
-    """Train the judge of a stage, or find it in the cache, and keep it with the search."""
+    """Train the judge of a stage, or find it in the cache, and keep it with the search.
+
+    No trial runs beside it, so it may have all cores of this machine.
+    """
     experiment = search.experiment(search.corner, stage=stage)
     dataset = load_dataset(experiment, store=store)
-    with use_threads(plan.threads):
+    with use_threads(search.base.scaling.threads or cores()):
         judge = find_judge(experiment, dataset, plan, progress, _JUDGE_SEEDS[stage])
     for name, content in (pack_judge(judge) or {}).items():
         search_dir.write_bytes(f"judges/{stage}/{name}", content)

@@ -55,6 +55,28 @@ def test_the_stages_have_judges_of_their_own(digits_store: Store, tmp_path: Path
     assert first.card.config.classifier != second.card.config.classifier
 
 
+@pytest.mark.parametrize(("asked", "used"), [({}, 3), ({"scaling.threads": 2}, 2)])
+def test_nothing_runs_beside_the_judge_so_it_has_all_cores(
+    asked: dict[str, Any],
+    used: int,
+    digits_store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = load_search(definition(overrides={**QUICK, **asked}))
+    where = SearchDir.create(tmp_path / "search", search.to_yaml())
+    plan = plan_trials(search, cluster(Node(1.0)))
+    before = torch.get_num_threads()
+    found: list[int] = []
+    monkeypatch.setattr("ssgan.tuning.preparation.cores", lambda: 3)
+    monkeypatch.setattr(
+        "ssgan.tuning.preparation.find_judge", lambda *args: found.append(torch.get_num_threads())
+    )
+    save_judge(search, "search", where, digits_store, plan)
+    assert found == [used]
+    assert torch.get_num_threads() == before
+
+
 def test_several_machines_get_a_copy_of_the_images(digits_store: Store, tmp_path: Path) -> None:
     where = SearchDir.create(tmp_path / "search", "")
     assert share_store(digits_store, where, [Node(2.0)]) == digits_store.location
