@@ -66,6 +66,12 @@ _PAPER_PHOTOGRAPHS: dict[str, Any] = {
 }
 
 
+def _wide_resnet(depth: int, width: int) -> dict[str, Any]:
+    """Make C a Wide ResNet, as the paper's is for CIFAR-10 (section 5)."""
+    fields = {"architecture": "wrn", "depth": depth, "width": width}
+    return {f"evaluation.judge.classifier.{name}": value for name, value in fields.items()}
+
+
 class Plan(Config):
     """One of the paper's experiments, or one beyond it."""
 
@@ -177,13 +183,12 @@ PLANS: dict[str, Plan] = {
             amounts=(0, "10%", "100%"),
             sizes={
                 "smoke": _SMOKE,
-                "cpu": _CPU_PHOTOGRAPHS,
-                "paper": {
-                    **_PAPER_PHOTOGRAPHS,
-                    "evaluation.judge.classifier.architecture": "wrn",
-                    "evaluation.judge.classifier.width": 10,
-                    "evaluation.judge.classifier.depth": 28,
+                "cpu": {
+                    **_CPU_PHOTOGRAPHS,
+                    **_wide_resnet(16, 4),
+                    "evaluation.judge.epochs": 20,
                 },
+                "paper": {**_PAPER_PHOTOGRAPHS, **_wide_resnet(28, 10)},
             },
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
             chance=0.9,
