@@ -32,6 +32,10 @@ class TrainingConfig(Config):
     """Updates in an epoch, each of D and Q, then G."""
     batch_size: int = Field(default=128, ge=2)
     """Images an update, over all workers; they share it evenly."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
+    are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
+    or AMX, and slower on others."""
     average: AverageConfig = AverageConfig()
     """The moving average of G that is evaluated and exported."""
     check_every: int = Field(default=20, ge=1)

@@ -9,6 +9,9 @@
 
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
 in G's half, where only the gradient by D's input is wanted; Adam is fused.
+
+G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and optimizers stay in
+float32.
 """
 
 from collections.abc import Callable
@@ -68,16 +71,33 @@ class StepInput(NamedTuple):
     """Instance noise on x̃, scaled, or None."""
 
 
+Layers = Callable[[Tensor], Tensor]
+"""G, or D's trunk."""
+
+
+def _compute(layers: Layers, x: Tensor, precision: torch.dtype) -> Tensor:
+    """Run layers in a precision of their own; their result has that of x."""
+    with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
+        return layers(x).to(x.dtype)
+
+
 class _DiscriminatorLosses(nn.Module):
     """All of D's losses in one forward, so that DDP sees every parameter used exactly once.
 
     With an empty label budget this is InfoGAN: Q_ss learns from x̃ and its codes.
     """
 
-    def __init__(self, discriminator: Discriminator, space: LatentSpace, infogan: bool) -> None:
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        space: LatentSpace,
+        precision: torch.dtype,
+        infogan: bool,
+    ) -> None:
         super().__init__()
         self.discriminator = discriminator
         self._space = space
+        self._precision = precision
         self._infogan = infogan
 
     def forward(self, inputs: StepInput, fake: Tensor) -> Tensor:
@@ -86,17 +106,20 @@ class _DiscriminatorLosses(nn.Module):
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
         x = inputs.x if inputs.noise_real is None else inputs.x + inputs.noise_real
         fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
-        h, h_fake = network.trunk(x), network.trunk(fake)
+        h, h_fake = self._trunk(x), self._trunk(fake)
         if self._infogan:
             l1_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h_fake), c_ss)
         elif inputs.labelled is None:
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
             x_labelled, y = inputs.labelled
-            q = network.q_ss(network.trunk(x_labelled))
+            q = network.q_ss(self._trunk(x_labelled))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
         return torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])
+
+    def _trunk(self, x: Tensor) -> Tensor:
+        return _compute(self.discriminator.trunk, x, self._precision)
 
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -122,6 +145,7 @@ class TrainingStep:
         objective: ObjectiveConfig,
         optimizer: OptimizerConfig,
         *,
+        precision: torch.dtype = torch.float32,
         infogan: bool = False,
         wrap: Wrap = lambda module: module,
         reduce_max: Callable[[Tensor], object] = lambda flag: None,
@@ -134,6 +158,7 @@ class TrainingStep:
             space: Codes and noise.
             objective: λ1 and λ2.
             optimizer: Adam's settings.
+            precision: What G and D's trunk compute in: float32 or bfloat16.
             infogan: Whether there are no labels at all.
             wrap: DDP, or nothing.
             reduce_max: Takes the maximum of a flag over ranks, in place.
@@ -142,8 +167,9 @@ class TrainingStep:
         self.discriminator = discriminator
         self.objective = objective
         self._space = space
+        self._precision = precision
         self._wrapped_g = wrap(generator)
-        self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, infogan))
+        self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, precision, infogan))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
         self.d_optimizer = Adam(
@@ -162,7 +188,8 @@ class TrainingStep:
         """
         self.generator.train()
         self.discriminator.train()
-        fake = self._wrapped_g(self._space.encode(inputs.c, inputs.z))  # x̃, graph kept
+        v = self._space.encode(inputs.c, inputs.z)
+        fake = _compute(self._wrapped_g, v, self._precision)  # x̃, graph kept
 
         d_terms = self._d_losses(inputs, fake.detach())
         d_real, d_fake, l_i, l1_is = d_terms
@@ -180,7 +207,7 @@ class TrainingStep:
         """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        h = network.trunk(fake)
+        h = _compute(network.trunk, fake, self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])

@@ -28,7 +28,11 @@ SHAPE = (1, 16, 16)
 B = 6
 
 
-def build(dtype: torch.dtype = torch.float32, infogan: bool = False) -> TrainingStep:
+def build(
+    dtype: torch.dtype = torch.float32,
+    infogan: bool = False,
+    precision: torch.dtype = torch.float32,
+) -> TrainingStep:
     draw = torch.Generator().manual_seed(0)
     return TrainingStep(
         build_generator(SIZES, SPACE, SHAPE, draw).to(dtype),
@@ -36,6 +40,7 @@ def build(dtype: torch.dtype = torch.float32, infogan: bool = False) -> Training
         SPACE,
         ObjectiveConfig(lambda1=0.7, lambda2=1.3),
         OptimizerConfig(discriminator_lr=1e-3, generator_lr=1e-2),
+        precision=precision,
         infogan=infogan,
     )
 
@@ -154,3 +159,24 @@ def test_golden_losses(mode: str) -> None:
     for index in range(8):
         losses = step(draw_inputs(index, separate=mode == "separate"))
     assert losses.tolist() == pytest.approx(GOLDEN[mode], rel=1e-4)
+
+
+def test_bfloat16_is_for_layers_only() -> None:
+    exact, fast = build(), build(precision=torch.bfloat16)
+    formats: dict[str, set[torch.dtype]] = {"G": set(), "trunk": set(), "head": set()}
+
+    def watch(name: str, layer: nn.Module) -> None:
+        layer.register_forward_hook(lambda *args: formats[name].add(args[2].dtype))
+
+    watch("G", fast.generator.layers[-2])
+    watch("trunk", fast.discriminator._trunk[0])
+    watch("head", fast.discriminator._d)
+    for index in range(3):
+        inputs = draw_inputs(index, separate=index == 1)
+        torch.testing.assert_close(fast(inputs), exact(inputs), rtol=0.05, atol=0.01)
+    bfloat16, float32 = {torch.bfloat16}, {torch.float32}
+    assert formats == {"G": bfloat16, "trunk": bfloat16, "head": float32}
+    for optimizer in (fast.g_optimizer, fast.d_optimizer):
+        for parameter, state in optimizer.state.items():
+            kept = {parameter.dtype, parameter.grad.dtype, *(t.dtype for t in state.values())}
+            assert kept == float32

@@ -38,6 +38,7 @@ MODES: dict[str, dict[str, Any]] = {
     "infogan": {"data": {"labels": 0}},
     "noise": {"instance_noise": {"kind": "linear", "start": 0.3, "duration": 2}},
     "gaussian": {"codes": {"posterior": "gaussian"}},
+    "bfloat16": {"training": {"precision": "bfloat16"}},
 }
 
 
