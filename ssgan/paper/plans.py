@@ -85,8 +85,16 @@ class Plan(Config):
     """The paper's figure of the 0-1 loss."""
     traversal_figure: str | None = None
     """The paper's figure of an unsupervised code."""
+    traversals: int | None = None
+    """How many unsupervised codes are shown; None is all."""
+    beside_infogan: bool = False
+    """Whether they are shown beside InfoGAN's at the fewest labels, instead of at all budgets."""
     sample_figure: str | None = None
     """The paper's figure of random samples."""
+    blocks_figure: str | None = None
+    """The paper's figure of two attributes at a time."""
+    epochs_figure: str | None = None
+    """The paper's figure of the same epochs side by side."""
     amounts: tuple[Amount, ...]
     """The paper's label budgets, fewest first; 0 is InfoGAN."""
     beyond: tuple[Amount, ...] = ()
@@ -144,6 +152,7 @@ PLANS: dict[str, Plan] = {
             section="5.1",
             loss_figure="3a",
             traversal_figure="2",
+            beside_infogan=True,
             amounts=(0, 132, "1%", "10%", "100%"),
             beyond=(10,),  # a label a class
             sizes={"smoke": _SMOKE, "cpu": _CPU_MNIST, "paper": {}},
@@ -157,6 +166,7 @@ PLANS: dict[str, Plan] = {
             loss_figure="3b",
             traversal_figure="4",
             sample_figure="5",
+            epochs_figure="11",
             amounts=(0, "10%", "100%"),
             sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
@@ -167,7 +177,9 @@ PLANS: dict[str, Plan] = {
             title="CelebA",
             section="5.3",
             loss_figure="8a",
+            traversals=0,
             sample_figure="7",
+            blocks_figure="6",
             amounts=(0, "1%", "20%", "100%"),
             sizes={"smoke": _SMOKE, "cpu": _CPU_PHOTOGRAPHS, "paper": _PAPER_PHOTOGRAPHS},
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
@@ -179,6 +191,7 @@ PLANS: dict[str, Plan] = {
             section="5.4",
             loss_figure="8b",
             traversal_figure="9",
+            traversals=1,
             sample_figure="10",
             amounts=(0, "10%", "100%"),
             sizes={
@@ -199,6 +212,7 @@ PLANS: dict[str, Plan] = {
             section="5.1",
             loss_figure="3a",
             traversal_figure="2",
+            beside_infogan=True,
             amounts=(0, 132, "1%", "10%", "100%"),
             sizes={
                 "smoke": _shared_batch(_SMOKE),

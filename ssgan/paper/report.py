@@ -1,25 +1,19 @@
 """One experiment's report: its claims with their verdicts, its figures, and what it rests on."""
 
-from collections.abc import Iterator, Sequence
-
-from PIL import Image
+from collections.abc import Sequence
 
 from ssgan.config import Config
-from ssgan.evaluation.figures import png
-from ssgan.paper.budgets import budget_figure
 from ssgan.paper.claims import claims_of, judge_error
-from ssgan.paper.curves import bounds_figure, loss_figure
 from ssgan.paper.findings import mean_and_spread
+from ssgan.paper.gallery import draw_figures
 from ssgan.paper.interpretation import HEADER, interpret_group
 from ssgan.paper.numbers import curves_csv
-from ssgan.paper.pages import Figure, Report, Table
-from ssgan.paper.pictures import Real, blocks_figure, sample_figure, traversal_figure
+from ssgan.paper.pages import Report, Table
+from ssgan.paper.pictures import Real
 from ssgan.paper.plans import Plan, Size
-from ssgan.paper.recorded import choose_epochs, epochs_figure
 from ssgan.paper.runs import Group
 
 _LOSS = "zero_one_loss_ema"
-Drawn = Iterator[tuple[str, str, Image.Image | None]]
 
 
 class Facts(Config):
@@ -64,11 +58,7 @@ def make_report(
             (claim, claim.decide(of_paper)) for claim in claims_of(plan.name, plan.chance)
         ),
         tables=(_numbers(groups), _interpretations(groups), _basis(plan, groups, facts)),
-        figures=tuple(
-            Figure(name, caption, png(image))
-            for name, caption, image in _figures(plan, groups, of_paper, real)
-            if image is not None
-        ),
+        figures=tuple(draw_figures(plan, groups, of_paper, real)),
         curves=curves_csv(groups),
     )
 
@@ -95,7 +85,7 @@ def _numbers(groups: Sequence[Group]) -> Table:
         "fd_judge": "FD in C's features",
         "diversity": "diversity",
     }
-    for code in _supervised(groups, continuous=True):
+    for code in groups[0].supervised(continuous=True):
         columns[f"correlation/{groups[0].spell(code)}"] = f"correlation of {code}"
         columns[f"rmse/{groups[0].spell(code)}"] = f"RMSE of {code}"
     rows = tuple(
@@ -143,7 +133,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
                 f"C's own error in {code}",
                 f"{mean_and_spread(own[:1])} (RMSE, in its units)",
             )
-            for code in _supervised(groups, continuous=True)
+            for code in groups[0].supervised(continuous=True)
             if (own := groups[0].finals(f"judge_rmse/{groups[0].spell(code)}"))
         ),
         (
@@ -155,101 +145,3 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
         ("commit", facts.commit or "not known"),
     ]
     return Table("What it rests on", ("", ""), tuple(rows))
-
-
-def _figures(
-    plan: Plan, groups: Sequence[Group], of_paper: Sequence[Group], real: Real | None
-) -> Drawn:
-    first = groups[0].runs[0].experiment
-    continuous = [code.name for code in first.codes.unsupervised if code.size == 1]
-    labelled = [group for group in groups if group.labels > 0]
-    baseline = [group for group in groups if group.labels == 0]
-    yield (
-        "zero-one-loss",
-        _caption(
-            plan.loss_figure,
-            "0-1 loss of synthetic images over the training, by label budget; C's own error is "
-            "dashed.",
-        ),
-        loss_figure(groups, f"{plan.title}: 0-1 loss of class-conditional samples"),
-    )
-    yield (
-        "label-budgets",
-        "0-1 loss at the end over the number of labels; chance is dashed.",
-        budget_figure(groups, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
-    )
-    if plan.name == "celeba":
-        for group in labelled:
-            yield (
-                f"blocks-{_file_name(group)}",
-                f"Figure 6: {group.title}. In each block one attribute changes downwards, another "
-                "to the right, all else is kept.",
-                blocks_figure(group),
-            )
-    else:
-        for code in _supervised(groups, continuous=True):
-            correlation = f"correlation/{groups[0].spell(code)}"
-            yield (
-                f"correlation-{code}",
-                f"The {code} asked for and the one that C measures: their correlation at the end "
-                "over the number of labels.",
-                budget_figure(groups, correlation, f"{plan.title}: {code}, asked and measured"),
-            )
-            yield (
-                f"knob-{code}",
-                f"The supervised code {code} from one end of its range to the other, and beyond; a "
-                "class a row, all else kept.",
-                traversal_figure(labelled, code),
-            )
-        for code in continuous if plan.name != "cifar10" else continuous[:1]:
-            few = [group for group in of_paper if group.labels > 0][:1]
-            # Figure 2 sets InfoGAN beside the fewest labels.
-            shown = [*few, *baseline] if plan.traversal_figure == "2" else labelled
-            yield (
-                f"traversal-{code}",
-                _caption(
-                    plan.traversal_figure,
-                    f"the unsupervised code {code} from -2 to 2, a class a row, all else kept.",
-                ),
-                traversal_figure(shown, code),
-            )
-    yield (
-        "samples",
-        _caption(
-            plan.sample_figure,
-            "random samples, by label budget; a class a row where there are classes.",
-        ),
-        sample_figure(groups, real),
-    )
-    if plan.name == "svhn":
-        yield (
-            "epochs",
-            "Figure 11: all labels and none, at the same epochs.",
-            epochs_figure([*labelled[-1:], *baseline], choose_epochs(groups)),
-        )
-    for code in _supervised(groups, continuous=False):
-        yield (
-            f"bounds-{code}",
-            f"Section 3.2: the bounds of {code} over the training, in nats, means over seeds.",
-            bounds_figure(groups, code),
-        )
-
-
-def _caption(figure: str | None, text: str) -> str:
-    """Begin a caption with the paper's figure, where there is one."""
-    return f"Figure {figure}: {text}" if figure else text[:1].upper() + text[1:]
-
-
-def _supervised(groups: Sequence[Group], *, continuous: bool) -> list[str]:
-    """Return the supervised codes of one kind: C measures values of continuous ones."""
-    group = groups[0]
-    names = {name for run in group.runs for record in run.records for name in record.metrics}
-    return [
-        code
-        for code in group.runs[0].experiment.codes.supervised
-        if (f"rmse/{group.spell(code)}" in names) is continuous
-    ]
-
-
-def _file_name(group: Group) -> str:
-    return group.amount.replace("%", "-percent")

@@ -104,6 +104,15 @@ class Group:
             raise BadInput(f"no code is named {code!r}{nearest(code, names)}")
         return safe_names(names)[code]
 
+    def supervised(self, *, continuous: bool) -> list[str]:
+        """Return the supervised codes of one kind: of continuous ones C measures the value."""
+        measured = {name for run in self.runs for record in run.records for name in record.metrics}
+        return [
+            code
+            for code in self.runs[0].experiment.codes.supervised
+            if (f"rmse/{self.spell(code)}" in measured) is continuous
+        ]
+
     def finals(self, metric: str) -> list[float]:
         """Return the last value of a metric, of each run that has one."""
         return [value for run in self.runs if (value := run.final(metric)) is not None]
