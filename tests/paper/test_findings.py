@@ -71,9 +71,19 @@ def test_an_order_over_groups() -> None:
     assert falls(groups[::-1], 0.01).verdict == "does not hold"
     assert falls(groups, 0.8).verdict == "not decided"
     assert falls([Sample("0", (0.9,)), Sample("all", (0.1,))], 0.0).verdict == "not decided"
-    flat = [Sample("0", (0.5, 0.5)), Sample("all", (0.5, 0.5))]
+    flat = [Sample(name, (0.5, 0.5)) for name in ("0", "ten", "all")]
     assert falls(flat, -1.0).verdict == "not decided"
     assert falls(groups, 0.01) == found
+
+
+def test_two_groups_are_compared_by_their_means() -> None:
+    # Four runs have six orders, so ranks alone never get below 5 %.
+    groups = [Sample("ten", (0.50, 0.52)), Sample("all", (0.20, 0.21))]
+    found = falls(groups, 0.01)
+    assert found == less(groups[1], groups[0], 0.01)._replace(measured=found.measured)
+    assert found.measured.startswith("ten: ")
+    assert found.verdict == "holds"
+    assert falls(groups[::-1], 0.01).verdict == "does not hold"
 
 
 def test_a_claim_of_several_parts() -> None:
