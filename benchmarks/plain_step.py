@@ -49,7 +49,7 @@ class PlainStep:
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
         d_terms = torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])
-        weights = torch.tensor([1.0, 1.0, objective.lambda1, objective.lambda2])
+        weights = d_terms.new_tensor([1.0, 1.0, objective.lambda1, objective.lambda2])
         (d_terms @ weights).backward()
         self.d_optimizer.step()
 
@@ -58,6 +58,7 @@ class PlainStep:
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         g_terms = torch.stack([loss_real(network.d(h)), l_i, l2_is])
-        (g_terms @ torch.tensor([1.0, objective.lambda1, objective.lambda2])).backward()
+        weights = g_terms.new_tensor([1.0, objective.lambda1, objective.lambda2])
+        (g_terms @ weights).backward()
         self.g_optimizer.step()
         return torch.cat([d_terms, g_terms]).detach()
