@@ -16,6 +16,7 @@ from ssgan.evaluation.album import COPIES, Album
 from ssgan.paper.panels import WIDEST, tabulate
 from ssgan.paper.runs import Group, PaperRun
 
+_COLUMNS = 8  # samples in a row, as in the other figures; more would make a large file
 _PICTURE = "samples_ema"
 _MARK = (255, 0, 255)  # a color that nothing else on a sheet of samples has
 
@@ -41,8 +42,9 @@ def choose_epochs(groups: Sequence[Group], count: int = 2) -> list[int]:
 def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image | None:
     """Draw recorded samples: a column an epoch, a row a budget (the paper's figure 11).
 
-    The first seed of each budget is shown. Real images that stand beside the samples are cut
-    away, by the layout of the run's export; without an export the picture is shown whole.
+    The first seed of each budget is shown, up to eight samples in a row. Real images that stand
+    beside them are cut away, by the layout of the run's export; without an export the picture is
+    shown whole.
 
     Args:
         groups: The runs by label budget; those without any picture are left out.
@@ -105,8 +107,10 @@ def _synthetic(picture: Image.Image, run: PaperRun, *, labelled: bool) -> Image.
     marked = _mark(space, content["shape"][1:], columns, labelled=labelled)
     if marked.size != picture.size:
         return picture
-    y, x = np.nonzero((np.asarray(marked) == _MARK).all(axis=2))
-    return picture.crop((int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1))
+    is_image = (np.asarray(marked) == _MARK).all(axis=2)
+    y, x = (np.flatnonzero(is_image.any(axis=axis)) for axis in (1, 0))
+    cells = np.split(x, np.flatnonzero(np.diff(x) > 1) + 1)[:_COLUMNS]
+    return picture.crop((int(x[0]), int(y[0]), int(cells[-1][-1]) + 1, int(y[-1]) + 1))
 
 
 def _mark(space: LatentSpace, size: Sequence[int], columns: int, *, labelled: bool) -> Image.Image:

@@ -58,6 +58,15 @@ def test_real_images_are_cut_away(groups: tuple[Group, ...]) -> None:
     assert len(grays(image, shade)) == len(grays(whole, shade)) == 10 * COLUMNS * 64**2
 
 
+def test_rows_are_cut_to_as_many_samples_as_other_figures_have(
+    groups: tuple[Group, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "_COLUMNS", COLUMNS - 1)
+    image = epochs_figure(groups[1:], [4])
+    assert image is not None
+    assert len(grays(image, shade_of(20, 0, 4))) == 10 * (COLUMNS - 1) * 64**2
+
+
 def test_without_an_export_the_picture_is_whole(tmp_path: Path) -> None:
     (group,) = read_groups(make_groups(tmp_path, (20,), (0,), 2))
     image = epochs_figure([group], [1, 2])
