@@ -18,6 +18,7 @@ from ssgan.errors import BadInput
 from ssgan.evaluation.evaluator import EvaluationConfig
 from ssgan.networks.architecture import NetworksConfig, Stages
 from ssgan.networks.average import AverageConfig
+from ssgan.networks.precision import Precision
 from ssgan.objective import ObjectiveConfig
 from ssgan.schedules import Constant, Schedule
 from ssgan.step import OptimizerConfig
@@ -32,7 +33,7 @@ class TrainingConfig(Config):
     """Updates in an epoch, each of D and Q, then G."""
     batch_size: int = Field(default=128, ge=2)
     """Images an update, over all workers; they share it evenly."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
     are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
     or AMX, and slower on others."""

@@ -26,6 +26,7 @@ from ssgan.codes import LatentSpace
 from ssgan.config import Config
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
+from ssgan.networks.precision import Precision, compute
 from ssgan.objective import (
     ObjectiveConfig,
     loss_fake,
@@ -71,16 +72,6 @@ class StepInput(NamedTuple):
     """Instance noise on x̃, scaled, or None."""
 
 
-Layers = Callable[[Tensor], Tensor]
-"""G, or D's trunk."""
-
-
-def _compute(layers: Layers, x: Tensor, precision: torch.dtype) -> Tensor:
-    """Run layers in a precision of their own; their result has that of x."""
-    with torch.autocast(x.device.type, precision, enabled=precision != torch.float32):
-        return layers(x).to(x.dtype)
-
-
 class _DiscriminatorLosses(nn.Module):
     """All of D's losses in one forward, so that DDP sees every parameter used exactly once.
 
@@ -91,7 +82,7 @@ class _DiscriminatorLosses(nn.Module):
         self,
         discriminator: Discriminator,
         space: LatentSpace,
-        precision: torch.dtype,
+        precision: Precision,
         infogan: bool,
     ) -> None:
         super().__init__()
@@ -119,7 +110,7 @@ class _DiscriminatorLosses(nn.Module):
         return torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])
 
     def _trunk(self, x: Tensor) -> Tensor:
-        return _compute(self.discriminator.trunk, x, self._precision)
+        return compute(self.discriminator.trunk, x, self._precision)
 
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -145,7 +136,7 @@ class TrainingStep:
         objective: ObjectiveConfig,
         optimizer: OptimizerConfig,
         *,
-        precision: torch.dtype = torch.float32,
+        precision: Precision = "float32",
         infogan: bool = False,
         wrap: Wrap = lambda module: module,
         reduce_max: Callable[[Tensor], object] = lambda flag: None,
@@ -158,7 +149,7 @@ class TrainingStep:
             space: Codes and noise.
             objective: λ1 and λ2.
             optimizer: Adam's settings.
-            precision: What G and D's trunk compute in: float32 or bfloat16.
+            precision: What G and D's trunk compute in.
             infogan: Whether there are no labels at all.
             wrap: DDP, or nothing.
             reduce_max: Takes the maximum of a flag over ranks, in place.
@@ -189,7 +180,7 @@ class TrainingStep:
         self.generator.train()
         self.discriminator.train()
         v = self._space.encode(inputs.c, inputs.z)
-        fake = _compute(self._wrapped_g, v, self._precision)  # x̃, graph kept
+        fake = compute(self._wrapped_g, v, self._precision)  # x̃, graph kept
 
         d_terms = self._d_losses(inputs, fake.detach())
         d_real, d_fake, l_i, l1_is = d_terms
@@ -207,7 +198,7 @@ class TrainingStep:
         """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        h = _compute(network.trunk, fake, self._precision)
+        h = compute(network.trunk, fake, self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])

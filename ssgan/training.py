@@ -52,7 +52,7 @@ class Training:
             dataset.space,
             experiment.objective,
             experiment.optimizer,
-            precision=getattr(torch, experiment.training.precision),
+            precision=experiment.training.precision,
             infogan=dataset.is_infogan,
             wrap=worker.wrap,
             reduce_max=worker.maximum,

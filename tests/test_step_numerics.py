@@ -12,6 +12,7 @@ from ssgan.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import Discriminator, build_discriminator
 from ssgan.networks.generator import Generator, build_generator
+from ssgan.networks.precision import Precision
 from ssgan.objective import ObjectiveConfig
 from ssgan.step import OptimizerConfig, StepInput, TrainingStep
 
@@ -31,7 +32,7 @@ B = 6
 def build(
     dtype: torch.dtype = torch.float32,
     infogan: bool = False,
-    precision: torch.dtype = torch.float32,
+    precision: Precision = "float32",
 ) -> TrainingStep:
     draw = torch.Generator().manual_seed(0)
     return TrainingStep(
@@ -162,7 +163,7 @@ def test_golden_losses(mode: str) -> None:
 
 
 def test_bfloat16_is_for_layers_only() -> None:
-    exact, fast = build(), build(precision=torch.bfloat16)
+    exact, fast = build(), build(precision="bfloat16")
     formats: dict[str, set[torch.dtype]] = {"G": set(), "trunk": set(), "head": set()}
 
     def watch(name: str, layer: nn.Module) -> None:

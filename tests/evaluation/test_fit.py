@@ -60,6 +60,26 @@ def test_the_result_follows_the_streams_alone() -> None:
     assert not torch.equal(first, train(1))
 
 
+def test_bfloat16_is_for_the_layers_of_a_training_only() -> None:
+    images, labels = halves(64)
+    network = fresh((SIDE, LEVEL))
+    formats: dict[str, set[torch.dtype]] = {"trunk": set(), "head": set()}
+
+    def watch(name: str, layer: torch.nn.Module) -> None:
+        layer.register_forward_hook(lambda *args: formats[name].add(args[2].dtype))
+
+    watch("trunk", network._trunk[0])
+    watch("head", network._head)
+    config = CONFIG.model_copy(update={"precision": "bfloat16"})
+    fit(network, config, (SIDE, LEVEL), images, labels, Streams(0))
+    assert formats == {"trunk": {torch.bfloat16}, "head": {torch.float32}}
+    formats["trunk"].clear()
+    out = network(images.float() / 255)
+    assert formats["trunk"] == {torch.float32}
+    assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
+    assert torch.equal(out[:, :2].argmax(dim=1).float(), labels[:, 0])
+
+
 def test_small_sets_are_walked_until_there_were_enough_updates() -> None:
     images, labels = halves(10)
     told: list[tuple[int, int]] = []
