@@ -15,6 +15,7 @@ from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import Group, read_groups
 from ssgan.searchdir import SearchDir
 from ssgan.tuning import Search
+from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.program import run_search
 
 FOLDER = "paper"
@@ -81,9 +82,12 @@ def write_report(plan: Plan, directory: SearchDir) -> list[str]:
     """
     groups = read_groups(directory)
     facts = Facts.model_validate_json(directory.read_bytes(_FACTS))
+    judge = read_judge_card(directory, "search")
     real = _real_images(groups)
-    report = make_report(plan, groups, facts, real)
-    shared = make_report(plan, groups, facts) if plan.name == "celeba" and real else report
+    report = make_report(plan, groups, facts, judge, real)
+    shared = report
+    if plan.name == "celeba" and real:
+        shared = make_report(plan, groups, facts, judge)
     files = files_of(report, f"paper-{plan.name}", shared)
     for file, content in files.items():
         directory.write_bytes(f"{FOLDER}/{file}", content)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ssgan.config import Config
+from ssgan.evaluation.judge import JudgeCard
 from ssgan.paper.claims import claims_of, judge_error
 from ssgan.paper.findings import mean_and_spread
 from ssgan.paper.gallery import draw_figures
@@ -38,7 +39,11 @@ class Facts(Config):
 
 
 def make_report(
-    plan: Plan, groups: Sequence[Group], facts: Facts, real: Real | None = None
+    plan: Plan,
+    groups: Sequence[Group],
+    facts: Facts,
+    judge: JudgeCard | None = None,
+    real: Real | None = None,
 ) -> Report:
     """Decide the claims and draw the figures of finished runs.
 
@@ -46,6 +51,7 @@ def make_report(
         plan: The experiment.
         groups: Its finished runs by label budget.
         facts: What it rests on.
+        judge: C, whose own error is told code by code; None leaves that out.
         real: Real images to stand beside synthetic ones; None leaves them out.
     """
     title = f"{plan.title} ({f'section {plan.section}' if plan.section else 'beyond the paper'})"
@@ -57,7 +63,12 @@ def make_report(
         findings=tuple(
             (claim, claim.decide(of_paper)) for claim in claims_of(plan.name, plan.chance)
         ),
-        tables=(_numbers(groups), _interpretations(groups), _basis(plan, groups, facts)),
+        tables=(
+            _numbers(groups),
+            *_by_code(groups, judge),
+            _interpretations(groups),
+            _basis(plan, groups, facts),
+        ),
         figures=tuple(draw_figures(plan, groups, of_paper, real)),
         curves=curves_csv(groups),
     )
@@ -97,6 +108,26 @@ def _numbers(groups: Sequence[Group]) -> Table:
         for group in groups
     )
     return Table("At the end of the training", ("labels", "runs", *columns.values()), rows)
+
+
+def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, ...]:
+    """Tell the codes apart, where the 0-1 loss above is the mean of several."""
+    codes = groups[0].supervised(continuous=False)
+    if len(codes) < 2:
+        return ()
+    rows = [
+        (
+            group.title,
+            str(len(group.runs)),
+            *(mean_and_spread(group.finals(f"{_LOSS}/{group.spell(code)}")) for code in codes),
+        )
+        for group in groups
+    ]
+    if judge is not None:
+        known = judge.accuracy
+        errors = (f"{1 - known[code]:.4f}" if code in known else "not measured" for code in codes)
+        rows.append(("C's own error", "", *errors))
+    return (Table("0-1 loss of each code at the end", ("labels", "runs", *codes), tuple(rows)),)
 
 
 def _interpretations(groups: Sequence[Group]) -> Table:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from ssgan.cluster import Cluster, Node, cores
 from ssgan.data.store import MANIFEST, Store
-from ssgan.evaluation.judge import Judge
+from ssgan.evaluation.judge import CARD, Judge, JudgeCard
 from ssgan.folder import Folder
 from ssgan.launch.local import use_threads
 from ssgan.launch.preparation import (
@@ -131,6 +131,14 @@ def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
 def load_judge(search_dir: SearchDir, stage: Stage, device: Any) -> Judge | None:
     """Load a stage's judge; None where there is none."""
     return unpack_judge(read_judge(search_dir, stage), device)
+
+
+def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
+    """Read what is known of a stage's judge; None where there is none."""
+    name = f"judges/{stage}/{CARD}"
+    if not search_dir.exists(name):
+        return None
+    return JudgeCard.model_validate_json(search_dir.read_bytes(name))
 
 
 def _read(store: Store, name: str) -> bytes:

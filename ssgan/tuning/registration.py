@@ -1,15 +1,14 @@
 """The winner of a search as a version of a registered model, the champion if it is the best."""
 
-import json
 import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from ssgan.evaluation.judge import CARD
 from ssgan.launch.outcome import read_budget
 from ssgan.searchdir import SearchDir, TrialRow
 from ssgan.tracking import register_champion
+from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.search import Search
 
 _log = logging.getLogger(__name__)
@@ -62,10 +61,9 @@ def register_winner(
 def _identity(directory: SearchDir, winner: TrialRow) -> dict[str, str]:
     """Return the hashes that two versions must share to be compared."""
     budget = read_budget(directory.run(winner))
-    card = f"judges/{winner.stage}/{CARD}"
-    judge = json.loads(directory.read_bytes(card))["hash"] if directory.exists(card) else "none"
+    judge = read_judge_card(directory, winner.stage)
     return {
         "data": budget.data_hash if budget else "none",
         "labels": budget.hash if budget else "none",
-        "judge": str(judge),
+        "judge": judge.hash if judge else "none",
     }

@@ -122,7 +122,7 @@ def make_run(
             images_seen=IMAGES * epoch,
             timestamp_ms=1_700_000_000_000 + 10_000 * epoch,
             metrics=metrics_of(labels, row.seed, epoch)
-            | (angles_of(labels, row.seed) if "angle" in experiment.codes.supervised else {}),
+            | codes_of(experiment.codes.supervised, labels, row.seed, epoch),
         )
         gray = shade_of(labels, row.seed, epoch)
         picture = _tiny(gray) if exports is None else _class_rows(exports, gray, labels > 0)
@@ -154,6 +154,15 @@ def metrics_of(labels: int, seed: int, epoch: int) -> dict[str, float | None]:
         "mi_x_xtilde": max(0.0, on_real + on_samples - entropy) if labels else None,
     }
     return metrics | ({"mi_real/digit": on_real} if labels else {})
+
+
+def codes_of(codes: Sequence[str], labels: int, seed: int, epoch: int) -> dict[str, float | None]:
+    """Make the metrics of single codes: the losses of attributes, each above the one before."""
+    if "angle" in codes:
+        return angles_of(labels, seed)
+    loss = loss_of(labels, seed, epoch)
+    several = enumerate(codes) if len(codes) > 1 else ()
+    return {f"zero_one_loss_ema/{code}": loss + 0.1 * k for k, code in several}
 
 
 def angles_of(labels: int, seed: int) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """The whole report from finished runs: every figure, no training, equal bytes."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 
 from paper.papers import DIGITS, FACES, TURNED, make_groups
 from ssgan.errors import BadInput
+from ssgan.evaluation.judge import JudgeCard, JudgeConfig
 from ssgan.paper import program
 from ssgan.paper.pictures import Real
 from ssgan.paper.plans import PLANS
@@ -123,12 +125,40 @@ def test_digits_that_are_turned_have_a_knob_in_degrees(tmp_path: Path) -> None:
     assert ("C's own error in angle", "3.0000 (RMSE, in its units)") in basis.rows
 
 
+def test_several_codes_are_told_apart_beside_c(tmp_path: Path) -> None:
+    names = ["Smiling", "Male", "Attractive"]
+    search = finished(tmp_path, "celeba", exports=FACES, overrides={"codes.supervised": names})
+    card = JudgeCard(
+        hash="0" * 64,
+        content="faces",
+        seed=0,
+        shape=(1, 16, 16),
+        codes=FACES.supervised,
+        config=JudgeConfig(),
+        images=3_000,
+        validation_images=7_000,
+        accuracy={"Smiling": 0.875, "Male": 0.75},
+        rmse={},
+        seconds=1.0,
+    )
+    search.write_bytes("judges/search/judge.json", card.model_dump_json().encode())
+    write_report(PLANS["celeba"], search)
+    page = search.read_bytes("paper/paper-celeba.md").decode()
+    _, _, table = page.partition("## 0-1 loss of each code at the end\n\n")
+    head, _, first, *_, last = table.partition("\n\n")[0].splitlines()
+    assert head == "| labels | runs | Smiling | Male | Attractive |"
+    loss = 0.02 + 0.88 * math.exp(-4 / 6)  # without labels, after four epochs; seed 1 has 0.01 more
+    values = [f"{loss + 0.005 + 0.1 * k:.4f} ± 0.0071" for k in range(3)]
+    assert first == f"| 0 (InfoGAN) | 2 | {' | '.join(values)} |"
+    assert last == "| C's own error |  | 0.1250 | 0.2500 | not measured |"
+
+
 def test_published_pages_show_no_real_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     search = finished(tmp_path, "celeba", exports=FACES)
     shown: list[Any] = []
     make = program.make_report
     monkeypatch.setattr(
-        program, "make_report", lambda *given: shown.append(given[3:]) or make(*given[:3])
+        program, "make_report", lambda *given: shown.append(given[4:]) or make(*given[:4])
     )
     real = Real(torch.zeros(4, 1, 16, 16, dtype=torch.uint8), torch.zeros(4, 3))
     monkeypatch.setattr(program, "_real_images", lambda groups: real)
