@@ -138,6 +138,16 @@ def _needs(*amounts: str) -> Finding:
     )
 
 
+def _at(amount: str, compare: Callable[[Group], Finding]) -> Decide:
+    """Decide by one label budget, once it has runs."""
+
+    def decide(groups: Groups) -> Finding:
+        found = _find(groups, amount)
+        return _needs(amount) if found is None else compare(found)
+
+    return decide
+
+
 def _between(one: str, other: str, compare: Callable[[Group, Group, float], Finding]) -> Decide:
     """Decide by two label budgets and C's own error, once both have runs."""
 
@@ -181,17 +191,11 @@ def _slowest() -> Claim:
 
 
 def _sorted_digits(section: str, chance: float) -> Claim:
-    def decide(groups: Groups) -> Finding:
-        few = _find(groups, "132")
-        if few is None:
-            return _needs("132")
-        return below(_finals(few), chance / 2, "half of chance")
-
     return Claim(
         section,
         "132 labels (0.22 %) sort the digits: code k draws digit k.",
         "last 0-1 loss at 132 labels, classes not matched, below half of chance",
-        decide,
+        _at("132", lambda few: below(_finals(few), chance / 2, "half of chance")),
     )
 
 
@@ -240,17 +244,11 @@ def _controls(section: str, amount: str) -> Claim:
 
 
 def _baseline_fails(section: str, chance: float) -> Claim:
-    def decide(groups: Groups) -> Finding:
-        baseline = _find(groups, "0")
-        if baseline is None:
-            return _needs("0")
-        return above(_finals(baseline), chance / 2, "half of chance")
-
     return Claim(
         section,
         "InfoGAN, without labels, does not find the labels' meaning by itself.",
         "last 0-1 loss at 0, classes matched, above half of chance",
-        decide,
+        _at("0", lambda none: above(_finals(none), chance / 2, "half of chance")),
     )
 
 
