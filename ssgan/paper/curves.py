@@ -118,10 +118,13 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
     if not groups:
         return None
     safe = groups[0].spell(code)
+    # The third bound is of all supervised codes together, and so ends at their joint entropy.
+    alone = len(groups[0].runs[0].experiment.codes.supervised) == 1
     titles = {
         f"mi_real/{safe}": r"$L^1 \leq I(c; x)$, real images",
         f"mi/{safe}": r"$L^2 \leq I(c; \tilde{x})$, synthetic images",
-        "mi_x_xtilde": r"$L^1 + L^2 - H(c_{ss}) \leq I(x; \tilde{x})$",
+        "mi_x_xtilde": r"$L^1 + L^2 - H(c_{ss}) \leq I(x; \tilde{x})$"
+        + ("" if alone else ", all codes"),
     }
     found = {metric: courses(groups, metric) for metric in titles}
     if not any(found.values()):
@@ -149,8 +152,6 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
         if runs:
             handles.append(_handle(group, max(runs), colors[group.amount]))
     if entropy is not None:
-        # The third bound is of all supervised codes together, and so ends at their joint entropy.
-        alone = len(groups[0].runs[0].experiment.codes.supervised) == 1
         for axes in panels if alone else panels[:2]:
             line = draw_reference(axes, entropy, f"H({code}) = {entropy:.3f} nats")
         handles.append(line)
