@@ -124,7 +124,7 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
         f"mi_real/{safe}": r"$L^1 \leq I(c; x)$, real images",
         f"mi/{safe}": r"$L^2 \leq I(c; \tilde{x})$, synthetic images",
         "mi_x_xtilde": r"$L^1 + L^2 - H(c_{ss}) \leq I(x; \tilde{x})$"
-        + ("" if alone else ", all codes"),
+        + ("" if alone else ", all categorical codes"),
     }
     found = {metric: courses(groups, metric) for metric in titles}
     if not any(found.values()):

@@ -137,7 +137,7 @@ def test_the_bounds_stand_side_by_side(groups: tuple[Group, ...]) -> None:
         "H(digit) = 2.250 nats",
     ]
     assert real.get_ylim() == both.get_ylim()
-    assert not both.get_title().endswith("all codes")
+    assert not both.get_title().endswith("all categorical codes")
     assert real.get_ylim()[0] == 0
 
 
@@ -156,7 +156,11 @@ def test_several_codes_have_no_entropy_in_the_joint_bound(tmp_path: Path) -> Non
     figure = plot_bounds(several, "digit")
     assert figure is not None
     assert [len(dashed(axes)) for axes in figure.axes] == [1, 1, 0]
-    assert [axes.get_title().endswith("all codes") for axes in figure.axes] == [False, False, True]
+    assert [axes.get_title().endswith("all categorical codes") for axes in figure.axes] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_nothing_is_drawn_of_nothing(groups: tuple[Group, ...]) -> None:
