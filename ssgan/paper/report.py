@@ -1,6 +1,6 @@
 """One experiment's report: its claims with their verdicts, its figures, and what it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ssgan.config import Config
 from ssgan.evaluation.judge import JudgeCard
@@ -99,15 +99,21 @@ def _numbers(groups: Sequence[Group]) -> Table:
     for code in groups[0].supervised(continuous=True):
         columns[f"correlation/{groups[0].spell(code)}"] = f"correlation of {code}"
         columns[f"rmse/{groups[0].spell(code)}"] = f"RMSE of {code}"
-    rows = tuple(
+    head = ("labels", "runs", *columns.values())
+    return Table("At the end of the training", head, tuple(_last_values(groups, columns)))
+
+
+def _last_values(groups: Sequence[Group], metrics: Iterable[str]) -> list[tuple[str, ...]]:
+    """Write a row a label budget: its title, its runs, and the last value of each metric."""
+    names = tuple(metrics)
+    return [
         (
             group.title,
             str(len(group.runs)),
-            *(mean_and_spread(group.finals(key)) for key in columns),
+            *(mean_and_spread(group.finals(name)) for name in names),
         )
         for group in groups
-    )
-    return Table("At the end of the training", ("labels", "runs", *columns.values()), rows)
+    ]
 
 
 def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, ...]:
@@ -115,14 +121,7 @@ def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, .
     codes = groups[0].supervised(continuous=False)
     if len(codes) < 2:
         return ()
-    rows = [
-        (
-            group.title,
-            str(len(group.runs)),
-            *(mean_and_spread(group.finals(f"{_LOSS}/{group.spell(code)}")) for code in codes),
-        )
-        for group in groups
-    ]
+    rows = _last_values(groups, (f"{_LOSS}/{groups[0].spell(code)}" for code in codes))
     if judge is not None:
         known = judge.accuracy
         errors = (f"{1 - known[code]:.4f}" if code in known else "not measured" for code in codes)
