@@ -4,14 +4,14 @@ Claims of the experiment beyond the paper are this project's own.
 """
 
 from collections.abc import Callable, Sequence
-from statistics import mean, pstdev
+from statistics import pstdev
 from typing import NamedTuple
 
 import numpy as np
 
 from ssgan.paper.findings import Finding, Sample, above, all_of, below, falls, less
 from ssgan.paper.plans import Name
-from ssgan.paper.runs import Group, PaperRun
+from ssgan.paper.runs import Group, PaperRun, mean_final
 
 _LOSS = "zero_one_loss_ema"
 _BEYOND = "beyond"
@@ -90,10 +90,9 @@ def claims_of(name: Name, chance: float) -> tuple[Claim, ...]:
     }[name]
 
 
-def judge_error(groups: Groups) -> float:
-    """Return C's own error on real validation images, the mean over runs; 0 where unknown."""
-    errors = [error for group in groups for error in group.finals("judge_error")]
-    return mean(errors) if errors else 0.0
+def _judge_error(groups: Groups) -> float:
+    """Return C's own error on real validation images; 0, which refuses nothing, where unknown."""
+    return mean_final(groups, "judge_error") or 0.0
 
 
 def mean_over_training(run: PaperRun, metric: str) -> float | None:
@@ -155,7 +154,7 @@ def _between(one: str, other: str, compare: Callable[[Group, Group, float], Find
         found = _find(groups, one), _find(groups, other)
         if found[0] is None or found[1] is None:
             return _needs(one, other)
-        return compare(found[0], found[1], judge_error(groups))
+        return compare(found[0], found[1], _judge_error(groups))
 
     return decide
 
@@ -167,7 +166,7 @@ def _falling(
 
     def decide(groups: Groups) -> Finding:
         compared = [sample(group) for group in groups if group.labels >= least]
-        return falls(compared, judge_error(groups))
+        return falls(compared, _judge_error(groups))
 
     return Claim(section, text, measure, decide)
 
@@ -178,7 +177,7 @@ def _slowest() -> Claim:
         if baseline is None:
             return _needs("0")
         labelled = [group for group in groups if group.labels > 0]
-        error = judge_error(groups)
+        error = _judge_error(groups)
         return all_of([less(_averages(one), _averages(baseline), error) for one in labelled])
 
     return Claim(
@@ -221,8 +220,7 @@ def _exact(code: str) -> Claim:
         if not labelled:
             return falls([], 0.0)
         name = labelled[0].spell(code)
-        own = [rmse for group in groups for rmse in group.finals(f"judge_rmse/{name}")]
-        error = mean(own) if own else 0.0
+        error = mean_final(groups, f"judge_rmse/{name}") or 0.0
         return falls([_finals(group, f"rmse/{name}") for group in labelled], error)
 
     return Claim(
@@ -280,7 +278,7 @@ def _steadier() -> Claim:
 
 def _short_of_real() -> Claim:
     def decide(groups: Groups) -> Finding:
-        error = judge_error(groups)
+        error = _judge_error(groups)
         return all_of([above(_finals(one), error, "C's error on real images") for one in groups])
 
     return Claim(

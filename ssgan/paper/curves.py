@@ -16,7 +16,7 @@ from PIL import Image
 
 from ssgan.evaluation.plots import make_figure, render
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
-from ssgan.paper.runs import Group
+from ssgan.paper.runs import Group, mean_final
 from ssgan.report.axes import scale_metric
 from ssgan.report.shades import FAINT, GRID, thousands
 from ssgan.report.values import metric_label
@@ -77,9 +77,8 @@ def plot_loss(
             _line(axes, points, color, width=0.9, alpha=0.5)
         _line(axes, course.mean, color, width=2.4)
     values = [value for course in found for points in course.seeds for _, value in points]
-    errors = [one for group in groups for one in group.finals("judge_error")]
-    if errors:
-        error = statistics.fmean(errors)
+    error = mean_final(groups, "judge_error")
+    if error is not None:
         handles.append(draw_reference(axes, error, f"C's own error on real images: {error:.4f}"))
         values.append(error)
     _over_images(axes)

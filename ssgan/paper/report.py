@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ssgan.config import Config
 from ssgan.evaluation.judge import JudgeCard
-from ssgan.paper.claims import claims_of, judge_error
+from ssgan.paper.claims import claims_of
 from ssgan.paper.findings import mean_and_spread
 from ssgan.paper.gallery import draw_figures
 from ssgan.paper.interpretation import HEADER, interpret_group
@@ -12,7 +12,7 @@ from ssgan.paper.numbers import curves_csv
 from ssgan.paper.pages import Report, Table
 from ssgan.paper.pictures import Real
 from ssgan.paper.plans import Plan, Size
-from ssgan.paper.runs import Group
+from ssgan.paper.runs import Group, mean_final
 
 _LOSS = "zero_one_loss_ema"
 
@@ -142,7 +142,7 @@ def _interpretations(groups: Sequence[Group]) -> Table:
 
 def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
     classifier = groups[0].runs[0].experiment.evaluation.judge.classifier
-    errors = [error for group in groups for error in group.finals("judge_error")]
+    error = mean_final(groups, "judge_error")
     seen = sorted(
         {record.images_seen for g in groups for run in g.runs for record in run.records[-1:]}
     )
@@ -154,9 +154,9 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
         ("C", f"{classifier.architecture}, width {classifier.width}, depth {classifier.depth}"),
         (
             "C's own error",
-            f"{judge_error(groups):.4f} on the train split, which it never learned from"
-            if errors
-            else "not measured",
+            "not measured"
+            if error is None
+            else f"{error:.4f} on the train split, which it never learned from",
         ),
         *(
             (

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 
 from ssgan.bundle import MANIFEST, WEIGHTS
@@ -116,6 +117,12 @@ class Group:
     def finals(self, metric: str) -> list[float]:
         """Return the last value of a metric, of each run that has one."""
         return [value for run in self.runs if (value := run.final(metric)) is not None]
+
+
+def mean_final(groups: Sequence[Group], metric: str) -> float | None:
+    """Return the mean of the last values of a metric over all runs; None where no run has one."""
+    values = [value for group in groups for value in group.finals(metric)]
+    return mean(values) if values else None
 
 
 def read_groups(search: SearchDir) -> tuple[Group, ...]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from paper.papers import make_groups
-from ssgan.paper.claims import claims_of, judge_error, mean_over_training
+from ssgan.paper.claims import claims_of, mean_over_training
 from ssgan.paper.plans import PLANS
-from ssgan.paper.runs import Group, read_groups
+from ssgan.paper.runs import Group, mean_final, read_groups
 
 
 def verdicts(name: str, groups: tuple[Group, ...]) -> dict[str, str]:
@@ -26,8 +26,8 @@ def test_the_mean_over_a_training_is_the_area_under_its_curve(tmp_path: Path) ->
 
 def test_the_judges_error_is_the_mean_over_runs(tmp_path: Path) -> None:
     groups = read_groups(make_groups(tmp_path, amounts=[0, 20], seeds=[0, 1]))
-    assert judge_error(groups) == pytest.approx(0.031)
-    assert judge_error(()) == 0
+    assert mean_final(groups, "judge_error") == pytest.approx(0.031)
+    assert mean_final((), "judge_error") is None
 
 
 def test_mnist_where_more_labels_are_faster(tmp_path: Path) -> None:
