@@ -12,7 +12,6 @@ import pyarrow.fs as pafs
 
 from ssgan.errors import BadInput
 
-_PROBE = ".ssgan-write-test"
 _TEMPORARY = ".tmp"
 # An object appears whole when its upload ends, and a rename there is a copy: write in place.
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
@@ -122,11 +121,14 @@ class Folder:
     def try_writing(self) -> None:
         """Write a file and delete it, to find out whether that works.
 
+        The file is this call's own: other processes may try the same folder at the same time.
+
         Raises:
             OSError: It does not.
         """
-        self.write_bytes(_PROBE, b"")
-        self.delete(_PROBE)
+        probe = f".ssgan-write-test-{uuid.uuid4().hex}"
+        self.write_bytes(probe, b"")
+        self.delete(probe)
 
     def delete(self, name: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing where it is missing."""
