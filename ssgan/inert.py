@@ -114,6 +114,11 @@ _RULES: tuple[_Rule, ...] = (
         "there are no supervised codes (codes.supervised), so L_IS is 0",
     ),
     (
+        "objective.lambda2_warm_up",
+        lambda e: _no_supervised(e) or e.objective.lambda2 == 0,
+        "L_IS has no weight (codes.supervised, objective.lambda2)",
+    ),
+    (
         "scaling.cpus",
         _in_process,
         "one worker runs in this process and reserves nothing (scaling.workers)",

@@ -106,12 +106,13 @@ def run(
             training.update()
         _check_losses(training, checkpoints)
         images = (training.steps - first) * extent.batch_size
+        begun = (epoch - 1) * extent.steps_per_epoch
         metrics = training.take_losses() | {
             "images_per_second": images / (time.perf_counter() - clock),
-            "label_probability": training.label_probability((epoch - 1) * extent.steps_per_epoch),
+            "label_probability": training.label_probability(begun),
             "labels_seen": float(training.batches.seen.sum()),
             "lambda1": training.step.objective.lambda1,
-            "lambda2": training.step.objective.lambda2,
+            "lambda2": training.lambda2(begun),
         }
 
         training.settle()

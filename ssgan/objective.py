@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from ssgan.codes import Code, Posterior
 from ssgan.config import Config
+from ssgan.schedules import WarmUp
 
 
 class ObjectiveConfig(Config):
@@ -29,6 +30,15 @@ class ObjectiveConfig(Config):
     """Weight λ1 of L_I, the bound on I(c_us; x̃): equation 2."""
     lambda2: float = Field(default=2.0, ge=0)
     """Weight λ2 of L_IS = L¹ + L², the bounds for c_ss: equation 7."""
+    lambda2_warm_up: WarmUp | None = None
+    """Share of λ2 that counts while training begins; null is all of it, as in the paper. A large λ2
+    helps once G draws; until then Q_ss may read the codes off images that are all but gray."""
+
+    def lambda2_share(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the share of λ2, in [0, 1], that counts after so many images."""
+        if self.lambda2_warm_up is None:
+            return 1.0
+        return self.lambda2_warm_up.at(images_seen, images_per_epoch)
 
 
 def loss_real(d: Tensor) -> Tensor:

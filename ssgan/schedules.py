@@ -1,7 +1,8 @@
-"""Annealing schedules: data that can be searched, and pure functions of the images seen.
+"""Schedules: data that can be searched, and pure functions of the images seen.
 
 The paper (section 4) anneals the probability of drawing a labelled sample "until the actual
-labeled sample ratio in the data is reached"; instance noise decays in the same way.
+labeled sample ratio in the data is reached"; instance noise decays in the same way. A
+warm-up, which the paper does not have, rises.
 """
 
 import math
@@ -14,6 +15,10 @@ from ssgan.config import Config
 Unit = Literal["images", "epochs"]
 
 _ROUNDING = 1e-9  # 1.1 epochs of 12,800 images are 14,080.000000000002 images
+
+
+def _images(length: float, unit: Unit, images_per_epoch: int) -> float:
+    return length * (images_per_epoch if unit == "epochs" else 1)
 
 
 class _Annealed(Config):
@@ -36,8 +41,7 @@ class _Annealed(Config):
 
     def progress(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the images seen as a multiple of the duration, 0 at the start."""
-        length = self.duration * (images_per_epoch if self.unit == "epochs" else 1)
-        return images_seen / length
+        return images_seen / _images(self.duration, self.unit, images_per_epoch)
 
 
 class Constant(Config):
@@ -102,3 +106,24 @@ class Exponential(_Annealed):
 
 Schedule = Annotated[Constant | Step | Linear | Cosine | Exponential, Field(discriminator="kind")]
 """Any schedule; `kind` says which. Each has ``at(images_seen, images_per_epoch) -> float``."""
+
+
+class WarmUp(Config):
+    """A share that rises in a straight line from `start` to 1, once `delay` is over."""
+
+    start: float = Field(default=0.0, ge=0, le=1)
+    """Share before the rise."""
+    delay: float = Field(default=0.0, ge=0)
+    """Length of the time before the rise, in `unit`."""
+    duration: float = Field(default=10.0, gt=0)
+    """Length of the rise, in `unit`."""
+    unit: Unit = "epochs"
+    """Unit of `delay` and `duration`: images seen, or epochs of the run's own length."""
+
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the share, in [0, 1], after so many images."""
+        delay, duration = (
+            _images(length, self.unit, images_per_epoch) for length in (self.delay, self.duration)
+        )
+        risen = min(1.0, max(0.0, (images_seen - delay) / duration))
+        return self.start + (1 - self.start) * risen

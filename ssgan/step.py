@@ -168,8 +168,12 @@ class TrainingStep:
         )
         self.g_optimizer = Adam(generator.parameters(), optimizer.generator_lr, betas, fused=True)
 
-    def __call__(self, inputs: StepInput) -> Tensor:
+    def __call__(self, inputs: StepInput, lambda2_share: float = 1.0) -> Tensor:
         """Take one step: D and Q, then G.
+
+        Args:
+            inputs: What this rank draws for it.
+            lambda2_share: Share of λ2 that counts, the same on all ranks.
 
         An optimizer whose loss is not finite on any rank leaves its parameters as they are; the
         caller finds the term in the losses.
@@ -184,7 +188,7 @@ class TrainingStep:
 
         d_terms = self._d_losses(inputs, fake.detach())
         d_real, d_fake, l_i, l1_is = d_terms
-        lambda1, lambda2 = self.objective.lambda1, self.objective.lambda2
+        lambda1, lambda2 = self.objective.lambda1, self.objective.lambda2 * lambda2_share
         self._update(self.d_optimizer, d_real + d_fake + lambda1 * l_i + lambda2 * l1_is)
 
         self.discriminator.requires_grad_(False)

@@ -84,7 +84,7 @@ class Training:
 
     def update(self) -> None:
         """Make one update of D and Q, then G, and take it into the average."""
-        losses = self.step(self._draw())
+        losses = self.step(self._draw(), self._lambda2_share(self.steps))
         self._losses += losses
         self._summed += 1
         found = torch.where(torch.isfinite(losses), math.inf, float(self.steps))
@@ -127,6 +127,10 @@ class Training:
             "labels_seen": self.batches.seen,
         }
 
+    def lambda2(self, step: int) -> float:
+        """Return the weight λ2 of a step, warm-up included."""
+        return self.step.objective.lambda2 * self._lambda2_share(step)
+
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a saved state; random numbers follow from its step."""
         self.steps = state["step"]
@@ -138,6 +142,10 @@ class Training:
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
         self.batches.seen.copy_(state["labels_seen"])
+
+    def _lambda2_share(self, step: int) -> float:
+        images_seen = step * self._experiment.training.batch_size
+        return self.step.objective.lambda2_share(images_seen, self._experiment.images_per_epoch)
 
     def _draw(self) -> StepInput:
         """Draw what this rank needs for the next update."""

@@ -27,6 +27,7 @@ CASES: list[tuple[str, list[str], str, Any]] = [
     ("digits", ["codes.unsupervised=[]"], "objective.lambda1", 0.5),
     ("digits", ["codes.unsupervised=[]"], "networks.q_hidden", 32),
     ("digits", ["codes.supervised=[]"], "objective.lambda2", 0.5),
+    ("digits", ["objective.lambda2=0"], "objective.lambda2_warm_up.start", 0.5),
     ("digits", ["codes.supervised=[]"], "data.labels", 50),
     ("digits", ["codes.supervised=[]"], "label_sampling.unit", "batch"),
     ("digits", ["codes.supervised=[]"], "codes.prior", "empirical"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from ssgan.schedules import Constant, Cosine, Exponential, Linear, Schedule, Step
+from ssgan.schedules import Constant, Cosine, Exponential, Linear, Schedule, Step, WarmUp
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -134,3 +134,20 @@ def test_a_constant_is_constant(value: float, seen: int) -> None:
 def test_bad_schedules_are_refused(kind: str, fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         adapter.validate_python({"kind": kind, **fields})
+
+
+@pytest.mark.parametrize(
+    ("seen", "share"), [(0, 0.25), (500, 0.25), (1000, 0.5), (2000, 1.0), (10**9, 1.0)]
+)
+@pytest.mark.parametrize("unit", ["images", "epochs"])
+def test_a_warm_up_waits_and_rises_to_one(seen: int, share: float, unit: str) -> None:
+    length = 100 if unit == "epochs" else 1
+    warm_up = WarmUp(start=0.25, delay=500 / length, duration=1500 / length, unit=unit)
+    assert warm_up.at(seen, images_per_epoch=100) == pytest.approx(share)
+
+
+@unhurried
+@given(st.integers(0, 10**7))
+def test_a_warm_up_without_a_start_begins_at_nothing(seen: int) -> None:
+    warm_up = WarmUp(duration=1e6, unit="images")
+    assert warm_up.at(seen, images_per_epoch=1) == pytest.approx(min(1.0, seen / 1e6))

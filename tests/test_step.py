@@ -111,6 +111,12 @@ def parameters(step: TrainingStep) -> dict[str, dict[str, nn.Parameter]]:
     return found
 
 
+def gradients(step: TrainingStep) -> list[Tensor]:
+    """Return the gradients of the last update, of D and of G."""
+    found = [value.grad for part in parameters(step).values() for value in part.values()]
+    return [grad for grad in found if grad is not None]
+
+
 def silent(network: nn.Module) -> Iterator[int]:
     """Yield biases that BatchNorm takes away again: their gradient is zero but for rounding."""
     for stack in network.modules():
@@ -283,6 +289,16 @@ def test_weights_may_change_between_steps() -> None:
         step(draw_inputs(dtype=torch.float64))
     assert all(value.grad.eq(0).all() for value in other.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
     assert any(value.grad.ne(0).any() for value in one.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
+
+
+def test_a_share_of_lambda2_is_a_smaller_lambda2() -> None:
+    one, other, whole = (build(torch.float64) for _ in range(3))
+    other.objective = ObjectiveConfig(lambda1=0.7, lambda2=1.3 * 0.25)
+    one(draw_inputs(dtype=torch.float64), lambda2_share=0.25)
+    for step in (other, whole):
+        step(draw_inputs(dtype=torch.float64))
+    assert all(map(torch.equal, gradients(one), gradients(other)))
+    assert not all(map(torch.equal, gradients(one), gradients(whole)))
 
 
 @pytest.mark.parametrize("missing", ["supervised", "unsupervised"])

@@ -120,12 +120,13 @@ def test_losses_are_means_since_they_were_taken(digits_store: Store) -> None:
     training = build(digits_store, experiment())
     step, made = training.step, []
 
-    def record(inputs: StepInput) -> Tensor:
-        made.append(step(inputs))
+    def record(inputs: StepInput, lambda2_share: float) -> Tensor:
+        made.append(step(inputs, lambda2_share))
         return made[-1]
 
     training.step = record  # type: ignore[assignment]
     training.step.generator = step.generator  # type: ignore[attr-defined]
+    training.step.objective = step.objective  # type: ignore[attr-defined]
     assert all(value == 0 for value in training.take_losses().values())
     for updates in (3, 2):
         made.clear()
@@ -187,6 +188,28 @@ def test_instance_noise_follows_its_schedule(digits_store: Store) -> None:
         assert abs((both[0] * both[1]).mean().item()) < 0.1 * expected**2  # independent
     training.steps = 8
     assert training._draw().noise_real is None
+
+
+def test_lambda2_warms_up(digits_store: Store) -> None:
+    warm_up = {"start": 0.5, "delay": 1, "duration": 2}
+    training = build(
+        digits_store, experiment(objective={"lambda2": 2.0, "lambda2_warm_up": warm_up})
+    )
+    assert [training.lambda2(step) for step in (0, 4, 6, 8, 12, 99)] == pytest.approx(
+        [1.0, 1.0, 1.25, 1.5, 2.0, 2.0]
+    )
+    plain = build(digits_store, experiment(objective={"lambda2": 1.0}))
+    for one in (training, plain):
+        train(one, 4)
+    same = list(
+        map(torch.equal, training.step.generator.parameters(), plain.step.generator.parameters())
+    )
+    assert all(same)
+    for one in (training, plain):
+        train(one, 7)
+    assert not torch.equal(
+        next(training.step.generator.parameters()), next(plain.step.generator.parameters())
+    )
 
 
 class Unwrapped(Worker):

@@ -208,7 +208,7 @@ PLANS: dict[str, Plan] = {
                 "smoke": _SMOKE,
                 "cpu": {
                     **_CPU_PHOTOGRAPHS,
-                    "training.epochs": 60,
+                    "training.epochs": 50,
                     **_wide_resnet(16, 4),
                     "evaluation.judge.epochs": 40,
                 },
