@@ -146,7 +146,10 @@ def _models(annotation: Any) -> list[Model]:
 
 
 def _is_schedule(models: list[Model]) -> bool:
-    return bool(models) and all(model.__module__ == "ssgan.schedules" for model in models)
+    """Whether they are kinds of schedules, which have a page of their own."""
+    return bool(models) and all(
+        model.__module__ == "ssgan.schedules" and "kind" in model.model_fields for model in models
+    )
 
 
 def _kind(model: Model) -> str:
