@@ -1,8 +1,17 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
+from torch import Tensor
 
 from ssgan.data.store import Store
 from ssgan.errors import BadInput
+from ssgan.evaluation import judge as judges
 from ssgan.experiment import Experiment, ScalingConfig
 from ssgan.launch.preparation import (
     find_judge,
@@ -99,3 +108,88 @@ def test_data_without_a_judge_split_has_no_judge(digits_store: Store) -> None:
     dataset = replace(load_dataset(experiment), judge=None, y_judge=None)
     plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
     assert find_judge(experiment, dataset, plan) is None
+
+
+PICTURES = 120
+
+
+def write_pictures(file: Path) -> None:
+    """Write pictures whose gray level is their row; a person has three of them in a row."""
+    pictures = []
+    for level in range(PICTURES):
+        buffer = io.BytesIO()
+        Image.new("L", (8, 8), level).save(buffer, "PNG")
+        pictures.append(buffer.getvalue())
+    rows = range(PICTURES)
+    columns = {
+        "image": pictures,
+        "side": ["ab"[i % 2] for i in rows],
+        "person": [i // 3 for i in rows],
+    }
+    pq.write_table(pa.table(columns), file)
+
+
+@pytest.mark.parametrize("rows", ["whole", "first half", "second half"])
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"train_rows": [0, 70], "judge_rows": [70, PICTURES]},
+        {"judge_share": 0.4},
+        {"judge_share": 0.4, "split_by": "person"},
+    ],
+)
+def test_c_learns_from_judge_rows_and_is_validated_on_train_rows_only(
+    split: dict[str, Any], rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[int] = []
+    validated: list[int] = []
+    fit, predict = judges.fit, judges.Judge.predict
+
+    def seen(images: Tensor) -> list[int]:
+        return images[:, 0, 0, 0].tolist()
+
+    def fit_and_tell(
+        network: Any, config: Any, codes: Any, images: Tensor, *rest: Any, **named: Any
+    ) -> None:
+        learned.extend(seen(images))
+        fit(network, config, codes, images, *rest, **named)
+
+    def predict_and_tell(judge: judges.Judge, images: Tensor) -> judges.Prediction:
+        validated.extend(seen(images))
+        return predict(judge, images)
+
+    monkeypatch.setattr(judges, "fit", fit_and_tell)
+    monkeypatch.setattr(judges.Judge, "predict", predict_and_tell)
+    write_pictures(tmp_path / "pictures.parquet")
+    experiment = Experiment.model_validate(
+        {
+            "data": {
+                "source": {
+                    "kind": "parquet",
+                    "train": str(tmp_path / "pictures.parquet"),
+                    "labels": ["side"],
+                    "channels": 1,
+                    **split,
+                },
+                "labels": "50%",
+            },
+            "codes": {"supervised": ["side"]},
+            "evaluation": {
+                "judge": {"epochs": 1, "least_updates": 1, "batch_size": 8, "rows": rows}
+            },
+        }
+    )
+    dataset = load_dataset(experiment)
+    assert dataset.judge is not None
+    train, judge = set(seen(dataset.train.images)), set(seen(dataset.judge.images))
+    assert not train & judge
+    if "split_by" in split:
+        assert not {row // 3 for row in train} & {row // 3 for row in judge}
+
+    plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
+    assert find_judge(experiment, dataset, plan) is not None
+    assert set(validated) == train
+    assert set(learned) <= judge
+    assert len(learned) == len(set(learned))
+    share = 1 if rows == "whole" else 0.5
+    assert len(learned) == pytest.approx(share * len(judge), abs=1)
