@@ -23,3 +23,13 @@ def handling(
         yield
     finally:
         signal.signal(number, before)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Take a signal, SIGTERM say, for a Ctrl-C.
+
+    A job that a script starts in the background ignores SIGINT, and would ignore this too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

@@ -11,12 +11,11 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from ssgan.cluster import Cluster, connect
 from ssgan.launch.preparation import Stage as Progress
-from ssgan.launch.signals import handling
+from ssgan.launch.signals import handling, interrupt
 from ssgan.loop import Stopped
 from ssgan.overrides import as_file
 from ssgan.rundir import RunDir
@@ -76,7 +75,8 @@ def run_search(
     location = f"{out.rstrip('/')}/{name or search.name}"
     uri = search.base.tracking.uri or default_uri(out)
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
-    with connect() as cluster, handling(signal.SIGTERM, _as_ctrl_c):
+    # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
+    with connect() as cluster, handling(signal.SIGTERM, interrupt):
         tuner = (
             restore_tuner(location, search, cluster=cluster, tracking_uri=uri, progress=progress)
             if resume
@@ -165,11 +165,6 @@ def _final_tuner(search: Search, directory: SearchDir, cluster: Cluster, uri: st
     if has_begun(directory, "final"):
         return restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
     return build_finals(search, directory, cluster=cluster, tracking_uri=uri)
-
-
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    """Take SIGTERM (a job that is stopped, Slurm's time limit) for a Ctrl-C, which Tune knows."""
-    signal.raise_signal(signal.SIGINT)
 
 
 def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
