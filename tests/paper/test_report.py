@@ -151,6 +151,15 @@ def test_several_codes_are_told_apart_beside_c(tmp_path: Path) -> None:
     values = [f"{loss + 0.005 + 0.1 * k:.4f} ± 0.0071" for k in range(3)]
     assert first == f"| 0 (InfoGAN) | 2 | {' | '.join(values)} |"
     assert last == "| C's own error |  | 0.1250 | 0.2500 | not measured |"
+    _, _, table = page.partition("## Control of each code\n\n")
+    head, _, few, *_, every = table.partition("\n\n")[0].splitlines()
+    assert head == "| labels | runs | Smiling | Male | Attractive |"
+    # The same for all codes: loss(0) - loss(10), and loss(0) - loss(1000), after four epochs.
+    gap = 0.88 * (math.exp(-4 / 6) - math.exp(-4 * (1 + math.log10(11)) / 6))
+    assert few.startswith("| 1% (10 labels) | 2 beside 2 | ")
+    # More than C errs in Smiling, 0.125, and less than in Male, 0.25.
+    assert few.endswith(f" {gap:+.4f}, holds | {gap:+.4f}, not decided | not measured |")
+    assert every.endswith("| not measured |")
 
 
 def test_published_pages_show_no_real_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
