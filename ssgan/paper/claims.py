@@ -78,7 +78,7 @@ def claims_of(name: Name, chance: float) -> tuple[Claim, ...]:
                 "5.4",
                 "More labels give better class-conditional samples.",
                 "last 0-1 loss, falling with the label budget",
-                _finals,
+                finals_of,
             ),
             _short_of_real(),
         ),
@@ -112,7 +112,8 @@ def _averages(group: Group, metric: str = _LOSS) -> Sample:
     return Sample(group.title, tuple(value for value in values if value is not None))
 
 
-def _finals(group: Group, metric: str = _LOSS) -> Sample:
+def finals_of(group: Group, metric: str = _LOSS) -> Sample:
+    """Return the last values of a metric, one a run that has one."""
     return Sample(group.title, tuple(group.finals(metric)))
 
 
@@ -194,7 +195,7 @@ def _sorted_digits(section: str, chance: float) -> Claim:
         section,
         "132 labels (0.22 %) sort the digits: code k draws digit k.",
         "last 0-1 loss at 132 labels, classes not matched, below half of chance",
-        _at("132", lambda few: below(_finals(few), chance / 2, "half of chance")),
+        _at("132", lambda few: below(finals_of(few), chance / 2, "half of chance")),
     )
 
 
@@ -221,7 +222,7 @@ def _exact(code: str) -> Claim:
             return falls([], 0.0)
         name = labelled[0].spell(code)
         error = mean_final(groups, f"judge_rmse/{name}") or 0.0
-        return falls([_finals(group, f"rmse/{name}") for group in labelled], error)
+        return falls([finals_of(group, f"rmse/{name}") for group in labelled], error)
 
     return Claim(
         _BEYOND,
@@ -237,7 +238,7 @@ def _controls(section: str, amount: str) -> Claim:
         section,
         f"{amount.replace('%', ' %')} of the labels give c_ss the meaning of the labels.",
         f"last 0-1 loss at {amount}, classes not matched, below InfoGAN's with classes matched",
-        _between("0", amount, lambda none, some, e: less(_finals(some), _finals(none), e)),
+        _between("0", amount, lambda none, some, e: less(finals_of(some), finals_of(none), e)),
     )
 
 
@@ -246,7 +247,7 @@ def _baseline_fails(section: str, chance: float) -> Claim:
         section,
         "InfoGAN, without labels, does not find the labels' meaning by itself.",
         "last 0-1 loss at 0, classes matched, above half of chance",
-        _at("0", lambda none: above(_finals(none), chance / 2, "half of chance")),
+        _at("0", lambda none: above(finals_of(none), chance / 2, "half of chance")),
     )
 
 
@@ -279,7 +280,7 @@ def _steadier() -> Claim:
 def _short_of_real() -> Claim:
     def decide(groups: Groups) -> Finding:
         error = _judge_error(groups)
-        return all_of([above(_finals(one), error, "C's error on real images") for one in groups])
+        return all_of([above(finals_of(one), error, "C's error on real images") for one in groups])
 
     return Claim(
         "5.4",

@@ -5,8 +5,8 @@ from statistics import mean
 
 from ssgan.config import Config
 from ssgan.evaluation.judge import JudgeCard
-from ssgan.paper.claims import claims_of
-from ssgan.paper.findings import Sample, less, mean_and_spread
+from ssgan.paper.claims import claims_of, finals_of
+from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.gallery import draw_figures
 from ssgan.paper.interpretation import HEADER, interpret_group
 from ssgan.paper.numbers import curves_csv
@@ -151,7 +151,7 @@ def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, .
 
 def _control(group: Group, baseline: Group, metric: str, error: float | None) -> str:
     """Write by how much a budget's loss is below the baseline's, and the verdict."""
-    one, other = (Sample(g.title, tuple(g.finals(metric))) for g in (group, baseline))
+    one, other = finals_of(group, metric), finals_of(baseline, metric)
     if error is None or not one.values or not other.values:
         return "not measured"
     return f"{mean(other.values) - mean(one.values):+.4f}, {less(one, other, error).verdict}"
