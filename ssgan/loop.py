@@ -113,6 +113,7 @@ def run(
             "labels_seen": float(training.batches.seen.sum()),
             "lambda1": training.step.objective.lambda1,
             "lambda2": training.lambda2(begun),
+            "lr_factor": training.lr_factor(begun),
         }
 
         training.settle()

@@ -1,8 +1,8 @@
 """Schedules: data that can be searched, and pure functions of the images seen.
 
 The paper (section 4) anneals the probability of drawing a labelled sample "until the actual
-labeled sample ratio in the data is reached"; instance noise decays in the same way. A
-warm-up, which the paper does not have, rises.
+labeled sample ratio in the data is reached"; instance noise decays in the same way, and so may
+the learning rates, which the paper keeps. A warm-up, which it does not have either, rises.
 """
 
 import math
@@ -17,19 +17,25 @@ Unit = Literal["images", "epochs"]
 _ROUNDING = 1e-9  # 1.1 epochs of 12,800 images are 14,080.000000000002 images
 
 
-def _images(length: float, unit: Unit, images_per_epoch: int) -> float:
-    return length * (images_per_epoch if unit == "epochs" else 1)
+class _Delayed(Config):
+    delay: float = Field(default=0.0, ge=0)
+    """Length of the time before the change, in `unit`."""
+    duration: float = Field(default=10.0, gt=0)
+    """Length of the change, in `unit`."""
+    unit: Unit = "epochs"
+    """Unit of `delay` and `duration`: images seen, or epochs of the run's own length."""
+
+    def progress(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the images seen after the delay as a multiple of the duration, 0 until then."""
+        scale = images_per_epoch if self.unit == "epochs" else 1
+        return max(0.0, images_seen - self.delay * scale) / (self.duration * scale)
 
 
-class _Annealed(Config):
+class _Annealed(_Delayed):
     start: float = Field(default=1.0, ge=0)
-    """Value before the first image is seen."""
+    """Value before the descent."""
     floor: float = Field(default=0.0, ge=0)
     """Value that the schedule never goes below."""
-    duration: float = Field(default=10.0, gt=0)
-    """Length of the descent, in `unit`."""
-    unit: Unit = "epochs"
-    """Unit of `duration`: images seen, or epochs of the run's own length."""
 
     @model_validator(mode="after")
     def _check(self) -> "_Annealed":
@@ -38,10 +44,6 @@ class _Annealed(Config):
                 f"start={self.start:g} is below floor={self.floor:g}; a schedule goes down"
             )
         return self
-
-    def progress(self, images_seen: int, images_per_epoch: int) -> float:
-        """Return the images seen as a multiple of the duration, 0 at the start."""
-        return images_seen / _images(self.duration, self.unit, images_per_epoch)
 
 
 class Constant(Config):
@@ -108,22 +110,13 @@ Schedule = Annotated[Constant | Step | Linear | Cosine | Exponential, Field(disc
 """Any schedule; `kind` says which. Each has ``at(images_seen, images_per_epoch) -> float``."""
 
 
-class WarmUp(Config):
+class WarmUp(_Delayed):
     """A share that rises in a straight line from `start` to 1, once `delay` is over."""
 
     start: float = Field(default=0.0, ge=0, le=1)
     """Share before the rise."""
-    delay: float = Field(default=0.0, ge=0)
-    """Length of the time before the rise, in `unit`."""
-    duration: float = Field(default=10.0, gt=0)
-    """Length of the rise, in `unit`."""
-    unit: Unit = "epochs"
-    """Unit of `delay` and `duration`: images seen, or epochs of the run's own length."""
 
     def at(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the share, in [0, 1], after so many images."""
-        delay, duration = (
-            _images(length, self.unit, images_per_epoch) for length in (self.delay, self.duration)
-        )
-        risen = min(1.0, max(0.0, (images_seen - delay) / duration))
+        risen = min(1.0, self.progress(images_seen, images_per_epoch))
         return self.start + (1 - self.start) * risen

@@ -35,6 +35,7 @@ from ssgan.objective import (
     loss_L_I,
     loss_real,
 )
+from ssgan.schedules import Constant, Schedule
 
 TERMS = ("d_real", "d_fake", "L_I", "L1_IS", "g_adv", "L_I_g", "L2_IS")
 """Names of the terms of the objective, in the order of `StepOutput.losses`."""
@@ -51,6 +52,9 @@ class OptimizerConfig(Config):
     """Decay of Adam's first moment."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay of Adam's second moment."""
+    lr_schedule: Schedule = Constant(value=1.0)
+    """Factor of both learning rates; 1 throughout is the paper's. Rates that fall at the end let G
+    settle."""
 
 
 class StepInput(NamedTuple):
@@ -163,17 +167,19 @@ class TrainingStep:
         self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, precision, infogan))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
-        self.d_optimizer = Adam(
-            discriminator.parameters(), optimizer.discriminator_lr, betas, fused=True
-        )
-        self.g_optimizer = Adam(generator.parameters(), optimizer.generator_lr, betas, fused=True)
+        self._d_lr, self._g_lr = optimizer.discriminator_lr, optimizer.generator_lr
+        self.d_optimizer = Adam(discriminator.parameters(), self._d_lr, betas, fused=True)
+        self.g_optimizer = Adam(generator.parameters(), self._g_lr, betas, fused=True)
 
-    def __call__(self, inputs: StepInput, lambda2_share: float = 1.0) -> Tensor:
+    def __call__(
+        self, inputs: StepInput, lambda2_share: float = 1.0, lr_factor: float = 1.0
+    ) -> Tensor:
         """Take one step: D and Q, then G.
 
         Args:
             inputs: What this rank draws for it.
             lambda2_share: Share of λ2 that counts, the same on all ranks.
+            lr_factor: Factor of both learning rates, the same on all ranks.
 
         An optimizer whose loss is not finite on any rank leaves its parameters as they are; the
         caller finds the term in the losses.
@@ -189,12 +195,14 @@ class TrainingStep:
         d_terms = self._d_losses(inputs, fake.detach())
         d_real, d_fake, l_i, l1_is = d_terms
         lambda1, lambda2 = self.objective.lambda1, self.objective.lambda2 * lambda2_share
-        self._update(self.d_optimizer, d_real + d_fake + lambda1 * l_i + lambda2 * l1_is)
+        d_loss = d_real + d_fake + lambda1 * l_i + lambda2 * l1_is
+        self._update(self.d_optimizer, d_loss, self._d_lr * lr_factor)
 
         self.discriminator.requires_grad_(False)
         g_terms = self._generator_losses(inputs, fake)
         g_adv, l_i, l2_is = g_terms
-        self._update(self.g_optimizer, g_adv + lambda1 * l_i + lambda2 * l2_is)
+        g_loss = g_adv + lambda1 * l_i + lambda2 * l2_is
+        self._update(self.g_optimizer, g_loss, self._g_lr * lr_factor)
         self.discriminator.requires_grad_(True)
         return torch.cat([d_terms, g_terms]).detach()
 
@@ -207,11 +215,12 @@ class TrainingStep:
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])
 
-    def _update(self, optimizer: Adam, loss: Tensor) -> None:
+    def _update(self, optimizer: Adam, loss: Tensor, lr: float) -> None:
         """Descend, unless the loss is not finite on some rank."""
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         not_finite = (~torch.isfinite(loss.detach())).float()
         self._reduce_max(not_finite)
         optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: fused Adam skips
+        optimizer.param_groups[0]["lr"] = lr
         optimizer.step()

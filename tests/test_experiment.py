@@ -108,6 +108,17 @@ def test_workers_share_a_batch_evenly(size: int, workers: int | tuple[int, int])
         ({"optimizer": {"beta1": 1.0}}, "beta1"),
         ({"optimizer": {"generator_lr": 0}}, "generator_lr"),
         ({"objective": {"lambda1": -1}}, "lambda1"),
+        (
+            {"optimizer": {"lr_schedule": {"kind": "constant", "value": 0}}},
+            r"optimizer\.lr_schedule has come to 0",
+        ),
+        (
+            {
+                "optimizer": {"lr_schedule": {"kind": "linear", "delay": 4, "duration": 5}},
+                "training": {"epochs": 10},
+            },
+            r"0 before the last update of training\.epochs=10",
+        ),
     ],
 )
 def test_bad_trees_are_refused(tree: dict[str, object], problem: str) -> None:

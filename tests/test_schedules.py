@@ -20,6 +20,7 @@ def annealed(draw: st.DrawFn) -> Schedule:
     fields = {
         "start": start,
         "floor": floor,
+        "delay": draw(st.floats(0, 1e6)),
         "duration": draw(st.floats(0.01, 1e6)),
         "unit": draw(st.sampled_from(["images", "epochs"])),
     }
@@ -66,7 +67,11 @@ def test_epochs_are_images_over_images_per_epoch(
         return  # a stair's edge may fall one image apart, see the authors' stair below
     epochs = schedule.model_copy(update={"unit": "epochs"})
     images = schedule.model_copy(
-        update={"unit": "images", "duration": schedule.duration * images_per_epoch}
+        update={
+            "unit": "images",
+            "delay": schedule.delay * images_per_epoch,
+            "duration": schedule.duration * images_per_epoch,
+        }
     )
     assert epochs.at(seen, images_per_epoch) == pytest.approx(images.at(seen, 1), rel=1e-9)
 
@@ -82,6 +87,16 @@ def test_schedules_come_down_in_their_duration(schedule: Schedule) -> None:
     else:
         assert schedule.at(2999, 1000) > 0.5
         assert schedule.at(3000, 1000) == pytest.approx(0.5) == late
+
+
+@pytest.mark.parametrize("kind", ANNEALED)
+def test_a_descent_begins_when_its_delay_is_over(kind: type[Linear]) -> None:
+    at_once = kind(start=2.0, floor=0.5, duration=3)
+    later = kind(start=2.0, floor=0.5, delay=5, duration=3)
+    assert later.at(0, 100) == later.at(500, 100) == 2.0
+    for seen in (0, 10, 150, 300, 900):
+        assert later.at(500 + seen, 100) == pytest.approx(at_once.at(seen, 100))
+    assert later.at(1000, 100) < 2.0
 
 
 def test_half_way() -> None:

@@ -38,6 +38,7 @@ MODES: dict[str, dict[str, Any]] = {
     "infogan": {"data": {"labels": 0}},
     "noise": {"instance_noise": {"kind": "linear", "start": 0.3, "duration": 2}},
     "gaussian": {"codes": {"posterior": "gaussian"}},
+    "falling rates": {"optimizer": {"lr_schedule": {"kind": "linear", "duration": 50}}},
     "bfloat16": {"training": {"precision": "bfloat16"}},
 }
 
@@ -120,8 +121,8 @@ def test_losses_are_means_since_they_were_taken(digits_store: Store) -> None:
     training = build(digits_store, experiment())
     step, made = training.step, []
 
-    def record(inputs: StepInput, lambda2_share: float) -> Tensor:
-        made.append(step(inputs, lambda2_share))
+    def record(inputs: StepInput, *factors: float) -> Tensor:
+        made.append(step(inputs, *factors))
         return made[-1]
 
     training.step = record  # type: ignore[assignment]
@@ -210,6 +211,32 @@ def test_lambda2_warms_up(digits_store: Store) -> None:
     assert not torch.equal(
         next(training.step.generator.parameters()), next(plain.step.generator.parameters())
     )
+
+
+def test_learning_rates_follow_their_schedule(digits_store: Store) -> None:
+    schedule = {"kind": "linear", "delay": 1, "duration": 2}
+    falling = build(
+        digits_store, experiment(optimizer={"lr_schedule": schedule}, training={"epochs": 3})
+    )
+    plain = build(digits_store, experiment())
+    assert [falling.lr_factor(step) for step in (0, 4, 6, 8, 12, 99)] == pytest.approx(
+        [1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
+    )
+
+    def parameters(training: Training) -> list[Tensor]:
+        pair = (training.step.generator, training.step.discriminator)
+        return [p.detach().clone() for network in pair for p in network.parameters()]
+
+    for one in (falling, plain):
+        train(one, 5)  # the factor of the fifth is still 1
+    assert all(map(torch.equal, parameters(falling), parameters(plain)))
+    train(falling, 4)
+    optimizers = (falling.step.d_optimizer, falling.step.g_optimizer)
+    assert [adam.param_groups[0]["lr"] for adam in optimizers] == pytest.approx([1e-3, 5e-3])
+    train(falling, 3)
+    settled = parameters(falling)
+    train(falling, 2)
+    assert all(map(torch.equal, parameters(falling), settled))
 
 
 class Unwrapped(Worker):

@@ -208,11 +208,16 @@ PLANS: dict[str, Plan] = {
                 "smoke": _SMOKE,
                 "cpu": {
                     **_CPU_PHOTOGRAPHS,
-                    "training.epochs": 60,  # all losses still fall at 40
+                    "training.epochs": 80,  # all losses still fall at 40, where the rates begin to
                     **_wide_resnet(16, 4),
                     "evaluation.judge.epochs": 40,
                 },
-                "paper": {**_PAPER_PHOTOGRAPHS, **_wide_resnet(28, 10)},
+                "paper": {
+                    **_PAPER_PHOTOGRAPHS,
+                    "optimizer.lr_schedule.delay": 50,
+                    "optimizer.lr_schedule.duration": 50,
+                    **_wide_resnet(28, 10),
+                },
             },
             seeds={"smoke": 1, "cpu": 2, "paper": 3},
             chance=0.9,

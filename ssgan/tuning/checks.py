@@ -38,6 +38,7 @@ _PLAIN = (
     "labels_seen",
     "lambda1",
     "lambda2",
+    "lr_factor",
     "diversity",
     "mi_x_xtilde",
     "dead_codes",

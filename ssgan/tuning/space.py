@@ -176,7 +176,9 @@ class ScheduleOption(Config):
     value: Drawn | float | None = None
     """Of a constant: the value."""
     start: Drawn | float | None = None
-    """Value before the first image."""
+    """Value before the descent."""
+    delay: Drawn | float | None = None
+    """Length of the time before the descent, in `unit`."""
     floor: Drawn | float | None = None
     """Value that it never goes below."""
     duration: Drawn | float | None = None
@@ -184,7 +186,7 @@ class ScheduleOption(Config):
     drop: Drawn | float | None = None
     """Of a step: height of one stair."""
     unit: Literal["images", "epochs"] | None = None
-    """Unit of `duration`."""
+    """Unit of `delay` and `duration`."""
 
     @property
     def given(self) -> dict[str, Any]:
