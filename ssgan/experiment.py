@@ -125,12 +125,13 @@ class Experiment(Config):
     @model_validator(mode="after")
     def _check_rates(self) -> "Experiment":
         last = self.images_per_epoch * self.training.epochs - self.training.batch_size
-        if self.optimizer.lr_schedule.at(last, self.images_per_epoch) == 0:
-            raise ValueError(
-                "optimizer.lr_schedule has come to 0 before the last update of "
-                f"training.epochs={self.training.epochs}, and nothing is learned from there on; "
-                "make its delay or its duration longer, or raise its floor"
-            )
+        for name in ("lr_schedule", "generator_lr_schedule"):
+            if getattr(self.optimizer, name).at(last, self.images_per_epoch) == 0:
+                raise ValueError(
+                    f"optimizer.{name} has come to 0 before the last update of "
+                    f"training.epochs={self.training.epochs}, and nothing is learned from there "
+                    "on; make its delay or its duration longer, or raise its floor"
+                )
         return self
 
     @model_validator(mode="after")

@@ -113,7 +113,8 @@ def run(
             "labels_seen": float(training.batches.seen.sum()),
             "lambda1": training.step.objective.lambda1,
             "lambda2": training.lambda2(begun),
-            "lr_factor": training.lr_factor(begun),
+            "discriminator_lr": training.rates(begun).discriminator,
+            "generator_lr": training.rates(begun).generator,
         }
 
         training.settle()

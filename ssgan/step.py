@@ -41,6 +41,15 @@ TERMS = ("d_real", "d_fake", "L_I", "L1_IS", "g_adv", "L_I_g", "L2_IS")
 """Names of the terms of the objective, in the order of `StepOutput.losses`."""
 
 
+class Rates(NamedTuple):
+    """Learning rates of an update."""
+
+    discriminator: float
+    """Of trunk, D, Q_ss and Q_us."""
+    generator: float
+    """Of G."""
+
+
 class OptimizerConfig(Config):
     """Adam for D with its Qs, and for G: the authors' settings."""
 
@@ -53,8 +62,16 @@ class OptimizerConfig(Config):
     beta2: float = Field(default=0.999, ge=0, lt=1)
     """Decay of Adam's second moment."""
     lr_schedule: Schedule = Constant(value=1.0)
-    """Factor of both learning rates; 1 throughout is the paper's. Rates that fall at the end let G
-    settle."""
+    """Factor of both rates; 1 throughout is the paper's. Falling at the end, it lets G settle."""
+    generator_lr_schedule: Schedule = Constant(value=1.0)
+    """A further factor of G's rate alone; 1 throughout is the paper's. A G that is fast at first
+    begins to draw before D has won; slower from then on, it leaves D time to see what is wrong."""
+
+    def rates(self, images_seen: int, images_per_epoch: int) -> Rates:
+        """Return the learning rates after so many images."""
+        both = self.lr_schedule.at(images_seen, images_per_epoch)
+        further = self.generator_lr_schedule.at(images_seen, images_per_epoch)
+        return Rates(self.discriminator_lr * both, self.generator_lr * both * further)
 
 
 class StepInput(NamedTuple):
@@ -130,6 +147,7 @@ class TrainingStep:
         g_optimizer: Adam of G.
         d_optimizer: Adam of D and the Qs.
         objective: λ1 and λ2; may be replaced between steps.
+        rates: The learning rates; may be replaced between steps.
     """
 
     def __init__(
@@ -161,25 +179,23 @@ class TrainingStep:
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
+        self.rates = optimizer.rates(0, 1)
         self._space = space
         self._precision = precision
         self._wrapped_g = wrap(generator)
         self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, precision, infogan))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
-        self._d_lr, self._g_lr = optimizer.discriminator_lr, optimizer.generator_lr
-        self.d_optimizer = Adam(discriminator.parameters(), self._d_lr, betas, fused=True)
-        self.g_optimizer = Adam(generator.parameters(), self._g_lr, betas, fused=True)
+        d_lr, g_lr = self.rates
+        self.d_optimizer = Adam(discriminator.parameters(), d_lr, betas, fused=True)
+        self.g_optimizer = Adam(generator.parameters(), g_lr, betas, fused=True)
 
-    def __call__(
-        self, inputs: StepInput, lambda2_share: float = 1.0, lr_factor: float = 1.0
-    ) -> Tensor:
+    def __call__(self, inputs: StepInput, lambda2_share: float = 1.0) -> Tensor:
         """Take one step: D and Q, then G.
 
         Args:
             inputs: What this rank draws for it.
             lambda2_share: Share of λ2 that counts, the same on all ranks.
-            lr_factor: Factor of both learning rates, the same on all ranks.
 
         An optimizer whose loss is not finite on any rank leaves its parameters as they are; the
         caller finds the term in the losses.
@@ -196,13 +212,13 @@ class TrainingStep:
         d_real, d_fake, l_i, l1_is = d_terms
         lambda1, lambda2 = self.objective.lambda1, self.objective.lambda2 * lambda2_share
         d_loss = d_real + d_fake + lambda1 * l_i + lambda2 * l1_is
-        self._update(self.d_optimizer, d_loss, self._d_lr * lr_factor)
+        self._update(self.d_optimizer, d_loss, self.rates.discriminator)
 
         self.discriminator.requires_grad_(False)
         g_terms = self._generator_losses(inputs, fake)
         g_adv, l_i, l2_is = g_terms
         g_loss = g_adv + lambda1 * l_i + lambda2 * l2_is
-        self._update(self.g_optimizer, g_loss, self._g_lr * lr_factor)
+        self._update(self.g_optimizer, g_loss, self.rates.generator)
         self.discriminator.requires_grad_(True)
         return torch.cat([d_terms, g_terms]).detach()
 

@@ -14,7 +14,7 @@ from ssgan.experiment import Experiment
 from ssgan.networks.average import Average
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator
-from ssgan.step import TERMS, StepInput, TrainingStep
+from ssgan.step import TERMS, Rates, StepInput, TrainingStep
 from ssgan.streams import Streams
 from ssgan.workers import Worker
 
@@ -84,9 +84,8 @@ class Training:
 
     def update(self) -> None:
         """Make one update of D and Q, then G, and take it into the average."""
-        losses = self.step(
-            self._draw(), self._lambda2_share(self.steps), self.lr_factor(self.steps)
-        )
+        self.step.rates = self.rates(self.steps)
+        losses = self.step(self._draw(), self._lambda2_share(self.steps))
         self._losses += losses
         self._summed += 1
         found = torch.where(torch.isfinite(losses), math.inf, float(self.steps))
@@ -133,11 +132,10 @@ class Training:
         """Return the weight λ2 of a step, warm-up included."""
         return self.step.objective.lambda2 * self._lambda2_share(step)
 
-    def lr_factor(self, step: int) -> float:
-        """Return the factor of the learning rates at a step."""
+    def rates(self, step: int) -> Rates:
+        """Return the learning rates of a step."""
         images_seen = step * self._experiment.training.batch_size
-        schedule = self._experiment.optimizer.lr_schedule
-        return schedule.at(images_seen, self._experiment.images_per_epoch)
+        return self._experiment.optimizer.rates(images_seen, self._experiment.images_per_epoch)
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a saved state; random numbers follow from its step."""

@@ -114,10 +114,12 @@ def test_workers_share_a_batch_evenly(size: int, workers: int | tuple[int, int])
         ),
         (
             {
-                "optimizer": {"lr_schedule": {"kind": "linear", "delay": 4, "duration": 5}},
+                "optimizer": {
+                    "generator_lr_schedule": {"kind": "linear", "delay": 4, "duration": 5}
+                },
                 "training": {"epochs": 10},
             },
-            r"0 before the last update of training\.epochs=10",
+            r"generator_lr_schedule has come to 0 before the last update of training\.epochs=10",
         ),
     ],
 )

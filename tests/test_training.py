@@ -121,8 +121,8 @@ def test_losses_are_means_since_they_were_taken(digits_store: Store) -> None:
     training = build(digits_store, experiment())
     step, made = training.step, []
 
-    def record(inputs: StepInput, *factors: float) -> Tensor:
-        made.append(step(inputs, *factors))
+    def record(inputs: StepInput, lambda2_share: float) -> Tensor:
+        made.append(step(inputs, lambda2_share))
         return made[-1]
 
     training.step = record  # type: ignore[assignment]
@@ -213,30 +213,43 @@ def test_lambda2_warms_up(digits_store: Store) -> None:
     )
 
 
-def test_learning_rates_follow_their_schedule(digits_store: Store) -> None:
+@pytest.mark.parametrize(
+    ("field", "falling"),
+    [
+        ("lr_schedule", {"discriminator", "generator"}),
+        ("generator_lr_schedule", {"generator"}),
+    ],
+)
+def test_learning_rates_follow_their_schedules(
+    field: str, falling: set[str], digits_store: Store
+) -> None:
     schedule = {"kind": "linear", "delay": 1, "duration": 2}
-    falling = build(
-        digits_store, experiment(optimizer={"lr_schedule": schedule}, training={"epochs": 3})
+    training = build(
+        digits_store,
+        experiment(optimizer={field: schedule}, training={"epochs": 3}),
     )
     plain = build(digits_store, experiment())
-    assert [falling.lr_factor(step) for step in (0, 4, 6, 8, 12, 99)] == pytest.approx(
-        [1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
-    )
+    full = plain.rates(0)._asdict()
+    assert training.rates(4)._asdict() == full == {"discriminator": 2e-3, "generator": 1e-2}
+    half = {name: rate * (0.5 if name in falling else 1) for name, rate in full.items()}
+    assert training.rates(8)._asdict() == pytest.approx(half)
 
-    def parameters(training: Training) -> list[Tensor]:
-        pair = (training.step.generator, training.step.discriminator)
-        return [p.detach().clone() for network in pair for p in network.parameters()]
+    def parameters(made: Training) -> dict[str, list[Tensor]]:
+        pair = {"discriminator": made.step.discriminator, "generator": made.step.generator}
+        return {
+            name: [value.detach().clone() for value in network.parameters()]
+            for name, network in pair.items()
+        }
 
-    for one in (falling, plain):
+    for one in (training, plain):
         train(one, 5)  # the factor of the fifth is still 1
-    assert all(map(torch.equal, parameters(falling), parameters(plain)))
-    train(falling, 4)
-    optimizers = (falling.step.d_optimizer, falling.step.g_optimizer)
-    assert [adam.param_groups[0]["lr"] for adam in optimizers] == pytest.approx([1e-3, 5e-3])
-    train(falling, 3)
-    settled = parameters(falling)
-    train(falling, 2)
-    assert all(map(torch.equal, parameters(falling), settled))
+    for name, values in parameters(training).items():
+        assert all(map(torch.equal, values, parameters(plain)[name]))
+    train(training, 7)
+    before = parameters(training)
+    train(training, 2)  # at a rate of 0
+    for name, values in parameters(training).items():
+        assert all(map(torch.equal, values, before[name])) == (name in falling)
 
 
 class Unwrapped(Worker):

@@ -208,14 +208,14 @@ PLANS: dict[str, Plan] = {
                 "smoke": _SMOKE,
                 "cpu": {
                     **_CPU_PHOTOGRAPHS,
-                    "training.epochs": 80,  # all losses still fall at 40, where the rates begin to
+                    "training.epochs": 50,
                     **_wide_resnet(16, 4),
                     "evaluation.judge.epochs": 40,
                 },
                 "paper": {
                     **_PAPER_PHOTOGRAPHS,
-                    "optimizer.lr_schedule.delay": 50,
-                    "optimizer.lr_schedule.duration": 50,
+                    "optimizer.lr_schedule.delay": 40,
+                    "optimizer.lr_schedule.duration": 60,
                     **_wide_resnet(28, 10),
                 },
             },

@@ -83,7 +83,7 @@ def test_a_schedule_replaces_the_bases_as_a_whole() -> None:
         "kind": "exponential",
         "duration": 1.5,
         "start": 1.0,  # what the option leaves open is the digits preset's own
-            "delay": 0.0,
+        "delay": 0.0,
         "floor": 0.0,
         "unit": "epochs",
     }
