@@ -26,6 +26,8 @@ Examples:
   ssgan reproduce cifar10 --budget paper scaling.gpus=0.5       on a cluster with GPUs
   ssgan reproduce mnist --labels 10 --labels 20 --labels 50 --name few-labels
   ssgan reproduce mnist --rebuild                               the report again, without training
+  ssgan reproduce svhn --first-seed 2 --seeds 1 --name more     a third seed, once two are there
+  ssgan reproduce svhn --rebuild --with more                    one report of all three
 """,
 )
 @click.argument("name", type=click.Choice(_NAMES))
@@ -40,6 +42,9 @@ Examples:
 )
 @click.option("--seeds", type=int, metavar="N", help="Runs of each label budget.")
 @click.option(
+    "--first-seed", type=int, metavar="S", help="Seed of the first of them; 0 by default."
+)
+@click.option(
     "--labels",
     "amounts",
     multiple=True,
@@ -49,16 +54,26 @@ Examples:
 @click.option("--name", "place", help="Name in OUT; paper-DATA-BUDGET by default.")
 @out_option("Folder, or URI, of the experiments.")
 @click.option("--rebuild", is_flag=True, help="Write the report of the runs that are finished.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="NAME",
+    help="With --rebuild: a further experiment in OUT, of other seeds, in the same report; "
+    "repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 def reproduce(
     name: str,
     overrides: tuple[str, ...],
     size: Size,
     seeds: int | None,
+    first_seed: int | None,
     amounts: tuple[str, ...],
     place: str | None,
     out: str,
     rebuild: bool,
+    others: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train a grid over label budgets and seeds, and report the paper's figures and claims.
@@ -68,8 +83,12 @@ def reproduce(
     crash or Ctrl-C. Fields of all runs follow by their dotted names.
     """
     log_to_stderr()
-    if rebuild and (overrides or amounts or seeds is not None):
-        raise BadInput("--rebuild trains nothing; leave out --seeds, --labels and the fields")
+    if rebuild and (overrides or amounts or seeds is not None or first_seed is not None):
+        raise BadInput(
+            "--rebuild trains nothing; leave out --seeds, --first-seed, --labels and the fields"
+        )
+    if others and not rebuild:
+        raise BadInput("--with joins finished experiments; it goes with --rebuild")
     with nothing_on_stdout():
         from ssgan.cli.places import join
         from ssgan.paper.plans import PLANS
@@ -80,11 +99,15 @@ def reproduce(
         place = place or f"paper-{name}-{size}"
         if rebuild:
             summary: dict[str, Any] = {
-                "report": write_report(plan, SearchDir.open(join(out, place))),
+                "report": write_report(
+                    plan,
+                    SearchDir.open(join(out, place)),
+                    [SearchDir.open(join(out, other)) for other in others],
+                ),
                 "failed": 0,
             }
         else:
-            summary = _run(name, size, seeds, amounts, overrides, out, place)
+            summary = _run(name, size, seeds, first_seed, amounts, overrides, out, place)
     if as_json:
         show_json(summary)
     else:
@@ -101,6 +124,7 @@ def _run(
     name: str,
     size: Size,
     seeds: int | None,
+    first_seed: int | None,
     amounts: tuple[str, ...],
     overrides: tuple[str, ...],
     out: str,
@@ -113,7 +137,7 @@ def _run(
 
     plan = PLANS[name]
     counts = [int(amount) if amount.isdecimal() else amount for amount in amounts]
-    search = plan.search(size, seeds, overrides, counts or None)
+    search = plan.search(size, seeds, overrides, counts or None, first_seed or 0)
     refuse_unwritable(out)
     length = search.base.training
     say(
@@ -122,6 +146,7 @@ def _run(
     )
     given = ["ssgan", "reproduce", name, "--budget", size]
     given += [] if seeds is None else ["--seeds", str(seeds)]
+    given += [] if first_seed is None else ["--first-seed", str(first_seed)]
     given += [word for amount in amounts for word in ("--labels", amount)]
     command = shlex.join([*given, *overrides])
     with SearchScreen(search) as screen:

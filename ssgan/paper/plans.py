@@ -122,14 +122,16 @@ class Plan(Config):
         seeds: int | None = None,
         overrides: Mapping[str, Any] | Sequence[str] = (),
         amounts: Sequence[Amount] | None = None,
+        first_seed: int = 0,
     ) -> Search:
         """Build the grid over label budgets and seeds.
 
         Args:
             size: The budget of computing: ``smoke``, ``cpu`` or ``paper``.
-            seeds: Runs of each label budget; 0, 1, 2 ... are their seeds.
+            seeds: Runs of each label budget, with seeds that follow each other.
             overrides: Fields of every run, and of the search as ``search.FIELD``.
             amounts: Other label budgets than the plan's.
+            first_seed: The first of the seeds.
 
         Raises:
             BadInput: Something cannot work.
@@ -137,6 +139,8 @@ class Plan(Config):
         seeds = self.seeds[size] if seeds is None else seeds
         if seeds < 1:
             raise BadInput(f"--seeds {seeds}: one run of each label budget is the least")
+        if first_seed < 0:
+            raise BadInput(f"--first-seed {first_seed}: seeds are numbers from 0")
         definition = {
             "name": f"paper-{self.name}",
             "base": self.name,
@@ -146,7 +150,7 @@ class Plan(Config):
                     "kind": "grid",
                     "values": list(amounts or self.amounts + self.beyond),
                 },
-                "seed": {"kind": "grid", "values": list(range(seeds))},
+                "seed": {"kind": "grid", "values": list(range(first_seed, first_seed + seeds))},
             },
             "finals": {"best": 0},
         }

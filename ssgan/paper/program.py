@@ -1,7 +1,7 @@
 """`reproduce`: train the grid of one of the paper's experiments, then write its report."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ssgan.errors import BadInput
@@ -68,26 +68,38 @@ def reproduce(
     return {**result.summary, "report": write_report(plan, directory)}
 
 
-def write_report(plan: Plan, directory: SearchDir) -> list[str]:
+def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] = ()) -> list[str]:
     """Write the report of finished runs. Nothing is trained; equal runs give equal pages.
 
     Real images stand beside synthetic ones where the data is at hand; faces only in the HTML page,
     since the Markdown page and its pictures are there to be published.
 
+    Args:
+        plan: The experiment.
+        directory: Its search, which gets the report.
+        others: Further searches of it, with other seeds or label budgets.
+
     Returns:
         Locations of the files.
 
     Raises:
-        BadInput: No run is finished.
+        BadInput: No run of a search is finished, or the searches do not belong together.
     """
-    groups = read_groups(directory)
-    facts = Facts.model_validate_json(directory.read_bytes(_FACTS))
-    judge = read_judge_card(directory, "search")
+    searches = (directory, *others)
+    groups = read_groups(*searches)
+    facts = [Facts.model_validate_json(one.read_bytes(_FACTS)) for one in searches]
+    judges = [read_judge_card(one, "search") for one in searches]
+    for other, judge in zip(searches, judges, strict=True):
+        if (judge and judge.hash) != (judges[0] and judges[0].hash):
+            raise BadInput(
+                f"the runs of {other.location} were measured by another C than those of "
+                f"{directory.location}, so their losses cannot be compared"
+            )
     real = _real_images(groups)
-    report = make_report(plan, groups, facts, judge, real)
+    report = make_report(plan, groups, facts, judges[0], real)
     shared = report
     if plan.name == "celeba" and real:
-        shared = make_report(plan, groups, facts, judge)
+        shared = make_report(plan, groups, facts, judges[0])
     files = files_of(report, f"paper-{plan.name}", shared)
     for file, content in files.items():
         directory.write_bytes(f"{FOLDER}/{file}", content)

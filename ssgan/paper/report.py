@@ -42,7 +42,7 @@ class Facts(Config):
 def make_report(
     plan: Plan,
     groups: Sequence[Group],
-    facts: Facts,
+    facts: Sequence[Facts],
     judge: JudgeCard | None = None,
     real: Real | None = None,
 ) -> Report:
@@ -51,7 +51,7 @@ def make_report(
     Args:
         plan: The experiment.
         groups: Its finished runs by label budget.
-        facts: What it rests on.
+        facts: What it rests on, of each search that had a part in it.
         judge: C, whose own error is told code by code; None leaves that out.
         real: Real images to stand beside synthetic ones; None leaves them out.
     """
@@ -75,12 +75,13 @@ def make_report(
     )
 
 
-def _about(groups: Sequence[Group], facts: Facts) -> tuple[str, ...]:
+def _about(groups: Sequence[Group], facts: Sequence[Facts]) -> tuple[str, ...]:
     seeds = sorted({len(group.runs) for group in groups})
     runs = " to ".join(map(str, seeds))
     first = groups[0].runs[0].experiment
+    commands = " and ".join(f"`{one.command}`" for one in facts)
     return (
-        f"Made by `{facts.command}`: n = {runs} of each label budget, "
+        f"Made by {commands}: n = {runs} of each label budget, "
         f"{first.training.epochs * first.training.steps_per_epoch:,} updates of "
         f"{first.training.batch_size} images each.",
         "0-1 losses are those of an independent classifier C on class-conditional samples of G's "
@@ -168,17 +169,20 @@ def _interpretations(groups: Sequence[Group]) -> Table:
     )
 
 
-def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
+def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table:
+    data = facts[0]
+    machines = dict.fromkeys(one.machine for one in facts)
+    commits = dict.fromkeys(one.commit or "not known" for one in facts)
     classifier = groups[0].runs[0].experiment.evaluation.judge.classifier
     error = mean_final(groups, "judge_error")
     seen = sorted(
         {record.images_seen for g in groups for run in g.runs for record in run.records[-1:]}
     )
     rows = [
-        ("data", facts.data),
-        ("G, D and Q learned from", f"{facts.train_images:,} images (train split)"),
-        ("C learned from", f"{facts.judge_images:,} others (judge split)"),
-        *((key, value) for key, value in sorted(facts.provenance.items())),
+        ("data", data.data),
+        ("G, D and Q learned from", f"{data.train_images:,} images (train split)"),
+        ("C learned from", f"{data.judge_images:,} others (judge split)"),
+        *((key, value) for key, value in sorted(data.provenance.items())),
         ("C", f"{classifier.architecture}, width {classifier.width}, depth {classifier.depth}"),
         (
             "C's own error",
@@ -199,7 +203,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Facts) -> Table:
             " to ".join(f"{images:,}" for images in (seen[:1] + seen[1:][-1:])),
         ),
         ("chance", f"0-1 loss {plan.chance:g}"),
-        ("machine", facts.machine),
-        ("commit", facts.commit or "not known"),
+        ("machine", "; ".join(machines)),
+        ("commit", ", ".join(commits)),
     ]
     return Table("What it rests on", ("", ""), tuple(rows))

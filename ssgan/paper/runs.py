@@ -13,9 +13,13 @@ from ssgan.errors import BadInput
 from ssgan.evaluation.metrics import safe_names
 from ssgan.experiment import Experiment
 from ssgan.export import NamedGenerator
+from ssgan.fields import as_diff, difference
 from ssgan.launch.outcome import read_budget
 from ssgan.rundir import Record, RunDir
 from ssgan.searchdir import SearchDir
+
+_MAY_DIFFER = ("seed", "name", "scaling", "tracking")
+"""Fields in which runs of one label budget may differ."""
 
 
 @dataclass(frozen=True)
@@ -125,23 +129,52 @@ def mean_final(groups: Sequence[Group], metric: str) -> float | None:
     return mean(values) if values else None
 
 
-def read_groups(search: SearchDir) -> tuple[Group, ...]:
+def read_groups(search: SearchDir, *others: SearchDir) -> tuple[Group, ...]:
     """Read the finished runs of a search over label budgets and seeds, fewest labels first.
 
+    Args:
+        search: Where they are.
+        others: Further searches, with other seeds or label budgets of the same experiment.
+
     Raises:
-        BadInput: No run is finished.
+        BadInput: No run of a search is finished, or the searches do not belong together.
     """
-    runs = sorted(_finished(search), key=lambda one: (one.labels, one.seed))
-    if not runs:
-        raise BadInput(
-            f"no run of {search.location} is finished, so there is nothing to report; go on with "
-            "it first"
-        )
+    runs: list[PaperRun] = []
+    for one in (search, *others):
+        found = list(_finished(one))
+        if not found:
+            raise BadInput(
+                f"no run of {one.location} is finished, so there is nothing to report; go on with "
+                "it first"
+            )
+        for run in found:
+            _check_joins(run, runs)
+        runs += found
+    runs.sort(key=lambda one: (one.labels, one.seed))
     amounts = list(dict.fromkeys((one.amount, one.labels) for one in runs))
     return tuple(
         Group(amount, labels, tuple(one for one in runs if one.amount == amount))
         for amount, labels in amounts
     )
+
+
+def _check_joins(run: PaperRun, runs: Sequence[PaperRun]) -> None:
+    """Refuse a run that is no further seed of what ran with its label budget."""
+    for other in runs:
+        if other.amount != run.amount:
+            continue  # a preset's fields that a label budget makes idle are dropped
+        if other.seed == run.seed:
+            raise BadInput(
+                f"{run.run.location} and {other.run.location} both have data.labels={run.amount} "
+                f"and seed={run.seed}; a report counts a seed once"
+            )
+        changes = difference(other.experiment, run.experiment)
+        wrong = {path: both for path, both in changes.items() if not path.startswith(_MAY_DIFFER)}
+        if wrong:
+            raise BadInput(
+                f"{run.run.location} is no further seed of the same experiment as "
+                f"{other.run.location}:\n{as_diff(wrong)}"
+            )
 
 
 def _finished(search: SearchDir) -> Iterator[PaperRun]:

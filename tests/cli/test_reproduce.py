@@ -21,7 +21,10 @@ from tests.cli.conftest import Run
         (["mnist", "training.epoch=3"], "did you mean 'epochs'"),
         (["mnist", "--rebuild", "training.epochs=3"], "--rebuild trains nothing"),
         (["mnist", "--rebuild", "--labels", "10"], "--rebuild trains nothing"),
+        (["mnist", "--rebuild", "--first-seed", "2"], "--rebuild trains nothing"),
         (["mnist", "--rebuild"], "is no search directory"),
+        (["mnist", "--first-seed", "-1"], "--first-seed -1: seeds are numbers from 0"),
+        (["mnist", "--with", "more"], "it goes with --rebuild"),
     ],
 )
 def test_bad_input_is_told_before_anything_starts(
@@ -50,3 +53,14 @@ def test_a_report_is_rebuilt_without_training(tmp_path: Path, ssgan: Run) -> Non
     ]
     again = ssgan("reproduce", "mnist", "--budget", "smoke", "--rebuild", "--json")
     assert f"{folder}/paper-mnist.md" in json.loads(again.out)["report"]
+
+
+def test_a_report_of_two_grids(tmp_path: Path, ssgan: Run) -> None:
+    first = make_groups(tmp_path / "runs", amounts=[0, 132], name="paper-mnist-smoke")
+    more = make_groups(tmp_path / "runs", amounts=[0, 132], seeds=[2], name="more")
+    for search in (first, more):
+        search.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
+    done = ssgan("reproduce", "mnist", "--budget", "smoke", "--rebuild", "--with", "more")
+    assert done.code == 0, done.err
+    assert "| 0 (InfoGAN) | 3 | " in first.read_bytes("paper/paper-mnist.md").decode()
+    assert not more.exists("paper/paper-mnist.md")

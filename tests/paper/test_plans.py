@@ -52,6 +52,9 @@ def test_the_authors_recipe_differs_from_ours_in_how_labels_are_drawn() -> None:
 def test_fields_seeds_and_label_budgets_of_the_users_own() -> None:
     search = PLANS["mnist"].search("smoke", 2, ["training.epochs=5"], amounts=[10, 20])
     assert (search.total, search.base.training.epochs) == (4, 5)
+    assert search.space["seed"].model_dump()["values"] == (0, 1)
+    further = PLANS["mnist"].search("smoke", 2, first_seed=2)
+    assert further.space["seed"].model_dump()["values"] == (2, 3)
     with pytest.raises(BadInput, match="--seeds 0: one run"):
         PLANS["mnist"].search("smoke", 0)
     with pytest.raises(BadInput, match="did you mean 'epochs'"):

@@ -31,6 +31,20 @@ FACTS = Facts(
     commit="abc",
 )
 
+CARD = JudgeCard(
+    hash="0" * 64,
+    content="faces",
+    seed=0,
+    shape=(1, 16, 16),
+    codes=FACES.supervised,
+    config=JudgeConfig(),
+    images=3_000,
+    validation_images=7_000,
+    accuracy={"Smiling": 0.875, "Male": 0.75},
+    rmse={},
+    seconds=1.0,
+)
+
 
 def finished(folder: Path, name: str, **more: Any) -> SearchDir:
     """Make a finished experiment with exports, and its facts."""
@@ -43,7 +57,7 @@ def finished(folder: Path, name: str, **more: Any) -> SearchDir:
 
 def figures(search: SearchDir, name: str) -> dict[str, str]:
     """Return the captions of a report's figures by file name."""
-    report = make_report(PLANS[name], read_groups(search), FACTS)
+    report = make_report(PLANS[name], read_groups(search), [FACTS])
     return {figure.name: figure.caption for figure in report.figures}
 
 
@@ -86,6 +100,44 @@ def test_mnist_has_its_figures_claims_and_tables(
     assert {file: Path(file).read_bytes() for file in written} == before
 
 
+def test_further_seeds_join_a_report(tmp_path: Path) -> None:
+    first = finished(tmp_path, "mnist")
+    more = make_groups(tmp_path, amounts=[0, 132], seeds=[2], name="more")
+    again = FACTS.model_copy(
+        update={"command": "ssgan reproduce mnist --first-seed 2", "commit": "def"}
+    )
+    more.write_json("paper/facts.json", again.model_dump(mode="json"))
+    write_report(PLANS["mnist"], first, [more])
+    page = first.read_bytes("paper/paper-mnist.md").decode()
+    for said in (
+        "Made by `ssgan reproduce mnist --budget smoke` and `ssgan reproduce mnist --first-seed 2`",
+        "n = 2 to 3 of each label budget",
+        "| 0 (InfoGAN) | 3 | ",
+        "| 132 labels | 3 | ",
+        "| 10 labels | 2 | ",
+        "| machine | a laptop |",
+        "| commit | abc, def |",
+    ):
+        assert said in page
+
+
+def test_searches_that_do_not_belong_together_are_no_report(tmp_path: Path) -> None:
+    first = finished(tmp_path, "mnist")
+    same = finished(tmp_path / "same", "mnist")
+    with pytest.raises(BadInput, match=r"both have data\.labels=0 and seed=0"):
+        write_report(PLANS["mnist"], first, [same])
+    wider = make_groups(
+        tmp_path, amounts=[0], seeds=[2], name="wider", overrides={"networks.width": 8}
+    )
+    with pytest.raises(BadInput, match=r"no further seed of .*\n  networks\.width: 32 -> 8"):
+        write_report(PLANS["mnist"], first, [wider])
+    judged = make_groups(tmp_path, amounts=[0], seeds=[2], name="judged")
+    judged.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
+    judged.write_json("judges/search/judge.json", CARD.model_dump(mode="json"))
+    with pytest.raises(BadInput, match="judged were measured by another C than those of"):
+        write_report(PLANS["mnist"], first, [judged])
+
+
 def test_every_data_set_has_the_papers_figures(tmp_path: Path) -> None:
     svhn = figures(finished(tmp_path, "svhn", exports=DIGITS), "svhn")
     assert svhn["zero-one-loss"].startswith("Figure 3b")
@@ -110,7 +162,7 @@ def test_every_data_set_has_the_papers_figures(tmp_path: Path) -> None:
 def test_digits_that_are_turned_have_a_knob_in_degrees(tmp_path: Path) -> None:
     codes: Mapping[str, Any] = {"codes.supervised": ["digit", "angle"]}
     search = finished(tmp_path, "mnist-turned", exports=TURNED, overrides=codes)
-    report = make_report(PLANS["mnist-turned"], read_groups(search), FACTS)
+    report = make_report(PLANS["mnist-turned"], read_groups(search), [FACTS])
     assert report.title == "MNIST, turned (beyond the paper)"
     captions = {figure.name: figure.caption for figure in report.figures}
     assert captions["zero-one-loss"].startswith("0-1 loss")
@@ -128,20 +180,7 @@ def test_digits_that_are_turned_have_a_knob_in_degrees(tmp_path: Path) -> None:
 def test_several_codes_are_told_apart_beside_c(tmp_path: Path) -> None:
     names = ["Smiling", "Male", "Attractive"]
     search = finished(tmp_path, "celeba", exports=FACES, overrides={"codes.supervised": names})
-    card = JudgeCard(
-        hash="0" * 64,
-        content="faces",
-        seed=0,
-        shape=(1, 16, 16),
-        codes=FACES.supervised,
-        config=JudgeConfig(),
-        images=3_000,
-        validation_images=7_000,
-        accuracy={"Smiling": 0.875, "Male": 0.75},
-        rmse={},
-        seconds=1.0,
-    )
-    search.write_bytes("judges/search/judge.json", card.model_dump_json().encode())
+    search.write_json("judges/search/judge.json", CARD.model_dump(mode="json"))
     write_report(PLANS["celeba"], search)
     page = search.read_bytes("paper/paper-celeba.md").decode()
     _, _, table = page.partition("## 0-1 loss of each code at the end\n\n")
