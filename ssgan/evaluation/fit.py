@@ -113,6 +113,10 @@ def fit(
     if state is not None:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+    # 16-bit convolutions are a quarter faster on channels that lie side by side.
+    is_short = config.precision == "bfloat16"
+    layout = torch.channels_last if is_short else torch.contiguous_format
+    network.to(memory_format=layout)
     network.train()
     for epoch in range(0 if state is None else state["epochs"], epochs):
         order = torch.randperm(len(images), generator=streams.generator("judge order", epoch))
@@ -125,7 +129,7 @@ def fit(
             if config.augment is not None and all(code.is_categorical for code in codes):
                 x = augment(config.augment, x, draw_affine(len(x), draw).to(device))
             optimizer.param_groups[0]["lr"] = config.learning_rate * _rate(update / total)
-            h = compute(network.features, x, config.precision)
+            h = compute(network.features, x.contiguous(memory_format=layout), config.precision)
             known = ~y.isnan()
             losses = q_losses(codes, "mse", network.head(h), y.nan_to_num(0.0))
             loss = (losses * known).sum() / known.sum().clamp(min=1)
@@ -147,6 +151,7 @@ def fit(
                     "optimizer": optimizer.state_dict(),
                 }
             )
+    network.to(memory_format=torch.contiguous_format)
     network.eval()
 
 
