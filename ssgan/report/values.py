@@ -9,10 +9,14 @@ METRICS = {
     "q_ss_accuracy": "accuracy of Q_ss on real images",
 }
 """Words for the metrics that searches go by; others are called by their names."""
+_OF_CODES = {"correlation": "correlation", "rmse": "RMSE"}
 
 
 def metric_label(metric: str) -> str:
     """Return what to write beside an axis or a number."""
+    family, _, code = metric.partition("/")
+    if code and family in _OF_CODES:
+        return f"{_OF_CODES[family]} of {code}"
     return METRICS.get(metric, metric)
 
 
