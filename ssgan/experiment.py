@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from ssgan.codes import CodesConfig
 from ssgan.config import Config
+from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
 from ssgan.data.manifest import Manifest
@@ -109,6 +110,10 @@ class Experiment(Config):
     """How labelled images reach D and Q_ss."""
     instance_noise: Schedule = Constant(value=0.0)
     """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
+    augmentation: AugmentConfig | None = None
+    """How D and the Qs see images, real and synthetic alike, while they learn and while G learns from
+    them: each through a random affine map of its own (Zhao et al., 2020); null, the paper's, is
+    as they are. A pattern that only flatters Q_ss rarely outlives a turn or a shift."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam's settings."""
     training: TrainingConfig = TrainingConfig()

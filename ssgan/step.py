@@ -10,6 +10,9 @@
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
 in G's half, where only the gradient by D's input is wanted; Adam is fused.
 
+With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, x̃ in D's
+half and x̃ in G's half each go through random affine maps of their own first.
+
 G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and optimizers stay in
 float32.
 """
@@ -24,6 +27,7 @@ from torch.optim import Adam
 
 from ssgan.codes import LatentSpace
 from ssgan.config import Config
+from ssgan.data.augment import warp
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.networks.precision import Precision, compute
@@ -74,6 +78,17 @@ class OptimizerConfig(Config):
         return Rates(self.discriminator_lr * both, self.generator_lr * both * further)
 
 
+class AffineMaps(NamedTuple):
+    """How the trunk sees images (`ssgan.data.augment.affine_maps`); each is float32 (B, 2, 3)."""
+
+    real: Tensor
+    """Maps of x."""
+    fake: Tensor
+    """Maps of x̃ in D's half of the step."""
+    fake_g: Tensor
+    """Maps of x̃ in G's half."""
+
+
 class StepInput(NamedTuple):
     """What one rank needs for one step; B is its share of the global batch."""
 
@@ -91,6 +106,8 @@ class StepInput(NamedTuple):
     """Instance noise on x, scaled, or None."""
     noise_fake: Tensor | None = None
     """Instance noise on x̃, scaled, or None."""
+    maps: AffineMaps | None = None
+    """Maps of the images that D sees, before their noise, or None."""
 
 
 class _DiscriminatorLosses(nn.Module):
@@ -116,7 +133,10 @@ class _DiscriminatorLosses(nn.Module):
         """Compute d_real, d_fake, L_I and L1_IS, float32 (4,); fake is x̃ without its graph."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        x = inputs.x if inputs.noise_real is None else inputs.x + inputs.noise_real
+        x = inputs.x
+        if inputs.maps is not None:
+            x, fake = warp(x, inputs.maps.real), warp(fake, inputs.maps.fake)
+        x = x if inputs.noise_real is None else x + inputs.noise_real
         fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
         h, h_fake = self._trunk(x), self._trunk(fake)
         if self._infogan:
@@ -226,7 +246,8 @@ class TrainingStep:
         """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        h = compute(network.trunk, fake, self._precision)
+        seen = fake if inputs.maps is None else warp(fake, inputs.maps.fake_g)
+        h = compute(network.trunk, seen, self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])

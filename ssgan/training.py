@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ssgan.codes import Latents
+from ssgan.data.augment import affine_maps, draw_affine
 from ssgan.data.batches import Batches
 from ssgan.data.dataset import Dataset
 from ssgan.data.decoded import place_images
@@ -14,7 +15,7 @@ from ssgan.experiment import Experiment
 from ssgan.networks.average import Average
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator
-from ssgan.step import TERMS, Rates, StepInput, TrainingStep
+from ssgan.step import TERMS, AffineMaps, Rates, StepInput, TrainingStep
 from ssgan.streams import Streams
 from ssgan.workers import Worker
 
@@ -160,7 +161,18 @@ class Training:
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
         noise_real, noise_fake = self._instance_noise(real.x)
-        return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake)
+        return StepInput(
+            real.x, real.y, real.labelled, c, z, noise_real, noise_fake, self._affine_maps()
+        )
+
+    def _affine_maps(self) -> AffineMaps | None:
+        """Draw how the trunk sees images, for the global batch on every rank alike."""
+        config = self._experiment.augmentation
+        if config is None:
+            return None
+        size, generator = self._experiment.training.batch_size, self._generator("augmentation")
+        draws = [self._slice(draw_affine(size, generator)) for _ in AffineMaps._fields]
+        return AffineMaps(*(affine_maps(config, draw) for draw in draws))
 
     def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Draw noise for real and fake images, for the global batch on every rank alike."""

@@ -13,7 +13,7 @@ from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import Generator, build_generator
 from ssgan.objective import ObjectiveConfig
-from ssgan.step import TERMS, OptimizerConfig, StepInput, TrainingStep
+from ssgan.step import TERMS, AffineMaps, OptimizerConfig, StepInput, TrainingStep
 
 SPACE = LatentSpace(
     supervised=(Code(name="shape", kind="categorical", classes=("a", "b", "c")),),
@@ -268,6 +268,36 @@ def test_instance_noise_is_added_in_the_d_step_only() -> None:
     assert torch.equal(real, inputs.x + noise_real)
     torch.testing.assert_close(fake_in_d, fake + noise_fake)
     torch.testing.assert_close(fake_in_g, fake)
+
+
+def test_d_sees_all_images_through_their_maps() -> None:
+    step, inputs = build(), draw_inputs(separate=True)
+    assert inputs.labelled is not None
+    seen: list[Tensor] = []
+    step.discriminator._trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        fake = step.generator(SPACE.encode(inputs.c, inputs.z))
+    plain = torch.eye(2, 3).expand(B, 2, 3)
+    mirror, aside = plain.clone(), plain.clone()
+    mirror[:, 0, 0] = -1
+    aside[:, 0, 2] = 2 / SHAPE[2]  # one pixel
+    noise = torch.randn_like(inputs.x)
+    step(inputs._replace(maps=AffineMaps(mirror, aside, mirror), noise_real=noise))
+    real, fake_in_d, labelled, fake_in_g = seen
+    torch.testing.assert_close(real, inputs.x.flip(3) + noise)
+    torch.testing.assert_close(fake_in_d[..., :-1], fake[..., 1:])
+    torch.testing.assert_close(labelled, inputs.labelled[0])
+    torch.testing.assert_close(fake_in_g, fake.flip(3))
+
+
+def test_identical_maps_change_no_update() -> None:
+    one, other = build(torch.float64), build(torch.float64)
+    inputs = draw_inputs(dtype=torch.float64)
+    plain = torch.eye(2, 3, dtype=torch.float64).expand(B, 2, 3)
+    one(inputs)
+    other(inputs._replace(maps=AffineMaps(plain, plain, plain)))
+    for ours, theirs in zip(gradients(one), gradients(other), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_labelled_images_of_their_own_never_meet_the_d_head() -> None:

@@ -37,6 +37,7 @@ MODES: dict[str, dict[str, Any]] = {
     "example": {"label_sampling": {"unit": "example"}},
     "infogan": {"data": {"labels": 0}},
     "noise": {"instance_noise": {"kind": "linear", "start": 0.3, "duration": 2}},
+    "augmentation": {"augmentation": {"flip": True}},
     "gaussian": {"codes": {"posterior": "gaussian"}},
     "falling rates": {"optimizer": {"lr_schedule": {"kind": "linear", "duration": 50}}},
     "bfloat16": {"training": {"precision": "bfloat16"}},
@@ -189,6 +190,21 @@ def test_instance_noise_follows_its_schedule(digits_store: Store) -> None:
         assert abs((both[0] * both[1]).mean().item()) < 0.1 * expected**2  # independent
     training.steps = 8
     assert training._draw().noise_real is None
+
+
+def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> None:
+    augmentation = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0.2}
+    training = build(digits_store, experiment(augmentation=augmentation))
+    first = training._draw().maps
+    training.steps = 1
+    second = training._draw().maps
+    assert first is not None
+    assert second is not None
+    shifts = torch.cat([*first, *second])[:, :, 2]
+    assert len(shifts.unique(dim=0)) == 6 * 8
+    assert shifts.abs().max() <= 2 * 0.2  # an image is 2 units wide
+    assert torch.equal(torch.cat([*first])[:, :, :2], torch.eye(2).expand(3 * 8, 2, 2))
+    assert build(digits_store, experiment())._draw().maps is None
 
 
 def test_lambda2_warms_up(digits_store: Store) -> None:

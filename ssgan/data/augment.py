@@ -1,4 +1,4 @@
-"""Light affine augmentation of labelled images, drawn from a keyed generator."""
+"""Light affine augmentation of images, drawn from a keyed generator."""
 
 import math
 
@@ -45,6 +45,19 @@ def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
     Returns:
         float32 (B, C, H, W), bilinear; what comes from outside repeats the border.
     """
+    return warp(images, affine_maps(config, draws))
+
+
+def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
+    """Compute the maps that draws stand for.
+
+    Args:
+        config: The ranges.
+        draws: From `draw_affine`, float32 (B, 6).
+
+    Returns:
+        float32 (B, 2, 3): where a pixel's value comes from, in coordinates from -1 to 1.
+    """
     turn, size, lean, along_x, along_y, side = draws.unbind(dim=1)
     angle = turn * math.radians(config.rotation)
     scale = 1 + size * config.scale
@@ -54,6 +67,10 @@ def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
     cos, sin = angle.cos() / scale, angle.sin() / scale
     row_x = torch.stack([cos * mirror, shear * cos - sin], dim=1)
     row_y = torch.stack([sin * mirror, shear * sin + cos], dim=1)
-    theta = torch.cat([torch.stack([row_x, row_y], dim=1), shift[:, :, None]], dim=2)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return torch.cat([torch.stack([row_x, row_y], dim=1), shift[:, :, None]], dim=2)
+
+
+def warp(images: Tensor, maps: Tensor) -> Tensor:
+    """Map images, float32 (B, C, H, W), by `affine_maps`, float32 (B, 2, 3); differentiable."""
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
