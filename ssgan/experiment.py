@@ -111,9 +111,10 @@ class Experiment(Config):
     instance_noise: Schedule = Constant(value=0.0)
     """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
     augmentation: AugmentConfig | None = None
-    """How D and the Qs see images, real and synthetic alike, while they learn and while G learns from
-    them: each through a random affine map of its own (Zhao et al., 2020); null, the paper's, is
-    as they are. A pattern that only flatters Q_ss rarely outlives a turn or a shift."""
+    """How D and the Qs see images while they learn, and while G learns from them: real, labelled
+    and synthetic ones, each through a random affine map of its own (Zhao et al., 2020). null, the
+    paper's, is as they are. G can please Q_ss by patterns that are no objects; such a pattern
+    rarely survives a turn or a shift."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam's settings."""
     training: TrainingConfig = TrainingConfig()

@@ -10,8 +10,9 @@
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
 in G's half, where only the gradient by D's input is wanted; Adam is fused.
 
-With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, x̃ in D's
-half and x̃ in G's half each go through random affine maps of their own first.
+With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, labelled
+images, x̃ in D's half and x̃ in G's half each go through random affine maps of their own first. A
+pixel becomes its nearest origin, since blending would hide from D the grain that G may draw.
 
 G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and optimizers stay in
 float32.
@@ -83,6 +84,8 @@ class AffineMaps(NamedTuple):
 
     real: Tensor
     """Maps of x."""
+    labelled: Tensor | None
+    """Maps of Q_ss's own images; None without them."""
     fake: Tensor
     """Maps of x̃ in D's half of the step."""
     fake_g: Tensor
@@ -107,7 +110,7 @@ class StepInput(NamedTuple):
     noise_fake: Tensor | None = None
     """Instance noise on x̃, scaled, or None."""
     maps: AffineMaps | None = None
-    """Maps of the images that D sees, before their noise, or None."""
+    """Maps of the images that the trunk sees, before their noise, or None."""
 
 
 class _DiscriminatorLosses(nn.Module):
@@ -133,9 +136,9 @@ class _DiscriminatorLosses(nn.Module):
         """Compute d_real, d_fake, L_I and L1_IS, float32 (4,); fake is x̃ without its graph."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        x = inputs.x
-        if inputs.maps is not None:
-            x, fake = warp(x, inputs.maps.real), warp(fake, inputs.maps.fake)
+        maps = inputs.maps
+        x = inputs.x if maps is None else warp(inputs.x, maps.real, "nearest")
+        fake = fake if maps is None else warp(fake, maps.fake, "nearest")
         x = x if inputs.noise_real is None else x + inputs.noise_real
         fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
         h, h_fake = self._trunk(x), self._trunk(fake)
@@ -145,6 +148,8 @@ class _DiscriminatorLosses(nn.Module):
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
             x_labelled, y = inputs.labelled
+            if maps is not None and maps.labelled is not None:
+                x_labelled = warp(x_labelled, maps.labelled, "nearest")
             q = network.q_ss(self._trunk(x_labelled))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
@@ -246,8 +251,8 @@ class TrainingStep:
         """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        seen = fake if inputs.maps is None else warp(fake, inputs.maps.fake_g)
-        h = compute(network.trunk, seen, self._precision)
+        x = fake if inputs.maps is None else warp(fake, inputs.maps.fake_g, "nearest")
+        h = compute(network.trunk, x, self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])

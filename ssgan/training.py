@@ -161,18 +161,22 @@ class Training:
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
         noise_real, noise_fake = self._instance_noise(real.x)
-        return StepInput(
-            real.x, real.y, real.labelled, c, z, noise_real, noise_fake, self._affine_maps()
-        )
+        maps = self._affine_maps(has_own=real.labelled is not None)
+        return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake, maps)
 
-    def _affine_maps(self) -> AffineMaps | None:
+    def _affine_maps(self, *, has_own: bool) -> AffineMaps | None:
         """Draw how the trunk sees images, for the global batch on every rank alike."""
         config = self._experiment.augmentation
         if config is None:
             return None
-        size, generator = self._experiment.training.batch_size, self._generator("augmentation")
-        draws = [self._slice(draw_affine(size, generator)) for _ in AffineMaps._fields]
-        return AffineMaps(*(affine_maps(config, draw) for draw in draws))
+        generator = self._generator("augmentation")
+
+        def maps(count: int) -> Tensor:
+            return affine_maps(config, self._slice(draw_affine(count, generator)))
+
+        size, own = self._experiment.training.batch_size, self._experiment.label_sampling.batch_size
+        real, fake, fake_g = (maps(size) for _ in range(3))
+        return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
 
     def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Draw noise for real and fake images, for the global batch on every rank alike."""

@@ -282,11 +282,11 @@ def test_d_sees_all_images_through_their_maps() -> None:
     mirror[:, 0, 0] = -1
     aside[:, 0, 2] = 2 / SHAPE[2]  # one pixel
     noise = torch.randn_like(inputs.x)
-    step(inputs._replace(maps=AffineMaps(mirror, aside, mirror), noise_real=noise))
+    step(inputs._replace(maps=AffineMaps(mirror, mirror[:4], aside, mirror), noise_real=noise))
     real, fake_in_d, labelled, fake_in_g = seen
     torch.testing.assert_close(real, inputs.x.flip(3) + noise)
     torch.testing.assert_close(fake_in_d[..., :-1], fake[..., 1:])
-    torch.testing.assert_close(labelled, inputs.labelled[0])
+    torch.testing.assert_close(labelled, inputs.labelled[0].flip(3))
     torch.testing.assert_close(fake_in_g, fake.flip(3))
 
 
@@ -295,7 +295,7 @@ def test_identical_maps_change_no_update() -> None:
     inputs = draw_inputs(dtype=torch.float64)
     plain = torch.eye(2, 3, dtype=torch.float64).expand(B, 2, 3)
     one(inputs)
-    other(inputs._replace(maps=AffineMaps(plain, plain, plain)))
+    other(inputs._replace(maps=AffineMaps(plain, None, plain, plain)))
     for ours, theirs in zip(gradients(one), gradients(other), strict=True):
         torch.testing.assert_close(ours, theirs)
 

@@ -195,15 +195,18 @@ def test_instance_noise_follows_its_schedule(digits_store: Store) -> None:
 def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> None:
     augmentation = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0.2}
     training = build(digits_store, experiment(augmentation=augmentation))
-    first = training._draw().maps
-    training.steps = 1
-    second = training._draw().maps
-    assert first is not None
-    assert second is not None
-    shifts = torch.cat([*first, *second])[:, :, 2]
-    assert len(shifts.unique(dim=0)) == 6 * 8
-    assert shifts.abs().max() <= 2 * 0.2  # an image is 2 units wide
-    assert torch.equal(torch.cat([*first])[:, :, :2], torch.eye(2).expand(3 * 8, 2, 2))
+    drawn = []
+    for step in range(2):
+        training.steps = step
+        maps = training._draw().maps
+        assert maps is not None
+        assert maps.labelled is not None  # the probability is 1 at first
+        assert [len(part) for part in maps if part is not None] == [8, 4, 8, 8]
+        drawn.append(torch.cat([part for part in maps if part is not None]))
+    every = torch.cat(drawn)
+    assert len(every.unique(dim=0)) == 2 * 28
+    assert every[:, :, 2].abs().max() <= 2 * 0.2  # an image is 2 units wide
+    assert torch.equal(every[:, :, :2], torch.eye(2).expand(2 * 28, 2, 2))
     assert build(digits_store, experiment())._draw().maps is None
 
 

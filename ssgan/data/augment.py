@@ -1,6 +1,7 @@
 """Light affine augmentation of images, drawn from a keyed generator."""
 
 import math
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -45,7 +46,7 @@ def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
     Returns:
         float32 (B, C, H, W), bilinear; what comes from outside repeats the border.
     """
-    return warp(images, affine_maps(config, draws))
+    return warp(images, affine_maps(config, draws), "bilinear")
 
 
 def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
@@ -70,7 +71,16 @@ def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
     return torch.cat([torch.stack([row_x, row_y], dim=1), shift[:, :, None]], dim=2)
 
 
-def warp(images: Tensor, maps: Tensor) -> Tensor:
-    """Map images, float32 (B, C, H, W), by `affine_maps`, float32 (B, 2, 3); differentiable."""
+def warp(images: Tensor, maps: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:
+    """Map images, each by its own affine map; differentiable by the images.
+
+    Args:
+        images: float32 (B, C, H, W).
+        maps: From `affine_maps`, float32 (B, 2, 3).
+        mode: Whether a pixel blends its four origins, or is the nearest of them.
+
+    Returns:
+        float32 (B, C, H, W); what comes from outside repeats the border.
+    """
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(images, grid, mode, padding_mode="border", align_corners=False)

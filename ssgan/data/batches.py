@@ -35,7 +35,7 @@ class LabelSamplingConfig(Config):
     floor: Annotated[float, Field(ge=0, le=1)] | Literal["share"] = "share"
     """Lowest probability: the labelled share of the data (the paper), or a higher value."""
     augment: AugmentConfig | None = None
-    """Affine augmentation of Q_ss's own batch; `separate` only."""
+    """Affine augmentation of Q_ss's own batch alone; `separate` only."""
 
 
 class RealBatch(NamedTuple):

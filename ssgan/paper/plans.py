@@ -212,7 +212,6 @@ PLANS: dict[str, Plan] = {
                 "smoke": _SMOKE,
                 "cpu": {
                     **_CPU_PHOTOGRAPHS,
-                    "training.epochs": 50,
                     **_wide_resnet(16, 4),
                     "evaluation.judge.epochs": 40,
                 },

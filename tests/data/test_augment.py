@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ssgan.data.augment import AugmentConfig, augment, draw_affine
+from ssgan.data.augment import AugmentConfig, affine_maps, augment, draw_affine, warp
 
 NOTHING = AugmentConfig(rotation=0, scale=0, shift=0, shear=0)
 SIDE = 16
@@ -117,3 +117,16 @@ def test_images_are_mapped_one_by_one() -> None:
 def test_bad_ranges_are_refused(fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(fields))):
         AugmentConfig(**fields)
+
+
+def test_the_nearest_origin_makes_no_new_colour() -> None:
+    images = torch.rand(5, 3, SIDE, SIDE, requires_grad=True)
+    maps = affine_maps(AugmentConfig(), draw_affine(5, torch.Generator().manual_seed(2)))
+    mapped = warp(images, maps, "nearest")
+    for image, found in zip(images, mapped, strict=True):
+        assert set(found.flatten().tolist()) <= set(image.flatten().tolist())
+        assert not torch.equal(image, found)
+    mapped.sum().backward()
+    assert images.grad is not None
+    assert images.grad.sum().item() == mapped.numel()  # each pixel found has one origin
+    assert torch.equal(images.grad, images.grad.round())
