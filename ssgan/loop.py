@@ -113,8 +113,7 @@ def run(
             "labels_seen": float(training.batches.seen.sum()),
             "lambda1": training.step.objective.lambda1,
             "lambda2": training.lambda2(begun),
-            "discriminator_lr": training.rates(begun).discriminator,
-            "generator_lr": training.rates(begun).generator,
+            **{f"{name}_lr": rate for name, rate in training.rates(begun)._asdict().items()},
         }
 
         training.settle()
