@@ -114,7 +114,7 @@ class Experiment(Config):
     """How D and the Qs see images while they learn, and while G learns from them: real, labelled
     and synthetic ones, each through a random affine map of its own (Zhao et al., 2020). null, the
     paper's, is as they are. G can please Q_ss by patterns that are no objects; such a pattern
-    rarely survives a turn or a shift."""
+    rarely survives a turn or a shift. Leave out what a code names: rotation, if one is an angle."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam's settings."""
     training: TrainingConfig = TrainingConfig()
