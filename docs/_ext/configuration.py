@@ -64,7 +64,7 @@ class Configuration(SphinxDirective):
         loose: list[str] = []
         for name, field in model.model_fields.items():
             parts = _models(field.annotation)
-            if len(parts) == 1:
+            if parts == [_bare(field.annotation)]:
                 lines += ["", f"## {name}", "", _one_line(field.description or ""), ""]
                 lines += _fields(parts[0], f"{name}.", classify)
             else:
