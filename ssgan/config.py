@@ -27,7 +27,7 @@ _Scalars.yaml_implicit_resolvers = {
     for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Scalars.add_implicit_resolver(_BOOL, re.compile("^(true|True|TRUE|false|False|FALSE)$"), [*"tTfF"])
-_Scalars.add_implicit_resolver(
+_NUMBER = (
     _FLOAT,
     re.compile(
         r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
@@ -35,6 +35,14 @@ _Scalars.add_implicit_resolver(
     ),
     [*"-+.0123456789"],
 )
+_Scalars.add_implicit_resolver(*_NUMBER)
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes a word that YAML 1.1 or `_Scalars` would take for something else."""
+
+
+_Quoting.add_implicit_resolver(*_NUMBER)
 
 
 def read_yaml(text: str) -> Any:
@@ -44,6 +52,12 @@ def read_yaml(text: str) -> Any:
         yaml.YAMLError: The text is no YAML, or asks for more than plain data.
     """
     return yaml.load(text, _Scalars)  # derived from SafeLoader
+
+
+def write_yaml(tree: Any) -> str:
+    """Write plain data, keys in their order; `read_yaml` and YAML 1.1 both get it back."""
+    text: str = yaml.dump(tree, Dumper=_Quoting, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def canonical_hash(value: Any) -> str:

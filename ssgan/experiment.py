@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from ssgan.codes import CodesConfig
-from ssgan.config import Config
+from ssgan.config import Config, write_yaml
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
@@ -177,7 +177,7 @@ class Experiment(Config):
     def to_yaml(self) -> str:
         """Write the whole tree; `from_yaml` reads it back."""
         tree = self.model_dump(mode="json")
-        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+        return write_yaml(tree)
 
     @classmethod
     def from_yaml(cls, text: str) -> "Experiment":

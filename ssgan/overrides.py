@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ssgan.config import nearest, read_yaml
+from ssgan.config import nearest, read_yaml, write_yaml
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
 from ssgan.fields import check_path, difference, fields_of_kind, flatten, leaves_of
@@ -89,7 +89,7 @@ def as_file(experiment: Experiment) -> str:
     for path in difference(base, experiment):
         if path in present and path != "name" and not f"{path}.".startswith(in_vain):
             _assign(tree, path, present[path])
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return write_yaml(tree)
 
 
 def _read(source: str) -> tuple[Tree, Tree]:

@@ -1,13 +1,14 @@
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from ssgan.config import Config, canonical_hash, nearest, read_yaml
+from ssgan.config import Config, canonical_hash, nearest, read_yaml, write_yaml
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -103,9 +104,12 @@ TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_s
 
 
 @unhurried
+@example("0E0")  # a word to YAML 1.1, a number to 1.2
+@example("no")  # the reverse
 @given(st.floats(allow_nan=False) | st.integers() | st.booleans() | TEXT)
-def test_what_is_dumped_is_read(value: object) -> None:
-    read = read_yaml(yaml.safe_dump(value, allow_unicode=True))
+@pytest.mark.parametrize("read_back", [read_yaml, yaml.safe_load])
+def test_what_is_written_is_read(read_back: Callable[[str], object], value: object) -> None:
+    read = read_back(write_yaml(value))
     assert read == value
     assert type(read) is type(value)
 

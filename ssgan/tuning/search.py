@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from ssgan.config import Config
+from ssgan.config import Config, write_yaml
 from ssgan.errors import BadInput
 from ssgan.experiment import Experiment
 from ssgan.fields import differing, flatten
@@ -189,7 +189,7 @@ class Search(Config):
             name: part.model_dump(mode="json", exclude_unset=True)
             for name, part in self.space.items()
         }
-        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+        return write_yaml(tree)
 
     @classmethod
     def from_yaml(cls, text: str) -> "Search":
