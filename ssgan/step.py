@@ -80,15 +80,18 @@ class OptimizerConfig(Config):
 
 
 class AffineMaps(NamedTuple):
-    """How the trunk sees images (`ssgan.data.augment.affine_maps`); each is float32 (B, 2, 3)."""
+    """How the trunk sees images: through maps, float32 (B, 2, 3), or as they are where None.
 
-    real: Tensor
+    They come from `ssgan.data.augment.affine_maps`.
+    """
+
+    real: Tensor | None = None
     """Maps of x."""
-    labelled: Tensor | None
-    """Maps of Q_ss's own images; None without them."""
-    fake: Tensor
+    labelled: Tensor | None = None
+    """Maps of Q_ss's own images."""
+    fake: Tensor | None = None
     """Maps of x̃ in D's half of the step."""
-    fake_g: Tensor
+    fake_g: Tensor | None = None
     """Maps of x̃ in G's half."""
 
 
@@ -109,8 +112,8 @@ class StepInput(NamedTuple):
     """Instance noise on x, scaled, or None."""
     noise_fake: Tensor | None = None
     """Instance noise on x̃, scaled, or None."""
-    maps: AffineMaps | None = None
-    """Maps of the images that the trunk sees, before their noise, or None."""
+    maps: AffineMaps = AffineMaps()
+    """Maps of the images that the trunk sees, before their noise."""
 
 
 class _DiscriminatorLosses(nn.Module):
@@ -137,8 +140,7 @@ class _DiscriminatorLosses(nn.Module):
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
         maps = inputs.maps
-        x = inputs.x if maps is None else warp(inputs.x, maps.real, "nearest")
-        fake = fake if maps is None else warp(fake, maps.fake, "nearest")
+        x, fake = _seen(inputs.x, maps.real), _seen(fake, maps.fake)
         x = x if inputs.noise_real is None else x + inputs.noise_real
         fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
         h, h_fake = self._trunk(x), self._trunk(fake)
@@ -148,9 +150,7 @@ class _DiscriminatorLosses(nn.Module):
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
             x_labelled, y = inputs.labelled
-            if maps is not None and maps.labelled is not None:
-                x_labelled = warp(x_labelled, maps.labelled, "nearest")
-            q = network.q_ss(self._trunk(x_labelled))
+            q = network.q_ss(self._trunk(_seen(x_labelled, maps.labelled)))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
         return torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])
@@ -251,8 +251,7 @@ class TrainingStep:
         """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        x = fake if inputs.maps is None else warp(fake, inputs.maps.fake_g, "nearest")
-        h = compute(network.trunk, x, self._precision)
+        h = compute(network.trunk, _seen(fake, inputs.maps.fake_g), self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         return torch.stack([loss_real(network.d(h)), l_i, l2_is])
@@ -266,3 +265,7 @@ class TrainingStep:
         optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: fused Adam skips
         optimizer.param_groups[0]["lr"] = lr
         optimizer.step()
+
+
+def _seen(images: Tensor, maps: Tensor | None) -> Tensor:
+    return images if maps is None else warp(images, maps, "nearest")

@@ -164,11 +164,11 @@ class Training:
         maps = self._affine_maps(has_own=real.labelled is not None)
         return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake, maps)
 
-    def _affine_maps(self, *, has_own: bool) -> AffineMaps | None:
+    def _affine_maps(self, *, has_own: bool) -> AffineMaps:
         """Draw how the trunk sees images, for the global batch on every rank alike."""
         config = self._experiment.augmentation
         if config is None:
-            return None
+            return AffineMaps()
         generator = self._generator("augmentation")
 
         def maps(count: int) -> Tensor:
