@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.replays import Event, alike_to, events_of, replay, shuffled, spend
 from ssgan.launch.machine import describe_machine
-from ssgan.report.histories import Histories, History
-from ssgan.searchdir import SearchDir
+from ssgan.records.histories import Histories, History
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search, summarize
 from ssgan.tuning.search import Asha, difference
 

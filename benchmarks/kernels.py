@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ssgan.step import StepInput, TrainingStep
+from ssgan.training.step import StepInput, TrainingStep
 
 
 def kernel_time(step: TrainingStep, inputs: StepInput, latents: Tensor) -> float:

@@ -8,11 +8,19 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from ssgan.codes import LatentSpace
+from ssgan.method.codes import LatentSpace
+from ssgan.method.objective import (
+    ObjectiveConfig,
+    loss_fake,
+    loss_L1_IS,
+    loss_L2_IS,
+    loss_L_I,
+    loss_real,
+)
+from ssgan.method.optimizer import OptimizerConfig
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
-from ssgan.objective import ObjectiveConfig, loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
-from ssgan.step import OptimizerConfig, StepInput
+from ssgan.training.step import StepInput
 
 
 class PlainStep:

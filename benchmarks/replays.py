@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from scipy import stats
 
-from ssgan.report.histories import History
-from ssgan.searchdir import SearchDir
+from ssgan.records.histories import History
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search
 from ssgan.tuning.schedulers import make_scheduler
 

@@ -17,15 +17,15 @@ import torch
 
 from benchmarks.kernels import kernel_time
 from benchmarks.plain_step import PlainStep
-from ssgan.codes import Code, LatentSpace, UnsupervisedCode
+from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
-from ssgan.experiment import Experiment
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
+from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator
-from ssgan.overrides import load_experiment
-from ssgan.step import StepInput, TrainingStep
-from ssgan.streams import Streams
+from ssgan.training.step import StepInput, TrainingStep
 
 _SHAPE = (1, 28, 28)
 _IMAGES, _LABELS = 10_000, 132

@@ -9,10 +9,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from ssgan.experiment import Experiment
-from ssgan.fields import difference
+from ssgan.experiment.fields import difference
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 
 _COLUMNS = {
     "zero_one_loss_ema": ("0-1 loss, EMA", "{:.4f}"),

@@ -1,15 +1,12 @@
 """Fixtures for all tests: a private cache, one thread, real data where it is, a tiny store."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
-
-sys.path.insert(0, str(Path(__file__).parent))  # test modules share `searchdirs`
 
 from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.replays import Event, Spent, alike_to, events_of, replay, spend
-from searchdirs import IMAGES, fill_search, make_search
-from ssgan.report.histories import Histories
+from ssgan.records.histories import Histories
 from ssgan.tuning import load_search
+from tests.helpers.searchdirs import IMAGES, fill_search, make_search
 
 
 def test_images_are_counted_until_the_first_trial_is_good_enough() -> None:

@@ -1,8 +1,8 @@
 """The configuration reference: written from the pydantic models, so that it cannot go stale.
 
-``{configuration} ssgan.experiment:Experiment`` lists every field of a model by its dotted name:
-type, range, default, class and docstring. Each is a target of the role ``{field}``.
-``{kinds} ssgan.schedules:Schedule`` lists the alternatives of a union.
+``{configuration} ssgan.experiment.tree:Experiment`` lists every field of a model by its dotted
+name: type, range, default, class and docstring. Each is a target of the role ``{field}``.
+``{kinds} ssgan.method.schedules:Schedule`` lists the alternatives of a union.
 """
 
 import importlib
@@ -148,7 +148,8 @@ def _models(annotation: Any) -> list[Model]:
 def _is_schedule(models: list[Model]) -> bool:
     """Whether they are kinds of schedules, which have a page of their own."""
     return bool(models) and all(
-        model.__module__ == "ssgan.schedules" and "kind" in model.model_fields for model in models
+        model.__module__ == "ssgan.method.schedules" and "kind" in model.model_fields
+        for model in models
     )
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, progress, say, show, show_json, table
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
-    from ssgan.codes import Code
     from ssgan.data.manifest import Manifest
     from ssgan.data.store import Store
+    from ssgan.method.codes import Code
 
 _SHOWN = 10  # broken pictures that are listed
 
@@ -80,7 +80,7 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None, as_js
 def prepared(source: str, overrides: tuple[str, ...]) -> Store:
     """Find or build the store of an experiment's source, with progress."""
     from ssgan.data.store import prepare
-    from ssgan.overrides import load_experiment
+    from ssgan.experiment.loading import load_experiment
 
     experiment = load_experiment(source, overrides)
     with progress(f"preparing {experiment.data.source.kind}") as advance:
@@ -153,7 +153,7 @@ def _count_classes(store: Store) -> dict[str, dict[str, int]]:
 
 
 def _write_sheet(store: Store, file: Path) -> None:
-    from ssgan.cli.contact import contact_sheet
+    from ssgan.drawing.store_sheet import contact_sheet
 
     try:
         file.write_bytes(contact_sheet(store))

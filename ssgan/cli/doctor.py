@@ -37,8 +37,8 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool, as_json: boo
     With RAY_ADDRESS set, every node of that cluster is examined too: its versions, whether it
     shares the folder of runs, whether workers on different nodes will find each other.
     """
+    from ssgan.base.storage import default_cache
     from ssgan.cluster import examine
-    from ssgan.data.cache import default_cache
 
     with nothing_on_stdout(), waiting("examining this machine"):
         checks = list(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json, table
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
-    from ssgan.experiment import Experiment
+    from ssgan.experiment.tree import Experiment
 
 # What the main metrics are, in the order of the table; the rest follow by name.
 _MEANINGS = {
@@ -58,7 +58,7 @@ def evaluate(
     """
     log_to_stderr()
     with nothing_on_stdout():
-        from ssgan.cli import reopened
+        from ssgan.cli import loaded_run as reopened
 
         opened = reopened.reopen(run, checkpoint)
         copies = ("raw", "ema") if copy_of is None else (copy_of,)
@@ -85,7 +85,7 @@ def evaluate(
 
 def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:
     """Apply overrides of the evaluation; all else belongs to the run."""
-    from ssgan.overrides import parse_overrides, with_values
+    from ssgan.experiment.loading import parse_overrides, with_values
 
     values = dict(parse_overrides(overrides))
     for name in values:

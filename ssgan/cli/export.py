@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, program, show
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
-    from ssgan.cli.reopened import Reopened
+    from ssgan.cli.loaded_run import Reopened
 
 
 @click.command(
@@ -41,7 +41,7 @@ def export(run: str, checkpoint: str, copy_of: str, out: Path | None) -> None:
     """
     log_to_stderr()
     with nothing_on_stdout():
-        from ssgan.cli.reopened import reopen
+        from ssgan.cli.loaded_run import reopen
 
         opened = reopen(run, checkpoint)
         files = _pack(opened, copy_of)
@@ -55,7 +55,7 @@ def export(run: str, checkpoint: str, copy_of: str, out: Path | None) -> None:
 
 
 def _pack(opened: Reopened, copy_of: str) -> dict[str, bytes]:
-    from ssgan.bundle import pack_export
+    from ssgan.export.format import pack_export
 
     run, dataset = opened.run, opened.dataset
     return pack_export(
@@ -80,7 +80,7 @@ def _pack(opened: Reopened, copy_of: str) -> dict[str, bytes]:
 
 
 def _write(opened: Reopened, files: dict[str, bytes], out: Path | None) -> None:
-    from ssgan.bundle import save_export
+    from ssgan.export.format import save_export
 
     if out is not None:
         save_export(out, files)

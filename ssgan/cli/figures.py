@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, show
-from ssgan.errors import BadInput
 
 
 @click.command(
@@ -25,7 +25,7 @@ def figures(run: str, checkpoint: str) -> None:
     """
     log_to_stderr()
     with nothing_on_stdout():
-        from ssgan.cli import reopened
+        from ssgan.cli import loaded_run as reopened
         from ssgan.launch.outcome import draw_figures
 
         opened = reopened.reopen(run, checkpoint)

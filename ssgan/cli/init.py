@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import nothing_on_stdout, program, show, waiting
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
-    from ssgan.cli.survey import Survey
+    from ssgan.data.sources.inspect import Survey
 
 
 @click.command(
@@ -45,8 +45,8 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> None:
     if out.exists() and not force:
         raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
     with nothing_on_stdout():
-        from ssgan.cli.draft import draft
-        from ssgan.cli.survey import survey
+        from ssgan.cli.template import draft
+        from ssgan.data.sources.inspect import survey
 
         with waiting(f"looking at the pictures in {folder}"):
             found = survey(folder, csv)
@@ -62,9 +62,9 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> None:
 
 def _check(file: Path) -> None:
     """Read the file as training will, so that a problem shows now."""
-    from ssgan.codes import LatentSpace
+    from ssgan.experiment.loading import load_experiment
+    from ssgan.method.codes import LatentSpace
     from ssgan.networks.architecture import Stages
-    from ssgan.overrides import load_experiment
 
     experiment = load_experiment(file)
     source = experiment.data.source.open()
@@ -78,7 +78,7 @@ def _check(file: Path) -> None:
 
 
 def _report(found: Survey, out: Path) -> None:
-    from ssgan.cli.draft import describe
+    from ssgan.cli.template import describe
 
     colors = "grey" if found.grey else "color"
     show(f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssgan.base.errors import BadInput, TrialsFailed
 from ssgan.cli.options import out_option
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
-from ssgan.errors import BadInput, TrialsFailed
 
 if TYPE_CHECKING:
     from ssgan.paper.plans import Size
@@ -90,10 +90,10 @@ def reproduce(
     if others and not rebuild:
         raise BadInput("--with joins finished experiments; it goes with --rebuild")
     with nothing_on_stdout():
-        from ssgan.cli.places import join
+        from ssgan.cli.run_location import join
         from ssgan.paper.plans import PLANS
         from ssgan.paper.program import write_report
-        from ssgan.searchdir import SearchDir
+        from ssgan.records.searchdir import SearchDir
 
         plan = PLANS[name]
         place = place or f"paper-{name}-{size}"
@@ -130,8 +130,8 @@ def _run(
     out: str,
     place: str,
 ) -> dict[str, Any]:
-    from ssgan.cli.places import join, refuse_unwritable
-    from ssgan.cli.searching import SearchScreen
+    from ssgan.cli.run_location import join, refuse_unwritable
+    from ssgan.cli.search_screen import SearchScreen
     from ssgan.paper.plans import PLANS
     from ssgan.paper.program import reproduce as run
 

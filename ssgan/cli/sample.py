@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import nothing_on_stdout, show, show_json
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ssgan.export import NamedGenerator
-    from ssgan.knobs import Knob
+    from ssgan.export.code_values import Knob
 
 _SWEEP = 9  # values of a range LOW..HIGH
 _N = 16
@@ -165,7 +165,7 @@ def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
     import numpy as np
     import torch
 
-    from ssgan.evaluation.figures import class_rows, png
+    from ssgan.drawing.grids import class_rows, png
 
     try:
         if out.suffix == ".npy":

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.base.errors import BadInput, TrialsFailed
 from ssgan.cli.options import out_option
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
-from ssgan.errors import BadInput, TrialsFailed
 
 if TYPE_CHECKING:
     from ssgan.tuning.search import Search
@@ -60,10 +60,10 @@ def search(
     if resume is not None and (name is not None or replace):
         raise BadInput("--resume goes on with a search; leave out --name and --replace")
     with nothing_on_stdout():
-        from ssgan.cli.places import choose_name, join, move_aside, refuse_unwritable
-        from ssgan.cli.searched import last_screen
-        from ssgan.cli.searching import SearchScreen
-        from ssgan.searchdir import SearchDir
+        from ssgan.cli.run_location import choose_name, join, move_aside, refuse_unwritable
+        from ssgan.cli.search_screen import SearchScreen
+        from ssgan.cli.search_summary import last_screen
+        from ssgan.records.searchdir import SearchDir
         from ssgan.tuning.program import run_search
 
         definition = _search(arguments, source, None if resume is None else join(out, resume))
@@ -104,7 +104,7 @@ def search(
 
 def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Search:
     """Build the search that the arguments name, or read the one that is resumed."""
-    from ssgan.searchdir import SearchDir
+    from ssgan.records.searchdir import SearchDir
     from ssgan.tuning import Search, load_search
 
     if resume is not None:

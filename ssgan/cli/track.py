@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
-from ssgan.errors import BadInput
 
 if TYPE_CHECKING:
-    from ssgan.rundir import RunDir
-    from ssgan.searchdir import SearchDir
+    from ssgan.records.rundir import RunDir
+    from ssgan.records.searchdir import SearchDir
 
 
 class _Synced(NamedTuple):
@@ -54,8 +54,8 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json
     """
     log_to_stderr()
     with nothing_on_stdout():
-        from ssgan.cli.outcome import show_tracking
-        from ssgan.cli.places import uri_of
+        from ssgan.cli.run_location import uri_of
+        from ssgan.cli.train_summary import show_tracking
 
         opened, searches = _open(runs)
         places: dict[str, list[_Synced]] = {}
@@ -106,8 +106,8 @@ def _sync_search(search: SearchDir, place: str, experiment: str | None) -> _Sync
 
 
 def _open(locations: tuple[str, ...]) -> tuple[list[RunDir], list[SearchDir]]:
-    from ssgan.rundir import RunDir
-    from ssgan.searchdir import SearchDir
+    from ssgan.records.rundir import RunDir
+    from ssgan.records.searchdir import SearchDir
 
     runs: list[RunDir] = []
     searches: list[SearchDir] = []

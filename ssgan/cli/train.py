@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.options import out_option
-from ssgan.cli.screen import (
-    log_to_stderr,
-    nothing_on_stdout,
-    say,
-    show,
-    show_json,
-)
-from ssgan.errors import BadInput
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
 
 if TYPE_CHECKING:
-    from ssgan.experiment import Experiment
+    from ssgan.experiment.tree import Experiment
 
 
 @click.command(
@@ -54,9 +48,15 @@ def train(
     if resume is not None and (name is not None or replace):
         raise BadInput("--resume goes on with a run; leave out --name and --replace")
     with nothing_on_stdout():
-        from ssgan.cli.outcome import last_screen
-        from ssgan.cli.places import choose_name, join, move_aside, place_of, refuse_unwritable
-        from ssgan.cli.watching import watched
+        from ssgan.cli.run_location import (
+            choose_name,
+            join,
+            move_aside,
+            place_of,
+            refuse_unwritable,
+        )
+        from ssgan.cli.train_screen import watched
+        from ssgan.cli.train_summary import last_screen
         from ssgan.launch import train as launch
         from ssgan.launch.preparation import load_dataset
 
@@ -87,11 +87,11 @@ def train(
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     """Build the experiment that the arguments name, or the run's own with their changes."""
-    from ssgan.experiment import Experiment
-    from ssgan.fields import check_resume
-    from ssgan.overrides import load_experiment, parse_overrides, preset_names, with_values
-    from ssgan.rundir import RunDir
-    from ssgan.searchdir import BEST, SearchDir
+    from ssgan.experiment.fields import check_resume
+    from ssgan.experiment.loading import load_experiment, parse_overrides, preset_names, with_values
+    from ssgan.experiment.tree import Experiment
+    from ssgan.records.rundir import RunDir
+    from ssgan.records.searchdir import BEST, SearchDir
 
     named = bool(arguments) and "=" not in arguments[0]
     if not named and resume is None:

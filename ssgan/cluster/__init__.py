@@ -3,12 +3,7 @@
 from ssgan.cluster.capacity import Node, preflight, resources, room_for
 from ssgan.cluster.check import Check
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
-from ssgan.cluster.environment import (
-    WORKER_BYTES,
-    cores,
-    threads_per_worker,
-    worker_environment,
-)
+from ssgan.cluster.environment import WORKER_BYTES, cores, threads_per_worker, worker_environment
 from ssgan.cluster.examination import examine
 from ssgan.cluster.nodes import require_shared
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 
 
 class Node(NamedTuple):

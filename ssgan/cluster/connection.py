@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster.autoscaler import find_growth
 from ssgan.cluster.capacity import Node
-from ssgan.errors import BadInput
 
 _PATIENCE = 10.0  # seconds to reach the head of a cluster
 

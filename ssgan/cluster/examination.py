@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
+from ssgan.base.storage import Folder
 from ssgan.cluster.check import Check, attempt
 from ssgan.cluster.environment import WORKER_BYTES, cores
 from ssgan.cluster.nodes import examine_cluster
-from ssgan.folder import Folder
 
 _OLDEST_PYTHON = (3, 11)
 _FREE_DISK = 2 * 2**30

@@ -8,12 +8,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from ssgan.base.errors import BadInput
+from ssgan.base.storage import Folder
 from ssgan.cluster.capacity import describe
 from ssgan.cluster.check import Check, attempt
 from ssgan.cluster.connection import Cluster, connect
 from ssgan.cluster.probe import Report, look_around, own_versions
-from ssgan.errors import BadInput
-from ssgan.folder import Folder
 
 _PATIENCE = 180.0  # seconds for a node to start a process and to answer
 _BY_NAME = (

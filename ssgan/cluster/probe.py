@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssgan.folder import Folder
+from ssgan.base.storage import Folder
 
 _PACKAGES = ("ssgan", "torch", "ray")
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssgan.config import Config
+from ssgan.base.config import Config
 
 
 class AugmentConfig(Config):

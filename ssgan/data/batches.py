@@ -15,10 +15,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan.config import Config
+from ssgan.base.config import Config
+from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
-from ssgan.schedules import Linear, Schedule
-from ssgan.streams import Streams
+from ssgan.method.schedules import Linear, Schedule
 
 
 class LabelSamplingConfig(Config):

@@ -7,15 +7,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan.codes import CodesConfig, Joint, LatentSpace
-from ssgan.config import Config, nearest
-from ssgan.data.decoded import Split
-from ssgan.data.digits import DigitsSource
+from ssgan.base.config import Config, nearest
+from ssgan.base.errors import BadInput
 from ssgan.data.labels import Amount, LabelBudget, draw_budget
 from ssgan.data.manifest import Manifest
+from ssgan.data.memmap import Split
 from ssgan.data.sources import SourceConfig
+from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.store import Store
-from ssgan.errors import BadInput
+from ssgan.method.codes import CodesConfig, Joint, LatentSpace
 
 _MOST_JOINT_ROWS = 10_000
 

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ssgan.codes import Code
-from ssgan.config import canonical_hash
-from ssgan.errors import BadInput, Damaged
-from ssgan.streams import Streams
+from ssgan.base.config import canonical_hash
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.rng import Streams
+from ssgan.method.codes import Code
 
 Amount = int | float | str
 """A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labelled set."""

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from ssgan.codes import Code
-from ssgan.config import Config, canonical_hash
-from ssgan.errors import Damaged
+from ssgan.base.config import Config, canonical_hash
+from ssgan.base.errors import Damaged
+from ssgan.method.codes import Code
 
 
 class Shard(Config):

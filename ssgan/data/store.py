@@ -14,12 +14,12 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from ssgan.data.cache import default_cache
-from ssgan.data.chunks import Chunk, Images, Labels, Source
-from ssgan.data.decoded import Split, map_split
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.storage import default_cache
 from ssgan.data.manifest import Manifest, Shard, SplitManifest
+from ssgan.data.memmap import Split, map_split
 from ssgan.data.sources import SourceConfig
-from ssgan.errors import BadInput, Damaged
+from ssgan.data.sources.base import Chunk, Images, Labels, Source
 
 Progress = Callable[[int, int], None]
 """Called with the images done so far and the images in all."""

@@ -9,10 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ssgan.config import Config
+from ssgan.base.config import Config
+from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation import metrics as measure
-from ssgan.evaluation.album import Album
+from ssgan.evaluation.grids import Album
 from ssgan.evaluation.information import (
     Information,
     dead_codes,
@@ -31,9 +32,8 @@ from ssgan.evaluation.result import (
 )
 from ssgan.evaluation.samples import balanced_latents, generate
 from ssgan.evaluation.scores import BY_JUDGE, Scores
+from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
-from ssgan.objective import read_codes
-from ssgan.streams import Streams
 
 __all__ = ["Evaluation", "EvaluationConfig", "Evaluator"]
 

@@ -14,14 +14,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan.codes import Code
-from ssgan.config import Config
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
-from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.method.codes import Code
+from ssgan.method.objective import q_losses
 from ssgan.networks.classifier import Classifier
 from ssgan.networks.precision import Precision, compute
-from ssgan.objective import q_losses
-from ssgan.streams import Streams
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and the updates in all."""

@@ -27,8 +27,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssgan.codes import Code, LatentSpace, Posterior
-from ssgan.objective import q_losses, read_codes
+from ssgan.method.codes import Code, LatentSpace, Posterior
+from ssgan.method.objective import q_losses, read_codes
 
 _BINS = 20  # of a histogram over [-1, 1], for the entropy of continuous labels
 

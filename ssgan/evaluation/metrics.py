@@ -14,7 +14,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ssgan.codes import Code
+from ssgan.method.codes import Code
 
 Matching = Literal["identity", "hungarian"]
 """How a code's classes are paired with recognized ones: by name, or as fits best (InfoGAN)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from ssgan.evaluation.figures import png
+from ssgan.drawing.grids import png
 
 NO_JUDGE = (
     "the data has no judge split, so there is no independent classifier C; "

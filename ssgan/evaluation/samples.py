@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ssgan.codes import Latents, LatentSpace
+from ssgan.method.codes import Latents, LatentSpace
 
 _BATCH = 250  # images a forward pass
 

@@ -5,12 +5,12 @@ from functools import cached_property
 
 from torch import Tensor
 
-from ssgan.codes import LatentSpace
+from ssgan.drawing.charts import asked_measured, confusion_matrix
 from ssgan.evaluation import metrics as measure
-from ssgan.evaluation.album import COPIES
+from ssgan.evaluation.grids import COPIES
 from ssgan.evaluation.judge import Judge, Prediction
-from ssgan.evaluation.plots import asked_measured, confusion_matrix
 from ssgan.evaluation.result import MATCHED, NOT_CATEGORICAL, Evaluation
+from ssgan.method.codes import LatentSpace
 
 _FIDELITY = ("precision", "recall", "density", "coverage")
 

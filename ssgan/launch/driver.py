@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ssgan.checkpoint import starting_point
+from ssgan.base.errors import NonFiniteLoss
 from ssgan.cluster import (
     Cluster,
     Node,
@@ -21,9 +21,8 @@ from ssgan.cluster import (
     preflight,
     require_shared,
 )
-from ssgan.errors import NonFiniteLoss
-from ssgan.experiment import Experiment
-from ssgan.fields import check_resume
+from ssgan.experiment.fields import check_resume
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.environment import record_environment
 from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
 from ssgan.launch.outcome import (
@@ -46,9 +45,10 @@ from ssgan.launch.preparation import (
     plan_here,
 )
 from ssgan.launch.workers import run_under_ray
-from ssgan.loop import Stopped, Watch
-from ssgan.rundir import RunDir
+from ssgan.records.resume import starting_point
+from ssgan.records.rundir import RunDir
 from ssgan.tracking import Follower, Unreachable, check, default_uri, register
+from ssgan.training.loop import Stopped, Watch
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import platform
 from typing import Any
 
 from ssgan import __version__
-from ssgan.experiment import Experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import Plan
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 
 _ENVIRONMENT = "environment.json"
 

@@ -8,15 +8,15 @@ from types import FrameType
 
 import torch
 
-from ssgan import loop
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.judge import Judge
-from ssgan.experiment import Experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import Plan
 from ssgan.launch.signals import handling
-from ssgan.loop import Watch
-from ssgan.rundir import RunDir
-from ssgan.session import InProcess
+from ssgan.records.rundir import RunDir
+from ssgan.training import loop
+from ssgan.training.loop import Watch
+from ssgan.training.session import InProcess
 
 
 def run_here(

@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 
-from ssgan.bundle import pack_export
-from ssgan.checkpoint import Checkpoints
+from ssgan.base.errors import BadInput
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
-from ssgan.errors import BadInput
-from ssgan.evaluation.figures import png
-from ssgan.evaluation.plots import loss_curve
-from ssgan.experiment import Experiment
+from ssgan.drawing.charts import loss_curve
+from ssgan.drawing.grids import png
+from ssgan.experiment.tree import Experiment
+from ssgan.export.format import pack_export
 from ssgan.launch.preparation import load_dataset
-from ssgan.rundir import Record, RunDir
-from ssgan.searchdir import open_run
-from ssgan.snapshot import Snapshot, take_snapshot
-from ssgan.training import Training
-from ssgan.workers import Worker
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import open_run
+from ssgan.training.distributed import Worker
+from ssgan.training.snapshot import Snapshot, take_snapshot
+from ssgan.training.state import Training
 
 _EXPORT, _FIGURES, _LABELS = "export", "figures", "labels.parquet"
 _SUMMARIZED = ("zero_one_loss", "zero_one_loss_ema", "q_ss_accuracy")

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import torch
 
+from ssgan.base.errors import BadInput
+from ssgan.base.storage import default_cache
 from ssgan.cluster import cores, threads_per_worker
-from ssgan.data.cache import default_cache
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
-from ssgan.errors import BadInput
 from ssgan.evaluation.judge import Judge, train_judge
-from ssgan.experiment import Experiment, ScalingConfig
+from ssgan.experiment.tree import Experiment, ScalingConfig
 
 Stage = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""

@@ -9,16 +9,16 @@ from typing import Any, Literal, TypedDict, cast
 
 import torch
 
-from ssgan import loop
-from ssgan.checkpoint import starting_point
+from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import worker_environment
-from ssgan.errors import BadInput, NonFiniteLoss
-from ssgan.experiment import Experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.outcome import read_budget
 from ssgan.launch.preparation import Plan, find_store, load_dataset, unpack_judge
-from ssgan.loop import Progress, Stopped, Watch
-from ssgan.rundir import Record, RunDir
-from ssgan.session import RayTrain
+from ssgan.records.resume import starting_point
+from ssgan.records.rundir import Record, RunDir
+from ssgan.training import loop
+from ssgan.training.loop import Progress, Stopped, Watch
+from ssgan.training.session import RayTrain
 
 _RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
 _STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop

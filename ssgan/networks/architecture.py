@@ -4,8 +4,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ssgan.config import Config
-from ssgan.errors import BadInput
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput
 
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""

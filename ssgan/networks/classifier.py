@@ -13,9 +13,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ssgan.codes import Code
-from ssgan.config import Config
-from ssgan.errors import BadInput
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput
+from ssgan.method.codes import Code
 from ssgan.networks.architecture import Shape
 
 _SMALLEST = 8  # pixels; below that nothing is left to halve

@@ -7,7 +7,7 @@ D except the last layers."
 import torch
 from torch import Tensor, nn
 
-from ssgan.codes import LatentSpace
+from ssgan.method.codes import LatentSpace
 from ssgan.networks.architecture import NetworksConfig, Shape, Stages, initialize
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ssgan.codes import LatentSpace
+from ssgan.method.codes import LatentSpace
 from ssgan.networks.architecture import NetworksConfig, Shape, Stages, initialize
 
 

@@ -5,13 +5,13 @@ from itertools import chain
 
 from PIL import Image
 
-from ssgan.evaluation.figures import png
+from ssgan.drawing.grids import png
 from ssgan.paper.budgets import budget_figure
 from ssgan.paper.curves import bounds_figure, loss_figure
+from ssgan.paper.epochs import choose_epochs, epochs_figure
+from ssgan.paper.grids import Real, blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.pages import Figure
-from ssgan.paper.pictures import Real, blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.plans import Plan
-from ssgan.paper.recorded import choose_epochs, epochs_figure
 from ssgan.paper.runs import Group
 
 Groups = Sequence[Group]

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
 from ssgan.export import NamedGenerator
 from ssgan.paper.runs import Group
 from ssgan.paper.traits import Floats, traits_of
-from ssgan.streams import Streams
 
 _UNRELATED = 1000  # codes that G never saw, for the level of chance
 _QUANTILE = 0.95

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ssgan.evaluation.figures import Sheet
+from ssgan.drawing.grids import Sheet
 
 WIDEST = 2_100  # pixels, about, that panels beside each other may take
 _PAPER = (255, 255, 255)

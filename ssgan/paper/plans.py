@@ -7,9 +7,9 @@ paper: digits turned by angles, of which few are known.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ssgan.config import Config
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput
 from ssgan.data.labels import Amount
-from ssgan.errors import BadInput
 from ssgan.tuning import Search, load_search
 
 Name = Literal["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]

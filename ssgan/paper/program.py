@@ -4,16 +4,16 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.launch.machine import describe_commit, describe_machine
 from ssgan.launch.outcome import load_run
 from ssgan.launch.preparation import Stage, load_dataset
+from ssgan.paper.grids import Real
 from ssgan.paper.pages import files_of
-from ssgan.paper.pictures import Real
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import Group, read_groups
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search
 from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.program import run_search

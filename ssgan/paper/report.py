@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from statistics import mean
 
-from ssgan.config import Config
+from ssgan.base.config import Config
 from ssgan.evaluation.judge import JudgeCard
 from ssgan.paper.claims import claims_of, finals_of
 from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.gallery import draw_figures
+from ssgan.paper.grids import Real
 from ssgan.paper.interpretation import HEADER, interpret_group
 from ssgan.paper.numbers import curves_csv
 from ssgan.paper.pages import Report, Table
-from ssgan.paper.pictures import Real
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.runs import Group, mean_final
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 
-from ssgan.bundle import MANIFEST, WEIGHTS
-from ssgan.config import nearest
-from ssgan.errors import BadInput
+from ssgan.base.config import nearest
+from ssgan.base.errors import BadInput
 from ssgan.evaluation.metrics import safe_names
-from ssgan.experiment import Experiment
+from ssgan.experiment.fields import as_diff, difference
+from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.fields import as_diff, difference
+from ssgan.export.format import MANIFEST, WEIGHTS
 from ssgan.launch.outcome import read_budget
-from ssgan.rundir import Record, RunDir
-from ssgan.searchdir import SearchDir
+from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir
 
 _MAY_DIFFER = ("seed", "name", "scaling", "tracking")
 """Fields in which runs of one label budget may differ."""

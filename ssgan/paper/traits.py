@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 
 Floats: TypeAlias = NDArray[np.float64]
 

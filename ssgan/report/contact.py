@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from ssgan.report.histories import Histories, History
-from ssgan.report.outline import Outline, read_outline
+from ssgan.base.formatting import metric_label, number, short_names, spell, spell_all
+from ssgan.records.histories import Histories, History
+from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.searchdir import SearchDir
 from ssgan.report.thumbnails import Selection, Thumbnails
-from ssgan.report.values import metric_label, number, short_names, spell, spell_all
-from ssgan.searchdir import SearchDir
 
 BUDGET = 24_000_000
 """Bytes of a page, at most: what a browser and MLflow's viewer still open at once."""

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssgan.evaluation.plots import make_figure, render
-from ssgan.report.histories import History
-from ssgan.report.outline import Outline
+from ssgan.base.formatting import flat_values, metric_label, short_names
+from ssgan.drawing.charts import make_figure, render
+from ssgan.records.histories import History
+from ssgan.records.search_info import Outline
 from ssgan.report.scales import Scale, make_scale
 from ssgan.report.shades import FAINT, INK, best_of, is_wide, scored, shading
-from ssgan.report.values import flat_values, metric_label, short_names
 
 _STEPS = 24  # straight pieces of a curve from one axis to the next
 

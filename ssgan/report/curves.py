@@ -7,21 +7,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from ssgan.evaluation.plots import make_figure, render
+from ssgan.base.formatting import metric_label, spell_all
+from ssgan.drawing.charts import make_figure, render
+from ssgan.records.histories import History
+from ssgan.records.search_info import Outline
+from ssgan.records.searchdir import Stage
 from ssgan.report.axes import scale_metric
-from ssgan.report.histories import History
-from ssgan.report.outline import Outline
-from ssgan.report.shades import (
-    ACCENT,
-    FAILED,
-    FAINT,
-    GRID,
-    PALE,
-    best_of,
-    thousands,
-)
-from ssgan.report.values import metric_label, spell_all
-from ssgan.searchdir import Stage
+from ssgan.report.shades import ACCENT, FAILED, FAINT, GRID, PALE, best_of, thousands
 
 _ENDS = {"STOPPED": ("|", FAINT, "stopped early"), "FAILED": ("x", FAILED, "failed")}
 

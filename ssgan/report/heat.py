@@ -13,11 +13,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.tri import LinearTriInterpolator, TriAnalyzer, Triangulation
 from PIL import Image
 
-from ssgan.evaluation.plots import make_figure, render
-from ssgan.report.histories import History
-from ssgan.report.outline import Outline
+from ssgan.base.formatting import flat_values, metric_label, number, short_names
+from ssgan.drawing.charts import make_figure, render
+from ssgan.records.histories import History
+from ssgan.records.search_info import Outline
 from ssgan.report.shades import GRID, INK, PALE, best_of, plain, scored, shading
-from ssgan.report.values import flat_values, metric_label, number, short_names
 
 _ENOUGH = 6  # trials with all their epochs from which on it is honest to interpolate
 _LATTICE = 220  # points a side at which the surface is drawn

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ssgan.evaluation.figures import png
+from ssgan.drawing.grids import png
+from ssgan.records.histories import Histories, History
+from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.searchdir import SearchDir
 from ssgan.report.contact import contact_sheet
 from ssgan.report.coordinates import parallel_coordinates
 from ssgan.report.curves import loss_curves
 from ssgan.report.heat import heat_map, numeric_fields
-from ssgan.report.histories import Histories, History
-from ssgan.report.outline import Outline, read_outline
 from ssgan.report.thumbnails import Thumbnails
-from ssgan.searchdir import SearchDir
 
 FOLDER = "report"
 _LAMBDAS = ("objective.lambda1", "objective.lambda2")

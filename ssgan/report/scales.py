@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from ssgan.report.values import number, spell
+from ssgan.base.formatting import number, spell
 
 _NONE = -0.1
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 
-from ssgan.report.histories import History
-from ssgan.report.outline import Outline
+from ssgan.records.histories import History
+from ssgan.records.search_info import Outline
 
 INK, FAINT, GRID, PALE = "#1f2328", "#59636e", "#d0d7de", "#b9c3cd"
 ACCENT, FAILED = "#0969da", "#cf222e"

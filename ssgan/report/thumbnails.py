@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ssgan.report.histories import History
+from ssgan.records.histories import History
 
 PICTURE = "samples_ema"
 """The record's picture that is shown: equal latents in every run and every epoch."""

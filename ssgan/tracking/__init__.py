@@ -1,11 +1,10 @@
 """MLflow as a projection of run directories: idempotent, restartable, and never in the way."""
 
 from ssgan.tracking.champion import Champion, register_champion
-from ssgan.tracking.follower import Follower
+from ssgan.tracking.live_sync import Follower, SearchFollower
 from ssgan.tracking.recorder import Recorder, SyncReport, sync_all
 from ssgan.tracking.registry import register
 from ssgan.tracking.search import SearchRecorder, SearchReport, sync_search
-from ssgan.tracking.search_follower import SearchFollower
 from ssgan.tracking.store import Unreachable, check, default_uri, prepare_store, ui_command
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tracking.registry import register
 from ssgan.tracking.store import connect
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ssgan.data.labels import LabelBudget
-from ssgan.rundir import Record, RunDir
+from ssgan.records.rundir import Record, RunDir
 
 ENVIRONMENT = "environment.json"
 _LONGEST_PARAM = 6000  # MLflow's limit

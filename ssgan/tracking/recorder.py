@@ -11,10 +11,10 @@ from typing import NamedTuple
 import yaml
 from mlflow.entities import Metric, Run
 
-from ssgan.rundir import Record, RunDir
+from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.facts import ENVIRONMENT, experiment_of, flatten, tags_of
-from ssgan.tracking.ledger import Ledger
-from ssgan.tracking.pictures import IMAGE_FOLDER, picture_names, thumbnail
+from ssgan.tracking.grids import IMAGE_FOLDER, picture_names, thumbnail
+from ssgan.tracking.mlflow_experiment import Ledger
 from ssgan.tracking.store import check
 from ssgan.tracking.view import view_path, view_tag
 

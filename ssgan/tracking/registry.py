@@ -12,16 +12,15 @@ import mlflow
 from mlflow.models import Model
 
 import ssgan
-from ssgan import serving
-from ssgan.bundle import MANIFEST
-from ssgan.export import NamedGenerator
-from ssgan.rundir import RunDir
+from ssgan.export import NamedGenerator, serving
+from ssgan.export.format import MANIFEST
+from ssgan.records.rundir import RunDir
 from ssgan.tracking.facts import experiment_of
 from ssgan.tracking.recorder import Recorder
 from ssgan.tracking.store import connect
 
 _EXPORT_TAG = "ssgan.export"
-# What ssgan.serving imports; the code itself travels with the model (code_paths).
+# What ssgan.export.serving imports; the code itself travels with the model (code_paths).
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
 
 
@@ -65,7 +64,7 @@ def register(
             flavor=mlflow.pyfunc,
             run_id=report.mlflow_run_id,
             registered_model_name=name,
-            loader_module="ssgan.serving",
+            loader_module="ssgan.export.serving",
             data_path=str(folder),
             code_paths=[str(Path(ssgan.__file__).parent)],
             signature=serving.signature(generator),
@@ -76,7 +75,7 @@ def register(
     number = int(info.registered_model_version)
     knobs = [knob._asdict() for knob in generator.codes]
     client.set_model_version_tag(name, str(number), "ssgan.run_id", run.run_id)
-    client.set_model_version_tag(name, str(number), "ssgan.codes", json.dumps(knobs)[:5000])
+    client.set_model_version_tag(name, str(number), "ssgan.method.codes", json.dumps(knobs)[:5000])
     client.set_model_version_tag(name, str(number), _EXPORT_TAG, digest)
     return name, number
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import yaml
 from mlflow.entities import Experiment
 
-from ssgan.report import Histories, History, Outline, Report, read_outline
-from ssgan.report.pages import FOLDER
-from ssgan.searchdir import SearchDir, TrialRow
+from ssgan.records.histories import Histories, History
+from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.report.pages import FOLDER, Report
 from ssgan.tracking.facts import flatten
 from ssgan.tracking.recorder import RUN_ID, Recorder
 from ssgan.tracking.search_facts import (

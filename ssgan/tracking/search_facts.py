@@ -7,9 +7,10 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from ssgan.report import History, Outline
-from ssgan.report.values import flat_values, metric_label, number, short_names, spell, spell_all
-from ssgan.searchdir import SearchDir, TrialRow
+from ssgan.base.formatting import flat_values, metric_label, number, short_names, spell, spell_all
+from ssgan.records.histories import History
+from ssgan.records.search_info import Outline
+from ssgan.records.searchdir import SearchDir, TrialRow
 
 _WORDS = {
     "FINISHED": "finished",

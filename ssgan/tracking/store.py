@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 
 _SQLITE = "sqlite:///"
 _SERVERS = frozenset({"http", "https"})

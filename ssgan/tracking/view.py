@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ssgan.report import History, Outline
-from ssgan.report.values import fields_of, flat_values
-from ssgan.rundir import Record
+from ssgan.base.formatting import fields_of, flat_values
+from ssgan.records.histories import History
+from ssgan.records.rundir import Record
+from ssgan.records.search_info import Outline
 
 VIEW_TAG = "mlflow.sharedViewState.ssgan"
 _METRICS = ("zero_one_loss_ema", "q_ss_accuracy", "mi/")

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ssgan.codes import CodesConfig
-from ssgan.config import nearest
-from ssgan.errors import BadInput
+from ssgan.base.config import nearest
+from ssgan.base.errors import BadInput
 from ssgan.evaluation.metrics import safe_names
 from ssgan.evaluation.scores import BY_JUDGE
-from ssgan.experiment import Experiment
-from ssgan.fields import check_path, field_class, field_models
-from ssgan.inert import find_inert
-from ssgan.step import TERMS
+from ssgan.experiment.fields import check_path, field_class, field_models
+from ssgan.experiment.no_effect import find_inert
+from ssgan.experiment.tree import Experiment
+from ssgan.method.codes import CodesConfig
+from ssgan.training.step import TERMS
 from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
 
@@ -118,7 +118,7 @@ def _check_values(search: Search) -> None:
 
 def _is_schedule(path: str) -> bool:
     """Whether a whole schedule stands at a path, of which `kind` decides."""
-    return any(name.__module__ == "ssgan.schedules" for name in field_models(path))
+    return any(name.__module__ == "ssgan.method.schedules" for name in field_models(path))
 
 
 def _why_inert(experiment: Experiment, path: str) -> str | None:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ssgan.rundir import RunDir
-from ssgan.searchdir import Exploit
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import Exploit
 
 _LINEAGE = "lineage.json"
 _MARK = "taken-over.json"

@@ -1,6 +1,7 @@
 """From what a user wrote to a `Search`: a name or a file, a base experiment, overrides.
 
-A file names a base experiment, fields of every trial and a space; see ``ssgan/presets/searches``.
+A file names a base experiment, fields of every trial and a space; see the folder
+``ssgan/experiment/presets/searches``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ssgan.config import nearest
-from ssgan.errors import BadInput
-from ssgan.experiment import Experiment
-from ssgan.overrides import (
+from ssgan.base.config import nearest
+from ssgan.base.errors import BadInput
+from ssgan.experiment.loading import (
     Overrides,
     load_experiment,
     names_in,
@@ -21,10 +21,11 @@ from ssgan.overrides import (
     read_overrides,
     with_values,
 )
+from ssgan.experiment.tree import Experiment
 from ssgan.tuning.checks import check_search
 from ssgan.tuning.search import OWN, Search
 
-_PRESETS = resources.files("ssgan") / "presets" / "searches"
+_PRESETS = resources.files("ssgan.experiment") / "presets" / "searches"
 # Without effect in a single run, where one worker has its process and the machine for itself.
 _RESERVED = ("scaling.cpus", "scaling.retries")
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Node, preflight, resources, room_for
-from ssgan.errors import BadInput
 
 _log = logging.getLogger(__name__)
 

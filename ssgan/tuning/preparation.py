@@ -7,10 +7,10 @@ a restart.
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from ssgan.base.storage import Folder
 from ssgan.cluster import Cluster, Node, cores
 from ssgan.data.store import MANIFEST, Store
 from ssgan.evaluation.judge import CARD, Judge, JudgeCard
-from ssgan.folder import Folder
 from ssgan.launch.local import use_threads
 from ssgan.launch.preparation import (
     Plan,
@@ -22,7 +22,7 @@ from ssgan.launch.preparation import (
     unpack_judge,
 )
 from ssgan.launch.preparation import Stage as Progress
-from ssgan.searchdir import SearchDir, Stage
+from ssgan.records.searchdir import SearchDir, Stage
 from ssgan.tuning.preflight import Need
 from ssgan.tuning.search import Search, refusing
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssgan.cluster import Cluster, connect
+from ssgan.experiment.loading import as_file
 from ssgan.launch.preparation import Stage as Progress
 from ssgan.launch.signals import handling, interrupt
-from ssgan.loop import Stopped
-from ssgan.overrides import as_file
-from ssgan.rundir import RunDir
-from ssgan.searchdir import BEST, SearchDir, Stage, TrialRow
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
 from ssgan.tracking import SearchFollower, check, default_uri
+from ssgan.training.loop import Stopped
 from ssgan.tuning.registration import register_winner
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import Configuration, Table, summarize

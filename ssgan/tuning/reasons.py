@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tuning.trial import FAILURE
 
 _LONGEST = 300  # characters

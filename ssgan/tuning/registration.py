@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.launch.outcome import read_budget
-from ssgan.searchdir import SearchDir, TrialRow
+from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tracking import register_champion
 from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.search import Search

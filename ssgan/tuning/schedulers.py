@@ -14,11 +14,12 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2
 
-from ssgan.checkpoint import Checkpoints, parse_location, step_of
-from ssgan.errors import BadInput
-from ssgan.rundir import RunDir
-from ssgan.searchdir import FOLDERS, Exploit, SearchDir, Stage
-from ssgan.session import read_pointer
+from ssgan.base.errors import BadInput
+from ssgan.records.checkpoint_format import parse_location, step_of
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import FOLDERS, Exploit, SearchDir, Stage
+from ssgan.training.session import read_pointer
 from ssgan.tuning.lineage import add_exploit
 from ssgan.tuning.search import Asha, NoScheduler, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, ScheduleChoice

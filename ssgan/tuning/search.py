@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from ssgan.config import Config, write_yaml
-from ssgan.errors import BadInput
-from ssgan.experiment import Experiment
-from ssgan.fields import differing, flatten
-from ssgan.overrides import with_values
-from ssgan.report.values import flat_values
-from ssgan.searchdir import Stage
+from ssgan.base.config import Config, write_yaml
+from ssgan.base.errors import BadInput
+from ssgan.base.formatting import flat_values
+from ssgan.experiment.fields import differing, flatten
+from ssgan.experiment.loading import with_values
+from ssgan.experiment.tree import Experiment
+from ssgan.records.searchdir import Stage
 from ssgan.tuning.space import Distribution, Grid, grid_size
 
 OWN = "search."

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from ssgan.config import Config
+from ssgan.base.config import Config
 
 
 class Suggester(Protocol):
@@ -172,7 +172,7 @@ class ScheduleOption(Config):
     """One kind of schedule, with the parameters to draw and those that are fixed."""
 
     kind: Literal["constant", "step", "linear", "cosine", "exponential"]
-    """Kind of the schedule (`ssgan.schedules`)."""
+    """Kind of the schedule (`ssgan.method.schedules`)."""
     value: Drawn | float | None = None
     """Of a constant: the value."""
     start: Drawn | float | None = None

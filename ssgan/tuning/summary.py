@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from ssgan.searchdir import TrialRow
+from ssgan.records.searchdir import TrialRow
 
 
 @dataclass(frozen=True)

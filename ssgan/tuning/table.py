@@ -7,8 +7,8 @@ from typing import Any
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from ssgan.rundir import RunDir
-from ssgan.searchdir import SearchDir, Stage, Status, TrialRow
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir, Stage, Status, TrialRow
 from ssgan.tuning.lineage import read_lineage
 from ssgan.tuning.reasons import explain
 from ssgan.tuning.schedulers import TIME

@@ -11,21 +11,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ssgan import loop
-from ssgan.checkpoint import Checkpoints, step_at, step_of
+from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
-from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.launch.environment import record_environment
 from ssgan.launch.local import use_threads
 from ssgan.launch.outcome import draw_figures, export, reach, read_budget, save_budget, summarize
 from ssgan.launch.preparation import Plan, find_store, load_dataset
 from ssgan.launch.workers import run_under_ray
-from ssgan.loop import Progress, Watch
-from ssgan.rundir import Record, RunDir
-from ssgan.searchdir import SearchDir
-from ssgan.session import Metrics, RayTune
-from ssgan.tuning.position import Position, find_position, is_saved, release
+from ssgan.records.checkpoint_format import step_at, step_of
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir
+from ssgan.training import loop
+from ssgan.training.loop import Progress, Watch
+from ssgan.training.session import Metrics, RayTune
 from ssgan.tuning.preparation import Order, load_judge, read_judge
+from ssgan.tuning.resume_point import Position, find_position, is_saved, release
 from ssgan.tuning.search import Search
 
 FAILURE = "failure.json"
@@ -132,11 +133,11 @@ class Trial:
         return load_dataset(self.experiment, read_budget(self._at.run), store=store)
 
     def restore(self) -> str | None:
-        """Return the address of the checkpoint to start from (`ssgan.session.Session`)."""
+        """Return the address of the checkpoint to start from (`ssgan.training.session.Session`)."""
         return self._at.start
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        """Tell Tune of an epoch, if it carries the search's metric (`ssgan.session.Session`)."""
+        """Tell Tune of an epoch, if it carries the search's metric (see `Session`)."""
         if checkpoint is not None:
             release(self._at)
         known = {name: value for name, value in metrics.items() if value is not None}

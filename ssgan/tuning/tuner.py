@@ -13,12 +13,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, connect, require_shared
 from ssgan.data.store import Store
-from ssgan.errors import BadInput
-from ssgan.fields import as_diff
+from ssgan.experiment.fields import as_diff
 from ssgan.launch.preparation import Stage as Progress
-from ssgan.searchdir import SearchDir, Stage, TrialRow
+from ssgan.records.searchdir import SearchDir, Stage, TrialRow
 from ssgan.tuning.preflight import trials_at_a_time
 from ssgan.tuning.preparation import (
     Order,
@@ -202,10 +202,10 @@ def _build(
     from ray import tune
     from ray.tune.logger import JsonLoggerCallback
 
-    from ssgan.tuning.naming import TrialNames
     from ssgan.tuning.schedulers import make_scheduler
     from ssgan.tuning.searchers import make_searcher, param_space, walk_grid
     from ssgan.tuning.table import Table
+    from ssgan.tuning.tuner import TrialNames
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
     if is_new:
@@ -288,3 +288,25 @@ def _order(
 
 def _open(location: str | Path | SearchDir) -> SearchDir:
     return location if isinstance(location, SearchDir) else SearchDir.open(location)
+
+
+class TrialNames:
+    """Names a trial of Ray Tune, whose own ids are random.
+
+    The number stands in front of the tag that Tune gives each trial, and Tune keeps its count over
+    restarts.
+
+    Args:
+        first: The number of the first trial in Tune's tags: 1 for searchers that suggest, else 0.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self._first = first
+
+    def __call__(self, trial: Any) -> str:
+        """Return the name of a `ray.tune.experiment.Trial`, ``00003`` or ``00003-s7``."""
+        final = trial.config.get(FINAL)
+        if final is not None:
+            return str(final["trial"])
+        number = int(str(trial.experiment_tag).partition("_")[0])
+        return f"{number - self._first:05d}"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.bundle import pack_export, save_export
 from ssgan.cli import main
 from ssgan.cli.screen import console
-from ssgan.codes import Code, LatentSpace
+from ssgan.export.format import pack_export, save_export
+from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator

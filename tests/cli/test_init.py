@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssgan.cli.draft import draft, extent
-from ssgan.cli.survey import survey
+from ssgan.cli.template import draft, extent
 from ssgan.data.dataset import Dataset
+from ssgan.data.sources.inspect import survey
 from ssgan.data.store import prepare
-from ssgan.overrides import load_experiment
+from ssgan.experiment.loading import load_experiment
 
 
 def pictures(folder: Path, count: int, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> Path:

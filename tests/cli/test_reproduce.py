@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from paper.papers import make_groups
-from paper.test_report import FACTS
 from ssgan.cli.reproduce import reproduce
 from ssgan.paper.plans import PLANS
 from tests.cli.conftest import Run
+from tests.helpers.papers import make_groups
+from tests.paper.test_report import FACTS
 
 
 @pytest.mark.parametrize(

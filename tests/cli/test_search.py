@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from searchdirs import make_search
-from ssgan.cli.outcome import short
+from ssgan.base.errors import BadInput
 from ssgan.cli.search import _search
-from ssgan.cli.searched import last_screen
-from ssgan.errors import BadInput
-from ssgan.searchdir import BEST, TrialRow
+from ssgan.cli.search_summary import last_screen
+from ssgan.cli.train_summary import short
+from ssgan.records.searchdir import BEST, TrialRow
 from ssgan.tuning import load_search
 from tests.cli.conftest import Run
+from tests.helpers.searchdirs import make_search
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_base_and_fields_are_what_the_arguments_say() -> None:
 
 
 def test_a_search_that_goes_on_is_the_one_that_was_started(tmp_path: Path) -> None:
-    from ssgan.searchdir import SearchDir
+    from ssgan.records.searchdir import SearchDir
 
     started = load_search("quickstart", overrides=["search.trials=6"])
     SearchDir.create(tmp_path / "a", started.to_yaml())

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from searchdirs import fill_search, make_search
+from tests.helpers.searchdirs import fill_search, make_search
 
 
 def test_a_search_is_synced_with_all_its_trials(tmp_path: Path, ssgan) -> None:

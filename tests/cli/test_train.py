@@ -14,8 +14,8 @@ import pytest
 from ssgan import launch
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
-from ssgan.rundir import RunDir
-from ssgan.searchdir import SearchDir
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir
 
 TINY = (
     "training.epochs=1",

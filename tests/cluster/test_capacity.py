@@ -1,8 +1,8 @@
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Node, preflight
 from ssgan.cluster.capacity import describe
-from ssgan.errors import BadInput
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node, address_in_environment, connect, is_connected
-from ssgan.errors import BadInput
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])

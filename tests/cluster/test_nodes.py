@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
 from ssgan.cluster import nodes as module
 from ssgan.cluster.nodes import judge_network, judge_nodes, judge_storage, require_shared
 from ssgan.cluster.probe import Report, own_versions
-from ssgan.errors import BadInput
 
 NODES = {"a": "head (10.0.0.1)", "b": "worker (10.0.0.2)"}
 FINE = Report(own_versions(), storage="", network="")

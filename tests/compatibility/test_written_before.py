@@ -15,16 +15,16 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from ssgan.checkpoint import Checkpoints
 from ssgan.data.store import Store, prepare
 from ssgan.evaluation.judge import Judge
-from ssgan.experiment import Experiment
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import load_run, read_budget
-from ssgan.overrides import load_experiment
-from ssgan.report import write_report
-from ssgan.rundir import RunDir
-from ssgan.searchdir import SearchDir, open_run
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir, open_run
+from ssgan.report.pages import write_report
 from ssgan.tuning import Search, load_search
 
 Ssgan = Callable[..., str]

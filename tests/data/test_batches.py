@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.batches import Batches, LabelSamplingConfig, RealBatch
-from ssgan.schedules import Constant, Linear, Step
-from ssgan.streams import Streams
+from ssgan.method.schedules import Constant, Linear, Step
 
 unhurried = settings(deadline=None, max_examples=40)  # no timed assertions
 

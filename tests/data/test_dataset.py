@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from ssgan.codes import Code, CodesConfig, UnsupervisedCode
-from ssgan.data.arrays import ArraySource
+from ssgan.base.errors import BadInput
 from ssgan.data.dataset import DataConfig, Dataset, build_space
+from ssgan.data.sources.base import ArraySource
 from ssgan.data.store import Store, write_store
-from ssgan.errors import BadInput
+from ssgan.method.codes import Code, CodesConfig, UnsupervisedCode
 
 SHAPE = Code(name="shape", kind="categorical", classes=("round", "square"))
 ANGLE = Code(name="angle", kind="continuous", low=0.0, high=90.0)

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssgan.codes import Code
+from ssgan.base.errors import BadInput, Damaged
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
-from ssgan.errors import BadInput, Damaged
+from ssgan.method.codes import Code
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 

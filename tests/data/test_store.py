@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssgan.codes import Code
+from ssgan.base.errors import BadInput, Damaged
 from ssgan.data import store as store_module
-from ssgan.data.chunks import Chunk
 from ssgan.data.sources import DigitsSource
+from ssgan.data.sources.base import Chunk
 from ssgan.data.store import MANIFEST, Split, Store, prepare, write_store
-from ssgan.errors import BadInput, Damaged
+from ssgan.method.codes import Code
 
 COLUMNS = (
     Code(name="letter", kind="categorical", classes=("a", "b", "c")),

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssgan.codes import Code, CodesConfig, LatentSpace, UnsupervisedCode
+from ssgan.base.rng import Streams
 from ssgan.data.dataset import DataConfig, Dataset
 from ssgan.data.store import Store
 from ssgan.evaluation.evaluator import Evaluation, EvaluationConfig, Evaluator
 from ssgan.evaluation.judge import Judge, Prediction
+from ssgan.method.codes import Code, CodesConfig, LatentSpace, UnsupervisedCode
 from ssgan.networks.discriminator import Discriminator
-from ssgan.streams import Streams
 
 CONFIG = EvaluationConfig(samples=60, real_images=200, held_out_images=100, neighbors=3, columns=2)
 CODES = CodesConfig(unsupervised=(UnsupervisedCode(name="style"),), noise=4)

@@ -4,11 +4,11 @@ import math
 import pytest
 import torch
 
-from ssgan.codes import Code
-from ssgan.errors import BadInput, NonFiniteLoss
+from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.rng import Streams
 from ssgan.evaluation.fit import FitConfig, FitState, fit
+from ssgan.method.codes import Code
 from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
-from ssgan.streams import Streams
 
 SIDE = Code(name="side", kind="categorical", classes=("left", "right"))
 LEVEL = Code(name="level", kind="continuous", low=0, high=100)

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from ssgan.codes import Code, Joint, LatentSpace
 from ssgan.evaluation.information import (
     Information,
     dead_codes,
@@ -11,6 +10,7 @@ from ssgan.evaluation.information import (
     label_entropies,
     real_synthetic_bound,
 )
+from ssgan.method.codes import Code, Joint, LatentSpace
 
 SIZE = Code(name="size", kind="categorical", classes=("small", "large"))
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog", "cow", "pig"))

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from ssgan.codes import Code, CodesConfig
+from ssgan.base.errors import BadInput, Damaged, NonFiniteLoss
 from ssgan.data.dataset import DataConfig, Dataset
 from ssgan.data.store import Store
-from ssgan.errors import BadInput, Damaged, NonFiniteLoss
-from ssgan.evaluation import partial
+from ssgan.evaluation import fit_state as partial
 from ssgan.evaluation.judge import Judge, JudgeConfig, train_judge
+from ssgan.method.codes import Code, CodesConfig
 from ssgan.networks.classifier import ClassifierConfig
 
 SIDE = Code(name="side", kind="categorical", classes=("left", "right"))

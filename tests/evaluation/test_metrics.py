@@ -5,7 +5,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssgan.codes import Code
 from ssgan.evaluation.metrics import (
     accuracy,
     agreement,
@@ -16,6 +15,7 @@ from ssgan.evaluation.metrics import (
     safe_names,
     zero_one_loss,
 )
+from ssgan.method.codes import Code
 
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog", "cow"))
 SIZE = Code(name="size", kind="categorical", classes=("small", "large"))

@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from ssgan.codes import Code, Joint, LatentSpace
 from ssgan.evaluation.samples import balanced_latents, generate
+from ssgan.method.codes import Code, Joint, LatentSpace
 
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog", "cow"))
 SIZE = Code(name="size", kind="categorical", classes=("small", "large"))

@@ -1,17 +1,14 @@
 """Fixtures of real servers and a real browser, which end with their test."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # test modules here share `servers`
-
-from servers import Browser, Server
 from ssgan.cluster import Cluster, connect, cores
+from tests.helpers.servers import Browser, Server
 
 
 @pytest.fixture

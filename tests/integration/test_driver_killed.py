@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from runs import assert_same_bits, small
 from ssgan.launch import train
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
+from tests.helpers.runs import assert_same_bits, small
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures("digits_store")]
 
 _DRIVER = """
 import sys
-from ssgan.experiment import Experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch import train
-from ssgan.loop import Watch
+from ssgan.training.loop import Watch
 
 experiment = Experiment.from_yaml(sys.stdin.read())
 train(experiment, sys.argv[1], "killed", watch=Watch(lambda now: print(now.step, flush=True)))

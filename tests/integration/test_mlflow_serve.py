@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exports import save_untrained
-from servers import HOST, Server, commit, picture, post, synthetic_run
-from ssgan.codes import Code, LatentSpace
 from ssgan.export import NamedGenerator
+from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tracking import default_uri, register
+from tests.helpers.exports import save_untrained
+from tests.helpers.servers import HOST, Server, commit, picture, post, synthetic_run
 
 pytestmark = pytest.mark.integration
 

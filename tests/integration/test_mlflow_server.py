@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from servers import START, Server, commit, mlflow_server, picture, synthetic_run
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tracking import Follower, default_uri, sync_all
+from tests.helpers.servers import START, Server, commit, mlflow_server, picture, synthetic_run
 
 pytestmark = pytest.mark.integration
 

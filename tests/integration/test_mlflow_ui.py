@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from servers import START, Browser, Server, mlflow_server, synthetic_run
-from ssgan.rundir import Record, RunDir
+from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking import default_uri, sync_all
+from tests.helpers.servers import START, Browser, Server, mlflow_server, synthetic_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -11,13 +11,13 @@ import psutil
 import pytest
 from ray import cloudpickle
 
-from runs import assert_same_bits, small
+from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import Cluster
 from ssgan.cluster.nodes import examine_cluster
-from ssgan.errors import BadInput, NonFiniteLoss
 from ssgan.launch import Result, train, workers
-from ssgan.loop import Progress, Stopped, Watch
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
+from ssgan.training.loop import Progress, Stopped, Watch
+from tests.helpers.runs import assert_same_bits, small
 
 pytestmark = [
     pytest.mark.integration,
@@ -43,9 +43,9 @@ def work_and_tell(order: Any) -> Any:
 
     from torch import distributed as dist
 
-    from ssgan import loop
     from ssgan.launch.workers import work
-    from ssgan.rundir import RunDir
+    from ssgan.records.rundir import RunDir
+    from ssgan.training import loop
 
     trainings = []
 

@@ -8,10 +8,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ssgan.cluster import Cluster
-from ssgan.data import idx
+from ssgan.data.sources import idx
 from ssgan.paper.plans import PLANS
 from ssgan.paper.program import reproduce, write_report
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
 
 pytestmark = [
     pytest.mark.integration,

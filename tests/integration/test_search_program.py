@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from searches import seconds_until_free, small_search
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster
-from ssgan.errors import BadInput
+from ssgan.experiment.loading import load_experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import load_run
-from ssgan.overrides import load_experiment
-from ssgan.searchdir import BEST, SearchDir
+from ssgan.records.searchdir import BEST, SearchDir
 from ssgan.tuning.program import run_search
+from tests.helpers.searches import seconds_until_free, small_search
 
 pytestmark = [
     pytest.mark.integration,

@@ -14,14 +14,14 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from runs import assert_same_bits
-from searches import epochs_of, rows_of, small_definition
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster
-from ssgan.errors import BadInput
-from ssgan.overrides import as_file
-from ssgan.searchdir import SearchDir
+from ssgan.experiment.loading import as_file
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search, build_tuner, restore_tuner
 from ssgan.tuning.program import run_search
+from tests.helpers.runs import assert_same_bits
+from tests.helpers.searches import epochs_of, rows_of, small_definition
 
 pytestmark = [
     pytest.mark.integration,

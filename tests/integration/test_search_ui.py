@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from searchdirs import ANNEALING, LAMBDAS, fill_search, make_search
-from servers import Browser, Server, mlflow_server
-from ssgan.report import write_report
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
+from ssgan.report.pages import write_report
 from ssgan.tracking import sync_search
-from test_mlflow_ui import sheet
+from tests.helpers.searchdirs import ANNEALING, LAMBDAS, fill_search, make_search
+from tests.helpers.servers import Browser, Server, mlflow_server
+from tests.integration.test_mlflow_ui import sheet
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 

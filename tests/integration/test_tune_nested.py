@@ -8,10 +8,17 @@ import psutil
 import pytest
 from ray.tune import Callback
 
-from searches import assert_taken_over, epochs_of, fit, rows_of, seconds_until_free, small_search
 from ssgan.cluster import Cluster
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_tuner
+from tests.helpers.searches import (
+    assert_taken_over,
+    epochs_of,
+    fit,
+    rows_of,
+    seconds_until_free,
+    small_search,
+)
 
 pytestmark = [
     pytest.mark.integration,

@@ -8,13 +8,20 @@ import psutil
 import pytest
 from ray.tune import Callback
 
-from searches import assert_taken_over, epochs_of, fit, rows_of, seconds_until_free, small_search
 from ssgan.cluster import Cluster
-from ssgan.experiment import Experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import read_budget
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_finals, build_tuner, summarize
+from tests.helpers.searches import (
+    assert_taken_over,
+    epochs_of,
+    fit,
+    rows_of,
+    seconds_until_free,
+    small_search,
+)
 
 pytestmark = [
     pytest.mark.integration,

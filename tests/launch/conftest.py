@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import pytest
 
-from ssgan.experiment import Experiment
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.launch import driver
-from ssgan.overrides import load_experiment
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 
 TINY = (
     "codes.noise=4",

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from ssgan import __version__
-from ssgan.checkpoint import Checkpoints
-from ssgan.errors import BadInput, NonFiniteLoss
-from ssgan.experiment import Experiment
+from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.experiment.loading import with_values
+from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch import Result, driver, environment, train
-from ssgan.loop import Progress, Stopped, Watch
-from ssgan.overrides import with_values
-from ssgan.rundir import RunDir
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import RunDir
 from ssgan.tracking import Unreachable
+from ssgan.training.loop import Progress, Stopped, Watch
 
 pytestmark = pytest.mark.usefixtures("digits_store")
 

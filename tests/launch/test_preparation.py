@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ssgan.base.errors import BadInput
 from ssgan.data.store import Store
-from ssgan.errors import BadInput
 from ssgan.evaluation import judge as judges
-from ssgan.experiment import Experiment, ScalingConfig
+from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.launch.preparation import (
     find_judge,
     load_dataset,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from ssgan.errors import BadInput
-from ssgan.experiment import Experiment
+from ssgan.base.errors import BadInput
+from ssgan.experiment.tree import Experiment
 from ssgan.launch import workers
-from ssgan.loop import Progress, Watch
-from ssgan.rundir import Record, RunDir
+from ssgan.records.rundir import Record, RunDir
+from ssgan.training.loop import Progress, Watch
 
 
 def record(epoch: int) -> Record:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from ssgan.searchdir import SearchDir, TrialRow
-from ssgan.tracking.pictures import IMAGE_FOLDER, picture_names
+from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.tracking.grids import IMAGE_FOLDER, picture_names
 from ssgan.tracking.recorder import RUN_ID
 
 

@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.networks.architecture import NetworksConfig, Stages, initialize
 
 SIZES = [(8, 4, 1), (16, 4, 2), (24, 6, 2), (28, 7, 2), (32, 4, 3), (40, 5, 3), (48, 6, 3)]

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from ssgan.codes import Code
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
+from ssgan.method.codes import Code
 from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
-from ssgan.streams import Streams
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
 ANGLE = Code(name="angle", kind="continuous", low=-30, high=30)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from ssgan.codes import Code, LatentSpace
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
+from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.generator import build_generator
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from paper.drawn import dashed, is_framed, legend
-from paper.papers import loss_of, make_groups
-from ssgan.evaluation.figures import png
+from ssgan.drawing.grids import png
 from ssgan.paper.budgets import budget_figure, place_budgets, plot_budgets, spots
 from ssgan.paper.runs import Group, read_groups
+from tests.helpers.drawn import dashed, is_framed, legend
+from tests.helpers.papers import loss_of, make_groups
 
 LOSS = "zero_one_loss_ema"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from paper.papers import make_groups
 from ssgan.paper.claims import claims_of, mean_over_training
 from ssgan.paper.plans import PLANS
 from ssgan.paper.runs import Group, mean_final, read_groups
+from tests.helpers.papers import make_groups
 
 
 def verdicts(name: str, groups: tuple[Group, ...]) -> dict[str, str]:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper.drawn import dashed, is_framed, legend, lines
-from paper.papers import IMAGES, loss_of, make_groups, metrics_of
-from ssgan.errors import BadInput
-from ssgan.evaluation.figures import png
+from ssgan.base.errors import BadInput
+from ssgan.drawing.grids import png
 from ssgan.paper.curves import bounds_figure, courses, loss_figure, plot_bounds, plot_loss
 from ssgan.paper.runs import Group, read_groups
+from tests.helpers.drawn import dashed, is_framed, legend, lines
+from tests.helpers.papers import IMAGES, loss_of, make_groups, metrics_of
 
 LOSS = "zero_one_loss_ema"
 JUDGED = 0.031  # mean of 0.03 and 0.032, as the makers write it for seeds 0 and 1

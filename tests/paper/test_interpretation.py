@@ -9,13 +9,12 @@ import pyarrow.fs as pafs
 import pytest
 from numpy.typing import NDArray
 
-from exports import save_untrained
-from ssgan.codes import Code, Latents, LatentSpace
-from ssgan.errors import BadInput
-from ssgan.experiment import Experiment
+from ssgan.base.errors import BadInput
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
+from ssgan.method.codes import Code, Latents, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.overrides import load_experiment
 from ssgan.paper.interpretation import (
     HEADER,
     CodeReading,
@@ -27,7 +26,8 @@ from ssgan.paper.interpretation import (
     within_classes,
 )
 from ssgan.paper.runs import Group, PaperRun
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
+from tests.helpers.exports import save_untrained
 
 NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
 DIGIT = Code(name="digit", kind="categorical", classes=("0", "1", "2"))

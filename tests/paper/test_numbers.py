@@ -4,9 +4,9 @@ import csv
 import io
 from pathlib import Path
 
-from paper.papers import IMAGES, make_groups
 from ssgan.paper.numbers import curves_csv
 from ssgan.paper.runs import read_groups
+from tests.helpers.papers import IMAGES, make_groups
 
 
 def test_every_epoch_of_every_run_is_a_row_of_what_it_recorded(tmp_path: Path) -> None:

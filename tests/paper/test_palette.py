@@ -2,7 +2,7 @@
 
 from matplotlib.colors import to_rgb
 
-from ssgan.evaluation.plots import make_figure
+from ssgan.drawing.charts import make_figure
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group
 

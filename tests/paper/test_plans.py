@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.paper.plans import PLANS
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from paper.papers import DIGITS, FACES, TURNED, make_groups
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.evaluation.judge import JudgeCard, JudgeConfig
 from ssgan.paper import program
-from ssgan.paper.pictures import Real
+from ssgan.paper.grids import Real
 from ssgan.paper.plans import PLANS
 from ssgan.paper.program import write_report
 from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import read_groups
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
+from tests.helpers.papers import DIGITS, FACES, TURNED, make_groups
 
 FACTS = Facts(
     size="smoke",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.paper.traits import traits_of
 
 Pixels = NDArray[np.uint8]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ssgan.evaluation.plots import make_figure
+from ssgan.drawing.charts import make_figure
 from ssgan.report.axes import scale_metric
 
 

@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchdirs import ANNEALING, LAMBDAS, commit, fill_search, make_search
-from ssgan.report import (
-    Histories,
-    History,
-    Outline,
-    heat_map,
-    loss_curves,
-    parallel_coordinates,
-    read_outline,
-)
-from ssgan.report.heat import numeric_fields
+from ssgan.records.histories import Histories, History
+from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.searchdir import SearchDir
+from ssgan.report.coordinates import parallel_coordinates
+from ssgan.report.curves import loss_curves
+from ssgan.report.heat import heat_map, numeric_fields
 from ssgan.report.shades import best_of, scored, shading
-from ssgan.searchdir import SearchDir
+from tests.helpers.searchdirs import ANNEALING, LAMBDAS, commit, fill_search, make_search
 
 L1, L2 = "objective.lambda1", "objective.lambda2"
 ACCENT = (9, 105, 218)  # the best trial's color

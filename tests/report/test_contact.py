@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from searchdirs import ANNEALING, LAMBDAS, exploit, fill_search, make_search
-from ssgan.report import contact_sheet
-from ssgan.searchdir import SearchDir, TrialRow
+from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.report.contact import contact_sheet
+from tests.helpers.searchdirs import ANNEALING, LAMBDAS, exploit, fill_search, make_search
 
 
 def data_of(page: str) -> dict[str, Any]:

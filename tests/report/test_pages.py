@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from searchdirs import fill_search, make_search
-from ssgan.report import Report, write_report
 from ssgan.report import pages as pages_module
+from ssgan.report.pages import Report, write_report
+from tests.helpers.searchdirs import fill_search, make_search
 
 
 def test_a_report_is_written_whole(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchdirs import fill_search, make_search
-from ssgan.report import Histories, History
+from ssgan.records.histories import Histories, History
+from ssgan.records.searchdir import SearchDir
 from ssgan.report.thumbnails import Thumbnails
-from ssgan.searchdir import SearchDir
+from tests.helpers.searchdirs import fill_search, make_search
 
 
 def noise(trial: int, epoch: int, loss: float) -> bytes:

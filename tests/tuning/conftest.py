@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ssgan.overrides import load_experiment
+from ssgan.experiment.loading import load_experiment
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search
 

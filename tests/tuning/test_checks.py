@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from ssgan.errors import BadInput
-from ssgan.overrides import load_experiment
+from ssgan.base.errors import BadInput
+from ssgan.experiment.loading import load_experiment
 from ssgan.tuning.loading import load_search
 from tests.tuning.conftest import LOG, definition
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from ssgan.errors import BadInput
+from ssgan.base.errors import BadInput
 from ssgan.tuning.loading import load_search, search_names
 from ssgan.tuning.search import Search, difference
 from tests.tuning.conftest import definition

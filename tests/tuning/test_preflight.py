@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Node
-from ssgan.errors import BadInput
 from ssgan.tuning.preflight import Need, trials_at_a_time
 
 TWO = [Node(2.0)]

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 import torch
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
 from ssgan.data.store import Store
-from ssgan.errors import BadInput
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
     load_judge,

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssgan.rundir import RunDir
+from ssgan.records.rundir import RunDir
 from ssgan.tuning.reasons import explain, read_error
 
 KILLED = """ray::ImplicitFunc.train() (pid=1)

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from ssgan.rundir import RunDir
-from ssgan.searchdir import SearchDir
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.lineage import read_lineage
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.schedulers import Clip, make_scheduler
 from ssgan.tuning.search import Search
+from tests.helpers.trials import FakeController, FakeTrial, commit
 from tests.tuning.conftest import LOG, definition
-from tests.tuning.trials import FakeController, FakeTrial, commit
 
 METRIC = "zero_one_loss_ema"
 STEPS = 200  # an epoch of the digits preset

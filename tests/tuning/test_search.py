@@ -2,7 +2,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssgan.config import canonical_hash
+from ssgan.base.config import canonical_hash
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search, difference
 from tests.tuning.conftest import LOG, definition

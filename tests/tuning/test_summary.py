@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from ssgan.searchdir import TrialRow
+from ssgan.records.searchdir import TrialRow
 from ssgan.tuning.summary import best_trials, summarize
 
 

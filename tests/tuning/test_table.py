@@ -3,15 +3,15 @@ from typing import Any
 
 import pytest
 
-from ssgan.rundir import RunDir
-from ssgan.searchdir import Exploit, SearchDir, TrialRow
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import Exploit, SearchDir, TrialRow
 from ssgan.tuning import table
 from ssgan.tuning.lineage import add_exploit
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search
 from ssgan.tuning.table import Table
+from tests.helpers.trials import FakeTrial
 from tests.tuning.conftest import definition
-from tests.tuning.trials import FakeTrial
 
 VALUES = {"objective.lambda1": 0.5, "objective.lambda2": 2.0}
 

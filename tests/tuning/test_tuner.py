@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
-from ssgan.errors import BadInput
-from ssgan.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search
 from ssgan.tuning.tuner import build_finals, build_tuner, check_same, finals_of, restore_tuner

@@ -1,0 +1,100 @@
+"""What every source of images hands to the store: chunks of decoded images with a code table."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssgan.method.codes import Code
+
+Images = NDArray[np.uint8]
+"""Decoded images, uint8 (n, C, H, W), 0 to 255."""
+Labels = NDArray[np.float32]
+"""Labels, float32 (n, K), one column a code: a class index, or a value in the user's units;
+NaN where the label is not known."""
+Chunk = tuple[Images, Labels]
+
+CHUNK_ROWS = 1000
+
+
+class Source(Protocol):
+    """A set of images, opened and checked, ready to be read once."""
+
+    @property
+    def name(self) -> str:
+        """Short name of the data set."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+
+    @property
+    def columns(self) -> tuple[Code, ...]:
+        """The label columns, in the order of the code table's columns."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Images of each split; a split may yield fewer where files turn out to be broken."""
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Where the images came from, and how they were divided and changed."""
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Files that could not be read so far; complete once every split has been read."""
+
+    def splits(self) -> dict[str, Iterable[Chunk]]:
+        """Return ``"train"`` and, where there is a labelled test set, ``"judge"``."""
+
+
+def in_chunks(images: Images, labels: Labels) -> Iterator[Chunk]:
+    """Cut arrays that are in memory into chunks."""
+    for start in range(0, len(images), CHUNK_ROWS):
+        stop = start + CHUNK_ROWS
+        yield images[start:stop], labels[start:stop]
+
+
+def stamp(path: Path) -> list[Any]:
+    """Identify a file's version without reading it: its path, size in bytes, and mtime in ns."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return [str(path.absolute()), None, None]
+    return [str(path.absolute()), stat.st_size, stat.st_mtime_ns]
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Images and labels in memory, one pair of arrays a split.
+
+    Attributes:
+        name: Short name of the data set.
+        columns: The label columns.
+        arrays: Per split, images uint8 (N, C, H, W) and labels float32 (N, K).
+        provenance: Where the images came from.
+    """
+
+    name: str
+    columns: tuple[Code, ...]
+    arrays: Mapping[str, tuple[Images, Labels]]
+    provenance: Mapping[str, str]
+    broken: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        _, channels, height, width = self.arrays["train"][0].shape
+        return channels, height, width
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Images of each split."""
+        return {split: len(images) for split, (images, _) in self.arrays.items()}
+
+    def splits(self) -> dict[str, Iterable[Chunk]]:
+        """Return the chunks of each split."""
+        return {split: in_chunks(*pair) for split, pair in self.arrays.items()}

@@ -1,0 +1,1 @@
+"""Pictures: sheets of images, and charts of numbers."""

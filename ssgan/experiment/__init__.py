@@ -1,0 +1,1 @@
+"""The configuration of a run: the tree, its fields by name, presets and overrides."""

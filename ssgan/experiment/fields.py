@@ -1,0 +1,133 @@
+"""The fields of an experiment by dotted name: which there are, who may change them, what differs.
+
+A field is spelt the same everywhere: ``objective.lambda2`` on the command line, in search spaces,
+in Python and among MLflow's params.
+"""
+
+import logging
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from ssgan.base.config import Config, nearest
+from ssgan.base.errors import BadInput
+from ssgan.experiment.tree import Experiment
+
+FieldClass = Literal["mutable", "extent", "free", "identity"]
+"""Who may change a field of a run: PBT, a resume, anyone, nobody."""
+
+_CLASSES: tuple[tuple[str, FieldClass], ...] = (
+    ("objective", "mutable"),
+    ("label_sampling.probability", "mutable"),
+    ("label_sampling.floor", "mutable"),
+    ("instance_noise", "mutable"),
+    ("training.epochs", "extent"),
+    ("scaling", "extent"),
+    ("evaluation", "free"),
+    ("tracking", "free"),
+    ("name", "free"),
+)
+
+_log = logging.getLogger(__name__)
+
+
+def field_class(path: str) -> FieldClass:
+    """Say what may change a field: nothing, PBT, a resume, or anyone (design of the tree)."""
+    for prefix, kind in _CLASSES:
+        if path == prefix or path.startswith(f"{prefix}."):
+            return kind
+    return "identity"
+
+
+def field_models(path: str) -> list[type[Config]]:
+    """Return the configuration classes that can stand at a dotted path; empty at a leaf."""
+    models: list[type[Config]] = [Experiment]
+    for part in path.split(".") if path else []:
+        models = [
+            found
+            for model in models
+            if part in model.model_fields
+            for found in configs_in(model.model_fields[part].annotation)
+        ]
+    return models
+
+
+def check_path(path: str) -> None:
+    """Refuse a name that no configuration class has, and suggest the nearest."""
+    parts = path.split(".")
+    for depth, part in enumerate(parts):
+        parent = ".".join(parts[:depth])
+        models = field_models(parent)
+        known = {name for model in models for name in model.model_fields}
+        if part not in known:
+            where = f"{parent} has" if parent else "an experiment has"
+            if not models:
+                where = f"{parent} is a single value and has"
+            raise BadInput(f"unknown field {path!r}: {where} no {part!r}{nearest(part, known)}")
+
+
+def fields_of_kind(path: str, kind: Any) -> set[str]:
+    """Return the fields of the union member at a dotted path that is of this kind."""
+
+    def is_of_kind(model: type[Config]) -> bool:
+        return kind in typing.get_args(model.model_fields["kind"].annotation)
+
+    return {name for m in field_models(path) if is_of_kind(m) for name in m.model_fields}
+
+
+def configs_in(annotation: Any) -> list[type[Config]]:
+    """Find the configuration classes in a type, through unions and annotations."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    if typing.get_origin(annotation) in (tuple, list, dict):
+        return []
+    return [found for part in typing.get_args(annotation) for found in configs_in(part)]
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Flatten a tree to dotted names and JSON values; lists stay whole."""
+    return dict(leaves_of(config.model_dump(mode="json")))
+
+
+def leaves_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield leaves by dotted name, each `kind` before its siblings."""
+    for key in sorted(tree, key=lambda key: key != "kind"):
+        value, path = tree[key], f"{prefix}{key}"
+        if isinstance(value, Mapping) and value and field_models(path):
+            yield from leaves_of(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def difference(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:
+    """Return the fields that differ, with their old and new values; None where there is none."""
+    return differing(flatten(old), flatten(new))
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the names whose values differ, with both values; None where there is none."""
+    pairs = {path: (before.get(path), after.get(path)) for path in {**before, **after}}
+    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def as_diff(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """Write differences for people, a line for each."""
+    return "\n".join(f"  {path}: {old} -> {new}" for path, (old, new) in changes.items())
+
+
+def check_resume(old: Experiment, new: Experiment) -> None:
+    """Refuse to resume a run as another one; log the changes that are allowed.
+
+    Raises:
+        BadInput: A field of the classes *identity* or *mutable* differs; the message is a diff.
+    """
+    changes = difference(old, new)
+    refused = [path for path in changes if field_class(path) in ("identity", "mutable")]
+    if refused:
+        lines = as_diff({path: changes[path] for path in refused})
+        raise BadInput(
+            f"the run was started with other values, and a resume cannot change them:\n{lines}\n"
+            "leave them out to go on with the run, or start another with --name"
+        )
+    for path, (before, after) in changes.items():
+        _log.info("resuming with %s=%s, before %s", path, after, before)

@@ -1,0 +1,242 @@
+"""From a preset or a file and dotted overrides to an Experiment, and back to a file."""
+
+import logging
+from collections.abc import Mapping, Sequence, Set
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ssgan.base.config import nearest, read_yaml, write_yaml
+from ssgan.base.errors import BadInput
+from ssgan.experiment.fields import check_path, difference, fields_of_kind, flatten, leaves_of
+from ssgan.experiment.no_effect import find_inert
+from ssgan.experiment.tree import Experiment
+
+Tree = dict[str, Any]
+Overrides = Sequence[str] | Mapping[str, Any]
+"""``"training.epochs=20"`` and so on, or a mapping of dotted names to values."""
+
+_PRESETS = resources.files("ssgan.experiment") / "presets"
+_log = logging.getLogger(__name__)
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that ssgan ships."""
+    return names_in(_PRESETS)
+
+
+def names_in(folder: Traversable) -> list[str]:
+    """Return the names of the YAML files in a folder, without their ending."""
+    files = (file.name for file in folder.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
+
+
+def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment:
+    """Build an experiment.
+
+    Args:
+        source: Name of a preset, or path of a YAML file; a file may name a ``preset`` to start
+            from.
+        overrides: ``"training.epochs=20"`` and so on, or a mapping of dotted names to values.
+
+    Raises:
+        BadInput: Unknown preset or field (the nearest name is suggested), a value out of range,
+            or a field that the user set and that has no effect.
+    """
+    base, own = _read(str(source))
+    assignments = [*leaves_of(own), *parse_overrides(overrides)]
+    tree = Experiment().model_dump(mode="json")
+    given: set[str] = set()
+    for path, value in [*leaves_of(base), *assignments]:
+        check_path(path)
+        lost = _assign(tree, path, value, given)
+        if lost:
+            _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
+        given.add(path)
+    experiment = _validate(tree)
+    # What is switched off (null) in vain does no harm.
+    return _drop_inert(experiment, {path for path, value in assignments if value is not None})
+
+
+def with_values(experiment: Experiment, values: Overrides) -> Experiment:
+    """Return the experiment with some fields replaced, given as to `load_experiment`.
+
+    Raises:
+        BadInput: Unknown field, or a value out of range.
+    """
+    tree = experiment.model_dump(mode="json")
+    given = set(flatten(experiment))
+    for path, value in parse_overrides(values):
+        check_path(path)
+        _assign(tree, path, value, given)
+    return _validate(tree)
+
+
+def as_file(experiment: Experiment) -> str:
+    """Write the experiment file that `load_experiment` reads back: what a preset does not say.
+
+    Fields without effect are left out, because they would be refused.
+    """
+    preset = experiment.name if experiment.name in preset_names() else None
+    base = load_experiment(preset) if preset else Experiment()
+    present = flatten(experiment)
+    tree: Tree = {"preset": preset} if preset else {}
+    in_vain = tuple(f"{branch}." for branch in find_inert(experiment))
+    for path in difference(base, experiment):
+        if path in present and path != "name" and not f"{path}.".startswith(in_vain):
+            _assign(tree, path, present[path])
+    return write_yaml(tree)
+
+
+def _read(source: str) -> tuple[Tree, Tree]:
+    """Return the preset's tree and the user's own."""
+    if source in preset_names():
+        return _load_yaml((_PRESETS / f"{source}.yaml").read_text(), source) | {"name": source}, {}
+    file = Path(source)
+    if file.suffix not in (".yaml", ".yml"):
+        raise BadInput(
+            f"there is no preset {source!r}{nearest(source, preset_names())} "
+            "(a file of your own ends in .yaml)"
+        )
+    own = read_file(file, "experiment")
+    preset = own.pop("preset", None)
+    if preset not in (None, *preset_names()):
+        raise BadInput(
+            f"{source}: there is no preset {preset!r}{nearest(str(preset), preset_names())}"
+        )
+    return (_read(preset)[0] if preset else {}) | {"name": file.stem}, own
+
+
+def _load_yaml(text: str, where: str) -> Tree:
+    try:
+        tree = read_yaml(text) or {}
+    except yaml.YAMLError as error:
+        raise BadInput(f"{where} is no YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise BadInput(f"{where} must hold fields and their values, not a {type(tree).__name__}")
+    return tree
+
+
+def parse_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
+    """Read overrides as leaves by dotted name, each `kind` before what it decides on.
+
+    Raises:
+        BadInput: One is no override.
+    """
+    leaves = [
+        leaf for path, value in read_overrides(overrides) for leaf in leaves_of({path: value})
+    ]
+    return sorted(leaves, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
+
+
+def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
+    """Read overrides as dotted names and values, in the order in which they were given.
+
+    Raises:
+        BadInput: One is no override.
+    """
+    if isinstance(overrides, Mapping):
+        return list(overrides.items())
+    pairs = []
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path.strip():
+            raise BadInput(f"{override!r} is no override; write field=value, as training.epochs=20")
+        try:
+            pairs.append((path.strip(), read_yaml(text)))
+        except yaml.YAMLError as error:
+            raise BadInput(f"cannot read the value {text!r}: {error}") from error
+    return pairs
+
+
+def read_file(file: Path, what: str) -> Tree:
+    """Read a YAML file of fields and their values.
+
+    Raises:
+        BadInput: It cannot be read, or holds something else; `what` says what it should be.
+    """
+    try:
+        return _load_yaml(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read the {what} file {file}: {error}") from error
+
+
+def _assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) -> list[str]:
+    """Set a field; a new `kind` takes those of the `given` fields along that it knows.
+
+    Fields that nobody gave stay behind: they are defaults of the old kind, not of the new one.
+
+    Returns:
+        Dotted names of the given fields that the new kind does not know.
+    """
+    *parents, leaf = path.split(".")
+    for part in parents:
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
+    lost = []
+    if leaf == "kind" and tree.get("kind") != value:
+        where = ".".join(parents)
+        known = fields_of_kind(where, value)
+        own = {name for name in tree if f"{where}.{name}" in given}
+        lost = sorted(f"{where}.{name}" for name in own - known)
+        for name in tree.keys() - (own & known):
+            del tree[name]
+    tree[leaf] = value
+    return lost
+
+
+def _validate(tree: Tree) -> Experiment:
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        raise BadInput("\n".join(_explain(tree, detail) for detail in error.errors())) from error
+
+
+def _explain(tree: Tree, detail: Any) -> str:
+    """Turn one of pydantic's complaints into a sentence that names the field."""
+    parts: list[str] = []
+    value: Any = tree
+    kind = None
+    for part in detail["loc"]:  # also names union members, which are no part of the field's name
+        try:
+            below = value[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        kind = value.get("kind") if isinstance(value, dict) else None
+        parts.append(str(part))
+        value = below
+    name, message = ".".join(parts), str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return f"{name}.{detail['loc'][-1]} is required; set it"
+    if detail["type"] == "extra_forbidden" and kind is not None:
+        message = f"has no effect with {'.'.join(parts[:-1])}.kind={kind}"
+    shown = "" if isinstance(value, dict) else f"={value}"
+    return f"{name}{shown}: {message}" if name else message
+
+
+def _drop_inert(experiment: Experiment, chosen: set[str]) -> Experiment:
+    """Refuse fields that the user set in vain; reset a preset's to their defaults.
+
+    Raises:
+        BadInput: A chosen field has no effect.
+    """
+    tree, defaults = experiment.model_dump(mode="json"), Experiment().model_dump(mode="json")
+    for branch, reason in find_inert(experiment).items():
+        mine = sorted(path for path in chosen if f"{path}.".startswith(f"{branch}."))
+        if mine:
+            raise BadInput(f"{mine[0]} has no effect: {reason}")
+        if _get(tree, branch) != _get(defaults, branch):
+            _log.info("the preset's %s is dropped: %s", branch, reason)
+            _assign(tree, branch, _get(defaults, branch))
+    return _validate(tree)
+
+
+def _get(tree: Tree, path: str) -> Any:
+    for part in path.split("."):
+        tree = tree[part]
+    return tree

@@ -1,0 +1,193 @@
+"""Experiment: one frozen tree of configuration, composed of the parts' own.
+
+It is built once (a preset or a file, then dotted overrides; see `ssgan.experiment.loading`),
+validated before anything starts, saved with every run,
+checkpoint and export, and passed down in parts.
+"""
+
+from typing import Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from ssgan.base.config import Config, write_yaml
+from ssgan.base.errors import BadInput
+from ssgan.data.augment import AugmentConfig
+from ssgan.data.batches import LabelSamplingConfig
+from ssgan.data.dataset import DataConfig, build_space
+from ssgan.data.manifest import Manifest
+from ssgan.evaluation.evaluator import EvaluationConfig
+from ssgan.method.codes import CodesConfig
+from ssgan.method.objective import ObjectiveConfig
+from ssgan.method.optimizer import OptimizerConfig
+from ssgan.method.schedules import Constant, Schedule
+from ssgan.networks.architecture import NetworksConfig, Stages
+from ssgan.networks.ema import AverageConfig
+from ssgan.networks.precision import Precision
+
+
+class TrainingConfig(Config):
+    """How long to train, and what to keep."""
+
+    epochs: int = Field(default=50, ge=1)
+    """Epochs; an epoch is a number of updates, not a walk through the data."""
+    steps_per_epoch: int = Field(default=100, ge=1)
+    """Updates in an epoch, each of D and Q, then G."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images an update, over all workers; they share it evenly."""
+    precision: Precision = "float32"
+    """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
+    are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
+    or AMX, and slower on others."""
+    average: AverageConfig = AverageConfig()
+    """The moving average of G that is evaluated and exported."""
+    check_every: int = Field(default=20, ge=1)
+    """Steps between two looks at the flag of losses that are not finite."""
+    keep_last: int = Field(default=2, ge=1)
+    """Newest checkpoints kept."""
+    keep_best: int = Field(default=1, ge=0)
+    """Best checkpoints kept besides, by the 0-1 loss of the average."""
+
+
+class ScalingConfig(Config):
+    """Workers and what each of them gets."""
+
+    workers: int | tuple[int, int] = 1
+    """DDP workers: a number, or the least and the most for elastic training."""
+    cpus: float = Field(default=1.0, gt=0)
+    """CPU cores of one worker of several; Ray reserves them."""
+    gpus: float = Field(default=0.0, ge=0)
+    """GPUs of one worker; a fraction lets several trials share one."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads a worker computes with; None divides the cores among the workers."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; `auto` is the GPU where there is one."""
+    retries: int = Field(default=3, ge=0)
+    """How often training goes on from its last checkpoint after a worker died."""
+
+    @property
+    def most_workers(self) -> int:
+        """The largest number of workers that may run."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    def counts(self) -> range:
+        """Return every number of workers that may run."""
+        low, high = (self.workers,) * 2 if isinstance(self.workers, int) else self.workers
+        return range(low, high + 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScalingConfig":
+        counts = self.counts()
+        if not counts or counts[0] < 1:
+            raise ValueError("workers is a number from 1, or (least, most)")
+        return self
+
+
+class TrackingConfig(Config):
+    """Where the run is recorded besides its own directory."""
+
+    uri: str | None = None
+    """MLflow tracking URI; None is ``MLFLOW_TRACKING_URI``, or an SQLite file beside the runs."""
+    experiment: str | None = None
+    """Name of the MLflow experiment; None is the preset's."""
+    register_as: str | None = None
+    """Registered model that the export becomes a version of; None registers nothing."""
+
+
+class Experiment(Config):
+    """Everything that determines a run."""
+
+    name: str = "experiment"
+    """Name of the preset or file it came from."""
+    data: DataConfig = DataConfig()
+    """Images and label budget."""
+    codes: CodesConfig = CodesConfig()
+    """What drives the generator."""
+    networks: NetworksConfig = NetworksConfig()
+    """Sizes of G and D."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """The paper's λ1 and λ2."""
+    label_sampling: LabelSamplingConfig = LabelSamplingConfig()
+    """How labelled images reach D and Q_ss."""
+    instance_noise: Schedule = Constant(value=0.0)
+    """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
+    augmentation: AugmentConfig | None = None
+    """How D and the Qs see images while they learn, and while G learns from them: real, labelled
+    and synthetic ones, each through a random affine map of its own (Zhao et al., 2020). null, the
+    paper's, is as they are. G can please Q_ss by patterns that are no objects; such a pattern
+    rarely survives a turn or a shift. Leave out what a code names: rotation, if one is an angle."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Adam's settings."""
+    training: TrainingConfig = TrainingConfig()
+    """Extent of training."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured."""
+    scaling: ScalingConfig = ScalingConfig()
+    """Workers."""
+    tracking: TrackingConfig = TrackingConfig()
+    """MLflow."""
+    seed: int = 0
+    """Seed of weights, draws and noise; not of the label budget."""
+
+    @model_validator(mode="after")
+    def _check_rates(self) -> "Experiment":
+        last = self.images_per_epoch * self.training.epochs - self.training.batch_size
+        for name in ("lr_schedule", "generator_lr_schedule"):
+            if getattr(self.optimizer, name).at(last, self.images_per_epoch) == 0:
+                raise ValueError(
+                    f"optimizer.{name} has come to 0 before the last update of "
+                    f"training.epochs={self.training.epochs}, and nothing is learned from there "
+                    "on; make its delay or its duration longer, or raise its floor"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        sizes = {"training.batch_size": self.training.batch_size}
+        if self.label_sampling.unit == "separate":
+            sizes["label_sampling.batch_size"] = self.label_sampling.batch_size
+        for field, size in sizes.items():
+            for workers in self.scaling.counts():
+                if size % workers:
+                    raise ValueError(
+                        f"{field}={size} cannot be shared evenly by {workers} workers "
+                        f"(scaling.workers); {size - size % workers or workers} or "
+                        f"{size + workers - size % workers} can"
+                    )
+                if size // workers < 2:
+                    raise ValueError(
+                        f"{field}={size} leaves {workers} workers fewer than the two images each "
+                        "that BatchNorm needs"
+                    )
+        return self
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Real images that D sees in an epoch, over all workers."""
+        return self.training.batch_size * self.training.steps_per_epoch
+
+    def validate_against(self, manifest: Manifest) -> None:
+        """Check what depends on the data, before any work starts.
+
+        Raises:
+            BadInput: A code is no label column, or no network fits the images.
+        """
+        build_space(self.codes, manifest)
+        Stages(self.networks, manifest.shape)
+
+    def to_yaml(self) -> str:
+        """Write the whole tree; `from_yaml` reads it back."""
+        tree = self.model_dump(mode="json")
+        return write_yaml(tree)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> "Experiment":
+        """Read a tree that `to_yaml` wrote.
+
+        Raises:
+            BadInput: The text is no experiment.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(text))
+        except (yaml.YAMLError, ValueError) as error:
+            raise BadInput(f"this is no experiment of ssgan: {error}") from error

@@ -1,0 +1,5 @@
+"""A generator whose knobs have names, as a folder, and its use from Python."""
+
+from ssgan.export.generator import NamedGenerator, Reading
+
+__all__ = ["NamedGenerator", "Reading"]

@@ -1,0 +1,139 @@
+"""The folder of an exported generator: `model.safetensors` and `generator.json`, both hashed."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as pack_weights
+from torch import Tensor, nn
+
+from ssgan import __version__
+from ssgan.base.config import Config, canonical_hash
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.method.codes import LatentSpace
+from ssgan.networks.architecture import NetworksConfig
+
+WEIGHTS, MANIFEST = "model.safetensors", "generator.json"
+FORMAT = 1
+
+Provenance = str | int | float | bool | None
+_REMEDY = "Write the folder again with `ssgan export RUN_DIR`, or copy it again"
+
+
+class ExportManifest(Config):
+    """Everything about an exported generator but its weights: `generator.json`."""
+
+    format: int = FORMAT
+    """Version of this layout."""
+    ssgan: str = __version__
+    """Version of ssgan that wrote the export."""
+    copy_of: Literal["ema", "online"] = "ema"
+    """Which copy of G this is: the moving average of its parameters, or the trained ones."""
+    networks: NetworksConfig
+    """Sizes of the networks."""
+    space: LatentSpace
+    """The codes with their class names and units, their prior, and the noise."""
+    shape: tuple[int, int, int]
+    """Channels, height and width of an image."""
+    image_range: tuple[float, float] = (0.0, 1.0)
+    """Range of the networks' pixels; uint8 images map it to 0..255."""
+    weights_sha256: str
+    """Hash of model.safetensors."""
+    provenance: dict[str, Provenance]
+    """Where the generator comes from: run, step, seed, hashes of data and label budget."""
+
+
+def pack_export(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    *,
+    networks: NetworksConfig,
+    space: LatentSpace,
+    shape: tuple[int, int, int],
+    copy_of: Literal["ema", "online"] = "ema",
+    provenance: Mapping[str, Provenance],
+) -> dict[str, bytes]:
+    """Pack networks as the files of an export folder, to be written in this order.
+
+    BatchNorm statistics must belong to the copy given (`ssgan.networks.ema`).
+    """
+    tensors = {
+        f"{prefix}.{name}": tensor.detach().cpu().contiguous()
+        for prefix, network in (("generator", generator), ("discriminator", discriminator))
+        for name, tensor in network.state_dict().items()
+    }
+    packed = pack_weights(tensors)
+    manifest = ExportManifest(
+        copy_of=copy_of,
+        networks=networks,
+        space=space,
+        shape=shape,
+        weights_sha256=sha256(packed).hexdigest(),
+        provenance=dict(provenance),
+    ).model_dump(mode="json")
+    text = json.dumps({**manifest, "manifest_sha256": canonical_hash(manifest)}, indent=2)
+    return {WEIGHTS: packed, MANIFEST: text.encode()}
+
+
+def save_export(folder: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write the files of `pack_export` into a local folder, each in one move."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        part = target / f".{name}.part"
+        part.write_bytes(content)
+        part.replace(target / name)
+    return target
+
+
+def read_manifest(folder: Path) -> ExportManifest:
+    """Read generator.json and check it against its own hash.
+
+    Raises:
+        BadInput: There is none, or it needs a newer ssgan.
+        Damaged: It changed after it was written.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BadInput(f"no export in {folder}: it has no {MANIFEST}. {_REMEDY}")
+    try:
+        content = json.loads(file.read_text())
+        recorded = content.pop("manifest_sha256")
+        if content.get("format", 0) > FORMAT:
+            raise BadInput(
+                f"{file} has format {content['format']} and ssgan {__version__} reads up to "
+                f"{FORMAT}; install ssgan {content.get('ssgan')} or newer"
+            )
+        if canonical_hash(content) != recorded:
+            raise Damaged(f"{file} changed after it was exported. {_REMEDY}")
+        return ExportManifest.model_validate(content)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise Damaged(f"{file} is not an export manifest: {error}. {_REMEDY}") from None
+    except ValidationError as error:
+        raise Damaged(f"{file} does not describe a generator: {error}") from None
+
+
+def read_weights(folder: Path, manifest: ExportManifest) -> dict[str, dict[str, Tensor]]:
+    """Read the state of "generator" and "discriminator", checked against the manifest's hash.
+
+    Raises:
+        Damaged: The file is missing, cut short or changed.
+    """
+    file = folder / WEIGHTS
+    try:
+        packed = file.read_bytes()
+        if sha256(packed).hexdigest() != manifest.weights_sha256:
+            raise Damaged(f"{file} changed after it was exported. {_REMEDY}")
+        tensors = load_weights(packed)
+    except (OSError, SafetensorError) as error:
+        raise Damaged(f"{file} cannot be read: {error}. {_REMEDY}") from None
+    states: dict[str, dict[str, Tensor]] = {"generator": {}, "discriminator": {}}
+    for name, tensor in tensors.items():
+        network, _, parameter = name.partition(".")
+        states[network][parameter] = tensor
+    return states

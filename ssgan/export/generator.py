@@ -1,0 +1,224 @@
+"""A generator whose knobs have names, as a folder: weights in safetensors, the rest in one JSON.
+
+::
+
+    generator = NamedGenerator.load("runs/quickstart/export")
+    images = generator.sample(digit=7, n=16, seed=0)  # uint8 (16, H, W, C)
+    generator.read(images)["digit"].values  # ["7", "7", ...]
+
+Loading needs torch and safetensors only: no Ray, no MLflow, no pickle.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
+from ssgan.export.code_values import Knob, conditional_prior, count, describe, to_column
+from ssgan.export.format import (
+    MANIFEST,
+    ExportManifest,
+    pack_export,
+    read_manifest,
+    read_weights,
+    save_export,
+)
+from ssgan.method.codes import Latents
+from ssgan.method.objective import read_codes
+from ssgan.networks.discriminator import Discriminator, build_discriminator
+from ssgan.networks.generator import Generator, build_generator
+
+__all__ = ["ExportManifest", "NamedGenerator", "Reading", "pack_export", "save_export"]
+
+_CHUNK = 256  # images a forward pass: bounds memory
+
+
+class Reading(NamedTuple):
+    """What Q reads from n images about one code."""
+
+    values: list[str] | NDArray[np.float32]
+    """Class names, or values in the user's units (n,)."""
+    confidence: NDArray[np.float32]
+    """(n,) in [0, 1]; NaN where Q has none to give (`ssgan.method.objective.QReading`)."""
+
+
+class NamedGenerator:
+    """An exported generator, with the trunk and the Q heads that read its codes back."""
+
+    def __init__(
+        self, manifest: ExportManifest, generator: Generator, discriminator: Discriminator
+    ) -> None:
+        """Take networks that `load` or a training run built."""
+        self.manifest = manifest
+        """The content of generator.json."""
+        self._space = manifest.space
+        self._generator = generator.eval().requires_grad_(False)
+        self._discriminator = discriminator.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Load an export folder, or the one inside a run directory, on the CPU.
+
+        Raises:
+            BadInput: There is no export, or it needs a newer ssgan.
+            Damaged: A file is missing, or changed after its hash was taken.
+        """
+        folder = Path(path)
+        if not (folder / MANIFEST).is_file() and (folder / "export" / MANIFEST).is_file():
+            folder = folder / "export"
+        manifest = read_manifest(folder)
+        states = read_weights(folder, manifest)
+        nothing = torch.Generator()  # every weight that it draws is overwritten
+        generator = build_generator(manifest.networks, manifest.space, manifest.shape, nothing)
+        discriminator = build_discriminator(
+            manifest.networks, manifest.space, manifest.shape, nothing
+        )
+        generator.load_state_dict(states["generator"])
+        discriminator.load_state_dict(states["discriminator"])
+        return cls(manifest, generator, discriminator)
+
+    @property
+    def codes(self) -> tuple[Knob, ...]:
+        """Describe every code, supervised ones first."""
+        return describe(self._space)
+
+    def sample(
+        self,
+        /,
+        n: int | None = None,
+        seed: int = 0,
+        z: Any = None,
+        codes: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> NDArray[np.uint8]:
+        """Synthesize images: ``sample(digit=7, n=16)``, ``sample(digit=range(10), angle=30)``.
+
+        Args:
+            n: Number of images; by default the length of the sequences given, else 1.
+            seed: Image i depends on (seed, i, codes) alone, so that a smaller n gives the same
+                first images, and changing one code leaves the others as they are.
+            z: Noise, (noise,) for all images or (n, noise); drawn from N(0, 1) by default.
+            codes: Values by name, for names that are no Python identifiers or that clash with
+                the arguments here.
+            named: Values by name: one, or a sequence of n. A class by its name or index, True
+                and False for the two classes of a binary code, a continuous value in the
+                user's units, None to draw from the prior, as codes not named are.
+
+        Returns:
+            uint8 (n, H, W, C).
+
+        Raises:
+            BadInput: A name, class, value or length is wrong.
+        """
+        return self.render(self.draw(n, seed, z, {**named, **self._mapping(codes, named)}))
+
+    def draw(
+        self,
+        n: int | None = None,
+        seed: int = 0,
+        z: Any = None,
+        codes: Mapping[str, Any] | None = None,
+    ) -> Latents:
+        """Make the latents that `sample` renders; the arguments are those of `sample`.
+
+        Returns:
+            Code table float32 (n, K) and noise float32 (n, noise).
+        """
+        codes = codes or {}
+        n = count(n, codes if np.ndim(z) < 2 else {**codes, "z": z})
+        given = torch.full((n, len(self._space.codes)), torch.nan)
+        for name, value in codes.items():
+            column = self._space.index(name)
+            given[:, column] = to_column(self._space.codes[column], value, n)
+        streams = Streams(int(seed))
+        drawn = [
+            conditional_prior(self._space, row).sample(1, streams.generator("export", i))
+            for i, row in enumerate(given)
+        ]
+        c = torch.cat([one.c for one in drawn])
+        noise = torch.cat([one.z for one in drawn])
+        return Latents(torch.where(given.isnan(), c, given), self._noise(z, noise))
+
+    @torch.no_grad()
+    def render(self, latents: Latents) -> NDArray[np.uint8]:
+        """Synthesize the images of latents, uint8 (n, H, W, C)."""
+        encoded = self._space.encode(*latents)
+        images = torch.cat([self._generator(chunk) for chunk in encoded.split(_CHUNK)])
+        pixels = (images * 255).round().clamp(0, 255).to(torch.uint8)
+        array: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        return array
+
+    def name_values(self, c: Tensor) -> dict[str, list[str] | NDArray[np.float32]]:
+        """Turn a code table (n, K) into class names and values in the user's units."""
+        return {
+            code.name: (
+                [code.classes[int(index)] for index in column]
+                if code.is_categorical
+                else code.from_unit(column).numpy()
+            )
+            for code, column in zip(self._space.codes, c.unbind(dim=1), strict=True)
+        }
+
+    @torch.no_grad()
+    def read(self, images: NDArray[np.uint8]) -> dict[str, Reading]:
+        """Read every code back from images.
+
+        Args:
+            images: uint8 (n, H, W, C), or (n, H, W) for one channel.
+
+        Raises:
+            BadInput: The images are of another type or shape.
+        """
+        pixels = self._pixels(images)
+        space, network = self._space, self._discriminator
+        values, confidences = [], []
+        for chunk in pixels.split(_CHUNK):
+            h = network.trunk(chunk.permute(0, 3, 1, 2).float() / 255)
+            readings = [
+                read_codes(space.supervised, space.posterior, network.q_ss(h)),
+                read_codes(space.unsupervised, space.posterior, network.q_us(h)),
+            ]
+            values.append(torch.cat([reading.value for reading in readings], dim=1))
+            confidences.append(torch.cat([reading.confidence for reading in readings], dim=1))
+        names = self.name_values(torch.cat(values))
+        certain = torch.cat(confidences).numpy().T
+        return {name: Reading(names[name], certain[k]) for k, name in enumerate(names)}
+
+    def _mapping(
+        self, codes: Mapping[str, Any] | None, named: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        codes = codes or {}
+        if doubled := sorted(set(codes) & set(named)):
+            raise BadInput(f"code {doubled[0]!r} is given twice, by keyword and in `codes`")
+        return codes
+
+    def _noise(self, z: Any, drawn: Tensor) -> Tensor:
+        if z is None:
+            return drawn
+        noise = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        if noise.shape[-1:] != drawn.shape[1:] or noise.ndim > 2 or not noise.isfinite().all():
+            raise BadInput(
+                f"z must hold finite numbers of shape ({drawn.shape[1]},) or "
+                f"{tuple(drawn.shape)}, not {tuple(noise.shape)}"
+            )
+        return noise.expand_as(drawn)
+
+    def _pixels(self, images: NDArray[np.uint8]) -> Tensor:
+        channels, height, width = self.manifest.shape
+        array = np.asarray(images)
+        if array.dtype != np.uint8:
+            raise BadInput(f"images must be uint8 (0 to 255), not {array.dtype}")
+        if array.ndim == 3 and channels == 1:
+            array = array[..., None]
+        if array.ndim != 4 or array.shape[1:] != (height, width, channels) or not len(array):
+            raise BadInput(
+                f"images must be of shape (n, {height}, {width}, {channels}) with n of 1 or "
+                f"more, not {np.shape(images)}"
+            )
+        return torch.from_numpy(np.ascontiguousarray(array))

@@ -1,0 +1,127 @@
+"""The MLflow model of an exported generator: named codes in, images out, nothing pickled.
+
+`mlflow models serve` answers ``POST /invocations``. Rows name the codes, ``params`` the rest::
+
+    {"dataframe_records": [{"digit": 7}, {"digit": 3, "style_1": -0.5}],
+     "params": {"n": 2, "seed": 0, "format": "png"}}
+
+    {"predictions": [{"row": 0, "codes": {"digit": "7", "style_1": 0.3}, "image": "iVBORw0..."},
+                     ...]}
+
+There are n predictions a row, in order. `codes` also gives the values that were drawn from the
+prior for codes that a row leaves out or sets to null; supervised ones may be null but not left
+out, so that a misspelt name is an error. Images are base64 PNG files, or, with the format
+"array", nested lists of shape (H, W, C) from 0 to 255. Image i of a row depends on (seed, i,
+codes) alone: rows with the same seed share noise and whatever else is drawn.
+"""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType, Map
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssgan.base.errors import BadInput
+from ssgan.export import NamedGenerator
+
+_FORMATS = ("png", "array")
+_MOST_IMAGES = 10_000  # of one request: a typing error must not occupy the server for an hour
+
+
+class ServedGenerator:
+    """What MLflow's scoring server calls."""
+
+    def __init__(self, generator: NamedGenerator) -> None:
+        """Serve a generator."""
+        self._generator = generator
+
+    def predict(
+        self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Synthesize n images for each row of named codes.
+
+        Args:
+            model_input: One column a code, as in `NamedGenerator.sample`; empty cells are drawn
+                from the prior.
+            params: n (1), seed (0) and format ("png").
+
+        Raises:
+            BadInput: A class, value or parameter is wrong.
+        """
+        options = {"n": 1, "seed": 0, "format": "png", **(params or {})}
+        n, seed, how = int(options["n"]), int(options["seed"]), options["format"]
+        if how not in _FORMATS:
+            raise BadInput(f"format must be one of {', '.join(_FORMATS)}, not {how!r}")
+        if n * len(model_input) > _MOST_IMAGES:
+            raise BadInput(
+                f"{len(model_input)} rows of n={n} are more than {_MOST_IMAGES} images; "
+                "send several requests"
+            )
+        predictions = []
+        for index, row in enumerate(model_input.to_dict(orient="records")):
+            codes = {str(name): _none_if_empty(value) for name, value in row.items()}
+            latents = self._generator.draw(n, seed, codes=codes)
+            images = self._generator.render(latents)
+            names = self._generator.name_values(latents.c)
+            for i, image in enumerate(images):
+                used = {name: _plain(values[i]) for name, values in names.items()}
+                content = _png(image) if how == "png" else image.tolist()
+                predictions.append({"row": index, "codes": used, "image": content})
+        return predictions
+
+
+def _load_pyfunc(path: str) -> ServedGenerator:
+    """Load the model from its data path, an export folder: the hook that MLflow asks for."""
+    return ServedGenerator(NamedGenerator.load(path))
+
+
+def signature(generator: NamedGenerator) -> ModelSignature:
+    """Describe the requests that a generator's model answers."""
+    inputs: list[ColSpec | TensorSpec] = [
+        # Any type, because a class goes by name (text), index (number) or truth value, or is null.
+        ColSpec(AnyType(), name=knob.name, required=knob.supervised)
+        for knob in generator.codes
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.long, name="row"),
+        ColSpec(Map(AnyType()), name="codes"),
+        ColSpec(AnyType(), name="image"),
+    ]
+    params = [
+        ParamSpec("n", DataType.long, 1),
+        ParamSpec("seed", DataType.long, 0),
+        ParamSpec("format", DataType.string, "png"),
+    ]
+    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
+
+
+def input_example(generator: NamedGenerator) -> pd.DataFrame:
+    """Return a request for one image: the first class of every code, the middle of its range."""
+    row: dict[str, str | float] = {}
+    for knob in generator.codes:
+        if knob.low is None or knob.high is None:
+            row[knob.name] = knob.classes[0]
+        else:
+            row[knob.name] = (knob.low + knob.high) / 2
+    return pd.DataFrame([row])
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value is None or value is pd.NA or value != value else value
+
+
+def _plain(value: Any) -> str | float:
+    return value if isinstance(value, str) else float(value)
+
+
+def _png(image: NDArray[np.uint8]) -> str:
+    sink = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(sink, "PNG")
+    return base64.b64encode(sink.getvalue()).decode()

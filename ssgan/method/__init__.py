@@ -1,0 +1,1 @@
+"""The paper: codes, schedules, the objective, and the optimizers' settings."""

@@ -1,0 +1,135 @@
+"""The objective of ss-InfoGAN, one function a term (section 3.2, equations 1 to 7).
+
+The bounds on mutual information are maximized, so losses here are their negatives without the
+constant entropies: ``loss_L_I`` is -(L_I - H(c_us)), and so on. D works with logits:
+``log D(x) = -softplus(-logit)``.
+
+Shapes: B images; K codes; a code table is float32 (B, K); q is Q's output, float32 (B, width):
+code by code the class logits, or the mean (posterior "mse"), or the mean and the log-variance
+(posterior "gaussian").
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssgan.base.config import Config
+from ssgan.method.codes import Code, Posterior
+from ssgan.method.schedules import WarmUp
+
+
+class ObjectiveConfig(Config):
+    """Weights of the mutual-information terms; mutable during a run (PBT)."""
+
+    lambda1: float = Field(default=0.8, ge=0)
+    """Weight λ1 of L_I, the bound on I(c_us; x̃): equation 2."""
+    lambda2: float = Field(default=2.0, ge=0)
+    """Weight λ2 of L_IS = L¹ + L², the bounds for c_ss: equation 7."""
+    lambda2_warm_up: WarmUp | None = None
+    """Share of λ2 that counts while training begins; null is all of it, as in the paper. A large λ2
+    helps once G draws; until then Q_ss may read the codes off images that are all but gray."""
+
+    def lambda2_share(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the share of λ2, in [0, 1], that counts after so many images."""
+        if self.lambda2_warm_up is None:
+            return 1.0
+        return self.lambda2_warm_up.at(images_seen, images_per_epoch)
+
+
+def loss_real(d: Tensor) -> Tensor:
+    """-E[log D(x)]: equation 1, first term, and the non-saturating loss of G on x̃.
+
+    Logits d are float32 (B,).
+    """
+    return F.softplus(-d).mean()
+
+
+def loss_fake(d: Tensor) -> Tensor:
+    """-E[log(1 - D(x̃))]: equation 1, second term; d are logits, float32 (B,)."""
+    return F.softplus(d).mean()
+
+
+def loss_L_I(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_us: Tensor) -> Tensor:
+    """-E[log Q_us(c_us | x̃)]: equation 2, summed over the codes; section 4 gives the losses."""
+    return q_losses(codes, posterior, q, c_us).sum(dim=1).mean()
+
+
+def loss_L1_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, y: Tensor) -> Tensor:
+    """-E[log Q_ss(y | x)] over labelled real images: equation 3, as the sum over labels / B.
+
+    Labels y are float32 (B, K), NaN where one is not known. With no label at all the loss is 0
+    and its graph is whole, so that DDP finds every parameter used.
+    """
+    known = ~y.isnan()
+    losses = q_losses(codes, posterior, q, y.nan_to_num(0.0))
+    return (losses * known).sum() / len(y)
+
+
+def loss_L2_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_ss: Tensor) -> Tensor:
+    """-E[log Q_ss(c_ss | x̃)]: equation 4; optimized for G only."""
+    return q_losses(codes, posterior, q, c_ss).sum(dim=1).mean()
+
+
+def q_losses(codes: Sequence[Code], posterior: Posterior, q: Tensor, c: Tensor) -> Tensor:
+    """Compute each code's loss for each image (section 4).
+
+    Cross-entropy for categorical codes; for continuous ones the mean squared error, or the
+    negative log-likelihood of a Gaussian whose variance Q predicts.
+
+    Returns:
+        float32 (B, K); (B, 0) without codes.
+    """
+    columns = []
+    for k, (code, part) in enumerate(_split(codes, posterior, q)):
+        target = c[:, k]
+        if code.is_categorical:
+            columns.append(F.cross_entropy(part, target.long(), reduction="none"))
+        elif posterior == "mse":
+            columns.append((part[:, 0] - target).square())
+        else:
+            mean, log_variance = part.unbind(dim=1)
+            error = (target - mean).square() * torch.exp(-log_variance)
+            columns.append(0.5 * (error + log_variance + math.log(2 * math.pi)))
+    return torch.stack(columns, dim=1) if columns else q.new_zeros((len(q), 0))
+
+
+class QReading(NamedTuple):
+    """What Q makes of images."""
+
+    value: Tensor
+    """The most probable value of each code: a code table, float32 (B, K)."""
+    confidence: Tensor
+    """float32 (B, K) in [0, 1]: the probability of the class; of a continuous code NaN under
+    the posterior "mse", else the probability that the value is within 0.1 of the truth."""
+
+
+def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReading:
+    """Read the codes back from Q's output."""
+    values, confidences = [], []
+    for code, part in _split(codes, posterior, q):
+        if code.is_categorical:
+            confidence, value = part.softmax(dim=1).max(dim=1)
+            value = value.to(q.dtype)
+        elif posterior == "mse":
+            value = part[:, 0]
+            confidence = torch.full_like(value, math.nan)
+        else:
+            value, log_variance = part.unbind(dim=1)
+            confidence = torch.erf(0.1 / math.sqrt(2) * torch.exp(-0.5 * log_variance))
+        values.append(value)
+        confidences.append(confidence)
+    if not values:
+        return QReading(q[:, :0], q[:, :0])
+    return QReading(torch.stack(values, dim=1), torch.stack(confidences, dim=1))
+
+
+def _split(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> Iterator[tuple[Code, Tensor]]:
+    """Cut Q's output into one part a code."""
+    continuous = 2 if posterior == "gaussian" else 1
+    sizes = [code.size if code.is_categorical else continuous for code in codes]
+    return zip(codes, q.split(sizes, dim=1) if sizes else (), strict=True)

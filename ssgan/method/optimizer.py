@@ -1,0 +1,41 @@
+"""Adam for D with its Qs and for G: its settings, and the learning rates of an update."""
+
+from typing import NamedTuple
+
+from pydantic import Field
+
+from ssgan.base.config import Config
+from ssgan.method.schedules import Constant, Schedule
+
+
+class Rates(NamedTuple):
+    """Learning rates of an update."""
+
+    discriminator: float
+    """Of trunk, D, Q_ss and Q_us."""
+    generator: float
+    """Of G."""
+
+
+class OptimizerConfig(Config):
+    """Adam for D with its Qs, and for G: the authors' settings."""
+
+    discriminator_lr: float = Field(default=1e-4, gt=0)
+    """Learning rate of trunk, D, Q_ss and Q_us."""
+    generator_lr: float = Field(default=1e-3, gt=0)
+    """Learning rate of G."""
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Decay of Adam's first moment."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of Adam's second moment."""
+    lr_schedule: Schedule = Constant(value=1.0)
+    """Factor of both rates; 1 throughout is the paper's. Falling at the end, it lets G settle."""
+    generator_lr_schedule: Schedule = Constant(value=1.0)
+    """A further factor of G's rate alone; 1 throughout is the paper's. A G that is fast at first
+    begins to draw before D has won; slower from then on, it leaves D time to see what is wrong."""
+
+    def rates(self, images_seen: int, images_per_epoch: int) -> Rates:
+        """Return the learning rates after so many images."""
+        both = self.lr_schedule.at(images_seen, images_per_epoch)
+        further = self.generator_lr_schedule.at(images_seen, images_per_epoch)
+        return Rates(self.discriminator_lr * both, self.generator_lr * both * further)

@@ -1,0 +1,80 @@
+"""Averages of networks: an exponential moving average of parameters, and BatchNorm statistics.
+
+The average holds parameters only. Its BatchNorm statistics would belong to other parameters, so
+they are estimated anew, from fixed inputs, before every evaluation and export.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ssgan.base.config import Config
+
+
+class AverageConfig(Config):
+    """The moving average of G's parameters."""
+
+    half_life: float = Field(default=50_000, gt=0)
+    """Images after which an old value has lost half of its weight."""
+    ramp_up: float = Field(default=0.05, gt=0, le=1)
+    """The half-life is at most this share of the images seen, so that the start is forgotten."""
+
+
+class Average:
+    """An exponential moving average (EMA) of a network's parameters.
+
+    Attributes:
+        parameters: The averaged values, in the order of ``network.parameters()``.
+    """
+
+    def __init__(self, network: nn.Module, config: AverageConfig) -> None:
+        """Start the average at the network's present parameters."""
+        self._config = config
+        self._network = network
+        self.parameters = [p.detach().clone() for p in network.parameters()]
+
+    @torch.no_grad()
+    def update(self, images: int, images_seen: int) -> None:
+        """Take a step of so many images, after `images_seen` in all, into the average."""
+        half_life = min(self._config.half_life, self._config.ramp_up * images_seen)
+        weight = 1 - 0.5 ** (images / max(half_life, 1e-8))
+        present = [p.detach() for p in self._network.parameters()]
+        torch._foreach_lerp_(self.parameters, present, weight)
+
+    @torch.no_grad()
+    def copy_to(self, network: nn.Module) -> None:
+        """Write the averaged parameters into another network of the same architecture."""
+        for target, value in zip(network.parameters(), self.parameters, strict=True):
+            target.copy_(value)
+
+    @torch.no_grad()
+    def load(self, parameters: Iterable[Tensor]) -> None:
+        """Restore the average from saved parameters."""
+        for target, value in zip(self.parameters, parameters, strict=True):
+            target.copy_(value)
+
+
+@torch.no_grad()
+def reestimate_batchnorm(
+    network: nn.Module, forward: Callable[[Tensor], object], inputs: Iterable[Tensor]
+) -> None:
+    """Set BatchNorm statistics to their cumulative mean over the inputs; end in eval mode.
+
+    Args:
+        network: Changed in place.
+        forward: The pass through the network that the statistics are for.
+        inputs: Batches of the same kind that training sees.
+    """
+    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain mean over all batches
+    network.train()
+    for batch in inputs:
+        forward(batch)
+    network.eval()
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

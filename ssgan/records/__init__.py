@@ -1,0 +1,1 @@
+"""What is kept: run and search directories, checkpoints, and how they are read again."""

@@ -1,0 +1,290 @@
+"""Checkpoints of a run: save, verify, load, prune.
+
+A checkpoint is a folder ``checkpoints/<step>/`` of a run directory. Its files come first; the
+manifest with their hashes comes last and is the commit mark, so a folder without one is what a
+crash left and counts for nothing. A committed checkpoint is never rewritten, because others may
+point at it: a step that is saved again with other content (a resume with another number of
+workers) goes to ``<step>-1``, ``<step>-2`` and so on.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import logging
+import math
+from typing import Any
+
+import torch
+
+from ssgan.base.config import canonical_hash
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.records.checkpoint_format import ROOT, CheckpointManifest, FileHash, step_of
+from ssgan.records.rundir import RunDir
+
+State = dict[str, Any]
+"""What is saved: nested dicts and lists of tensors, integers, floats, strings."""
+
+_STATE = "state.pt"
+_MANIFEST = "MANIFEST.json"
+_HELD = "held-by-"
+_PLAIN = (bool, int, float, str, type(None))
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of one run. One process saves (rank 0); any may read.
+
+    Args:
+        rundir: The run that owns them.
+        keep_last: How many of the newest are kept, 1 or more. With 2 there is one to fall back
+            to when the newest is damaged.
+        keep_best: How many of those with the lowest metric are kept besides.
+    """
+
+    def __init__(self, rundir: RunDir, keep_last: int = 2, keep_best: int = 1) -> None:
+        if keep_last < 1 or keep_best < 0:
+            raise BadInput(f"keep_last={keep_last} must be at least 1, {keep_best=} at least 0")
+        self._run = rundir
+        self._keep_last = keep_last
+        self._keep_best = keep_best
+
+    def save(self, step: int, state: State, metric: float | None = None) -> str:
+        """Save a checkpoint, then prune those that need not be kept.
+
+        Args:
+            step: Updates made.
+            state: What `load` gives back; tensors come back on the CPU.
+            metric: What `keep_best` compares, lower is better; None never counts as best.
+
+        Returns:
+            The checkpoint's name, for `load`, `location` and `protect`.
+
+        Raises:
+            OSError: It could not be written (disk full). Its partial files are gone and the
+                checkpoints before it are untouched.
+            TypeError: The state holds something else than `State` allows.
+        """
+        _check_plain(state, "state")
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        data = buffer.getvalue()
+        files = {_STATE: FileHash(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())}
+        saved = self.manifests()
+        name, is_there = self._place(step, files, saved)
+        if is_there:
+            return name
+        saved.pop(name, None)
+        serial = max((manifest.serial for manifest in saved.values()), default=-1) + 1
+        if metric is not None and not math.isfinite(metric):
+            metric = None
+        manifest = CheckpointManifest(step=step, serial=serial, metric=metric, files=files)
+        body = manifest.model_dump(mode="json")
+        folder = f"{ROOT}/{name}"
+        try:
+            self._run.delete(f"{folder}/{_MANIFEST}")
+            self._run.write_bytes(f"{folder}/{_STATE}", data)
+            self._run.write_json(f"{folder}/{_MANIFEST}", {**body, "sha256": canonical_hash(body)})
+        except OSError as error:
+            raise self._not_saved(name, len(data), [*saved], error) from error
+        self._prune({**saved, name: manifest})
+        return name
+
+    def load(self, name: str) -> tuple[int, State]:
+        """Read the step and the state (tensors on the CPU) of one checkpoint, hashes checked.
+
+        Raises:
+            Damaged: A file is missing, truncated or altered; the message names it.
+        """
+        manifest = self._manifest(name)
+        data = self._verified(name, manifest)[_STATE]
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return manifest.step, state
+
+    def latest(self) -> tuple[int, State] | None:
+        """Read the newest checkpoint that is whole; None if the run has none.
+
+        A damaged one is passed over for the one before it, with a warning that names the file.
+
+        Raises:
+            Damaged: There are checkpoints, but none that is whole.
+        """
+        names = self._newest_first()
+        return self._first_whole(names) if names else None
+
+    def newest(self) -> str | None:
+        """Return the name of the newest checkpoint, whole or not; None if the run has none."""
+        return next(iter(self._newest_first()), None)
+
+    def restore(self, name: str) -> tuple[int, State]:
+        """Read one checkpoint, or the newest whole one of those saved before it.
+
+        One that was pruned meanwhile (a pointer that was late) is stood in for by the newest.
+
+        Raises:
+            Damaged: Neither it nor any before it is whole.
+            BadInput: The run has no checkpoint at all.
+        """
+        names = self._newest_first()
+        if not names:
+            raise BadInput(f"there is no checkpoint {self.location(name)}, nor any other there")
+        if name not in names:
+            _log.warning("%s is gone; taking %s instead", self.location(name), names[0])
+            return self._first_whole(names)
+        return self._first_whole(names[names.index(name) :])
+
+    def manifests(self) -> dict[str, CheckpointManifest]:
+        """Return the manifests that are whole by checkpoint name, in the order of saving."""
+        found = {}
+        for name in self._committed():
+            with contextlib.suppress(Damaged):
+                found[name] = self._manifest(name)
+        return dict(sorted(found.items(), key=lambda item: item[1].serial))
+
+    def best(self) -> str | None:
+        """Return the name of the checkpoint with the lowest metric, or None."""
+        return next(iter(_by_metric(self.manifests())), None)
+
+    def location(self, name: str) -> str:
+        """Return the checkpoint's address, which `restore` reads."""
+        return f"{self._run.location}/{ROOT}/{name}"
+
+    def protect(self, name: str, holder: str) -> None:
+        """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it.
+
+        Raises:
+            BadInput: There is no checkpoint of that name.
+        """
+        if name not in self._committed():
+            raise BadInput(f"there is no checkpoint {self.location(name)} to hold on to")
+        self._run.write_bytes(f"{ROOT}/{name}/{_HELD}{holder}", b"")
+
+    def release(self, name: str, holder: str) -> None:
+        """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
+        self._run.delete(f"{ROOT}/{name}/{_HELD}{holder}")
+
+    def forget(self, after: int) -> None:
+        """Delete the checkpoints of later steps, whoever points at them.
+
+        Only for a run that goes on from there as another one (`RunDir.forget_records`).
+        """
+        for name in self._committed():
+            if step_of(name) > after:
+                self._delete(name)
+
+    def _newest_first(self) -> list[str]:
+        names = [*self.manifests()]
+        # A damaged manifest does not tell when it was written, so the name's step has to.
+        for name in self._committed():
+            if name not in names:
+                names.insert(sum(other < name for other in names), name)
+        return names[::-1]
+
+    def _committed(self) -> list[str]:
+        names = self._run.folders(ROOT)
+        return [name for name in names if self._run.exists(f"{ROOT}/{name}/{_MANIFEST}")]
+
+    def _manifest(self, name: str) -> CheckpointManifest:
+        try:
+            body = json.loads(self._run.read_bytes(f"{ROOT}/{name}/{_MANIFEST}"))
+            recorded = body.pop("sha256")
+            manifest = CheckpointManifest.model_validate(body)
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise Damaged(f"{self.location(name)}/{_MANIFEST} cannot be read: {error!r}") from error
+        if canonical_hash(body) != recorded:
+            raise Damaged(f"{self.location(name)}/{_MANIFEST} does not match its own hash")
+        return manifest
+
+    def _verified(self, name: str, manifest: CheckpointManifest) -> dict[str, bytes]:
+        contents = {}
+        for file, expected in manifest.files.items():
+            try:
+                data = self._run.read_bytes(f"{ROOT}/{name}/{file}")
+            except OSError as error:
+                raise Damaged(f"{self.location(name)}/{file} cannot be read: {error}") from error
+            if hashlib.sha256(data).hexdigest() != expected.sha256:
+                raise Damaged(
+                    f"{self.location(name)}/{file} does not match its hash "
+                    f"({len(data)} bytes, {expected.bytes} were written)"
+                )
+            contents[file] = data
+        return contents
+
+    def _first_whole(self, names: list[str]) -> tuple[int, State]:
+        problems = []
+        for name, before in zip(names, [*names[1:], None], strict=True):
+            try:
+                return self.load(name)
+            except Damaged as error:
+                problems.append(str(error))
+                if before is not None:
+                    _log.warning("%s; going back to checkpoint %s", error, before)
+        raise Damaged(
+            f"no checkpoint of {self._run.location} can be used: {'; '.join(problems)}. "
+            "Start the run anew under another --name"
+        )
+
+    def _place(
+        self, step: int, files: dict[str, FileHash], saved: dict[str, CheckpointManifest]
+    ) -> tuple[str, bool]:
+        """Find the folder for this step, and whether this very state is in it already."""
+        name, copy = f"{step:08d}", 0
+        while name in saved:
+            try:
+                self._verified(name, saved[name])
+            except Damaged:
+                return name, False  # nobody can point at it any more
+            if saved[name].files == files:
+                return name, True  # the step was run again after a crash
+            copy += 1
+            name = f"{step:08d}-{copy}"
+        return name, False
+
+    def _prune(self, saved: dict[str, CheckpointManifest]) -> None:
+        keep = {*[*saved][-self._keep_last :], *_by_metric(saved)[: self._keep_best]}
+        for name in self._run.folders(ROOT):
+            files = self._run.list(f"{ROOT}/{name}")
+            if name in keep or any(f"/{_HELD}" in file for file in files):
+                continue
+            try:
+                self._delete(name)
+            except OSError as error:
+                _log.warning("the old checkpoint %s stays: %s", self.location(name), error)
+
+    def _delete(self, name: str) -> None:
+        self._run.delete(f"{ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
+        self._run.delete(f"{ROOT}/{name}")
+
+    def _not_saved(self, name: str, size: int, saved: list[str], error: OSError) -> OSError:
+        try:
+            self._run.delete(f"{ROOT}/{name}")
+        except OSError as second:
+            _log.warning("the partial checkpoint %s stays: %s", self.location(name), second)
+        cause = "the disk is full" if error.errno in _DISK_FULL else str(error)
+        last = f"the last good one is {saved[-1]}" if saved else "there is none before it"
+        return OSError(
+            error.errno,
+            f"checkpoint {self.location(name)} ({size / 2**20:.1f} MiB) was not saved: {cause}; "
+            f"{last}. Make room, then go on with --resume {self._run.location}",
+        )
+
+
+def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:
+    """Names of those with a metric, the lowest first; of equals the newest first."""
+    metrics = {n: m.metric for n, m in reversed(saved.items()) if m.metric is not None}
+    return sorted(metrics, key=metrics.__getitem__)
+
+
+def _check_plain(value: object, where: str) -> None:
+    """Refuse what ``weights_only`` would refuse, now and not when it is needed."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(item, f"{where}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_plain(item, f"{where}[{index}]")
+    elif not isinstance(value, torch.Tensor) and type(value) not in _PLAIN:
+        raise TypeError(f"{where} is a {type(value).__name__}; a checkpoint holds plain data only")

@@ -1,0 +1,84 @@
+"""What each trial of a search went through: its row of the table and its epochs' records."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssgan.base.errors import Damaged
+from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir, TrialRow
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class History:
+    """One trial as far as the search has seen it.
+
+    Attributes:
+        row: Its line of the table.
+        run: Its run directory, None where it has none (yet).
+        records: Its epochs up to the row's, in order. Workers may be ahead of the search, and
+            what they did after a stop or before a take-over is no part of the trial.
+    """
+
+    row: TrialRow
+    run: RunDir | None
+    records: tuple[Record, ...]
+
+    def curve(self, metric: str) -> list[tuple[Record, float]]:
+        """Return the epochs at which a metric has a value, with that value."""
+        values = ((record, record.metrics.get(metric)) for record in self.records)
+        return [(record, value) for record, value in values if value is not None]
+
+
+class Histories:
+    """Reads trials again and again, and each record once."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunDir] = {}
+        self._records: dict[str, dict[int, Record | None]] = {}
+        self._takeovers: dict[str, int] = {}
+
+    def read(self, search: SearchDir, rows: Sequence[TrialRow] | None = None) -> list[History]:
+        """Read a search's trials, in the order of its table.
+
+        Args:
+            search: The search directory; one reader serves one search.
+            rows: Its table, where that was read already.
+        """
+        return [self._read(search, row) for row in (search.rows() if rows is None else rows)]
+
+    def _read(self, search: SearchDir, row: TrialRow) -> History:
+        run = self._runs.get(row.run)
+        if run is None:
+            run = search.run(row)
+            if (row.status == "PENDING" and not row.epoch) or not run.exists("run.json"):
+                return History(row, None, ())
+            self._runs[row.run] = run
+        known = self._records.setdefault(row.run, {})
+        self._forget_abandoned(row, known)
+        for epoch in range(1, row.epoch + 1):
+            if epoch not in known:
+                self._remember(run, epoch, known)
+        records = (known.get(epoch) for epoch in range(1, row.epoch + 1))
+        return History(row, run, tuple(record for record in records if record is not None))
+
+    def _forget_abandoned(self, row: TrialRow, known: dict[int, Record | None]) -> None:
+        """Drop epochs that the trial has run anew since it took another one's state over."""
+        new = row.lineage[self._takeovers.get(row.run, 0) :]
+        if new:
+            first = min(exploit.epoch for exploit in new)
+            for epoch in [epoch for epoch in known if epoch > first]:
+                del known[epoch]
+        self._takeovers[row.run] = len(row.lineage)
+
+    def _remember(self, run: RunDir, epoch: int, known: dict[int, Record | None]) -> None:
+        try:
+            record = run.record(epoch)
+        except Damaged as error:
+            _LOG.warning("left out of the report: %s", error)
+            known[epoch] = None
+            return
+        if record is not None:
+            known[epoch] = record

@@ -1,0 +1,153 @@
+"""A directory that records something: made once, found again, closed by a summary.
+
+Run directories and search directories are such; what they hold beside is their own.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import pyarrow.fs as pafs
+from pydantic import ValidationError
+
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.storage import Folder
+
+_SUMMARY = "summary.json"
+
+
+class Identity(Config):
+    """Who a record is, fixed when its directory is made."""
+
+    name: str
+    """Name that the user gave."""
+    created: str
+    """When the directory was made, ISO 8601 in UTC."""
+
+
+Info = TypeVar("Info", bound=Identity)
+
+
+class RecordDir(Folder, Generic[Info]):
+    """A directory that `create` makes and `open` finds.
+
+    Attributes:
+        what: What it records, in a word.
+        written_by: The program that writes it.
+        identity_file: File of its identity, whose presence says what the directory is.
+        definition_file: File of what it was started with.
+    """
+
+    what: ClassVar[str]
+    written_by: ClassVar[str]
+    identity_file: ClassVar[str]
+    definition_file: ClassVar[str]
+    _info: ClassVar[type[Identity]]
+    _id: ClassVar[str]  # field of the identity that holds its UUID
+
+    @classmethod
+    def create(
+        cls,
+        location: str | Path,
+        definition: str,
+        name: str | None = None,
+        filesystem: pafs.FileSystem | None = None,
+    ) -> Self:
+        """Make a new directory.
+
+        Args:
+            location: Where it goes; must not exist, or be empty.
+            definition: What is started, resolved, as YAML.
+            name: Its name; the last part of `location` when not given.
+            filesystem: As in the constructor.
+
+        Raises:
+            BadInput: Something is there already, or it cannot be written.
+        """
+        made = cls(location, filesystem)
+        made.refuse_taken()
+        info = {
+            cls._id: uuid.uuid4().hex,
+            "name": name or made.base_name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            made.write_definition(definition)
+            made.write_json(cls.identity_file, cls._info.model_validate(info).model_dump())
+        except OSError as error:
+            raise BadInput(
+                f"cannot write the {cls.what} directory {made.location}: {error}; "
+                "choose a writable folder with --out"
+            ) from error
+        return made
+
+    @classmethod
+    def open(cls, location: str | Path, filesystem: pafs.FileSystem | None = None) -> Self:
+        """Open an existing directory.
+
+        Raises:
+            BadInput: There is none at `location`.
+            Damaged: Its identity cannot be read.
+        """
+        found = cls(location, filesystem)
+        if not found.exists(cls.identity_file):
+            raise BadInput(
+                f"{found.location} is no {cls.what} directory (it has no {cls.identity_file}); "
+                f"give the folder that {cls.written_by} wrote, DIR/NAME"
+            )
+        _ = found.info
+        return found
+
+    def refuse_taken(self) -> None:
+        """Raise `BadInput` if such a record or anything else is here already."""
+        if self.exists(self.identity_file):
+            raise BadInput(
+                f"a {self.what} is already at {self.location}; go on with it by --resume "
+                f"{self.resumed_by}, or start another with --name"
+            )
+        if not self.is_free():
+            raise BadInput(
+                f"{self.location} is taken, but not by a {self.what}; choose another --name or "
+                "--out"
+            )
+
+    @property
+    def resumed_by(self) -> str:
+        """What ``--resume`` takes to go on with it."""
+        return self.location
+
+    @cached_property
+    def info(self) -> Info:
+        """Its identity."""
+        try:
+            info: Info = self._info.model_validate_json(  # type: ignore[assignment]
+                self.read_bytes(self.identity_file)
+            )
+        except ValidationError as error:
+            raise Damaged(
+                f"{self.location}/{self.identity_file} cannot be read: {error}"
+            ) from error
+        return info
+
+    def definition(self) -> str:
+        """Return what it was started with, YAML."""
+        return self.read_bytes(self.definition_file).decode()
+
+    def write_definition(self, definition: str) -> None:
+        """Replace what it was started with."""
+        self.write_bytes(self.definition_file, definition.encode())
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json. NaN and infinity are no JSON: pass None instead."""
+        self.write_json(_SUMMARY, dict(summary))
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return summary.json, or None before it has come to its end."""
+        if not self.exists(_SUMMARY):
+            return None
+        return dict(json.loads(self.read_bytes(_SUMMARY)))

@@ -1,0 +1,62 @@
+"""What a search asks for, as far as a page about it needs to know."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, cast
+
+import yaml
+
+from ssgan.base.errors import Damaged
+from ssgan.records.searchdir import SearchDir
+
+
+class Outline(NamedTuple):
+    """The parts of search.yaml that pages and charts show."""
+
+    name: str
+    """Name of the search."""
+    metric: str
+    """Metric that it goes by, a name in the records."""
+    mode: Literal["min", "max"]
+    """Whether less or more of it is better."""
+    logarithmic: frozenset[str]
+    """Flat names of the fields that are drawn on a logarithmic scale."""
+
+    def is_better(self, one: float, other: float) -> bool:
+        """Whether one value of the metric beats the other."""
+        return one < other if self.mode == "min" else one > other
+
+    def rank(self, value: float | None) -> tuple[bool, float]:
+        """Return a key that sorts the best value first and no value last."""
+        if value is None:
+            return True, 0.0
+        return False, value if self.mode == "min" else -value
+
+
+def read_outline(search: SearchDir) -> Outline:
+    """Read a search directory's search.yaml.
+
+    Raises:
+        Damaged: It is no search.
+    """
+    tree = yaml.safe_load(search.search_yaml())
+    if not isinstance(tree, Mapping) or tree.get("mode", "min") not in ("min", "max"):
+        raise Damaged(f"{search.location}/search.yaml holds no search")
+    return Outline(
+        name=search.info.name,
+        metric=str(tree.get("metric") or "zero_one_loss_ema"),
+        mode=cast(Literal["min", "max"], tree.get("mode", "min")),
+        logarithmic=frozenset(_logarithmic(tree.get("space") or {})),
+    )
+
+
+def _logarithmic(space: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, node in space.items():
+        if not isinstance(node, Mapping):
+            continue
+        if node.get("kind") == "loguniform" or node.get("log") is True:
+            found.append(f"{prefix}{name}")
+        for option in node.get("options") or ():
+            if isinstance(option, Mapping):
+                found += _logarithmic(option, f"{prefix}{name}.")
+    return found

@@ -1,0 +1,165 @@
+"""The search directory: the record of a search, local or on any pyarrow file system.
+
+    search.yaml    the resolved search             search.json    identity of the search
+    trials/        run directories, stage one      finals/        run directories, stage two
+    trials.json    the table of all trials         report/        pages and charts
+    judges/        the judges of both stages       summary.json   what the search reached
+    best.yaml      the best configuration          export/        the winner's generator
+    ray/           what Ray Tune keeps
+
+The driver alone writes what is not a run's own. Everything that shows a search (MLflow, the
+pages, the screen) is made from this directory, while the search goes on and afterwards.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.records.recorddir import Identity, RecordDir
+from ssgan.records.rundir import RunDir
+
+BEST = "best.yaml"
+"""File of the best configuration, which `ssgan train` takes."""
+_TABLE = "trials.json"
+
+Stage = Literal["search", "final"]
+"""Stage one chooses among all configurations; stage two runs the best again with fresh seeds."""
+FOLDERS: dict[Stage, str] = {"search": "trials", "final": "finals"}
+"""Where the run directories of each stage are, below the search directory."""
+Status = Literal["PENDING", "RUNNING", "PAUSED", "FINISHED", "STOPPED", "FAILED"]
+"""STOPPED by the scheduler, FAILED by an error, FINISHED all its epochs."""
+
+
+class Exploit(Config):
+    """One take-over of population based training."""
+
+    epoch: int = Field(ge=0)
+    """Epoch of the checkpoint that was taken over."""
+    donor: str
+    """Name of the trial that it came from."""
+    values: dict[str, Any]
+    """The searched fields as they were perturbed."""
+
+
+class TrialRow(Config):
+    """One line of the table of trials."""
+
+    trial: str
+    """Name of the trial, and of its run directory: ``00003``, in stage two ``00003-s7``."""
+    stage: Stage
+    """Which stage it belongs to."""
+    values: dict[str, Any]
+    """The searched fields by dotted name; of stage two those of the trial that it repeats."""
+    seed: int
+    """The run's seed."""
+    status: Status = "PENDING"
+    """Where it stands."""
+    reason: str | None = None
+    """Why it ended before its time: what stopped it, or the error in one line."""
+    epoch: int = Field(default=0, ge=0)
+    """Epochs trained and reported."""
+    metric: float | None = None
+    """Last value of the search's metric."""
+    images_per_second: float | None = None
+    """Speed of the last epoch."""
+    lineage: tuple[Exploit, ...] = ()
+    """What it took over from other trials, in order."""
+
+    @property
+    def run(self) -> str:
+        """The run directory, relative to the search directory."""
+        return f"{FOLDERS[self.stage]}/{self.trial}"
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it has a value of the metric that counts."""
+        return self.metric is not None and self.status != "FAILED"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in ("FINISHED", "STOPPED", "FAILED")
+
+
+class SearchInfo(Identity):
+    """Identity of a search; its name is also that of the MLflow experiment."""
+
+    search_id: str = Field(pattern="^[0-9a-f]{32}$")
+    """A random UUID, 32 hexadecimal digits."""
+
+
+class SearchDir(RecordDir[SearchInfo]):
+    """A search directory: `create` makes a search, `open` checks that one is there."""
+
+    what = "search"
+    written_by = "tune/run.py"
+    identity_file = "search.json"
+    definition_file = "search.yaml"
+    _info = SearchInfo
+    _id = "search_id"
+
+    @property
+    def resumed_by(self) -> str:
+        """What ``--resume`` takes to go on with it."""
+        return self.base_name
+
+    def search_yaml(self) -> str:
+        """Return the resolved search as it was written at the start."""
+        return self.definition()
+
+    def rows(self) -> Sequence[TrialRow]:
+        """Return the table of trials, stage one first, by name; empty before the first trial.
+
+        Raises:
+            Damaged: It cannot be read.
+        """
+        if not self.exists(_TABLE):
+            return ()
+        try:
+            table = json.loads(self.read_bytes(_TABLE))
+            return tuple(TrialRow.model_validate(row) for row in table)
+        except ValueError as error:
+            raise Damaged(f"{self.location}/{_TABLE} cannot be read: {error}") from error
+
+    def write_rows(self, rows: Iterable[TrialRow]) -> None:
+        """Replace the table; readers see the old one or the new one, whole."""
+        ordered = sorted(rows, key=lambda row: (row.stage != "search", row.trial))
+        self.write_json(_TABLE, [row.model_dump(mode="json") for row in ordered])
+
+    def run(self, row: TrialRow) -> RunDir:
+        """Return a trial's run directory, whether it is there yet or not."""
+        return self.run_of(row.stage, row.trial)
+
+    def winner(self) -> RunDir:
+        """Return the run that stands for the search: the one that was registered.
+
+        Raises:
+            BadInput: The search has none.
+        """
+        summary = self.summary()
+        if summary is None:
+            raise BadInput(
+                f"{self.location} is a search that is not over; go on with it by --resume "
+                f"{self.resumed_by}, or name one of its runs: {self.location}/trials/NAME"
+            )
+        if summary.get("winner") is None:
+            raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
+        return RunDir.open(f"{self.location}/{summary['winner']}")
+
+    def run_of(self, stage: Stage, trial: str) -> RunDir:
+        """Return the run directory of a trial by its stage and name."""
+        return RunDir(f"{self.location}/{FOLDERS[stage]}/{trial}")
+
+
+def open_run(location: str) -> RunDir:
+    """Open a run directory, or of a search directory the run that won it.
+
+    Raises:
+        BadInput: There is neither, or the search has no winner.
+    """
+    search = SearchDir(location)
+    return search.winner() if search.exists(search.identity_file) else RunDir.open(location)

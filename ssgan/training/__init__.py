@@ -1,0 +1,1 @@
+"""One update, the loop around it, and the runtimes that it runs in."""

@@ -1,0 +1,142 @@
+"""What a training loop asks of its surroundings: where to start from, whom to tell.
+
+The loop is the same in this process, as a worker of Ray Train and as a trial of Ray Tune. Ray
+gets *pointer checkpoints*: a folder with one JSON file that names a checkpoint of a run directory,
+which stays the owner of the weights. Ray is imported only by the sessions that need it.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ssgan.base.errors import Damaged
+
+Metrics = Mapping[str, float | None]
+"""Flat metric names to values; None where a metric has no value."""
+
+_POINTER = "pointer.json"
+_FORMAT = "ssgan-pointer-1"
+
+
+class Session(Protocol):
+    """The two calls by which a loop meets its surroundings."""
+
+    def restore(self) -> str | None:
+        """Return the address of the checkpoint to start from, or None to start anew.
+
+        It is the same on every rank; `ssgan.records.resume.restore` reads it.
+        """
+
+    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        """Tell what an epoch reached. Every rank calls this, once an epoch.
+
+        Args:
+            metrics: The epoch's metrics; those of rank 0 count.
+            checkpoint: Address of the checkpoint that was saved, on rank 0; None elsewhere.
+        """
+
+
+class InProcess:
+    """One worker in this very process, without Ray.
+
+    Args:
+        start: Address of the checkpoint to start from.
+        listener: Called with the metrics of every epoch.
+    """
+
+    def __init__(
+        self, start: str | None = None, listener: Callable[[Metrics], None] | None = None
+    ) -> None:
+        self._start = start
+        self._listener = listener
+
+    def restore(self) -> str | None:
+        return self._start
+
+    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        if self._listener is not None:
+            self._listener(metrics)
+
+
+class RayTrain:
+    """A worker of `ray.train.torch.TorchTrainer`; `report` is a barrier over all workers.
+
+    Args:
+        start: Address of the checkpoint to start from while Ray holds none of this run.
+    """
+
+    def __init__(self, start: str | None = None) -> None:
+        self._start = start
+
+    def restore(self) -> str | None:
+        import ray.train
+
+        checkpoint = ray.train.get_checkpoint()
+        return self._start if checkpoint is None else read_pointer(checkpoint)
+
+    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        import ray.train
+
+        if checkpoint is None:
+            ray.train.report(dict(metrics))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            write_pointer(Path(folder), checkpoint)
+            ray.train.report(dict(metrics), ray.train.Checkpoint.from_directory(folder))
+
+
+class RayTune:
+    """A trial of `ray.tune.Tuner` that is its own single worker.
+
+    Args:
+        start: Address of the checkpoint to start from while Tune holds none of this trial.
+    """
+
+    def __init__(self, start: str | None = None) -> None:
+        self._start = start
+
+    def restore(self) -> str | None:
+        from ray import tune
+
+        checkpoint = tune.get_checkpoint()
+        return self._start if checkpoint is None else read_pointer(checkpoint)
+
+    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        from ray import tune
+
+        if checkpoint is None:
+            tune.report(dict(metrics))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            write_pointer(Path(folder), checkpoint)
+            tune.report(dict(metrics), checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def write_pointer(folder: Path, checkpoint: str) -> None:
+    """Write a pointer to the checkpoint at this address into a local folder."""
+    text = json.dumps({"format": _FORMAT, "checkpoint": checkpoint})
+    (folder / _POINTER).write_text(text, encoding="utf-8")
+
+
+def read_pointer(checkpoint: Any) -> str:
+    """Return the address that a pointer checkpoint of Ray holds.
+
+    Args:
+        checkpoint: A `ray.train.Checkpoint`, on whatever file system.
+
+    Raises:
+        Damaged: It holds no pointer, or one that cannot be read.
+    """
+    try:
+        with checkpoint.as_directory() as folder:
+            pointer = json.loads((Path(folder) / _POINTER).read_text(encoding="utf-8"))
+        if pointer["format"] != _FORMAT:
+            raise ValueError(f"its format is {pointer['format']!r}, not {_FORMAT!r}")
+        return str(pointer["checkpoint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(
+            f"{checkpoint} points at no checkpoint of a run: {error!r}; "
+            "resume from the run directory instead"
+        ) from error

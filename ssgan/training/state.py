@@ -1,0 +1,197 @@
+"""Training: all that a run changes, how one update changes it, and its state for a checkpoint."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssgan.base.rng import Streams
+from ssgan.data.augment import affine_maps, draw_affine
+from ssgan.data.batches import Batches
+from ssgan.data.dataset import Dataset
+from ssgan.data.memmap import place_images
+from ssgan.experiment.tree import Experiment
+from ssgan.method.codes import Latents
+from ssgan.method.optimizer import Rates
+from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.ema import Average
+from ssgan.networks.generator import build_generator
+from ssgan.training.distributed import Worker
+from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
+
+
+class Training:
+    """Networks, optimizers, average and draws of one worker.
+
+    Attributes:
+        steps: Updates made.
+        streams: The run's random streams.
+        step: G, D, their optimizers, and the update.
+        average: The moving average of G.
+        batches: The draws of real images.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, worker: Worker) -> None:
+        """Build everything as it is before the first update.
+
+        Args:
+            experiment: What to train.
+            dataset: The same on every worker.
+            worker: This worker's rank and device.
+        """
+        self._experiment = experiment
+        self._space = dataset.space
+        self._worker = worker
+        self._device = worker.device
+        self.steps = 0
+        self.streams = Streams(experiment.seed)
+        sizes = (experiment.networks, dataset.space, dataset.manifest.shape)
+        weights = self.streams.generator
+        self.step = TrainingStep(
+            build_generator(*sizes, weights("weights of G")).to(worker.device),
+            build_discriminator(*sizes, weights("weights of D")).to(worker.device),
+            dataset.space,
+            experiment.objective,
+            experiment.optimizer,
+            precision=experiment.training.precision,
+            infogan=dataset.is_infogan,
+            wrap=worker.wrap,
+            reduce_max=worker.maximum,
+        )
+        self.average = Average(self.step.generator, experiment.training.average)
+        self.batches = Batches(
+            experiment.label_sampling,
+            place_images(dataset.train.images, worker.device),
+            dataset.y,
+            batch_size=experiment.training.batch_size,
+            streams=self.streams,
+            rank=worker.rank,
+            world=worker.world,
+            device=worker.device,
+        )
+        self._losses = torch.zeros(len(TERMS), device=worker.device)
+        self._summed = 0
+        self._not_finite_at = torch.full((len(TERMS),), math.inf, device=worker.device)
+
+    @property
+    def images_seen(self) -> int:
+        """Real images that D has seen, over all workers."""
+        return self.steps * self._experiment.training.batch_size
+
+    def label_probability(self, step: int) -> float:
+        """Return the probability that the draw of a step is a labelled one."""
+        images_seen = step * self._experiment.training.batch_size
+        return self.batches.probability(images_seen, self._experiment.images_per_epoch)
+
+    def update(self) -> None:
+        """Make one update of D and Q, then G, and take it into the average."""
+        self.step.rates = self.rates(self.steps)
+        losses = self.step(self._draw(), self._lambda2_share(self.steps))
+        self._losses += losses
+        self._summed += 1
+        found = torch.where(torch.isfinite(losses), math.inf, float(self.steps))
+        torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
+        self.steps += 1
+        self.average.update(self._experiment.training.batch_size, self.images_seen)
+
+    def take_losses(self) -> dict[str, float | None]:
+        """Return the terms' means since the last call, over all workers, and start anew."""
+        means = self._worker.mean(self._losses / max(self._summed, 1)).tolist()
+        self._losses.zero_()
+        self._summed = 0
+        return {f"loss/{term}": value for term, value in zip(TERMS, means, strict=True)}
+
+    def find_not_finite(self) -> tuple[str, int] | None:
+        """Return the first term that was not finite on any worker, and its update, or None."""
+        first = -self._worker.maximum(-self._not_finite_at)
+        at, index = first.min(dim=0)
+        return None if at.isinf() else (TERMS[int(index)], int(at))
+
+    def settle(self) -> None:
+        """Average over workers what each keeps for itself, before it is read or saved.
+
+        That is BatchNorm's running statistics and the sums of losses.
+        """
+        self._worker.average_buffers(self.step.generator, self.step.discriminator)
+        self._worker.mean(self._losses)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `load` needs, after `settle`; tensors are the live ones."""
+        return {
+            "step": self.steps,
+            "generator": self.step.generator.state_dict(),
+            "discriminator": self.step.discriminator.state_dict(),
+            "average": self.average.parameters,
+            "g_optimizer": self.step.g_optimizer.state_dict(),
+            "d_optimizer": self.step.d_optimizer.state_dict(),
+            "losses": self._losses,
+            "losses_summed": self._summed,
+            "labels_seen": self.batches.seen,
+        }
+
+    def lambda2(self, step: int) -> float:
+        """Return the weight λ2 of a step, warm-up included."""
+        return self.step.objective.lambda2 * self._lambda2_share(step)
+
+    def rates(self, step: int) -> Rates:
+        """Return the learning rates of a step."""
+        images_seen = step * self._experiment.training.batch_size
+        return self._experiment.optimizer.rates(images_seen, self._experiment.images_per_epoch)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state; random numbers follow from its step."""
+        self.steps = state["step"]
+        self.step.generator.load_state_dict(state["generator"])
+        self.step.discriminator.load_state_dict(state["discriminator"])
+        self.average.load(state["average"])
+        self.step.g_optimizer.load_state_dict(state["g_optimizer"])
+        self.step.d_optimizer.load_state_dict(state["d_optimizer"])
+        self._losses.copy_(state["losses"])
+        self._summed = state["losses_summed"]
+        self.batches.seen.copy_(state["labels_seen"])
+
+    def _lambda2_share(self, step: int) -> float:
+        images_seen = step * self._experiment.training.batch_size
+        return self.step.objective.lambda2_share(images_seen, self._experiment.images_per_epoch)
+
+    def _draw(self) -> StepInput:
+        """Draw what this rank needs for the next update."""
+        real = self.batches.draw(self.steps, self.label_probability(self.steps))
+        size = self._experiment.training.batch_size
+        latents = self._space.sample(size, self._generator("latents"))
+        c, z = Latents(*map(self._slice, latents))
+        noise_real, noise_fake = self._instance_noise(real.x)
+        maps = self._affine_maps(has_own=real.labelled is not None)
+        return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake, maps)
+
+    def _affine_maps(self, *, has_own: bool) -> AffineMaps:
+        """Draw how the trunk sees images, for the global batch on every rank alike."""
+        config = self._experiment.augmentation
+        if config is None:
+            return AffineMaps()
+        generator = self._generator("augmentation")
+
+        def maps(count: int) -> Tensor:
+            return affine_maps(config, self._slice(draw_affine(count, generator)))
+
+        size, own = self._experiment.training.batch_size, self._experiment.label_sampling.batch_size
+        real, fake, fake_g = (maps(size) for _ in range(3))
+        return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
+
+    def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Draw noise for real and fake images, for the global batch on every rank alike."""
+        schedule = self._experiment.instance_noise
+        std = schedule.at(self.images_seen, self._experiment.images_per_epoch)
+        if std == 0:
+            return None, None
+        shape = (2, self._experiment.training.batch_size, *x.shape[1:])
+        noise = torch.randn(shape, generator=self._generator("instance noise"), device=self._device)
+        return self._slice(noise[0]) * std, self._slice(noise[1]) * std
+
+    def _generator(self, stream: str) -> torch.Generator:
+        return self.streams.generator(stream, self.steps, self._device)
+
+    def _slice(self, rows: Tensor) -> Tensor:
+        """Return this rank's part of what was drawn for the global batch."""
+        return rows.chunk(self._worker.world)[self._worker.rank]

@@ -1,0 +1,147 @@
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput
+from ssgan.data.manifest import Manifest
+from ssgan.experiment.tree import Experiment, ScalingConfig, TrainingConfig
+from ssgan.method.codes import Code, CodesConfig
+from ssgan.method.schedules import Cosine
+
+
+def manifest(shape: tuple[int, int, int] = (1, 16, 16)) -> Manifest:
+    digit = Code(name="digit", kind="categorical", classes=("0", "1"))
+    return Manifest(name="few", shape=shape, columns=(digit,), splits={})
+
+
+def test_defaults_are_the_papers_and_the_authors() -> None:
+    experiment = Experiment()
+    assert (experiment.objective.lambda1, experiment.objective.lambda2) == (0.8, 2.0)
+    assert experiment.training.batch_size == 128
+    assert experiment.optimizer.discriminator_lr == 1e-4
+    assert experiment.optimizer.generator_lr == 1e-3
+    assert (experiment.optimizer.beta1, experiment.codes.noise) == (0.5, 62)
+    assert experiment.images_per_epoch == 12_800
+
+
+def test_the_tree_survives_yaml() -> None:
+    experiment = Experiment(
+        name="zwölf",
+        instance_noise=Cosine(start=1e-5),
+        codes=CodesConfig(supervised=()),
+        scaling=ScalingConfig(workers=(1, 2)),
+        seed=-3,
+    )
+    text = experiment.to_yaml()
+    assert "zwölf" in text
+    again = Experiment.from_yaml(text)
+    assert again == experiment
+    assert again.to_yaml() == text
+
+
+@pytest.mark.parametrize("text", ["", "5", "seeds: 3", "seed: [", "training: {epochs: 0}", "\0"])
+def test_what_is_no_experiment_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="no experiment of ssgan"):
+        Experiment.from_yaml(text)
+
+
+def models(model: type[BaseModel], found: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    from ssgan.experiment.fields import configs_in
+
+    if model not in found:
+        found.add(model)
+        for field in model.model_fields.values():
+            for below in configs_in(field.annotation):
+                models(below, found)
+    return found
+
+
+def test_every_field_of_the_tree_is_described() -> None:
+    tree = models(Experiment, set())
+    assert len(tree) > 20
+    for model in tree:
+        assert issubclass(model, Config)
+        for name, field in model.model_fields.items():
+            is_tag = name == "kind"
+            assert is_tag or field.description, f"{model.__name__}.{name} has no docstring"
+
+
+@pytest.mark.parametrize(("size", "workers"), [(128, 1), (128, 2), (6, 3), (12, (2, 4))])
+def test_workers_share_a_batch_evenly(size: int, workers: int | tuple[int, int]) -> None:
+    Experiment(
+        training=TrainingConfig(batch_size=size),
+        scaling=ScalingConfig(workers=workers),
+        label_sampling={"batch_size": 12},  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("tree", "problem"),
+    [
+        (
+            {"training": {"batch_size": 128}, "scaling": {"workers": 3}},
+            r"training\.batch_size=128.*3 workers.*126 or 129",
+        ),
+        (
+            {"training": {"batch_size": 4}, "scaling": {"workers": 8}},
+            r"training\.batch_size=4.*8 workers.*; 8 or 8 can|training\.batch_size=4.*8 workers",
+        ),
+        (
+            {"training": {"batch_size": 12}, "scaling": {"workers": [2, 5]}},
+            r"training\.batch_size=12.*5 workers",
+        ),
+        (
+            {"label_sampling": {"batch_size": 9}, "scaling": {"workers": 2}},
+            r"label_sampling\.batch_size=9.*8 or 10",
+        ),
+        (
+            {"training": {"batch_size": 4}, "scaling": {"workers": 4}},
+            r"training\.batch_size=4.*fewer than the two images",
+        ),
+        ({"scaling": {"workers": 0}}, "number from 1"),
+        ({"scaling": {"workers": [3, 2]}}, "number from 1"),
+        ({"scaling": {"workers": [0, 2]}}, "number from 1"),
+        ({"scaling": {"cpus": 0}}, "cpus"),
+        ({"scaling": {"threads": 0}}, "threads"),
+        ({"training": {"epochs": 0}}, "epochs"),
+        ({"training": {"batch_size": 1}}, "batch_size"),
+        ({"optimizer": {"beta1": 1.0}}, "beta1"),
+        ({"optimizer": {"generator_lr": 0}}, "generator_lr"),
+        ({"objective": {"lambda1": -1}}, "lambda1"),
+        (
+            {"optimizer": {"lr_schedule": {"kind": "constant", "value": 0}}},
+            r"optimizer\.lr_schedule has come to 0",
+        ),
+        (
+            {
+                "optimizer": {
+                    "generator_lr_schedule": {"kind": "linear", "delay": 4, "duration": 5}
+                },
+                "training": {"epochs": 10},
+            },
+            r"generator_lr_schedule has come to 0 before the last update of training\.epochs=10",
+        ),
+    ],
+)
+def test_bad_trees_are_refused(tree: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Experiment.model_validate(tree)
+
+
+def test_a_batch_of_q_ss_counts_under_separate_only() -> None:
+    tree = {"label_sampling": {"batch_size": 9, "unit": "batch"}, "scaling": {"workers": 2}}
+    assert Experiment.model_validate(tree).scaling.most_workers == 2
+
+
+def test_the_data_is_checked_before_work_starts() -> None:
+    Experiment().validate_against(manifest())
+    with pytest.raises(BadInput, match=r"data\.source\.size"):
+        Experiment().validate_against(manifest((1, 30, 30)))
+    with pytest.raises(BadInput, match="did you mean 'digit'"):
+        Experiment(codes=CodesConfig(supervised=("digits",))).validate_against(manifest())
+
+
+def test_counts_of_workers() -> None:
+    assert list(ScalingConfig(workers=3).counts()) == [3]
+    assert list(ScalingConfig(workers=(2, 4)).counts()) == [2, 3, 4]
+    assert ScalingConfig(workers=(2, 4)).most_workers == 4

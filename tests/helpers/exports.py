@@ -1,0 +1,33 @@
+"""Exports of networks that were never trained."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssgan.export.format import pack_export, save_export
+from ssgan.method.codes import LatentSpace
+from ssgan.networks.architecture import NetworksConfig, Shape
+from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.generator import build_generator
+
+
+def save_untrained(
+    folder: Path,
+    networks: NetworksConfig,
+    space: LatentSpace,
+    shape: Shape,
+    seed: int = 3,
+    **provenance: Any,
+) -> Path:
+    """Save an export of untrained networks to a folder."""
+    draw = torch.Generator().manual_seed(seed)
+    files = pack_export(
+        build_generator(networks, space, shape, draw),
+        build_discriminator(networks, space, shape, draw),
+        networks=networks,
+        space=space,
+        shape=shape,
+        provenance=provenance,
+    )
+    return save_export(folder, files)

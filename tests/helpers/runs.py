@@ -1,0 +1,51 @@
+"""A small experiment, and comparisons of what runs leave."""
+
+from typing import Any
+
+import torch
+
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import RunDir
+
+_OVERRIDES = (
+    "codes.noise=4",
+    "networks.width=2",
+    "networks.hidden=8",
+    "networks.q_hidden=4",
+    "label_sampling.batch_size=8",
+    "training.batch_size=16",
+    "training.epochs=3",
+    "training.steps_per_epoch=40",
+    "training.check_every=4",
+    "evaluation.samples=20",
+    "evaluation.real_images=60",
+    "evaluation.held_out_images=40",
+    "evaluation.judge.epochs=1",
+    "evaluation.judge.least_updates=2",
+    "scaling.threads=1",
+)
+
+
+def small(*overrides: str) -> Experiment:
+    """Return the digits preset, cut down to three epochs of forty updates of sixteen images."""
+    return load_experiment("digits", [*_OVERRIDES, *overrides])
+
+
+def final_state(run_dir: str) -> dict[str, Any]:
+    """Return the state that a run ended with."""
+    found = Checkpoints(RunDir.open(run_dir)).latest()
+    assert found is not None
+    return found[1]
+
+
+def assert_same_bits(one: str, other: str) -> None:
+    """Compare all that two runs ended with, but what depends on the clock."""
+    torch.testing.assert_close(final_state(one), final_state(other), rtol=0, atol=0)
+    clocked = {"images_per_second"}
+    for ours, theirs in zip(RunDir(one).records(), RunDir(other).records(), strict=True):
+        assert ours.epoch == theirs.epoch
+        assert {k: v for k, v in ours.metrics.items() if k not in clocked} == {
+            k: v for k, v in theirs.metrics.items() if k not in clocked
+        }

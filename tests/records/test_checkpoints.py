@@ -1,0 +1,305 @@
+import errno
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pytest
+import torch
+
+from ssgan.base.errors import BadInput, Damaged
+from ssgan.records.checkpoint_format import parse_location, step_of
+from ssgan.records.checkpoints import Checkpoints, State
+from ssgan.records.resume import restore, starting_point
+from ssgan.records.rundir import RunDir
+
+
+def state(step: int, size: int = 4) -> State:
+    return {
+        "networks": {"weight": torch.full((size,), float(step)), "count": torch.tensor(step)},
+        "optimizer": {"step": step, "lr": 0.5, "betas": [0.5, 0.999]},
+        "name": "digits",
+        "nothing": None,
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir.create(tmp_path / "run", "")
+
+
+def folders(run: RunDir) -> list[str]:
+    return list(run.folders("checkpoints"))
+
+
+def flip_a_byte(path: Path, position: int = -100) -> None:
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+def file_of(run: RunDir, name: str, file: str = "state.pt") -> Path:
+    assert run.local_path is not None
+    return run.local_path / "checkpoints" / name / file
+
+
+@pytest.mark.parametrize("filesystem", [None, pafs._MockFileSystem()], ids=["local", "mock"])
+def test_a_state_comes_back_whole(tmp_path: Path, filesystem: pafs.FileSystem | None) -> None:
+    run = RunDir.create(str(tmp_path / "run"), "", filesystem=filesystem)
+    checkpoints = Checkpoints(run)
+    assert checkpoints.latest() is None
+    assert checkpoints.save(7, state(7)) == "00000007"
+    found = checkpoints.latest()
+    assert found is not None
+    step, loaded = found
+    assert step == 7
+    assert torch.equal(loaded["networks"]["weight"], torch.full((4,), 7.0))
+    assert loaded["optimizer"] == {"step": 7, "lr": 0.5, "betas": [0.5, 0.999]}
+    assert loaded["name"] == "digits"
+
+
+def test_the_last_and_the_best_are_kept(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=2, keep_best=1)
+    metrics = [0.5, 0.1, float("nan"), None, 0.3, 0.2]
+    for step, metric in enumerate(metrics):
+        checkpoints.save(step, state(step), metric)
+    assert folders(run) == ["00000001", "00000004", "00000005"]
+    assert checkpoints.best() == "00000001"
+    assert torch.equal(checkpoints.load("00000001")[1]["networks"]["count"], torch.tensor(1))
+
+
+def test_what_others_point_at_is_kept_until_they_let_go(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    checkpoints.save(1, state(1))
+    Checkpoints(run).protect("00000001", "trial-7")
+    Checkpoints(run).protect("00000001", "trial-9")
+    checkpoints.save(2, state(2))
+    checkpoints.release("00000001", "trial-7")
+    checkpoints.save(3, state(3))
+    assert folders(run) == ["00000001", "00000003"]
+    checkpoints.release("00000001", "trial-9")
+    checkpoints.save(4, state(4))
+    assert folders(run) == ["00000004"]
+    with pytest.raises(BadInput, match="00000009"):
+        checkpoints.protect("00000009", "trial-7")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "manifest", "manifest cut"])
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    run: RunDir, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+    path = file_of(run, "00000002", "MANIFEST.json" if "manifest" in damage else "state.pt")
+    match damage:
+        case "truncated" | "manifest cut":
+            path.write_bytes(path.read_bytes()[:-50])
+        case "flipped":
+            flip_a_byte(path)
+        case "missing":
+            path.unlink()
+        case "manifest":
+            path.write_text(path.read_text().replace('"step": 2', '"step": 9'))
+    for found in (checkpoints.latest(), restore(checkpoints.location("00000002"))):
+        assert found is not None
+        assert found[0] == 1
+        warning = caplog.messages[-1]
+        assert f"00000002/{path.name}" in warning
+        assert "going back to checkpoint 00000001" in warning
+
+
+def test_nothing_whole_is_an_error_that_names_every_file(run: RunDir) -> None:
+    checkpoints = Checkpoints(run)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+    flip_a_byte(file_of(run, "00000001"))
+    file_of(run, "00000002", "MANIFEST.json").write_text("{}")
+    with pytest.raises(Damaged, match=r"00000002/MANIFEST.*00000001/state\.pt"):
+        checkpoints.latest()
+
+
+def test_damage_after_the_named_checkpoint_does_not_matter(
+    run: RunDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run, keep_last=3)
+    for step in (1, 2, 3):
+        checkpoints.save(step, state(step))
+    flip_a_byte(file_of(run, "00000003"))
+    with caplog.at_level(logging.WARNING):
+        assert restore(checkpoints.location("00000002"))[0] == 2
+    assert not caplog.messages
+
+
+def test_a_folder_without_commit_mark_counts_for_nothing_and_goes(run: RunDir) -> None:
+    checkpoints = Checkpoints(run)
+    checkpoints.save(1, state(1))
+    run.write_bytes("checkpoints/00000002/state.pt", b"half")
+    found = checkpoints.latest()
+    assert found is not None
+    assert found[0] == 1
+    checkpoints.save(3, state(3))
+    assert folders(run) == ["00000001", "00000003"]
+
+
+def test_a_step_saved_again_with_the_same_state_is_reused(run: RunDir) -> None:
+    checkpoints = Checkpoints(run)
+    checkpoints.save(1, state(1))
+    before = file_of(run, "00000001").stat().st_mtime_ns
+    assert checkpoints.save(1, state(1)) == "00000001"
+    assert file_of(run, "00000001").stat().st_mtime_ns == before
+    assert folders(run) == ["00000001"]
+
+
+def test_a_damaged_step_is_written_anew(run: RunDir) -> None:
+    checkpoints = Checkpoints(run)
+    checkpoints.save(1, state(1))
+    flip_a_byte(file_of(run, "00000001"))
+    assert checkpoints.save(1, state(1)) == "00000001"
+    assert checkpoints.load("00000001")[0] == 1
+
+
+def test_a_step_saved_again_with_another_state_gets_a_name_of_its_own(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=4)
+    checkpoints.save(1, state(1))
+    checkpoints.save(2, state(2))
+    assert checkpoints.save(1, state(5)) == "00000001-1"
+    assert checkpoints.save(1, state(6)) == "00000001-2"
+    assert torch.equal(checkpoints.load("00000001")[1]["networks"]["count"], torch.tensor(1))
+    found = checkpoints.latest()
+    assert found is not None
+    assert found[1]["optimizer"]["step"] == 6
+
+
+@pytest.mark.parametrize("failing", ["state.pt", "MANIFEST.json"])
+def test_a_disk_that_is_full_costs_only_the_new_checkpoint(
+    run: RunDir, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    checkpoints.save(1, state(1))
+    write = RunDir.write_bytes
+
+    def full(self: RunDir, name: str, data: bytes) -> None:
+        if name.endswith(failing):
+            write(self, f"{name}.half", data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, name, data)
+
+    monkeypatch.setattr(RunDir, "write_bytes", full)
+    with pytest.raises(OSError, match=r"00000002.*disk is full.*last good one is 00000001") as hit:
+        checkpoints.save(2, state(2))
+    assert hit.value.errno == errno.ENOSPC
+    assert folders(run) == ["00000001"]
+    monkeypatch.undo()
+    assert checkpoints.save(2, state(2)) == "00000002"
+    assert folders(run) == ["00000002"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root: sudo make test")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_real_disk_that_is_full_costs_only_the_new_checkpoint(small_disk: Path) -> None:
+    run = RunDir.create(small_disk / "run", "")
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    checkpoints.save(1, state(1, size=100_000))  # 400 kB of 1 MiB
+    with pytest.raises(OSError, match=r"disk is full.*last good one is 00000001"):
+        checkpoints.save(2, state(2, size=200_000))
+    assert folders(run) == ["00000001"]
+    found = checkpoints.latest()
+    assert found is not None
+    assert found[0] == 1
+    assert checkpoints.save(3, state(3, size=100_000)) == "00000003"
+    assert folders(run) == ["00000003"]
+
+
+def test_old_checkpoints_that_cannot_be_deleted_do_not_stop_the_run(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    checkpoints.save(1, state(1))
+    delete = RunDir.delete
+
+    def refuse(self: RunDir, name: str) -> None:
+        if "00000001" in name:
+            raise PermissionError(errno.EACCES, "denied")
+        delete(self, name)
+
+    monkeypatch.setattr(RunDir, "delete", refuse)
+    assert checkpoints.save(2, state(2)) == "00000002"
+    assert "00000001 stays" in caplog.text
+
+
+def test_code_in_a_checkpoint_is_refused_when_it_is_saved(run: RunDir) -> None:
+    with pytest.raises(TypeError, match=r"state\['a'\]\[1\] is a complex"):
+        Checkpoints(run).save(1, {"a": [1, 1j]})
+    assert folders(run) == []
+
+
+def test_bad_settings_and_addresses_are_refused(run: RunDir) -> None:
+    with pytest.raises(BadInput, match="keep_last"):
+        Checkpoints(run, keep_last=0)
+    with pytest.raises(BadInput, match="no address of a checkpoint"):
+        restore("somewhere/00000001")
+    with pytest.raises(BadInput, match=r"no checkpoint .*00000004"):
+        restore(f"{run.location}/checkpoints/00000004")
+
+
+def test_a_pointer_to_what_was_pruned_leads_to_the_newest(
+    run: RunDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+    assert checkpoints.newest() == "00000002"
+    assert restore(checkpoints.location("00000001"))[0] == 2
+    assert "00000001 is gone" in caplog.text
+
+
+def test_a_run_goes_on_from_its_newest_unless_it_was_given_a_later_one(
+    run: RunDir, tmp_path: Path
+) -> None:
+    other = Checkpoints(RunDir.create(tmp_path / "other", ""))
+    given = other.location(other.save(20, state(20)))
+    assert starting_point(run) is None
+    assert starting_point(run, given) == given
+    mine = Checkpoints(run)
+    for step in (10, 20):  # of the same step the given one counts: it was taken over
+        newest = mine.location(mine.save(step, state(step)))
+        assert starting_point(run) == newest
+        assert starting_point(run, given) == given
+    newest = mine.location(mine.save(30, state(30)))
+    assert starting_point(run, given) == newest
+
+
+def test_checkpoints_later_than_a_step_can_be_forgotten(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=9)
+    for step in (10, 20, 30):
+        checkpoints.save(step, state(step))
+    checkpoints.save(20, state(21))  # 00000020-1
+    checkpoints.protect("00000030", "another")
+    checkpoints.forget(after=20)
+    assert folders(run) == ["00000010", "00000020", "00000020-1"]
+
+
+def test_an_address_is_parted_into_run_and_name() -> None:
+    address = "s3://bucket/a/checkpoints/00000020-1"
+    assert parse_location(address) == ("s3://bucket/a", "00000020-1")
+    assert step_of("00000020-1") == 20
+    with pytest.raises(BadInput, match="no address of a checkpoint"):
+        parse_location("s3://bucket/a/00000020")

@@ -1,0 +1,407 @@
+"""A search in MLflow says what its directory says: a parent, and a child for each trial."""
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.report.pages import Report
+from ssgan.tracking import Recorder, SearchFollower, SearchRecorder, sync_search
+from ssgan.tracking.search_facts import mlflow_status
+from tests.helpers.searchdirs import (
+    START,
+    commit,
+    exploit,
+    fill_search,
+    make_run,
+    make_search,
+    make_values,
+    tiny,
+)
+
+DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
+
+
+@pytest.fixture
+def search(tmp_path: Path, request: pytest.FixtureRequest) -> SearchDir:
+    """An empty search, named as the test so that its experiment is its own."""
+    return make_search(tmp_path, request.node.name.partition("[")[0][:60])
+
+
+def runs_of(uri: str, search: SearchDir) -> tuple[Run, dict[str, Run]]:
+    """Return the parent, and its children by the names of their trials."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(search.info.name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
+    children = [run for run in found if run.data.tags.get("mlflow.parentRunId")]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
+    named = {run.data.tags["ssgan.trial"]: run for run in children}
+    assert len(named) == len(children) == len(found) - 1
+    return parent, named
+
+
+def points(uri: str, run: Run, key: str = "zero_one_loss_ema") -> list[tuple[int, float]]:
+    """Read a metric past MLflow: (step, value), doubles included."""
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        found = database.execute(
+            "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY timestamp",
+            (run.info.run_id, key),
+        )
+        return found.fetchall()
+
+
+def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
+    records = search.run(row).records()[: row.epoch]
+    return [(record.epoch, record.metrics["zero_one_loss_ema"] or 0) for record in records]
+
+
+def begin(search: SearchDir, trial: int = 0, epochs: int = 0) -> TrialRow:
+    """Start a trial."""
+    values = make_values(trial)
+    row = TrialRow(trial=f"{trial:05d}", stage="search", values=values, seed=0, status="RUNNING")
+    run = make_run(search, row)
+    for epoch in range(1, epochs + 1):
+        commit(run, trial, epoch, 0.5 / epoch, tiny(trial, epoch, 0))
+    return row.model_copy(update={"epoch": epochs, "metric": 0.5 / epochs if epochs else None})
+
+
+def test_a_search_is_a_parent_and_its_trials_are_children(uri: str, search: SearchDir) -> None:
+    rows = fill_search(search, trials=6, epochs=5, finals=1)
+    search.write_summary({"zero_one_loss_ema": 0.01})
+    report = sync_search(uri, search)
+    parent, children = runs_of(uri, search)
+    epochs = sum(row.epoch for row in rows)
+    assert (report.trials, report.synced, report.epochs, report.images) == (9, 9, epochs, epochs)
+    assert (report.status, report.mlflow_run_id) == ("FINISHED", parent.info.run_id)
+    assert (parent.info.status, parent.info.run_name) == ("FINISHED", search.info.name)
+    assert set(children) == {row.trial for row in rows}
+    for row in rows:
+        child = children[row.trial]
+        assert points(uri, child) == recorded(search, row)
+        assert child.data.params["objective.lambda1"] == json.dumps(row.values["objective.lambda1"])
+        assert child.data.tags["ssgan.stage"] == row.stage
+        assert child.data.tags["ssgan.seed"] == str(row.seed)
+        assert child.data.tags["ssgan.status"] == row.status
+        assert child.data.tags.get("ssgan.stop_reason") == row.reason
+        assert child.info.status == ("FAILED" if row.status == "FAILED" else "FINISHED")
+        assert child.info.end_time == max(r.timestamp_ms for r in search.run(row).records())
+    assert {"STOPPED", "FINISHED", "FAILED"} == {row.status for row in rows}
+
+
+def test_the_parent_tells_what_was_searched_and_what_came_of_it(
+    uri: str, search: SearchDir
+) -> None:
+    rows = fill_search(search, trials=6, epochs=5)
+    search.write_summary({"zero_one_loss_ema": 0.01})
+    sync_search(uri, search)
+    parent, _ = runs_of(uri, search)
+    assert parent.data.params["space.objective.lambda1.kind"] == "loguniform"
+    assert parent.data.params["scheduler.kind"] == "asha"
+    assert parent.data.params["metric"] == "zero_one_loss_ema"
+    assert parent.data.tags["ssgan.trials"] == "1 finished, 4 stopped early, 1 failed"
+    best = min((row for row in rows if row.status != "FAILED"), key=lambda row: row.metric or 1)
+    assert parent.data.tags["ssgan.best_trial"] == best.trial
+    note = parent.data.tags["mlflow.note.content"]
+    assert f"| {best.trial} | {best.metric:.4f} |" in note
+    assert "1 finished, 4 stopped early, 1 failed" in note
+    client = MlflowClient(uri)
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {
+        "report",
+        "search.yaml",
+        "summary.json",
+        "trials.json",
+    }
+    pages = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
+    assert pages == {f"report/{name}" for name in Report().draw(search)}
+
+
+def test_the_best_so_far_only_improves(uri: str, search: SearchDir) -> None:
+    rows = fill_search(search, trials=6, epochs=5, finals=2)
+    sync_search(uri, search)
+    parent, _ = runs_of(uri, search)
+    told = points(uri, parent, "best/zero_one_loss_ema")
+    values = [value for _, value in told]
+    assert values == sorted(values, reverse=True)
+    every = [v for row in rows if row.stage == "search" for _, v in recorded(search, row)]
+    assert values[-1] == min(every)
+    assert [step for step, _ in told] == sorted({step for step, _ in told})
+    assert told[-1][0] <= len(every)
+
+
+def test_however_often_it_is_sent_everything_is_there_once(uri: str, search: SearchDir) -> None:
+    rows = fill_search(search, trials=4, epochs=4)
+    first = SearchRecorder(search, uri)
+    first.sync()
+    before = [points(uri, runs_of(uri, search)[1][row.trial]) for row in rows]
+    best = points(uri, runs_of(uri, search)[0], "best/zero_one_loss_ema")
+    assert first.sync().synced == 0
+    again = sync_search(uri, search)  # another process
+    assert (again.synced, again.epochs, again.images) == (4, 0, 0)
+    parent, children = runs_of(uri, search)
+    assert [points(uri, children[row.trial]) for row in rows] == before
+    assert points(uri, parent, "best/zero_one_loss_ema") == best
+
+
+def test_only_trials_with_news_cost_anything(
+    uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [begin(search, trial, epochs=2) for trial in range(3)]
+    search.write_rows(rows)
+    recorder = SearchRecorder(search, uri)
+    assert recorder.sync().epochs == 6
+    commit(search.run(rows[1]), 1, 3, 0.1, tiny(1, 3, 0))
+    rows[1] = rows[1].model_copy(update={"epoch": 3, "metric": 0.1})
+    search.write_rows(rows)
+    read: list[str] = []
+    original = SearchDir.read_bytes
+    monkeypatch.setattr(
+        "ssgan.base.storage.Folder.read_bytes",
+        lambda self, name: read.append(f"{self.base_name}/{name}") or original(self, name),
+    )
+    report = recorder.sync()
+    assert (report.synced, report.epochs, report.images) == (1, 1, 1)
+    of_trials = [name for name in read if name.startswith("0000")]
+    assert {name.partition("/")[0] for name in of_trials} == {"00001"}
+    assert [name for name in of_trials if "record" in name] == [
+        "00001/record/0003.json",
+        "00001/record/0003/samples_ema.png",
+    ]
+
+
+def test_epochs_that_the_search_has_not_seen_are_not_told(uri: str, search: SearchDir) -> None:
+    row = begin(search, epochs=5)
+    search.write_rows([row.model_copy(update={"epoch": 3, "status": "STOPPED"})])
+    sync_search(uri, search)
+    _, children = runs_of(uri, search)
+    assert [step for step, _ in points(uri, children["00000"])] == [1, 2, 3]
+    assert children["00000"].info.status == "FINISHED"
+    assert children["00000"].data.tags["ssgan.stop_reason"] == "by the scheduler"
+
+
+def test_waiting_trials_are_not_there_yet(uri: str, search: SearchDir) -> None:
+    waiting = TrialRow(trial="00001", stage="search", values={}, seed=0)
+    search.write_rows([begin(search, epochs=1), waiting])
+    assert sync_search(uri, search).status == "RUNNING"
+    parent, children = runs_of(uri, search)
+    assert set(children) == {"00000"}
+    assert children["00000"].info.status == parent.info.status == "RUNNING"
+
+
+def test_a_trial_that_failed_before_its_directory_is_there_with_its_reason(
+    uri: str, search: SearchDir
+) -> None:
+    row = TrialRow(
+        trial="00000",
+        stage="search",
+        values=make_values(0),
+        seed=0,
+        status="FAILED",
+        reason="the node died",
+    )
+    search.write_rows([row])
+    for _ in range(2):
+        sync_search(uri, search)
+    child = runs_of(uri, search)[1]["00000"]
+    assert (child.info.status, child.data.tags["ssgan.stop_reason"]) == ("FAILED", row.reason)
+    assert child.data.params["objective.lambda1"] == str(row.values["objective.lambda1"])
+    # A resume tries it again, and then it has a directory.
+    search.write_rows([begin(search, epochs=2)])
+    sync_search(uri, search)
+    child = runs_of(uri, search)[1]["00000"]
+    assert len(points(uri, child)) == 2
+    assert child.info.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("row_status", "during", "after"),
+    [
+        ("RUNNING", "RUNNING", "KILLED"),
+        ("PAUSED", "RUNNING", "KILLED"),
+        ("PENDING", "RUNNING", "KILLED"),
+        ("FINISHED", "FINISHED", "FINISHED"),
+        ("STOPPED", "FINISHED", "FINISHED"),
+        ("FAILED", "FAILED", "FAILED"),
+    ],
+)
+def test_status_in_the_words_of_mlflow(row_status: str, during: str, after: str) -> None:
+    row = TrialRow.model_validate(
+        {"trial": "00000", "stage": "search", "values": {}, "seed": 0, "status": row_status}
+    )
+    assert mlflow_status(row, "RUNNING") == during
+    assert mlflow_status(row, "FAILED") == mlflow_status(row, "FINISHED") == after
+
+
+def test_a_search_that_is_killed_closes_its_trials_and_a_resume_opens_them(
+    uri: str, search: SearchDir
+) -> None:
+    row = begin(search, epochs=1)
+    search.write_rows([row])
+    SearchRecorder(search, uri).sync(status="KILLED")
+    parent, children = runs_of(uri, search)
+    assert parent.info.status == children["00000"].info.status == "KILLED"
+    assert parent.info.end_time == children["00000"].info.end_time == START + 10_000
+    resumed = SearchRecorder(search, uri)
+    resumed.sync(status="RUNNING")
+    parent, children = runs_of(uri, search)
+    assert parent.info.status == children["00000"].info.status == "RUNNING"
+    search.run(row).write_summary({})
+    search.write_rows([row.model_copy(update={"status": "FINISHED"})])
+    resumed.sync(status="FINISHED")
+    parent, children = runs_of(uri, search)
+    assert parent.info.status == children["00000"].info.status == "FINISHED"
+
+
+def test_take_overs_are_lineage_and_their_settings_metrics(uri: str, search: SearchDir) -> None:
+    row = begin(search, epochs=4)
+    first = row.values["objective.lambda1"]
+    search.write_rows([row])
+    recorder = SearchRecorder(search, uri)
+    recorder.sync()
+    run = search.run(row)
+    for epoch in (3, 4):  # what it did itself counts no more
+        run.delete(f"record/{epoch:04d}.json")
+    for epoch in (3, 4, 5):
+        commit(run, 9, epoch, 0.01, tiny(9, epoch, 0))
+    lineage = (exploit(2, "00007", objective__lambda1=0.4),)
+    search.write_rows([row.model_copy(update={"lineage": lineage, "epoch": 5, "metric": 0.01})])
+    recorder.sync()
+    _, children = runs_of(uri, search)
+    child = children["00000"]
+    assert child.data.tags["ssgan.donors"] == "00007"
+    (told,) = json.loads(child.data.tags["ssgan.lineage"])
+    assert told == {"epoch": 2, "donor": "00007", "values": {"objective.lambda1": 0.4}}
+    assert points(uri, child, "objective.lambda1") == [(1, first), (3, 0.4)]
+    assert child.data.metrics["zero_one_loss_ema"] == 0.01
+    # MLflow forgets nothing: the epochs that were run again have both points, the later one counts.
+    assert {(3, 0.01), (4, 0.01), (5, 0.01)} <= set(points(uri, child))
+    assert len(points(uri, child)) == 7
+
+
+def test_exports_of_trials_stay_at_home(uri: str, search: SearchDir) -> None:
+    (row,) = fill_search(search, trials=1, epochs=2)
+    run = search.run(row)
+    run.write_bytes("export/model.safetensors", b"large")
+    run.write_bytes("figures/curve.png", b"small")
+    run.write_summary({})
+    search.write_rows([row.model_copy(update={"status": "FINISHED"})])
+    sync_search(uri, search)
+    child = runs_of(uri, search)[1]["00000"]
+    there = {file.path for file in MlflowClient(uri).list_artifacts(child.info.run_id)}
+    assert there == {"experiment.yaml", "figures", "images", "summary.json"}
+    # The winner is sent whole when it is registered, to the same run.
+    whole = Recorder(uri, search.info.name).sync(run)
+    assert whole.mlflow_run_id == child.info.run_id
+    assert (whole.sent, whole.images) == (0, 0)
+
+
+def test_the_experiment_has_a_view_of_settings_and_trials(uri: str, search: SearchDir) -> None:
+    fill_search(search, trials=6, epochs=5)
+    report = sync_search(uri, search)
+    experiment = MlflowClient(uri).get_experiment_by_name(search.info.name)
+    assert experiment.experiment_id in report.view
+    state = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.ssgan"])["state"])
+    parallel, line, *_, grid = state["compareRunCharts"]
+    assert parallel["type"] == "PARALLEL"
+    assert parallel["selectedParams"] == ["objective.lambda1", "objective.lambda2"]
+    assert parallel["selectedMetrics"] == ["zero_one_loss_ema"]
+    # Ordered by a metric, trials are not folded away under their search.
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`zero_one_loss_ema`", True)
+    assert "params.`objective.lambda2`" in state["selectedColumns"]
+    assert line["metricKey"] == "zero_one_loss_ema"
+    assert (grid["imageKeys"], grid["step"]) == (["samples_ema"], 2)  # half of the trials got there
+
+
+@pytest.fixture
+def wait_for() -> Callable[[Callable[[], object]], None]:
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.02)
+
+    return wait
+
+
+def test_a_follower_keeps_up_with_a_search_and_closes_it(
+    uri: str, search: SearchDir, wait_for: Callable[[Callable[[], object]], None]
+) -> None:
+    client = MlflowClient(uri)
+
+    def child_of(trial: str) -> Run | None:
+        experiment = client.get_experiment_by_name(search.info.name)
+        if experiment is None:
+            return None
+        tagged = f"tags.`ssgan.trial` = '{trial}'"
+        return next(iter(client.search_runs([experiment.experiment_id], tagged)), None)
+
+    with SearchFollower(search, uri, interval=0.02) as follower:
+        row = begin(search, epochs=1)
+        search.write_rows([row])
+        wait_for(lambda: child_of("00000"))
+        commit(search.run(row), 0, 2, 0.2, tiny(0, 2, 0))
+        row = row.model_copy(update={"epoch": 2, "metric": 0.2})
+        search.write_rows([row])
+        wait_for(lambda: len(points(uri, child_of("00000") or pytest.fail("gone"))) == 2)
+        row = row.model_copy(update={"status": "STOPPED", "reason": "stopped by asha at epoch 2"})
+        other = begin(search, 1, epochs=1)
+        search.write_rows([row, other])
+        wait_for(lambda: (child_of("00000") or pytest.fail("gone")).info.status == "FINISHED")
+        search.run(other).write_summary({})
+        search.write_rows([row, other.model_copy(update={"status": "FINISHED"})])
+        search.write_summary({"trials": 2})
+    parent, children = runs_of(uri, search)
+    assert parent.info.status == "FINISHED"
+    assert {child.info.status for child in children.values()} == {"FINISHED"}
+    assert children["00000"].data.tags["ssgan.status"] == "STOPPED"
+    names = [file.path for file in client.list_artifacts(parent.info.run_id, "report")]
+    assert "report/contact-sheet.html" in names
+    whole = search.read_bytes("report/contact-sheet.html")
+    place = client.download_artifacts(parent.info.run_id, "report/contact-sheet.html")
+    assert Path(place).read_bytes() == whole
+    assert follower.close() is not None  # closing twice does no harm
+
+
+def test_a_search_that_breaks_is_closed_as_failed(uri: str, search: SearchDir) -> None:
+    def break_it() -> None:
+        with SearchFollower(search, uri, interval=0.02):
+            search.write_rows([begin(search, epochs=1)])
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        break_it()
+    parent, children = runs_of(uri, search)
+    assert (parent.info.status, children["00000"].info.status) == ("FAILED", "KILLED")
+
+
+def test_a_report_that_cannot_be_drawn_holds_nothing_up(
+    uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Report, "draw", lambda *_: 1 / 0)
+    search.write_rows([begin(search, epochs=1)])
+    with caplog.at_level(logging.WARNING, logger="ssgan"):
+        assert SearchFollower(search, uri).close("FINISHED") is not None
+    assert "cannot draw the report" in caplog.text
+    assert len(points(uri, runs_of(uri, search)[1]["00000"])) == 1
+
+
+def test_a_dead_server_costs_a_search_one_warning(
+    search: SearchDir, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
+    search.write_rows([begin(search, epochs=1)])
+    with caplog.at_level(logging.WARNING, logger="ssgan"):
+        assert SearchFollower(search, DEAD, interval=0.01).start().close() is None
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]
+    assert len(told) == 2
+    assert f"the search is not in MLflow yet; once {DEAD} answers: ssgan track sync" in told[1]
+    assert search.exists("report/contact-sheet.html")

@@ -1,0 +1,304 @@
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssgan.base.errors import NonFiniteLoss
+from ssgan.data.dataset import Dataset
+from ssgan.data.store import Store
+from ssgan.experiment.tree import Experiment
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.resume import restore as read_checkpoint
+from ssgan.records.rundir import Record, RunDir
+from ssgan.training.loop import Progress, Stopped, Watch, main_loss, run
+from ssgan.training.state import Training
+from ssgan.training.step import TERMS
+
+CPU = torch.device("cpu")
+TREE: dict[str, Any] = {
+    "codes": {"noise": 4},
+    "networks": {"width": 2, "hidden": 8, "q_hidden": 4},
+    "data": {"labels": "10%"},
+    "label_sampling": {"batch_size": 4},
+    "training": {"epochs": 3, "steps_per_epoch": 4, "batch_size": 8, "check_every": 2},
+    "evaluation": {
+        "every": 3,
+        "samples": 20,
+        "real_images": 40,
+        "held_out_images": 40,
+        "columns": 2,
+    },
+}
+
+
+def experiment(**changes: Any) -> Experiment:
+    tree = {branch: dict(fields) for branch, fields in TREE.items()}
+    for path, value in changes.items():
+        branch, field = path.split("__")
+        tree[branch][field] = value
+    return Experiment.model_validate(tree)
+
+
+@pytest.fixture(scope="module")
+def dataset(digits_store: Store) -> Dataset:
+    made = experiment()
+    return Dataset.load(made.data, made.codes, digits_store)
+
+
+@dataclasses.dataclass
+class Listener:
+    """A session that writes down what it is told."""
+
+    start: str | None = None
+    reports: list[tuple[dict[str, float | None], str | None]] = dataclasses.field(
+        default_factory=list
+    )
+
+    def restore(self) -> str | None:
+        return self.start
+
+    def report(self, metrics: Mapping[str, float | None], checkpoint: str | None = None) -> None:
+        self.reports.append((dict(metrics), checkpoint))
+
+
+@dataclasses.dataclass
+class Run:
+    """A run directory and what its loop said."""
+
+    folder: RunDir
+    listener: Listener
+    progress: list[Progress]
+
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder)
+
+
+def start(
+    folder: Path | Run,
+    made: Experiment,
+    dataset: Dataset,
+    stop_at: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Run the loop in a new directory, or go on in one."""
+    if isinstance(folder, Run):
+        rundir, names = folder.folder, [*folder.checkpoints().manifests()]
+        listener = Listener(folder.checkpoints().location(names[-1]) if names else None)
+    else:
+        rundir, listener = RunDir.create(folder, made.to_yaml(), "test"), Listener()
+    found = Run(rundir, listener, [])
+
+    def is_over() -> bool:
+        return stop() or (stop_at is not None and found.progress[-1].step >= stop_at)
+
+    watch = Watch(progress=found.progress.append, stop=is_over)
+    try:
+        run(made, dataset, None, rundir, listener, CPU, watch)
+    except Stopped:
+        assert stop_at is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return start(tmp_path_factory.mktemp("run") / "undisturbed", experiment(), dataset)
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict | list | tuple):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return {p: v for key, item in pairs for p, v in flat(item, f"{path}/{key}").items()}
+    return {path: value}
+
+
+def last_state(found: Run) -> dict[str, Any]:
+    latest = found.checkpoints().latest()
+    assert latest is not None
+    return flat(latest[1])
+
+
+def assert_same_end(one: Run, other: Run) -> None:
+    ours, theirs = last_state(one), last_state(other)
+    assert ours.keys() == theirs.keys()
+    for path, value in ours.items():
+        if isinstance(value, Tensor):
+            assert torch.equal(value, theirs[path]), path
+        else:
+            assert value == theirs[path], path
+
+
+def measured(record: Record) -> dict[str, Any]:
+    """Return a record without its clock."""
+    body = record.model_dump()
+    del body["timestamp_ms"], body["metrics"]["images_per_second"]
+    return body
+
+
+def test_every_epoch_is_recorded_once(undisturbed: Run) -> None:
+    records = undisturbed.folder.records()
+    assert [record.epoch for record in records] == [1, 2, 3]
+    assert [record.step for record in records] == [4, 8, 12]
+    assert [record.images_seen for record in records] == [32, 64, 96]
+    for record in records:
+        losses = [record.metrics[f"loss/{term}"] for term in TERMS]
+        assert all(loss is not None and math.isfinite(loss) for loss in losses)
+        assert record.metrics["images_per_second"] > 0  # type: ignore[operator]
+        assert record.metrics["lambda1"] == 0.8
+        assert record.metrics["lambda2"] == 2.0
+    assert [record.metrics["label_probability"] for record in records] == pytest.approx(
+        [1.0, 0.9, 0.8]
+    )
+    seen = [record.metrics["labels_seen"] for record in records]
+    assert 0 < seen[0] < seen[1] < seen[2] <= 48  # type: ignore[operator]
+
+
+def test_evaluations_come_when_due_and_at_the_end(undisturbed: Run, dataset: Dataset) -> None:
+    records = undisturbed.folder.records()
+    assert ["q_ss_accuracy" in record.metrics for record in records] == [False, False, True]
+    assert not records[0].images
+    assert records[2].images
+    assert all(undisturbed.folder.exists(file) for file in records[2].images.values())
+
+
+def test_the_last_epoch_is_always_evaluated(dataset: Dataset, tmp_path: Path) -> None:
+    made = experiment(training__epochs=2, evaluation__every=100)
+    found = start(tmp_path / "run", made, dataset)
+    assert ["q_ss_accuracy" in r.metrics for r in found.folder.records()] == [False, True]
+
+
+def test_the_session_hears_of_every_epoch(undisturbed: Run) -> None:
+    reports = undisturbed.listener.reports
+    records = undisturbed.folder.records()
+    for epoch, (metrics, checkpoint) in enumerate(reports, start=1):
+        assert metrics == {"epoch": epoch, **records[epoch - 1].metrics}
+        assert checkpoint is not None
+    last = reports[-1][1]
+    assert last is not None
+    assert read_checkpoint(last)[0] == 12
+
+
+def test_progress_comes_between_epochs_and_after_them(undisturbed: Run) -> None:
+    seen = [(p.step, None if p.record is None else p.record.epoch) for p in undisturbed.progress]
+    assert seen == [(2, None), (4, 1), (6, None), (8, 2), (10, None), (12, 3)]
+    assert {(p.steps, p.images_per_step) for p in undisturbed.progress} == {(12, 8)}
+
+
+@pytest.mark.parametrize("stop_at", [2, 4, 6, 8, 10])
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(
+    stop_at: int, undisturbed: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    stopped = start(tmp_path / "run", experiment(), dataset, stop_at=stop_at)
+    latest = stopped.checkpoints().latest()
+    assert latest is not None
+    assert latest[0] == stop_at
+    assert len(stopped.folder.records()) == stop_at // 4
+    resumed = start(stopped, experiment(), dataset)
+    assert_same_end(resumed, undisturbed)
+    for ours, theirs in zip(resumed.folder.records(), undisturbed.folder.records(), strict=True):
+        assert measured(ours) == measured(theirs)
+
+
+def test_a_request_to_stop_comes_too_late_after_the_last_update(
+    undisturbed: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    made, rundir = experiment(), RunDir.create(tmp_path / "run", experiment().to_yaml(), "late")
+    steps: list[int] = []
+    watch = Watch(lambda progress: steps.append(progress.step), lambda: steps[-1] == 12)
+    run(made, dataset, None, rundir, Listener(), CPU, watch)
+    assert len(rundir.records()) == 3
+
+
+def test_a_run_may_be_extended(undisturbed: Run, dataset: Dataset, tmp_path: Path) -> None:
+    short = start(tmp_path / "run", experiment(training__epochs=1), dataset)
+    longer = start(short, experiment(), dataset)
+    assert_same_end(longer, undisturbed)
+    assert [report["epoch"] for report, _ in longer.listener.reports] == [2, 3]
+
+
+def test_a_finished_run_has_nothing_left_to_do(
+    undisturbed: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Training, "update", lambda self: pytest.fail("one update too many"))
+    again = start(undisturbed, experiment(), dataset)
+    assert again.listener.reports == []
+
+
+def test_an_epoch_that_is_run_again_keeps_its_record(
+    undisturbed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Checkpoints.save
+
+    def full(self: Checkpoints, step: int, *args: Any) -> str:
+        if step == 8:
+            raise OSError(28, "No space left on device")
+        return save(self, step, *args)
+
+    found = Run(RunDir.create(tmp_path / "run", experiment().to_yaml(), "x"), Listener(), [])
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", full)
+        with pytest.raises(OSError, match="No space"):
+            run(experiment(), dataset, None, found.folder, found.listener, CPU)
+    before = found.folder.records()
+    assert [record.epoch for record in before] == [1, 2]
+    resumed = start(found, experiment(), dataset)
+    assert resumed.folder.records()[:2] == before
+    assert_same_end(resumed, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("at", "saved"), [(1, "none"), (3, "none"), (5, "00000004"), (7, "00000004")]
+)
+def test_a_loss_that_is_not_finite_ends_the_run(
+    at: int, saved: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = Training._draw
+
+    def spoilt(self: Training) -> Any:
+        inputs = draw(self)
+        if self.steps == at:
+            inputs.x[0] = math.nan
+        return inputs
+
+    monkeypatch.setattr(Training, "_draw", spoilt)
+    rundir = RunDir.create(tmp_path / "run", experiment().to_yaml(), "nan")
+    with pytest.raises(NonFiniteLoss, match=rf"loss/d_real .* update {at};.*is .*{saved}") as error:
+        run(experiment(), dataset, None, rundir, Listener(), CPU)
+    assert "Lower the learning rates" in str(error.value)
+    assert len(rundir.records()) == at // 4
+    assert all(m.step <= at for m in Checkpoints(rundir).manifests().values())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"zero_one_loss_ema": 0.1, "q_ss_accuracy": 0.5}, 0.1),
+        ({"zero_one_loss_ema": None, "q_ss_accuracy": 0.75}, 0.25),
+        ({"q_ss_accuracy": 1.0}, 0.0),
+        ({"zero_one_loss_ema": 0.0}, 0.0),
+        ({"zero_one_loss_ema": None, "q_ss_accuracy": None}, None),
+        ({}, None),
+    ],
+)
+def test_runs_are_compared_by_one_number(
+    metrics: dict[str, float | None], expected: float | None
+) -> None:
+    assert main_loss(metrics) == expected
+
+
+def test_checkpoints_are_ranked_by_it(undisturbed: Run) -> None:
+    ranked = [m.metric for m in undisturbed.checkpoints().manifests().values()]
+    accuracy = undisturbed.folder.records()[-1].metrics["q_ss_accuracy"]
+    assert accuracy is not None
+    assert ranked[-1] == pytest.approx(1 - accuracy)
+    assert ranked[0] is None
+
+
+def test_a_record_says_why_a_metric_has_no_value(undisturbed: Run) -> None:
+    record = undisturbed.folder.records()[-1]
+    assert record.metrics["zero_one_loss"] is None
+    assert "no judge split" in record.reasons["zero_one_loss"]

@@ -1,0 +1,345 @@
+"""The gradient table in the module's docstring, and what a step skips."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ssgan.method.codes import Code, LatentSpace
+from ssgan.method.objective import ObjectiveConfig
+from ssgan.method.optimizer import OptimizerConfig
+from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.generator import Generator, build_generator
+from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
+
+SPACE = LatentSpace(
+    supervised=(Code(name="shape", kind="categorical", classes=("a", "b", "c")),),
+    unsupervised=(
+        Code(name="style", kind="continuous"),
+        Code(name="lot", kind="categorical", classes=("0", "1")),
+    ),
+    noise=3,
+)
+SIZES = NetworksConfig(width=2, hidden=6, q_hidden=4)
+SHAPE = (1, 16, 16)  # two stages, so that every kind of layer is there
+B = 6
+PARTS = ("G", "trunk", "d", "q_ss", "q_us")
+NAN = math.nan
+
+
+class Masked(nn.Module):
+    """D's losses with all but one term multiplied by zero."""
+
+    def __init__(self, losses: nn.Module, mask: Tensor) -> None:
+        super().__init__()
+        self.losses = losses
+        self.mask = mask
+
+    def forward(self, inputs: StepInput, fake: Tensor) -> Tensor:
+        return self.losses(inputs, fake) * self.mask
+
+
+def build(
+    dtype: torch.dtype = torch.float32,
+    *,
+    term: str | None = None,
+    monkeypatch: pytest.MonkeyPatch | None = None,
+    infogan: bool = False,
+    space: LatentSpace = SPACE,
+    reduce_max: Callable[[Tensor], object] = lambda flag: None,
+) -> TrainingStep:
+    """Build a step; with `term`, all other terms count for nothing."""
+    draw = torch.Generator().manual_seed(0)
+    mask = torch.tensor([float(term in (None, name)) for name in TERMS])
+
+    def wrap(module: nn.Module) -> nn.Module:
+        return module if isinstance(module, Generator) else Masked(module, mask[:4])
+
+    step = TrainingStep(
+        build_generator(SIZES, space, SHAPE, draw).to(dtype),
+        build_discriminator(SIZES, space, SHAPE, draw).to(dtype),
+        space,
+        ObjectiveConfig(lambda1=0.7, lambda2=1.3),
+        OptimizerConfig(discriminator_lr=1e-3, generator_lr=1e-2),
+        infogan=infogan,
+        wrap=wrap,
+        reduce_max=reduce_max,
+    )
+    if monkeypatch is not None:
+        ours = step._generator_losses
+        monkeypatch.setattr(step, "_generator_losses", lambda *args: ours(*args) * mask[4:])
+    return step
+
+
+def draw_inputs(
+    index: int = 0,
+    dtype: torch.dtype = torch.float32,
+    *,
+    labels: bool = True,
+    separate: bool = False,
+    space: LatentSpace = SPACE,
+) -> StepInput:
+    draw = torch.Generator().manual_seed(100 + index)
+    x = torch.rand(B, *SHAPE, generator=draw).to(dtype)
+    y = torch.randint(3, (B, 1), generator=draw).to(dtype)
+    y[::3] = NAN
+    if not labels:
+        y[:] = NAN
+    labelled = None
+    if separate:
+        labelled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * NAN
+    c, z = space.sample(B, draw)
+    return StepInput(x, y, labelled, c.to(dtype), z.to(dtype))
+
+
+def parameters(step: TrainingStep) -> dict[str, dict[str, nn.Parameter]]:
+    """Return the parameters by part and name."""
+    found: dict[str, dict[str, nn.Parameter]] = {
+        "G": dict(step.generator.named_parameters()),
+        **{part: {} for part in PARTS[1:]},
+    }
+    for name, value in step.discriminator.named_parameters():
+        part = next(
+            part
+            for part, values in step.discriminator.parts().items()
+            if any(value is one for one in values)
+        )
+        found[part][name] = value
+    return found
+
+
+def gradients(step: TrainingStep) -> list[Tensor]:
+    """Return the gradients of the last update, of D and of G."""
+    found = [value.grad for part in parameters(step).values() for value in part.values()]
+    return [grad for grad in found if grad is not None]
+
+
+def silent(network: nn.Module) -> Iterator[int]:
+    """Yield biases that BatchNorm takes away again: their gradient is zero but for rounding."""
+    for stack in network.modules():
+        layers = list(stack.children()) if isinstance(stack, nn.Sequential) else []
+        for layer, following in itertools.pairwise(layers):
+            if isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert isinstance(layer.bias, nn.Parameter)
+                yield id(layer.bias)
+
+
+TABLE = {
+    "d_real": {"trunk", "d"},
+    "d_fake": {"trunk", "d"},
+    "L1_IS": {"trunk", "q_ss"},
+    "L_I": {"trunk", "q_us"},
+    "g_adv": {"G"},
+    "L2_IS": {"G"},
+    "L_I_g": {"G"},
+}
+
+
+@pytest.mark.parametrize("infogan", [False, True])
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("term", TERMS)
+def test_the_gradient_table(
+    term: str, separate: bool, infogan: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = build(term=term, monkeypatch=monkeypatch, infogan=infogan)
+    before = {
+        part: {name: value.detach().clone() for name, value in values.items()}
+        for part, values in parameters(step).items()
+    }
+    without_effect = {*silent(step.generator), *silent(step.discriminator)}
+    step(draw_inputs(separate=separate))
+    for part, values in parameters(step).items():
+        assert values, f"{part} has no parameters"
+        for name, value in values.items():
+            where = f"{term} and {part}'s {name}"
+            assert value.grad is not None, where
+            if part not in TABLE[term]:
+                assert value.grad.eq(0).all(), where
+                assert torch.equal(value, before[part][name]), where
+            elif id(value) not in without_effect:
+                assert value.grad.ne(0).any(), where
+                assert not torch.equal(value, before[part][name]), where
+
+
+def test_in_infogan_q_ss_learns_from_synthetic_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = build(term="L1_IS", monkeypatch=monkeypatch, infogan=True)
+    step(draw_inputs(labels=False))
+    gradients = [value.grad for value in step.discriminator.parts()["q_ss"]]
+    assert all(gradient is not None and gradient.ne(0).any() for gradient in gradients)
+    # Real images and their labels play no part in it.
+    other = build(term="L1_IS", monkeypatch=monkeypatch, infogan=True)
+    inputs = draw_inputs(labels=False)
+    other(inputs._replace(x=1 - inputs.x, y=draw_inputs(1).y))
+    for ours, theirs in zip(gradients, other.discriminator.parts()["q_ss"], strict=True):
+        assert ours is not None
+        assert torch.equal(ours, theirs.grad)
+
+
+def test_without_labels_q_ss_learns_nothing_but_stays_in_the_graph() -> None:
+    step = build()
+    losses = step(draw_inputs(labels=False))
+    assert losses[TERMS.index("L1_IS")] == 0
+    for value in step.discriminator.parts()["q_ss"]:
+        assert value.grad is not None
+        assert value.grad.eq(0).all()
+
+
+def test_D_is_trainable_again_after_the_step() -> None:
+    step = build()
+    step(draw_inputs())
+    assert all(value.requires_grad for value in step.discriminator.parameters())
+
+
+def state(step: TrainingStep) -> list[Tensor]:
+    """Return copies of D's and then G's parameters and optimizer states."""
+    return [
+        tensor.detach().clone()
+        for network, optimizer in (
+            (step.discriminator, step.d_optimizer),
+            (step.generator, step.g_optimizer),
+        )
+        for value in network.parameters()
+        for tensor in (value, *optimizer.state[value].values())
+    ]
+
+
+def changes(before: list[Tensor], after: list[Tensor], step: TrainingStep) -> tuple[bool, bool]:
+    """Say whether anything of D, and anything of G, is another than before."""
+    of_d = 4 * sum(1 for _ in step.discriminator.parameters())
+    differ = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    return any(differ[:of_d]), any(differ[of_d:])
+
+
+@pytest.mark.parametrize(
+    ("field", "terms", "d_changes", "g_changes"),
+    [
+        ("x", {"d_real", "L1_IS"}, False, True),
+        ("z", {"d_fake", "L_I", "g_adv", "L_I_g", "L2_IS"}, False, False),
+    ],
+)
+@pytest.mark.parametrize("value", [NAN, math.inf])
+def test_an_update_whose_loss_is_not_finite_is_skipped(
+    value: float, field: str, terms: set[str], d_changes: bool, g_changes: bool
+) -> None:
+    step = build()
+    step(draw_inputs(0))
+    before = state(step)
+    inputs = draw_inputs(1)
+    getattr(inputs, field)[0] = value
+    losses = step(inputs)
+    assert {t for t, loss in zip(TERMS, losses, strict=True) if not loss.isfinite()} == terms
+    assert changes(before, state(step), step) == (d_changes, g_changes)
+    assert all(tensor.isfinite().all() for tensor in state(step))
+
+
+def test_the_next_update_goes_on_after_a_skipped_one() -> None:
+    step = build()
+    step(draw_inputs(0))
+    inputs = draw_inputs(1)
+    inputs.x[0] = NAN
+    step(inputs)
+    before = state(step)
+    assert step(draw_inputs(2)).isfinite().all()
+    assert changes(before, state(step), step) == (True, True)
+
+
+def test_a_flag_of_another_rank_skips_the_update_here() -> None:
+    step = build(reduce_max=lambda flag: flag.fill_(1.0))
+    before = {
+        part: [v.clone() for v in values.values()] for part, values in parameters(step).items()
+    }
+    assert step(draw_inputs()).isfinite().all()
+    for part, values in parameters(step).items():
+        assert all(map(torch.equal, values.values(), before[part])), part
+
+
+def test_instance_noise_is_added_in_the_d_step_only() -> None:
+    step, inputs = build(), draw_inputs()
+    seen: list[Tensor] = []
+    step.discriminator._trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        fake = step.generator(SPACE.encode(inputs.c, inputs.z))
+    noise_real, noise_fake = torch.randn_like(inputs.x), torch.randn_like(inputs.x)
+    step(inputs._replace(noise_real=noise_real, noise_fake=noise_fake))
+    real, fake_in_d, fake_in_g = seen
+    assert torch.equal(real, inputs.x + noise_real)
+    torch.testing.assert_close(fake_in_d, fake + noise_fake)
+    torch.testing.assert_close(fake_in_g, fake)
+
+
+def test_d_sees_all_images_through_their_maps() -> None:
+    step, inputs = build(), draw_inputs(separate=True)
+    assert inputs.labelled is not None
+    seen: list[Tensor] = []
+    step.discriminator._trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        fake = step.generator(SPACE.encode(inputs.c, inputs.z))
+    plain = torch.eye(2, 3).expand(B, 2, 3)
+    mirror, aside = plain.clone(), plain.clone()
+    mirror[:, 0, 0] = -1
+    aside[:, 0, 2] = 2 / SHAPE[2]  # one pixel
+    noise = torch.randn_like(inputs.x)
+    step(inputs._replace(maps=AffineMaps(mirror, mirror[:4], aside, mirror), noise_real=noise))
+    real, fake_in_d, labelled, fake_in_g = seen
+    torch.testing.assert_close(real, inputs.x.flip(3) + noise)
+    torch.testing.assert_close(fake_in_d[..., :-1], fake[..., 1:])
+    torch.testing.assert_close(labelled, inputs.labelled[0].flip(3))
+    torch.testing.assert_close(fake_in_g, fake.flip(3))
+
+
+def test_identical_maps_change_no_update() -> None:
+    one, other = build(torch.float64), build(torch.float64)
+    inputs = draw_inputs(dtype=torch.float64)
+    plain = torch.eye(2, 3, dtype=torch.float64).expand(B, 2, 3)
+    one(inputs)
+    other(inputs._replace(maps=AffineMaps(plain, None, plain, plain)))
+    for ours, theirs in zip(gradients(one), gradients(other), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_labelled_images_of_their_own_never_meet_the_d_head() -> None:
+    ours, other = build(), build()
+    inputs = draw_inputs(separate=True)
+    assert inputs.labelled is not None
+    ours(inputs)
+    other(inputs._replace(labelled=(1 - inputs.labelled[0], inputs.labelled[1])))
+    for one, two in zip(
+        ours.discriminator.parts()["d"], other.discriminator.parts()["d"], strict=True
+    ):
+        assert torch.equal(one.grad, two.grad)  # type: ignore[arg-type]
+
+
+def test_weights_may_change_between_steps() -> None:
+    one, other = build(torch.float64), build(torch.float64)
+    other.objective = ObjectiveConfig(lambda1=0.7, lambda2=0.0)
+    for step in (one, other):
+        step(draw_inputs(dtype=torch.float64))
+    assert all(value.grad.eq(0).all() for value in other.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
+    assert any(value.grad.ne(0).any() for value in one.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
+
+
+def test_a_share_of_lambda2_is_a_smaller_lambda2() -> None:
+    one, other, whole = (build(torch.float64) for _ in range(3))
+    other.objective = ObjectiveConfig(lambda1=0.7, lambda2=1.3 * 0.25)
+    one(draw_inputs(dtype=torch.float64), lambda2_share=0.25)
+    for step in (other, whole):
+        step(draw_inputs(dtype=torch.float64))
+    assert all(map(torch.equal, gradients(one), gradients(other)))
+    assert not all(map(torch.equal, gradients(one), gradients(whole)))
+
+
+@pytest.mark.parametrize("missing", ["supervised", "unsupervised"])
+def test_either_kind_of_code_may_be_missing(missing: str) -> None:
+    space = SPACE.model_copy(update={missing: ()})
+    space = LatentSpace.model_validate(space.model_dump())
+    step = build(space=space)
+    inputs = draw_inputs(space=space)
+    if missing == "supervised":
+        inputs = inputs._replace(y=torch.empty(B, 0))
+    losses = dict(zip(TERMS, step(inputs).tolist(), strict=True))
+    absent = ("L1_IS", "L2_IS") if missing == "supervised" else ("L_I", "L_I_g")
+    assert all((value == 0) == (term in absent) for term, value in losses.items())
