@@ -26,8 +26,8 @@ def kernel_time(step: TrainingStep, inputs: StepInput, latents: Tensor) -> float
     trunk = list(discriminator._trunk)
     heads = [[discriminator._d], [discriminator._q_ss], list(discriminator._q_us)]
     passes = [(inputs.x, True, False), (fake, True, False), (fake, False, True)]
-    if inputs.labelled is not None:
-        passes.append((inputs.labelled[0], True, False))
+    if inputs.labeled is not None:
+        passes.append((inputs.labeled[0], True, False))
     for images, weights, to_input in passes:
         h, spent = _run(trunk, images, weights=weights, to_input=to_input)
         seconds += spent

@@ -49,10 +49,10 @@ class PlainStep:
         with torch.no_grad():
             fake = self.generator(latents)
         h, h_fake = network.trunk(inputs.x), network.trunk(fake)
-        if inputs.labelled is None:
+        if inputs.labeled is None:
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
-            x, y = inputs.labelled
+            x, y = inputs.labeled
             q = network.q_ss(network.trunk(x))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)

@@ -108,7 +108,7 @@ class _Draws:
     def __call__(self, step: int) -> StepInput:
         real = self._batches.draw(step, 0.2)
         c, z = self._space.sample(self._size, self._streams.generator("latents", step))
-        return StepInput(real.x, real.y, real.labelled, c, z)
+        return StepInput(real.x, real.y, real.labeled, c, z)
 
 
 def _build(
@@ -140,9 +140,9 @@ def _check_equal(shipped: TrainingStep, plain: PlainStep, draws: _Draws) -> None
 
 
 def _double(inputs: StepInput) -> StepInput:
-    labelled = inputs.labelled and (inputs.labelled[0].double(), inputs.labelled[1].double())
+    labeled = inputs.labeled and (inputs.labeled[0].double(), inputs.labeled[1].double())
     x, y, c, z = (one.double() for one in (inputs.x, inputs.y, inputs.c, inputs.z))
-    return StepInput(x, y, labelled, c, z)
+    return StepInput(x, y, labeled, c, z)
 
 
 def _walk(call: Callable[[Any], Any], over: Iterable[Any]) -> list[Any]:
@@ -161,7 +161,7 @@ def _page(rows: list[tuple[str, list[float], str]], rounds: int, steps: int) -> 
         "",
         "Command: `make bench`. The authors' MNIST networks, batch 128, fp32 where nothing else",
         "is said, one thread of one process, process CPU time, rotating order, the same draws for",
-        f"all (a labelled batch with probability 0.2); {rounds} rounds of {steps} updates each.",
+        f"all (a labeled batch with probability 0.2); {rounds} rounds of {steps} updates each.",
         "The plain step is `benchmarks/plain_step.py`; before timing, three updates of both are",
         "checked to agree in double precision. The layers' own kernels are each layer alone at its",
         "own shapes, forward and backward as often as the step runs it (`benchmarks/kernels.py`).",

@@ -71,7 +71,7 @@ def canonical_hash(value: Any) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known name closest to a misspelt one, as a clause to end an error with.
+    """Suggest the known name closest to a misspelled one, as a clause to end an error with.
 
     Returns:
         ``"; did you mean 'x'?"``, or the list of known names when none is close.

@@ -5,7 +5,7 @@ class BadInput(ValueError):
     """Something that the user gave cannot work; raised before any work starts (exit code 2)."""
 
 
-class Damaged(BadInput):
+class CorruptFile(BadInput):
     """A file's content no longer matches the hash that was recorded when it was written."""
 
 

@@ -109,7 +109,7 @@ def _print(store: Store, as_json: bool) -> None:
         return
     manifest = store.manifest
     channels, height, width = manifest.shape
-    show(f"{manifest.name}: {width}x{height} pixels, {'grey' if channels == 1 else 'RGB'}")
+    show(f"{manifest.name}: {width}x{height} pixels, {'gray' if channels == 1 else 'RGB'}")
     splits = table("split", "images ", *(f"with {column.name} " for column in manifest.columns))
     for name, split in manifest.splits.items():
         splits.add_row(name, f"{split.count:,}", *(f"{known:,}" for known in split.known))
@@ -153,10 +153,10 @@ def _count_classes(store: Store) -> dict[str, dict[str, int]]:
 
 
 def _write_sheet(store: Store, file: Path) -> None:
-    from ssgan.drawing.store_sheet import contact_sheet
+    from ssgan.drawing.store_sheet import store_sheet
 
     try:
-        file.write_bytes(contact_sheet(store))
+        file.write_bytes(store_sheet(store))
     except OSError as error:
         raise BadInput(f"cannot write {file}: {error.strerror}; choose another --sheet") from error
     say(f"contact sheet: {file}")

@@ -11,7 +11,7 @@ from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, program, show
 
 if TYPE_CHECKING:
-    from ssgan.cli.loaded_run import Reopened
+    from ssgan.cli.loaded_run import LoadedRun
 
 
 @click.command(
@@ -54,7 +54,7 @@ def export(run: str, checkpoint: str, copy_of: str, out: Path | None) -> None:
     show(f"after {opened.reached.step:,} updates; try: {program('ssgan')} sample {where}")
 
 
-def _pack(opened: Reopened, copy_of: str) -> dict[str, bytes]:
+def _pack(opened: LoadedRun, copy_of: str) -> dict[str, bytes]:
     from ssgan.export.format import pack_export
 
     run, dataset = opened.run, opened.dataset
@@ -79,7 +79,7 @@ def _pack(opened: Reopened, copy_of: str) -> dict[str, bytes]:
     )
 
 
-def _write(opened: Reopened, files: dict[str, bytes], out: Path | None) -> None:
+def _write(opened: LoadedRun, files: dict[str, bytes], out: Path | None) -> None:
     from ssgan.export.format import save_export
 
     if out is not None:

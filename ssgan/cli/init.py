@@ -80,7 +80,7 @@ def _check(file: Path) -> None:
 def _report(found: Survey, out: Path) -> None:
     from ssgan.cli.template import describe
 
-    colors = "grey" if found.grey else "color"
+    colors = "gray" if found.gray else "color"
     show(f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}")
     if found.broken:
         show(f"broken and left out: {len(found.broken)} (listed in {out})")

@@ -19,7 +19,7 @@ from ssgan.records.rundir import RunDir
 
 
 @dataclass(frozen=True)
-class Reopened:
+class LoadedRun:
     """A run and one of its checkpoints.
 
     Attributes:
@@ -37,7 +37,7 @@ class Reopened:
     device: torch.device
 
 
-def reopen(location: str, checkpoint: str) -> Reopened:
+def reopen(location: str, checkpoint: str) -> LoadedRun:
     """Open a run.
 
     Args:
@@ -50,10 +50,12 @@ def reopen(location: str, checkpoint: str) -> Reopened:
     run, experiment, dataset = load_run(location)
     device = plan_here(experiment.scaling).device_here
     name = _name(run, checkpoint)
-    return Reopened(run, experiment, dataset, reach(run, experiment, dataset, device, name), device)
+    return LoadedRun(
+        run, experiment, dataset, reach(run, experiment, dataset, device, name), device
+    )
 
 
-def evaluate(opened: Reopened, experiment: Experiment, copies: tuple[str, ...]) -> Evaluation:
+def evaluate(opened: LoadedRun, experiment: Experiment, copies: tuple[str, ...]) -> Evaluation:
     """Evaluate copies of G.
 
     Args:

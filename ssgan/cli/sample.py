@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ssgan.export import NamedGenerator
-    from ssgan.export.code_values import Knob
+    from ssgan.export.code_values import CodeInfo
 
 _SWEEP = 9  # values of a range LOW..HIGH
 _N = 16
@@ -141,7 +141,7 @@ def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _values(knob: Knob | None, text: str) -> Any:
+def _values(knob: CodeInfo | None, text: str) -> Any:
     """Read one value, or a list of them; names and classes are checked by the generator."""
     if knob is None or text in knob.classes:
         return text
@@ -181,7 +181,7 @@ def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
 
 
-def _describe(knob: Knob) -> str:
+def _describe(knob: CodeInfo) -> str:
     if not knob.classes:
         return f"{knob.name} from {knob.low:g} to {knob.high:g}"
     shown = ", ".join(knob.classes[:12])

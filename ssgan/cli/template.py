@@ -68,11 +68,11 @@ def _data(found: Survey) -> Iterator[str]:
     yield f"    size: {found.framing.size}"
     if found.framing.resize is not None:
         yield f"    resize: {found.framing.resize}  # or crop, pad, squash"
-    why = "all pictures are grey" if found.grey else "1 would make them grey"
-    yield f"    channels: {1 if found.grey else 3}  # {why}"
+    why = "all pictures are gray" if found.gray else "1 would make them gray"
+    yield f"    channels: {1 if found.gray else 3}  # {why}"
     yield from _labels(found)
     if found.chosen:
-        yield '  labels: "100%"  # of the labelled pictures; less shows how few would do'
+        yield '  labels: "100%"  # of the labeled pictures; less shows how few would do'
         yield "  # Without a test set of its own, a fifth of them measures Q_ss (data.held_out)."
     else:
         yield "  # No labels: this is InfoGAN, which finds codes by itself."
@@ -85,7 +85,7 @@ def _labels(found: Survey) -> Iterator[str]:
         yield f"    labels: {_list([column.name for column in own])}"
         for column in found.columns:
             state = "" if column.kind else "left out: "
-            yield f"    #   {column.name}: {state}{column.found} ({column.known} labelled)"
+            yield f"    #   {column.name}: {state}{column.found} ({column.known} labeled)"
         declared = {column.name: str(column.kind) for column in own if column.declared}
         if declared:
             yield "    # Whole numbers without a gap: classes, it seems; or make them continuous."
@@ -99,7 +99,7 @@ def _codes(found: Survey) -> Iterator[str]:
     yield "codes:"
     yield f"  supervised: {_list([column.name for column in found.chosen])}"
     if found.chosen:
-        yield "  # Codes that nobody labelled; what they mean shows in the figures."
+        yield "  # Codes that nobody labeled; what they mean shows in the figures."
         style = _free("style", {column.name for column in found.chosen})
         yield f"  unsupervised: [{{name: {style}_1}}, {{name: {style}_2}}]"
     else:
@@ -113,8 +113,8 @@ def _codes(found: Survey) -> Iterator[str]:
 def _networks(found: Survey) -> Iterator[str]:
     yield "networks: {width: 32, hidden: 512, q_hidden: 128}  # twice as much on a GPU"
     weights = "lambda1: 0.8, lambda2: 2.0" if found.chosen else "lambda1: 0.8"
-    yield f"objective: {{{weights}}}  # weights of the unsupervised and the labelled codes"
-    if not found.grey:
+    yield f"objective: {{{weights}}}  # weights of the unsupervised and the labeled codes"
+    if not found.gray:
         yield "# Noise on what D sees keeps it from winning early; gone after half of training."
         half = math.ceil(extent(found.count).epochs / 2)
         yield (
@@ -128,7 +128,7 @@ def _sampling(found: Survey) -> Iterator[str]:
     if not found.chosen:
         return
     yield "label_sampling:"
-    yield "  unit: separate  # Q_ss has labelled batches of its own, D sees all pictures"
+    yield "  unit: separate  # Q_ss has labeled batches of its own, D sees all pictures"
     yield f"  batch_size: {min(64, extent(found.count).batch_size)}"
     yield (
         "  probability: {kind: linear, start: 1.0, floor: 0.0, duration: 10, unit: epochs}"
@@ -139,7 +139,7 @@ def _sampling(found: Survey) -> Iterator[str]:
     if continuous:
         yield f"  # No augment: it would turn and shift what {_named(continuous)} may measure."
     else:
-        yield "  # Light changes of labelled pictures; flip: true where mirrored ones are as good."
+        yield "  # Light changes of labeled pictures; flip: true where mirrored ones are as good."
         yield "  augment: {rotation: 8, scale: 0.1, shift: 0.05, shear: 0.1}"
 
 
@@ -159,7 +159,7 @@ def describe(column: Column) -> str:
     """Say in one line what a column becomes."""
     if column.kind is None:
         return f"{column.name}: left out, {column.found}"
-    return f"{column.name}: {column.kind}, {column.found} ({column.known} labelled)"
+    return f"{column.name}: {column.kind}, {column.found} ({column.known} labeled)"
 
 
 def _free(stem: str, taken: set[str]) -> str:

@@ -13,7 +13,7 @@ from ssgan.base.storage import Folder
 from ssgan.cluster.capacity import describe
 from ssgan.cluster.check import Check, attempt
 from ssgan.cluster.connection import Cluster, connect
-from ssgan.cluster.probe import Report, look_around, own_versions
+from ssgan.cluster.probe import NodeReport, look_around, own_versions
 
 _PATIENCE = 180.0  # seconds for a node to start a process and to answer
 _BY_NAME = (
@@ -77,8 +77,8 @@ def require_shared(cluster: Cluster, location: str) -> None:
         return
     nodes, reports, found = _probe(folder)
     for check in (
-        judge_nodes(nodes, reports),
-        judge_storage(folder.location, nodes, reports, found),
+        check_nodes(nodes, reports),
+        check_storage(folder.location, nodes, reports, found),
     ):
         if not check.ok:
             raise BadInput(f"{check.detail}; {check.remedy}")
@@ -91,12 +91,12 @@ def _examine_nodes(folder: Folder) -> Iterator[Check]:
         remedy = "choose a place that can be written with --out"
         yield Check("storage", False, f"{folder.location}: {error}", remedy)
         return
-    yield judge_nodes(nodes, reports)
-    yield judge_storage(folder.location, nodes, reports, found)
-    yield judge_network(nodes, reports)
+    yield check_nodes(nodes, reports)
+    yield check_storage(folder.location, nodes, reports, found)
+    yield check_network(nodes, reports)
 
 
-def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, Report | str], set[str]]:
+def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, NodeReport | str], set[str]]:
     """Ask all nodes; return what they are called, their answers, and the files that they left."""
     import ray
 
@@ -115,7 +115,7 @@ def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, Report | str], set
             folder.delete(token)
 
 
-def judge_nodes(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -> Check:
+def check_nodes(nodes: Mapping[str, str], reports: Mapping[str, NodeReport | str]) -> Check:
     """Check that each node answered, with the versions of this process.
 
     Args:
@@ -136,21 +136,24 @@ def judge_nodes(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -
     return Check("nodes", not wrong, "; ".join(wrong) or found, remedy)
 
 
-def judge_storage(
-    location: str, nodes: Mapping[str, str], reports: Mapping[str, Report | str], found: set[str]
+def check_storage(
+    location: str,
+    nodes: Mapping[str, str],
+    reports: Mapping[str, NodeReport | str],
+    found: set[str],
 ) -> Check:
     """Check that this process sees what each node wrote.
 
     Args:
         location: Where runs are written.
         nodes: What each node is called, by its identifier.
-        reports: What each found out; errors are `judge_nodes`'s to tell.
+        reports: What each found out; errors are `check_nodes`'s to tell.
         found: Files that this process sees there.
     """
     wrong = [
         f"{nodes[node]}: {report.storage or 'what it wrote is not seen here'}"
         for node, report in reports.items()
-        if isinstance(report, Report) and (report.storage or node not in found)
+        if isinstance(report, NodeReport) and (report.storage or node not in found)
     ]
     return Check(
         "storage",
@@ -161,12 +164,12 @@ def judge_storage(
     )
 
 
-def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report | str]) -> Check:
+def check_network(nodes: Mapping[str, str], reports: Mapping[str, NodeReport | str]) -> Check:
     """Check that workers of one training will find each other."""
     wrong = [
         f"{nodes[node]} {report.network}"
         for node, report in reports.items()
-        if isinstance(report, Report) and report.network
+        if isinstance(report, NodeReport) and report.network
     ]
     interface = _interface()
     found = "host names resolve" if interface is None else f"every node has {interface}"
@@ -175,7 +178,7 @@ def judge_network(nodes: Mapping[str, str], reports: Mapping[str, Report | str])
 
 def _ask_nodes(
     alive: Sequence[Mapping[str, Any]], location: str, token: str
-) -> dict[str, Report | str]:
+) -> dict[str, NodeReport | str]:
     """Run `look_around` on all nodes at once, and wait for them."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -193,11 +196,11 @@ def _ask_nodes(
     return {node: _answer(reference) for node, reference in asked.items()}
 
 
-def _answer(reference: Any) -> Report | str:
+def _answer(reference: Any) -> NodeReport | str:
     import ray
 
     try:
-        answer: Report = ray.get(reference, timeout=1)
+        answer: NodeReport = ray.get(reference, timeout=1)
         return answer
     except ray.exceptions.GetTimeoutError:
         return f"no answer within {_PATIENCE:g} s"

@@ -13,7 +13,7 @@ _PACKAGES = ("ssgan", "torch", "ray")
 
 
 @dataclass(frozen=True)
-class Report:
+class NodeReport:
     """What a node found out.
 
     Attributes:
@@ -29,7 +29,7 @@ class Report:
 
 def look_around(
     location: str, token: str, node: str, others: Sequence[str], interface: str | None
-) -> Report:
+) -> NodeReport:
     """Find out what a node can do; Ray runs this on each.
 
     Args:
@@ -39,7 +39,7 @@ def look_around(
         others: Host names of the other nodes.
         interface: Network interface that workers are told to use, if any.
     """
-    return Report(
+    return NodeReport(
         versions=own_versions(),
         storage=_try_storage(location, token, node),
         network=_try_network(others, interface),

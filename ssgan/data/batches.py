@@ -1,4 +1,4 @@
-"""Real images for each step, from the labelled and the unlabelled pool (section 4).
+"""Real images for each step, from the labeled and the unlabeled pool (section 4).
 
 "We initially favor drawing labeled samples [...]. During training the probability of drawing a
 labeled sample is annealed until the actual labeled sample ratio in the data is reached."
@@ -22,18 +22,18 @@ from ssgan.method.schedules import Linear, Schedule
 
 
 class LabelSamplingConfig(Config):
-    """How labelled images reach D and Q_ss."""
+    """How labeled images reach D and Q_ss."""
 
     unit: Literal["batch", "example", "separate"] = "separate"
-    """What one draw decides. `batch`: one coin a batch, which is then labelled throughout (the
+    """What one draw decides. `batch`: one coin a batch, which is then labeled throughout (the
     authors). `example`: one coin an image. `separate`: D's batch comes from all images, and when
-    the coin says so Q_ss gets a labelled batch of its own."""
+    the coin says so Q_ss gets a labeled batch of its own."""
     batch_size: int = Field(default=128, ge=2)
-    """Labelled images in Q_ss's own batch, over all workers; `separate` only."""
+    """Labeled images in Q_ss's own batch, over all workers; `separate` only."""
     probability: Schedule = Linear(start=1.0, floor=0.0, duration=10, unit="epochs")
-    """Probability of drawing labelled images, before the floor is applied."""
+    """Probability of drawing labeled images, before the floor is applied."""
     floor: Annotated[float, Field(ge=0, le=1)] | Literal["share"] = "share"
-    """Lowest probability: the labelled share of the data (the paper), or a higher value."""
+    """Lowest probability: the labeled share of the data (the paper), or a higher value."""
     augment: AugmentConfig | None = None
     """Affine augmentation of Q_ss's own batch alone; `separate` only."""
 
@@ -45,7 +45,7 @@ class RealBatch(NamedTuple):
     """Images for D, float32 (B, C, H, W) in [0, 1]."""
     y: Tensor
     """Their labels for Q_ss, float32 (B, K); NaN where none is drawn."""
-    labelled: tuple[Tensor, Tensor] | None
+    labeled: tuple[Tensor, Tensor] | None
     """Q_ss's own images and labels under `separate` when the coin says so."""
 
 
@@ -53,7 +53,7 @@ class Batches:
     """Draws real images by step.
 
     Attributes:
-        seen: bool (labelled images,): which of the budget's images any draw has used.
+        seen: bool (labeled images,): which of the budget's images any draw has used.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Batches:
         batch_size: int,
         streams: Streams,
         rank: int = 0,
-        world: int = 1,
+        world_size: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         """Set the pools up.
@@ -74,10 +74,10 @@ class Batches:
             config: How to draw.
             images: All images, uint8 (N, C, H, W), anywhere.
             y: Their labels within the budget, float32 (N, K); NaN elsewhere.
-            batch_size: Images a step, over all ranks; a multiple of `world`.
+            batch_size: Images a step, over all ranks; a multiple of `world_size`.
             streams: The run's random streams.
             rank: This worker.
-            world: Number of workers.
+            world_size: Number of workers.
             device: Where batches go.
         """
         self._config = config
@@ -85,22 +85,22 @@ class Batches:
         self._y = y
         self._batch_size = batch_size
         self._streams = streams
-        self._rank, self._world = rank, world
+        self._rank, self._world_size = rank, world_size
         self._device = torch.device(device)
-        is_labelled = (~y.isnan()).any(dim=1)
-        self._labelled = is_labelled.nonzero()[:, 0]
-        self._unlabelled = (~is_labelled).nonzero()[:, 0]
+        is_labeled = (~y.isnan()).any(dim=1)
+        self._labeled = is_labeled.nonzero()[:, 0]
+        self._unlabeled = (~is_labeled).nonzero()[:, 0]
         self._all = torch.arange(len(y))
-        self.seen = torch.zeros(len(self._labelled), dtype=torch.bool)
+        self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
 
     @property
     def share(self) -> float:
-        """The labelled share of the data."""
-        return len(self._labelled) / len(self._all)
+        """The labeled share of the data."""
+        return len(self._labeled) / len(self._all)
 
     def probability(self, images_seen: int, images_per_epoch: int) -> float:
-        """Return the probability of a labelled draw after so many images; 0 without labels."""
-        if not len(self._labelled):
+        """Return the probability of a labeled draw after so many images; 0 without labels."""
+        if not len(self._labeled):
             return 0.0
         floor = self.share if self._config.floor == "share" else self._config.floor
         annealed = self._config.probability.at(images_seen, images_per_epoch)
@@ -111,26 +111,26 @@ class Batches:
 
         Args:
             step: The update, from 0.
-            probability: Of drawing labelled images, in [0, 1].
+            probability: Of drawing labeled images, in [0, 1].
         """
         if self._config.unit == "separate":
             return self._draw_separate(step, probability)
-        rows = self._walk("unlabelled", self._unlabelled, step, self._batch_size)
-        labelled = self._walk("labelled", self._labelled, step, self._batch_size)
+        rows = self._walk("unlabelled", self._unlabeled, step, self._batch_size)
+        labeled = self._walk("labelled", self._labeled, step, self._batch_size)
         if self._config.unit == "batch":
             coins = torch.tensor(self._streams.coin("coin", step, probability))
             coins = coins.expand(self._batch_size)
         else:
             generator = self._streams.generator("coin", step)
             coins = torch.rand(self._batch_size, generator=generator) < probability
-        if not len(self._unlabelled):
+        if not len(self._unlabeled):
             coins = torch.ones_like(coins)
-        if len(self._labelled):
-            self.seen[labelled[coins]] = True
-            chosen = self._labelled[labelled]
-            rows = torch.where(coins, chosen, self._unlabelled[rows]) if len(rows) else chosen
+        if len(self._labeled):
+            self.seen[labeled[coins]] = True
+            chosen = self._labeled[labeled]
+            rows = torch.where(coins, chosen, self._unlabeled[rows]) if len(rows) else chosen
         else:
-            rows = self._unlabelled[rows]
+            rows = self._unlabeled[rows]
         rows = self._slice(rows)
         return RealBatch(self._pixels(rows), self._y[rows].to(self._device), None)
 
@@ -140,9 +140,9 @@ class Batches:
         nothing = torch.full((len(rows), self._y.shape[1]), float("nan"), device=self._device)
         if not self._streams.coin("coin", step, probability):
             return RealBatch(x, nothing, None)
-        positions = self._walk("labelled", self._labelled, step, self._config.batch_size)
+        positions = self._walk("labelled", self._labeled, step, self._config.batch_size)
         self.seen[positions] = True
-        rows = self._labelled[self._slice(positions)]
+        rows = self._labeled[self._slice(positions)]
         images = self._pixels(rows)
         if self._config.augment is not None:
             generator = self._streams.generator("augment", step, self._device)
@@ -161,7 +161,7 @@ class Batches:
         return walked[first - cycles[0] * size :][:count]
 
     def _slice(self, rows: Tensor) -> Tensor:
-        part = len(rows) // self._world
+        part = len(rows) // self._world_size
         return rows[self._rank * part : (self._rank + 1) * part]
 
     def _pixels(self, rows: Tensor) -> Tensor:

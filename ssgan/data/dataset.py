@@ -28,7 +28,7 @@ class DataConfig(Config):
     source: SourceConfig = DigitsSource()
     """Where images and labels come from."""
     labels: Amount = "100%"
-    """The label budget: a count (132), a share (0.0022) or a percentage ("10%") of the labelled
+    """The label budget: a count (132), a share (0.0022) or a percentage ("10%") of the labeled
     images of the train split. 0 is InfoGAN."""
     label_seed: int = 0
     """Seed of the budget's draw; common to all runs that are compared."""
@@ -50,7 +50,7 @@ class Dataset:
         y_known: All known labels of the train split as a code table, float32 (N, K_ss).
         y: The labels within the budget, NaN elsewhere; what training may use.
         y_judge: The judge split's code table, or None.
-        budget: Which images count as labelled.
+        budget: Which images count as labeled.
     """
 
     manifest: Manifest
@@ -124,7 +124,7 @@ class Dataset:
         return len(self.budget.train) == 0
 
     def held_out(self) -> tuple[Tensor, Tensor]:
-        """Return labelled real images that Q_ss never learns from, to measure it on.
+        """Return labeled real images that Q_ss never learns from, to measure it on.
 
         Returns:
             Images uint8 (n, C, H, W) and their code table float32 (n, K_ss): the judge split,
@@ -190,7 +190,7 @@ def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
 
 
 def _joint(y: Tensor) -> Joint | None:
-    """Count the complete rows of the labelled images; None without any (the prior is uniform)."""
+    """Count the complete rows of the labeled images; None without any (the prior is uniform)."""
     complete = y[~y.isnan().any(dim=1)][:_MOST_JOINT_ROWS]
     if not complete.numel():
         return None

@@ -1,4 +1,4 @@
-"""The label budget: which images count as labelled, as a saved and hashed artifact.
+"""The label budget: which images count as labeled, as a saved and hashed artifact.
 
 A run that resumes, a trial that is compared and an export that is published all name the same
 budget by its hash; it is drawn once, never again.
@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from ssgan.base.config import canonical_hash
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.rng import Streams
 from ssgan.method.codes import Code
 
 Amount = int | float | str
-"""A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labelled set."""
+"""A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labeled set."""
 
 _METADATA = b"ssgan"
 _MEND = "restore the file from a copy, or start a new run"
@@ -35,12 +35,12 @@ class LabelBudget:
 
     Attributes:
         train: int64 (n,), ascending: images whose labels Q_ss learns from.
-        held_out: int64 (m,), ascending: labelled images kept apart to measure Q_ss; empty where
+        held_out: int64 (m,), ascending: labeled images kept apart to measure Q_ss; empty where
             the data has a judge split.
         amount: The budget as the user wrote it.
         seed: Seed of the draw.
         balanced: Whether it was drawn as even over classes as the set allows.
-        counts: Labelled images of each class, by code and class name, held-out ones included.
+        counts: Labeled images of each class, by code and class name, held-out ones included.
         data_hash: Hash of the data set's manifest.
     """
 
@@ -71,7 +71,7 @@ class LabelBudget:
             y: All known labels, float32 (N, K).
 
         Returns:
-            A copy with NaN in the rows that count as unlabelled.
+            A copy with NaN in the rows that count as unlabeled.
         """
         masked = torch.full_like(y, float("nan"))
         masked[self.train] = y[self.train]
@@ -101,7 +101,7 @@ class LabelBudget:
         """Read a saved budget.
 
         Raises:
-            Damaged: The file cannot be read, or holds something else than was saved.
+            CorruptFile: The file cannot be read, or holds something else than was saved.
         """
         try:
             table = pq.read_table(io.BytesIO(data))
@@ -113,9 +113,9 @@ class LabelBudget:
             budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
             is_whole = is_whole and budget.hash == saved_hash
         except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
-            raise Damaged(f"labels.parquet cannot be read ({error}); {_MEND}") from error
+            raise CorruptFile(f"labels.parquet cannot be read ({error}); {_MEND}") from error
         if not is_whole:
-            raise Damaged(f"labels.parquet was changed after it was written; {_MEND}")
+            raise CorruptFile(f"labels.parquet was changed after it was written; {_MEND}")
         return budget
 
 
@@ -134,7 +134,7 @@ def draw_budget(
     Args:
         codes: The supervised codes.
         y: All known labels of the train split, float32 (N, K), NaN where unknown.
-        amount: How many of the labelled images count as labelled.
+        amount: How many of the labeled images count as labeled.
         seed: Seed of the draw; the experiment's own seed is another one.
         balanced: As even over the classes, or over their combinations, as the set allows.
         held_out: Share of the budget that is kept apart to measure Q_ss, in [0, 1).
@@ -144,17 +144,17 @@ def draw_budget(
         BadInput: The set has fewer labels than asked for, or a balanced budget has fewer than
             one a class.
     """
-    labelled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
-    count = count_labels(amount, len(labelled))
+    labeled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
+    count = count_labels(amount, len(labeled))
     classes = max((code.size for code in codes if code.is_categorical), default=1)
     if balanced and 0 < count < classes:
         raise BadInput(
-            f"data.labels={amount} gives {count} labelled images, fewer than one for each of the "
+            f"data.labels={amount} gives {count} labeled images, fewer than one for each of the "
             f"{classes} classes; raise it, set it to 0 (InfoGAN), or set data.balanced=false"
         )
     generator = Streams(seed).generator("label budget")
     order = _balanced_order if balanced else _random_order
-    chosen = labelled[order(codes, y[labelled], generator)[:count]]
+    chosen = labeled[order(codes, y[labeled], generator)[:count]]
     is_apart = torch.zeros(len(chosen), dtype=torch.bool)
     is_apart[_set_apart(codes, y[chosen], round(len(chosen) * held_out), generator)] = True
     return LabelBudget(
@@ -173,8 +173,8 @@ def count_labels(amount: Amount, available: int) -> int:
 
     Args:
         amount: An integer is a count; a float from 0 to 1 or a percentage is a share of the
-            labelled images.
-        available: Labelled images in the set.
+            labeled images.
+        available: Labeled images in the set.
 
     Raises:
         BadInput: The amount cannot be read, or there are fewer labels than that.
@@ -201,7 +201,7 @@ def count_labels(amount: Amount, available: int) -> int:
     count = round(share * available)
     if share > 0 and available and not count:
         raise BadInput(
-            f"data.labels={amount} of {available} labelled images is not even one; raise it, or "
+            f"data.labels={amount} of {available} labeled images is not even one; raise it, or "
             "set it to 0 (InfoGAN)"
         )
     return count

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from ssgan.base.config import Config, canonical_hash
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.method.codes import Code
 
 
@@ -47,7 +47,7 @@ class Manifest(Config):
     columns: tuple[Code, ...]
     """Label columns. `low` and `high` of a continuous one are its range over the train split."""
     splits: dict[str, SplitManifest]
-    """The train split and, where there is a labelled test set, the judge split."""
+    """The train split and, where there is a labeled test set, the judge split."""
     provenance: dict[str, str] = Field(default_factory=dict)
     """Where the images came from, and how they were divided and changed."""
     broken: tuple[str, ...] = ()
@@ -81,17 +81,17 @@ class Manifest(Config):
             where: The file's location, for messages.
 
         Raises:
-            Damaged: The text is no manifest, or not the one that was written.
+            CorruptFile: The text is no manifest, or not the one that was written.
         """
         try:
             whole = json.loads(text)
             manifest = cls.model_validate(whole["manifest"])
             intact = whole["sha256"] == canonical_hash(manifest.model_dump(mode="json"))
         except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise Damaged(
+            raise CorruptFile(
                 f"{where} is not a readable manifest ({type(error).__name__}); prepare the store "
                 "again"
             ) from error
         if not intact:
-            raise Damaged(f"{where} was changed after it was written; prepare the store again")
+            raise CorruptFile(f"{where} was changed after it was written; prepare the store again")
         return manifest

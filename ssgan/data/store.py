@@ -14,7 +14,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import default_cache
 from ssgan.data.manifest import Manifest, Shard, SplitManifest
 from ssgan.data.memmap import Split, map_split
@@ -48,7 +48,7 @@ class Store:
 
         Raises:
             BadInput: There is no store.
-            Damaged: Its manifest is not the one that was written.
+            CorruptFile: Its manifest is not the one that was written.
         """
         filesystem, path = _filesystem(location)
         file = f"{path}/{MANIFEST}"
@@ -63,7 +63,7 @@ class Store:
 
     @property
     def has_judge(self) -> bool:
-        """Whether there is a labelled test set to train and to score a judge on."""
+        """Whether there is a labeled test set to train and to score a judge on."""
         return "judge" in self.manifest.splits
 
     def split(self, name: str, cache: Path | None = None) -> Split:
@@ -75,7 +75,7 @@ class Store:
 
         Raises:
             BadInput: The store has no such split.
-            Damaged: A shard is missing or differs from what was written.
+            CorruptFile: A shard is missing or differs from what was written.
         """
         manifest = self.manifest
         if name not in manifest.splits:
@@ -94,7 +94,7 @@ class Store:
             Images uint8 (n, C, H, W) and labels float32 (n, K).
 
         Raises:
-            Damaged: A shard is missing or differs from what was written.
+            CorruptFile: A shard is missing or differs from what was written.
         """
         filesystem, path = _filesystem(self.location)
         for shard in self.manifest.splits[name].shards:
@@ -103,9 +103,9 @@ class Store:
                 with filesystem.open_input_stream(f"{path}/{shard.file}") as stream:
                     content = stream.read()
             except FileNotFoundError:
-                raise Damaged(f"shard {where} is missing; prepare the store again") from None
+                raise CorruptFile(f"shard {where} is missing; prepare the store again") from None
             if hashlib.sha256(content).hexdigest() != shard.sha256:
-                raise Damaged(
+                raise CorruptFile(
                     f"shard {where} was changed after it was written (its hash differs from the "
                     "manifest's); prepare the store again"
                 )
@@ -290,5 +290,5 @@ def _find(stores: Path, config: SourceConfig) -> Store | None:
         return None
     try:
         return Store.open(folder)
-    except Damaged:
+    except CorruptFile:
         return None  # it is built anew

@@ -15,7 +15,7 @@ _MOST_ROWS = 40
 _LEVELS = 5  # rows of a continuous column
 
 
-def contact_sheet(store: Store) -> bytes:
+def store_sheet(store: Store) -> bytes:
     """Draw images of the train split, the same ones for the same store.
 
     Returns:

@@ -90,8 +90,8 @@ class Evaluator:
         self._config, self._device = config, torch.device(device)
         self._space = dataset.space
         self._codes = dataset.space.supervised
-        self._labelled = not dataset.is_infogan
-        self._matching: measure.Matching = "identity" if self._labelled else "hungarian"
+        self._labeled = not dataset.is_infogan
+        self._matching: measure.Matching = "identity" if self._labeled else "hungarian"
         self._latents = balanced_latents(
             dataset.space, config.samples, streams.generator("evaluation samples")
         )
@@ -115,9 +115,9 @@ class Evaluator:
                 self._latents.c[:, : len(self._codes)],
                 self._real,
                 config.neighbors,
-                self._labelled,
+                self._labeled,
             )
-        self._album = Album(dataset.space, self._real, self._labels, config.columns, self._labelled)
+        self._album = Album(dataset.space, self._real, self._labels, config.columns, self._labeled)
 
     def evaluate(
         self, generators: Mapping[str, nn.Module], discriminator: Discriminator
@@ -153,11 +153,11 @@ class Evaluator:
 
     def _measure_variety(self, result: Evaluation, samples: Tensor) -> None:
         """Compare variety within each class; of matched classes nothing is known without C."""
-        codes = self._codes if self._labelled else ()
+        codes = self._codes if self._labeled else ()
         found = measure.diversity(samples, self._latents.c, self._real, self._labels, codes)
         result.metrics["diversity"] = found.ratio
         if found.ratio is None:
-            result.reasons["diversity"] = "no class has two real labelled images to compare with"
+            result.reasons["diversity"] = "no class has two real labeled images to compare with"
         least = self._config.least_diversity
         for code, classes in found.classes.items():
             low = [f"{name} ({ratio:.2f})" for name, ratio in classes.items() if ratio < least]
@@ -208,7 +208,7 @@ class Evaluator:
         images, labels = self._held_out
         metrics, codes, posterior = result.metrics, self._codes, self._space.posterior
         if not len(images):
-            result.reasons["q_ss_accuracy"] = "no labelled image was held out (data.held_out)"
+            result.reasons["q_ss_accuracy"] = "no labeled image was held out (data.held_out)"
             return {}
         q_ss, _ = self._read(images, discriminator)
         read = read_codes(codes, posterior, q_ss).value
@@ -225,7 +225,7 @@ class Evaluator:
             if found is not None:
                 metrics[f"q_ss_correlation/{self._safe[code.name]}"] = found.correlation
                 metrics[f"q_ss_rmse/{self._safe[code.name]}"] = found.rmse
-        if not self._labelled:
+        if not self._labeled:
             how = MATCHED
             result.reasons["q_ss_accuracy"] = how
             for code in codes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.base.storage import Folder
 from ssgan.evaluation.fit import FitState
 
@@ -86,7 +86,7 @@ class PartialFit:
             return None
         try:
             kept = self._read()
-        except Damaged as error:
+        except CorruptFile as error:
             _log.warning("%s; training the judge C from its start", error)
             self.delete()
             return None
@@ -97,10 +97,10 @@ class PartialFit:
         try:
             content = self._file.read_bytes()
         except OSError as error:
-            raise Damaged(f"{self._file} cannot be read: {error}") from error
+            raise CorruptFile(f"{self._file} cannot be read: {error}") from error
         data = content[_HASH:]
         if content[:_HASH] != self._hash(data):
-            raise Damaged(f"{self._file} is damaged, or of another judge")
+            raise CorruptFile(f"{self._file} is damaged, or of another judge")
         return _Kept(**torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
 
     def _hash(self, data: bytes) -> bytes:

@@ -44,7 +44,7 @@ class Album:
         real: Real images to stand beside the synthetic ones, uint8 (N, C, H, W).
         labels: Their code table, float32 (N, K_ss); NaN unknown.
         columns: Synthetic images a row; half as many real ones.
-        labelled: Whether G was shown labels. Without, rows count the code's classes and no real
+        labeled: Whether G was shown labels. Without, rows count the code's classes and no real
             images stand beside them, for nothing ties the two.
     """
 
@@ -52,7 +52,7 @@ class Album:
     real: Tensor
     labels: Tensor
     columns: int
-    labelled: bool = True
+    labeled: bool = True
 
     def draw(self, generator: nn.Module, copy: str) -> dict[str, Image.Image]:
         """Take all pictures of one copy of G (``raw`` or ``ema``), by name."""
@@ -112,7 +112,7 @@ class Album:
         )
 
     def attribute_blocks(self, generator: nn.Module, copy: str) -> Image.Image:
-        """Draw 2x2 blocks: the first binary code downwards, each other one to the right."""
+        """Draw 2x2 blocks: the first binary code downward, each other one to the right."""
         y_code, *x_codes = self._binary
         y_column = self.space.index(y_code.name)
         base = self._latents("attributes", _BLOCKS)
@@ -146,8 +146,8 @@ class Album:
         column = self.space.index(code.name)
         if code.is_categorical:
             for value, name in enumerate(code.classes):
-                label = name if self.labelled else str(value)
-                plain = alone and self.labelled
+                label = name if self.labeled else str(value)
+                plain = alone and self.labeled
                 yield _Row(label if plain else f"{code.name} = {label}", column, value)
         else:
             for level in _LEVELS:
@@ -157,7 +157,7 @@ class Album:
     def _real(self, row: _Row) -> Tensor:
         """Return real images that show what the row asks for: the class, the nearest values."""
         count = max(1, self.columns // 2)
-        if not self.labelled or row.column >= self.labels.shape[1]:
+        if not self.labeled or row.column >= self.labels.shape[1]:
             return self.real[:0]
         known = self.labels[:, row.column]
         if self.space.codes[row.column].is_categorical:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ssgan.base.config import Config, canonical_hash
-from ssgan.base.errors import Damaged, NonFiniteLoss
+from ssgan.base.errors import CorruptFile, NonFiniteLoss
 from ssgan.base.rng import Streams
 from ssgan.evaluation.fit import FitConfig, Progress, fit
 from ssgan.evaluation.fit_state import PartialFit
@@ -42,7 +42,7 @@ def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
     """Pick the rows of the judge split that a judge learns from.
 
     A half is taken within each combination of classes, by position: so both halves hold all
-    classes even where the rows are sorted, and neighbours, often from one photograph, stay
+    classes even where the rows are sorted, and neighbors, often from one photograph, stay
     together.
 
     Returns:
@@ -196,15 +196,17 @@ class Judge:
         """Read a saved judge.
 
         Raises:
-            Damaged: A file is missing, or is not as it was written.
+            CorruptFile: A file is missing, or is not as it was written.
         """
         try:
             card = JudgeCard.model_validate_json((folder / CARD).read_text())
             found = _sha256(folder / _WEIGHTS)
         except (OSError, ValidationError, UnicodeDecodeError) as error:
-            raise Damaged(f"the judge in {folder} cannot be read: {error}") from error
+            raise CorruptFile(f"the judge in {folder} cannot be read: {error}") from error
         if found != card.weights_sha256:
-            raise Damaged(f"{folder / _WEIGHTS} was changed after it was written; delete {folder}")
+            raise CorruptFile(
+                f"{folder / _WEIGHTS} was changed after it was written; delete {folder}"
+            )
         network = Classifier(card.config.classifier, card.codes, card.shape)
         network.load_state_dict(load_file(folder / _WEIGHTS))
         return cls(network.to(device), card)
@@ -266,7 +268,7 @@ def train_judge(
         if folder.exists():
             try:
                 return Judge.load(folder, device)
-            except Damaged as error:
+            except CorruptFile as error:
                 log.warning("%s; training it again", error)
         rows = judge_rows(codes, train_labels, config.rows)
         images, labels = train_images[rows], train_labels[rows]

@@ -264,12 +264,12 @@ def safe_names(names: Sequence[str]) -> dict[str, str]:
     """
     safe: dict[str, str] = {}
     for name in names:
-        spelt = base = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+        spelled = base = re.sub(r"[^A-Za-z0-9_-]", "_", name)
         count = 1
-        while spelt in safe.values():
+        while spelled in safe.values():
             count += 1
-            spelt = f"{base}_{count}"
-        safe[name] = spelt
+            spelled = f"{base}_{count}"
+        safe[name] = spelled
     return safe
 
 

@@ -11,7 +11,7 @@ NO_JUDGE = (
     "q_ss_accuracy is measured on labels held out of the budget instead"
 )
 NO_CODES = "no code is supervised, so there is nothing that C could recognize"
-NO_LABELS = "no image is labelled, so nothing ties the codes to the labels (InfoGAN)"
+NO_LABELS = "no image is labeled, so nothing ties the codes to the labels (InfoGAN)"
 MATCHED = f"classes matched by the Hungarian method: {NO_LABELS}"
 NOT_CATEGORICAL = "no supervised code is categorical"
 

@@ -28,7 +28,7 @@ class Scores:
         asked: Tensor,
         real: Tensor,
         neighbors: int,
-        labelled: bool,
+        labeled: bool,
     ) -> None:
         """Prepare to judge samples.
 
@@ -38,11 +38,11 @@ class Scores:
             asked: What the samples were asked to be, code table (N, K_ss).
             real: Real images for the feature statistics, uint8 (M, C, H, W).
             neighbors: Neighbors that span a ball.
-            labelled: Whether the codes were tied to labels; else classes are matched.
+            labeled: Whether the codes were tied to labels; else classes are matched.
         """
         self._judge, self._asked, self._real, self._neighbors = judge, asked, real, neighbors
-        self._codes, self._labelled = space.supervised, labelled
-        self._matching: measure.Matching = "identity" if labelled else "hungarian"
+        self._codes, self._labeled = space.supervised, labeled
+        self._matching: measure.Matching = "identity" if labeled else "hungarian"
         self._safe = measure.safe_names([code.name for code in space.codes])
 
     def add(self, result: Evaluation, samples: Mapping[str, Tensor], main: str) -> None:
@@ -61,7 +61,7 @@ class Scores:
             metrics[name] = found.mean
             if found.mean is None:
                 result.reasons[name] = NOT_CATEGORICAL
-            elif not self._labelled:
+            elif not self._labeled:
                 result.reasons[name] = MATCHED
             if copy == main:
                 self._name_classes(metrics, name, found)
@@ -107,7 +107,7 @@ class Scores:
                 continue
             counts = measure.confusion(self._asked[:, k], seen.c[:, k], code.size)
             columns = found.assignment[code.name]
-            asked = code.classes if self._labelled else tuple(map(str, range(code.size)))
+            asked = code.classes if self._labeled else tuple(map(str, range(code.size)))
             result.images[f"confusion_{self._safe[code.name]}_{copy}"] = confusion_matrix(
                 counts[:, columns],
                 asked,

@@ -1,6 +1,6 @@
 """The fields of an experiment by dotted name: which there are, who may change them, what differs.
 
-A field is spelt the same everywhere: ``objective.lambda2`` on the command line, in search spaces,
+A field is spelled the same everywhere: ``objective.lambda2`` on the command line, in search spaces,
 in Python and among MLflow's params.
 """
 

@@ -9,7 +9,7 @@ from ssgan.experiment.tree import Experiment
 _Rule = tuple[str, Callable[[Experiment], bool], str]
 
 
-_MANY = 10**12  # as if there were so many labelled images
+_MANY = 10**12  # as if there were so many labeled images
 
 
 def _budget(e: Experiment) -> int | None:
@@ -38,8 +38,8 @@ def _has_judge(e: Experiment) -> bool:
     return source.kind != "folder"
 
 
-def _fully_labelled(e: Experiment) -> bool:
-    """Whether every image counts as labelled: a published set with all its labels."""
+def _fully_labeled(e: Experiment) -> bool:
+    """Whether every image counts as labeled: a published set with all its labels."""
     return _all_labels(e) and e.data.source.kind not in ("folder", "parquet")
 
 
@@ -53,7 +53,7 @@ def _in_process(e: Experiment) -> bool:
 
 _NO_CODES = "there are no supervised codes (codes.supervised), so no label is ever used"
 _ALL = "all labels are used, so there is none to choose (data.labels)"
-_INFOGAN = "the label budget is 0, so no labelled image is ever drawn (data.labels)"
+_INFOGAN = "the label budget is 0, so no labeled image is ever drawn (data.labels)"
 _RULES: tuple[_Rule, ...] = (
     ("label_sampling", _no_labels, _INFOGAN),
     ("codes.prior", _no_labels, _INFOGAN),
@@ -78,13 +78,13 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (
         "label_sampling.probability",
-        _fully_labelled,
-        "all images are labelled, so every draw is a labelled one (data.labels)",
+        _fully_labeled,
+        "all images are labeled, so every draw is a labeled one (data.labels)",
     ),
     (
         "label_sampling.floor",
-        _fully_labelled,
-        "all images are labelled, so every draw is a labelled one (data.labels)",
+        _fully_labeled,
+        "all images are labeled, so every draw is a labeled one (data.labels)",
     ),
     (
         "label_sampling.batch_size",

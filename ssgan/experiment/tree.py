@@ -22,7 +22,7 @@ from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.schedules import Constant, Schedule
 from ssgan.networks.architecture import NetworksConfig, Stages
-from ssgan.networks.ema import AverageConfig
+from ssgan.networks.ema import EmaConfig
 from ssgan.networks.precision import Precision
 
 
@@ -39,7 +39,7 @@ class TrainingConfig(Config):
     """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
     are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
     or AMX, and slower on others."""
-    average: AverageConfig = AverageConfig()
+    average: EmaConfig = EmaConfig()
     """The moving average of G that is evaluated and exported."""
     check_every: int = Field(default=20, ge=1)
     """Steps between two looks at the flag of losses that are not finite."""
@@ -108,11 +108,11 @@ class Experiment(Config):
     objective: ObjectiveConfig = ObjectiveConfig()
     """The paper's λ1 and λ2."""
     label_sampling: LabelSamplingConfig = LabelSamplingConfig()
-    """How labelled images reach D and Q_ss."""
+    """How labeled images reach D and Q_ss."""
     instance_noise: Schedule = Constant(value=0.0)
     """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
     augmentation: AugmentConfig | None = None
-    """How D and the Qs see images while they learn, and while G learns from them: real, labelled
+    """How D and the Qs see images while they learn, and while G learns from them: real, labeled
     and synthetic ones, each through a random affine map of its own (Zhao et al., 2020). null, the
     paper's, is as they are. G can please Q_ss by patterns that are no objects; such a pattern
     rarely survives a turn or a shift. Leave out what a code names: rotation, if one is an angle."""

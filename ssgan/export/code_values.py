@@ -15,7 +15,7 @@ from ssgan.method.codes import Code, Joint, LatentSpace
 _REACH = 2.0  # traversals go to twice the range of training, as in the paper's figures
 
 
-class Knob(NamedTuple):
+class CodeInfo(NamedTuple):
     """One code, described for whoever wants to turn it."""
 
     name: str
@@ -32,14 +32,14 @@ class Knob(NamedTuple):
     """Greatest value in training, in the user's units; continuous codes only."""
 
 
-def describe(space: LatentSpace) -> tuple[Knob, ...]:
+def describe(space: LatentSpace) -> tuple[CodeInfo, ...]:
     """Describe every code, supervised ones first."""
     return tuple(_knob(code, code in space.supervised) for code in space.codes)
 
 
-def _knob(code: Code, supervised: bool) -> Knob:
+def _knob(code: Code, supervised: bool) -> CodeInfo:
     low, high = (None, None) if code.is_categorical else (code.low, code.high)
-    return Knob(code.name, code.kind, supervised, code.size, code.classes, low, high)
+    return CodeInfo(code.name, code.kind, supervised, code.size, code.classes, low, high)
 
 
 def count(n: int | None, values: Mapping[str, Any]) -> int:

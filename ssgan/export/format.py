@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ssgan import __version__
 from ssgan.base.config import Config, canonical_hash
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.method.codes import LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> ExportManifest:
 
     Raises:
         BadInput: There is none, or it needs a newer ssgan.
-        Damaged: It changed after it was written.
+        CorruptFile: It changed after it was written.
     """
     file = folder / MANIFEST
     if not file.is_file():
@@ -110,28 +110,28 @@ def read_manifest(folder: Path) -> ExportManifest:
                 f"{FORMAT}; install ssgan {content.get('ssgan')} or newer"
             )
         if canonical_hash(content) != recorded:
-            raise Damaged(f"{file} changed after it was exported. {_REMEDY}")
+            raise CorruptFile(f"{file} changed after it was exported. {_REMEDY}")
         return ExportManifest.model_validate(content)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-        raise Damaged(f"{file} is not an export manifest: {error}. {_REMEDY}") from None
+        raise CorruptFile(f"{file} is not an export manifest: {error}. {_REMEDY}") from None
     except ValidationError as error:
-        raise Damaged(f"{file} does not describe a generator: {error}") from None
+        raise CorruptFile(f"{file} does not describe a generator: {error}") from None
 
 
 def read_weights(folder: Path, manifest: ExportManifest) -> dict[str, dict[str, Tensor]]:
     """Read the state of "generator" and "discriminator", checked against the manifest's hash.
 
     Raises:
-        Damaged: The file is missing, cut short or changed.
+        CorruptFile: The file is missing, cut short or changed.
     """
     file = folder / WEIGHTS
     try:
         packed = file.read_bytes()
         if sha256(packed).hexdigest() != manifest.weights_sha256:
-            raise Damaged(f"{file} changed after it was exported. {_REMEDY}")
+            raise CorruptFile(f"{file} changed after it was exported. {_REMEDY}")
         tensors = load_weights(packed)
     except (OSError, SafetensorError) as error:
-        raise Damaged(f"{file} cannot be read: {error}. {_REMEDY}") from None
+        raise CorruptFile(f"{file} cannot be read: {error}. {_REMEDY}") from None
     states: dict[str, dict[str, Tensor]] = {"generator": {}, "discriminator": {}}
     for name, tensor in tensors.items():
         network, _, parameter = name.partition(".")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
-from ssgan.export.code_values import Knob, conditional_prior, count, describe, to_column
+from ssgan.export.code_values import CodeInfo, conditional_prior, count, describe, to_column
 from ssgan.export.format import (
     MANIFEST,
     ExportManifest,
@@ -67,7 +67,7 @@ class NamedGenerator:
 
         Raises:
             BadInput: There is no export, or it needs a newer ssgan.
-            Damaged: A file is missing, or changed after its hash was taken.
+            CorruptFile: A file is missing, or changed after its hash was taken.
         """
         folder = Path(path)
         if not (folder / MANIFEST).is_file() and (folder / "export" / MANIFEST).is_file():
@@ -84,7 +84,7 @@ class NamedGenerator:
         return cls(manifest, generator, discriminator)
 
     @property
-    def codes(self) -> tuple[Knob, ...]:
+    def codes(self) -> tuple[CodeInfo, ...]:
         """Describe every code, supervised ones first."""
         return describe(self._space)
 

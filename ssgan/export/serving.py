@@ -10,7 +10,7 @@
 
 There are n predictions a row, in order. `codes` also gives the values that were drawn from the
 prior for codes that a row leaves out or sets to null; supervised ones may be null but not left
-out, so that a misspelt name is an error. Images are base64 PNG files, or, with the format
+out, so that a misspelled name is an error. Images are base64 PNG files, or, with the format
 "array", nested lists of shape (H, W, C) from 0 to 255. Image i of a row depends on (seed, i,
 codes) alone: rows with the same seed share noise and whatever else is drawn.
 """

@@ -47,7 +47,7 @@ from ssgan.launch.preparation import (
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.resume import starting_point
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import Follower, Unreachable, check, default_uri, register
+from ssgan.tracking import RunSync, Unreachable, check, default_uri, register
 from ssgan.training.loop import Stopped, Watch
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def train(
         environment = record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, stage)
         conclude = partial(summarize, run, experiment, uri, environment, started)
-        follower = Follower(run, uri).start()
+        follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
         watch = _stopping(watch, raised)
         try:

@@ -93,7 +93,7 @@ def reach(
 
     Raises:
         BadInput: The run has no checkpoint, or none of that name.
-        Damaged: It is not whole; of the newest, none before it either.
+        CorruptFile: It is not whole; of the newest, none before it either.
     """
     checkpoints = Checkpoints(run)
     found = checkpoints.latest() if name is None else checkpoints.load(name)

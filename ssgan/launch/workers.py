@@ -25,7 +25,7 @@ _STOP = "STOP"  # file of the run directory by which the driver asks the workers
 _POLL = 0.5  # seconds between two looks at the records
 
 
-class Order(TypedDict):
+class WorkerSpec(TypedDict):
     """What the driver tells each worker."""
 
     run: str
@@ -92,10 +92,10 @@ def run_under_ray(
     # A group of a range waits for Ray's coordinator, which for three minutes holds what groups that
     # were stopped early had asked for; one of a fixed size takes what is free.
     workers = counts[0] if len(counts) == 1 else experiment.scaling.workers
-    order = Order(run=run.location, store=store, threads=plan.threads, judge=judge, start=start)
+    spec = WorkerSpec(run=run.location, store=store, threads=plan.threads, judge=judge, start=start)
     trainer: Any = TorchTrainer(
         cast(Any, work),
-        train_loop_config=dict(order),
+        train_loop_config=dict(spec),
         scaling_config=ray_train.ScalingConfig(
             num_workers=workers,
             use_gpu=plan.cuda,
@@ -130,19 +130,19 @@ def run_under_ray(
         raise NonFiniteLoss(ending["message"])
 
 
-def work(order: Order) -> Ending:
+def work(spec: WorkerSpec) -> Ending:
     """Train as one of several workers; Ray Train calls this in each of them."""
     from ray.train.torch import get_device
 
     logging.disable(logging.INFO)  # Ray prints every report with all its metrics
-    torch.set_num_threads(order["threads"])
-    run = RunDir.open(order["run"])
+    torch.set_num_threads(spec["threads"])
+    run = RunDir.open(spec["run"])
     experiment = Experiment.from_yaml(run.experiment_yaml())
-    store = find_store(experiment, location=order["store"])
+    store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
-    session = RayTrain(starting_point(run, order["start"]))
-    judge = unpack_judge(order["judge"], device)
+    session = RayTrain(starting_point(run, spec["start"]))
+    judge = unpack_judge(spec["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))
     try:
         loop.run(experiment, dataset, judge, run, session, device, watch)

@@ -99,7 +99,7 @@ class CodesConfig(Config):
     noise: int = Field(default=62, ge=1)
     """Dimensions of the incompressible noise z ~ N(0, 1)."""
     prior: Literal["uniform", "empirical"] = "uniform"
-    """Prior of c_ss: uniform, or the joint distribution of the labelled images."""
+    """Prior of c_ss: uniform, or the joint distribution of the labeled images."""
     posterior: Posterior = "mse"
     """Q for continuous codes: mean squared error (the paper, section 4), or a Gaussian with
     learned variance (InfoGAN)."""

@@ -60,7 +60,7 @@ def loss_L_I(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_us: Tenso
 
 
 def loss_L1_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, y: Tensor) -> Tensor:
-    """-E[log Q_ss(y | x)] over labelled real images: equation 3, as the sum over labels / B.
+    """-E[log Q_ss(y | x)] over labeled real images: equation 3, as the sum over labels / B.
 
     Labels y are float32 (B, K), NaN where one is not known. With no label at all the loss is 0
     and its graph is whole, so that DDP finds every parameter used.

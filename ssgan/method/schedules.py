@@ -1,6 +1,6 @@
 """Schedules: data that can be searched, and pure functions of the images seen.
 
-The paper (section 4) anneals the probability of drawing a labelled sample "until the actual
+The paper (section 4) anneals the probability of drawing a labeled sample "until the actual
 labeled sample ratio in the data is reached"; instance noise decays in the same way, and so may
 the learning rates, which the paper keeps. A warm-up, which it does not have either, rises.
 """
@@ -96,7 +96,7 @@ class Cosine(_Annealed):
 
 
 class Exponential(_Annealed):
-    """Decay towards `floor`, by a factor e over each `duration`."""
+    """Decay toward `floor`, by a factor e over each `duration`."""
 
     kind: Literal["exponential"] = "exponential"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ssgan.base.config import Config
 
 
-class AverageConfig(Config):
+class EmaConfig(Config):
     """The moving average of G's parameters."""
 
     half_life: float = Field(default=50_000, gt=0)
@@ -22,14 +22,14 @@ class AverageConfig(Config):
     """The half-life is at most this share of the images seen, so that the start is forgotten."""
 
 
-class Average:
+class Ema:
     """An exponential moving average (EMA) of a network's parameters.
 
     Attributes:
         parameters: The averaged values, in the order of ``network.parameters()``.
     """
 
-    def __init__(self, network: nn.Module, config: AverageConfig) -> None:
+    def __init__(self, network: nn.Module, config: EmaConfig) -> None:
         """Start the average at the network's present parameters."""
         self._config = config
         self._network = network

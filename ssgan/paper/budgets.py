@@ -97,7 +97,7 @@ def plot_budgets(
         axes.axvline((places[0] + places[1]) / 2, color=GRID, linestyle=":", linewidth=1.2)
     axes.set_xticks(places, _ticks(found, places), fontsize=SMALL)
     axes.set_xlim(places[0] - 0.08 * span, places[-1] + 0.08 * span)
-    axes.set_xlabel("labelled images")
+    axes.set_xlabel("labeled images")
     axes.set_ylabel(metric_label(metric))
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)

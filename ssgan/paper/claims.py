@@ -177,9 +177,9 @@ def _slowest() -> Claim:
         baseline = _find(groups, "0")
         if baseline is None:
             return _needs("0")
-        labelled = [group for group in groups if group.labels > 0]
+        labeled = [group for group in groups if group.labels > 0]
         error = _judge_error(groups)
-        return all_of([less(_averages(one), _averages(baseline), error) for one in labelled])
+        return all_of([less(_averages(one), _averages(baseline), error) for one in labeled])
 
     return Claim(
         "5.1",
@@ -217,12 +217,12 @@ def _turns(code: str) -> Claim:
 
 def _exact(code: str) -> Claim:
     def decide(groups: Groups) -> Finding:
-        labelled = [group for group in groups if group.labels > 0]
-        if not labelled:
+        labeled = [group for group in groups if group.labels > 0]
+        if not labeled:
             return falls([], 0.0)
-        name = labelled[0].spell(code)
+        name = labeled[0].spell(code)
         error = mean_final(groups, f"judge_rmse/{name}") or 0.0
-        return falls([finals_of(group, f"rmse/{name}") for group in labelled], error)
+        return falls([finals_of(group, f"rmse/{name}") for group in labeled], error)
 
     return Claim(
         _BEYOND,

@@ -60,7 +60,7 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
     if not shown:
         return None
     table = [
-        [_synthetic(_read(run, epoch), run, labelled=group.labels > 0) for epoch in shown]
+        [_synthetic(_read(run, epoch), run, labeled=group.labels > 0) for epoch in shown]
         for group, run in pictured
     ]
     widest = max(picture.width for row in table for picture in row)
@@ -97,14 +97,14 @@ def _read(run: PaperRun, epoch: int) -> Image.Image:
     return Image.open(io.BytesIO(run.run.read_bytes(record.images[_PICTURE]))).convert("RGB")
 
 
-def _synthetic(picture: Image.Image, run: PaperRun, *, labelled: bool) -> Image.Image:
+def _synthetic(picture: Image.Image, run: PaperRun, *, labeled: bool) -> Image.Image:
     """Cut the synthetic images out of a recorded picture."""
     if not run.has_export:
         return picture
     content: dict[str, Any] = json.loads(run.run.read_bytes(f"export/{MANIFEST}"))
     space = LatentSpace.model_validate(content["space"])
     columns = run.experiment.evaluation.columns
-    marked = _mark(space, content["shape"][1:], columns, labelled=labelled)
+    marked = _mark(space, content["shape"][1:], columns, labeled=labeled)
     if marked.size != picture.size:
         return picture
     is_image = (np.asarray(marked) == _MARK).all(axis=2)
@@ -113,7 +113,7 @@ def _synthetic(picture: Image.Image, run: PaperRun, *, labelled: bool) -> Image.
     return picture.crop((int(x[0]), int(y[0]), int(cells[-1][-1]) + 1, int(y[-1]) + 1))
 
 
-def _mark(space: LatentSpace, size: Sequence[int], columns: int, *, labelled: bool) -> Image.Image:
+def _mark(space: LatentSpace, size: Sequence[int], columns: int, *, labeled: bool) -> Image.Image:
     """Draw the sheet that the run drew, with a mark for each synthetic image."""
     count = columns * max(code.size for code in space.codes)  # real images enough of each class
     labels = [torch.arange(float(count)) % code.size for code in space.supervised]
@@ -122,7 +122,7 @@ def _mark(space: LatentSpace, size: Sequence[int], columns: int, *, labelled: bo
         torch.zeros(count, 3, *size, dtype=torch.uint8),
         torch.stack(labels, dim=1) if labels else torch.zeros(count, 0),
         columns,
-        labelled,
+        labeled,
     )
     return album.class_rows(_Marker(size), "ema")
 

@@ -63,11 +63,11 @@ def _losses(plan: Plan, groups: Groups) -> _Drawn:
 
 
 def _blocks(plan: Plan, groups: Groups) -> _Drawn:
-    for group in _labelled(groups) if plan.blocks_figure else ():
+    for group in _labeled(groups) if plan.blocks_figure else ():
         yield (
             f"blocks-{group.amount.replace('%', '-percent')}",
             f"Figure {plan.blocks_figure}: {group.title}. In each block one attribute changes "
-            "downwards, another to the right, all else is kept.",
+            "downward, another to the right, all else is kept.",
             blocks_figure(group),
         )
 
@@ -88,14 +88,14 @@ def _knobs(plan: Plan, groups: Groups) -> _Drawn:
             f"knob-{code}",
             f"The supervised code {code} from one end of its range to the other, and beyond; a "
             "class a row, all else kept.",
-            traversal_figure(_labelled(groups), code),
+            traversal_figure(_labeled(groups), code),
         )
 
 
 def _traversals(plan: Plan, groups: Groups) -> _Drawn:
     codes = groups[0].runs[0].experiment.codes.unsupervised
     continuous = [code.name for code in codes if code.size == 1]
-    shown = _labelled(groups)
+    shown = _labeled(groups)
     if plan.beside_infogan:
         shown = shown[:1] + _baseline(groups)
     for code in continuous[: plan.traversals]:
@@ -125,7 +125,7 @@ def _epochs(plan: Plan, groups: Groups) -> _Drawn:
         yield (
             "epochs",
             f"Figure {plan.epochs_figure}: all labels and none, at the same epochs.",
-            epochs_figure(_labelled(groups)[-1:] + _baseline(groups), choose_epochs(groups)),
+            epochs_figure(_labeled(groups)[-1:] + _baseline(groups), choose_epochs(groups)),
         )
 
 
@@ -138,7 +138,7 @@ def _bounds(groups: Groups) -> _Drawn:
         )
 
 
-def _labelled(groups: Groups) -> list[Group]:
+def _labeled(groups: Groups) -> list[Group]:
     return [group for group in groups if group.labels > 0]
 
 

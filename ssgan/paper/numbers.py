@@ -18,7 +18,7 @@ def curves_csv(groups: Sequence[Group]) -> bytes:
         groups: The runs by label budget.
 
     Returns:
-        CSV with a header: label budget as asked for, labelled images, seed, epoch, real images
+        CSV with a header: label budget as asked for, labeled images, seed, epoch, real images
         seen, then a column a metric by name, with six digits; empty where it has no value.
     """
     runs = [run for group in groups for run in group.runs]

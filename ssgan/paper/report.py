@@ -131,8 +131,8 @@ def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, .
         rows.append(("C's own error", "", *own))
     head = ("labels", "runs", *codes)
     losses = Table("0-1 loss of each code at the end", head, tuple(rows))
-    baseline, *labelled = groups
-    if baseline.labels or not labelled or not errors:
+    baseline, *labeled = groups
+    if baseline.labels or not labeled or not errors:
         return (losses,)
     rows = [
         (
@@ -140,7 +140,7 @@ def _by_code(groups: Sequence[Group], judge: JudgeCard | None) -> tuple[Table, .
             f"{len(group.runs)} beside {len(baseline.runs)}",
             *(_control(group, baseline, metrics[code], errors.get(code)) for code in codes),
         )
-        for group in labelled
+        for group in labeled
     ]
     note = (
         "How much lower each code's 0-1 loss is than InfoGAN's with classes matched, and whether "

@@ -28,7 +28,7 @@ class PaperRun:
 
     Attributes:
         amount: The label budget as it was asked for: ``"0"``, ``"132"``, ``"10%"``.
-        labels: Labelled images.
+        labels: Labeled images.
         seed: The run's seed.
         run: Its directory.
         experiment: Its experiment.

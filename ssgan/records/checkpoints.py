@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from ssgan.base.config import canonical_hash
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.checkpoint_format import ROOT, CheckpointManifest, FileHash, step_of
 from ssgan.records.rundir import RunDir
 
@@ -97,7 +97,7 @@ class Checkpoints:
         """Read the step and the state (tensors on the CPU) of one checkpoint, hashes checked.
 
         Raises:
-            Damaged: A file is missing, truncated or altered; the message names it.
+            CorruptFile: A file is missing, truncated or altered; the message names it.
         """
         manifest = self._manifest(name)
         data = self._verified(name, manifest)[_STATE]
@@ -110,7 +110,7 @@ class Checkpoints:
         A damaged one is passed over for the one before it, with a warning that names the file.
 
         Raises:
-            Damaged: There are checkpoints, but none that is whole.
+            CorruptFile: There are checkpoints, but none that is whole.
         """
         names = self._newest_first()
         return self._first_whole(names) if names else None
@@ -125,7 +125,7 @@ class Checkpoints:
         One that was pruned meanwhile (a pointer that was late) is stood in for by the newest.
 
         Raises:
-            Damaged: Neither it nor any before it is whole.
+            CorruptFile: Neither it nor any before it is whole.
             BadInput: The run has no checkpoint at all.
         """
         names = self._newest_first()
@@ -140,7 +140,7 @@ class Checkpoints:
         """Return the manifests that are whole by checkpoint name, in the order of saving."""
         found = {}
         for name in self._committed():
-            with contextlib.suppress(Damaged):
+            with contextlib.suppress(CorruptFile):
                 found[name] = self._manifest(name)
         return dict(sorted(found.items(), key=lambda item: item[1].serial))
 
@@ -193,9 +193,11 @@ class Checkpoints:
             recorded = body.pop("sha256")
             manifest = CheckpointManifest.model_validate(body)
         except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise Damaged(f"{self.location(name)}/{_MANIFEST} cannot be read: {error!r}") from error
+            raise CorruptFile(
+                f"{self.location(name)}/{_MANIFEST} cannot be read: {error!r}"
+            ) from error
         if canonical_hash(body) != recorded:
-            raise Damaged(f"{self.location(name)}/{_MANIFEST} does not match its own hash")
+            raise CorruptFile(f"{self.location(name)}/{_MANIFEST} does not match its own hash")
         return manifest
 
     def _verified(self, name: str, manifest: CheckpointManifest) -> dict[str, bytes]:
@@ -204,9 +206,11 @@ class Checkpoints:
             try:
                 data = self._run.read_bytes(f"{ROOT}/{name}/{file}")
             except OSError as error:
-                raise Damaged(f"{self.location(name)}/{file} cannot be read: {error}") from error
+                raise CorruptFile(
+                    f"{self.location(name)}/{file} cannot be read: {error}"
+                ) from error
             if hashlib.sha256(data).hexdigest() != expected.sha256:
-                raise Damaged(
+                raise CorruptFile(
                     f"{self.location(name)}/{file} does not match its hash "
                     f"({len(data)} bytes, {expected.bytes} were written)"
                 )
@@ -218,11 +222,11 @@ class Checkpoints:
         for name, before in zip(names, [*names[1:], None], strict=True):
             try:
                 return self.load(name)
-            except Damaged as error:
+            except CorruptFile as error:
                 problems.append(str(error))
                 if before is not None:
                     _log.warning("%s; going back to checkpoint %s", error, before)
-        raise Damaged(
+        raise CorruptFile(
             f"no checkpoint of {self._run.location} can be used: {'; '.join(problems)}. "
             "Start the run anew under another --name"
         )
@@ -235,7 +239,7 @@ class Checkpoints:
         while name in saved:
             try:
                 self._verified(name, saved[name])
-            except Damaged:
+            except CorruptFile:
                 return name, False  # nobody can point at it any more
             if saved[name].files == files:
                 return name, True  # the step was run again after a crash

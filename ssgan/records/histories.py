@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 
@@ -76,7 +76,7 @@ class Histories:
     def _remember(self, run: RunDir, epoch: int, known: dict[int, Record | None]) -> None:
         try:
             record = run.record(epoch)
-        except Damaged as error:
+        except CorruptFile as error:
             _LOG.warning("left out of the report: %s", error)
             known[epoch] = None
             return

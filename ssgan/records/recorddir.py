@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from pydantic import ValidationError
 
 from ssgan.base.config import Config
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import Folder
 
 _SUMMARY = "summary.json"
@@ -92,7 +92,7 @@ class RecordDir(Folder, Generic[Info]):
 
         Raises:
             BadInput: There is none at `location`.
-            Damaged: Its identity cannot be read.
+            CorruptFile: Its identity cannot be read.
         """
         found = cls(location, filesystem)
         if not found.exists(cls.identity_file):
@@ -129,7 +129,7 @@ class RecordDir(Folder, Generic[Info]):
                 self.read_bytes(self.identity_file)
             )
         except ValidationError as error:
-            raise Damaged(
+            raise CorruptFile(
                 f"{self.location}/{self.identity_file} cannot be read: {error}"
             ) from error
         return info

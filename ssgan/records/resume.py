@@ -12,7 +12,7 @@ def restore(location: str) -> tuple[int, State]:
 
     Raises:
         BadInput: The address is none, or nothing is there.
-        Damaged: Neither it nor any before it is whole.
+        CorruptFile: Neither it nor any before it is whole.
     """
     run, name = parse_location(location)
     return Checkpoints(RunDir(run)).restore(name)

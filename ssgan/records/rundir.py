@@ -1,7 +1,7 @@
 """The run directory: the record of a run, local or on any pyarrow file system.
 
     experiment.yaml   the resolved configuration            run.json      identity of the run
-    labels.parquet    which images count as labelled        record/       one file an epoch
+    labels.parquet    which images count as labeled        record/       one file an epoch
     checkpoints/      see ssgan.checkpoint                  summary.json  what the run reached
 
 What the run owns is written once: a reader, on whatever machine, sees a whole file or none. An
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field, ValidationError, field_validator
 
 from ssgan.base.config import Config
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.records.recorddir import Identity, RecordDir
 
 
@@ -49,21 +49,21 @@ class Record(Config):
         }
 
 
-class RunInfo(Identity):
+class RunIdentity(Identity):
     """Identity of a run."""
 
     run_id: str = Field(pattern="^[0-9a-f]{32}$")
     """A random UUID, 32 hexadecimal digits."""
 
 
-class RunDir(RecordDir[RunInfo]):
+class RunDir(RecordDir[RunIdentity]):
     """A run directory: `create` makes a run, `open` checks that one is there."""
 
     what = "run"
     written_by = "`ssgan train`"
     identity_file = "run.json"
     definition_file = "experiment.yaml"
-    _info = RunInfo
+    _info = RunIdentity
     _id = "run_id"
 
     @property
@@ -101,12 +101,12 @@ class RunDir(RecordDir[RunInfo]):
         return record
 
     def record(self, epoch: int) -> Record | None:
-        """Return the committed record of an epoch, or None (`Damaged` if it cannot be read)."""
+        """Return the committed record of an epoch, or None (`CorruptFile` if it cannot be read)."""
         name = _record_name(epoch)
         return self._read_record(name) if self.exists(name) else None
 
     def records(self) -> Sequence[Record]:
-        """Return all committed records by epoch (`Damaged` if one cannot be read)."""
+        """Return all committed records by epoch (`CorruptFile` if one cannot be read)."""
         names = [name for name in self.list("record") if name.endswith(".json")]
         return sorted((self._read_record(name) for name in names), key=lambda record: record.epoch)
 
@@ -125,7 +125,7 @@ class RunDir(RecordDir[RunInfo]):
         try:
             return Record.model_validate_json(self.read_bytes(name))
         except ValidationError as error:
-            raise Damaged(
+            raise CorruptFile(
                 f"{self.location}/{name} is no record of an epoch ({error.errors()[0]['msg']}); "
                 "delete it and resume the run"
             ) from error

@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple, cast
 
 import yaml
 
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.records.searchdir import SearchDir
 
 
-class Outline(NamedTuple):
+class SearchInfo(NamedTuple):
     """The parts of search.yaml that pages and charts show."""
 
     name: str
@@ -32,16 +32,16 @@ class Outline(NamedTuple):
         return False, value if self.mode == "min" else -value
 
 
-def read_outline(search: SearchDir) -> Outline:
+def read_search_info(search: SearchDir) -> SearchInfo:
     """Read a search directory's search.yaml.
 
     Raises:
-        Damaged: It is no search.
+        CorruptFile: It is no search.
     """
     tree = yaml.safe_load(search.search_yaml())
     if not isinstance(tree, Mapping) or tree.get("mode", "min") not in ("min", "max"):
-        raise Damaged(f"{search.location}/search.yaml holds no search")
-    return Outline(
+        raise CorruptFile(f"{search.location}/search.yaml holds no search")
+    return SearchInfo(
         name=search.info.name,
         metric=str(tree.get("metric") or "zero_one_loss_ema"),
         mode=cast(Literal["min", "max"], tree.get("mode", "min")),

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ssgan.base.config import Config
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.recorddir import Identity, RecordDir
 from ssgan.records.rundir import RunDir
 
@@ -85,21 +85,21 @@ class TrialRow(Config):
         return self.status in ("FINISHED", "STOPPED", "FAILED")
 
 
-class SearchInfo(Identity):
+class SearchIdentity(Identity):
     """Identity of a search; its name is also that of the MLflow experiment."""
 
     search_id: str = Field(pattern="^[0-9a-f]{32}$")
     """A random UUID, 32 hexadecimal digits."""
 
 
-class SearchDir(RecordDir[SearchInfo]):
+class SearchDir(RecordDir[SearchIdentity]):
     """A search directory: `create` makes a search, `open` checks that one is there."""
 
     what = "search"
     written_by = "tune/run.py"
     identity_file = "search.json"
     definition_file = "search.yaml"
-    _info = SearchInfo
+    _info = SearchIdentity
     _id = "search_id"
 
     @property
@@ -115,7 +115,7 @@ class SearchDir(RecordDir[SearchInfo]):
         """Return the table of trials, stage one first, by name; empty before the first trial.
 
         Raises:
-            Damaged: It cannot be read.
+            CorruptFile: It cannot be read.
         """
         if not self.exists(_TABLE):
             return ()
@@ -123,7 +123,7 @@ class SearchDir(RecordDir[SearchInfo]):
             table = json.loads(self.read_bytes(_TABLE))
             return tuple(TrialRow.model_validate(row) for row in table)
         except ValueError as error:
-            raise Damaged(f"{self.location}/{_TABLE} cannot be read: {error}") from error
+            raise CorruptFile(f"{self.location}/{_TABLE} cannot be read: {error}") from error
 
     def write_rows(self, rows: Iterable[TrialRow]) -> None:
         """Replace the table; readers see the old one or the new one, whole."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssgan.base.formatting import metric_label, number, short_names, spell, spell_all
 from ssgan.records.histories import Histories, History
-from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.thumbnails import Selection, Thumbnails
 
@@ -40,28 +40,28 @@ def contact_sheet(
         The page, HTML.
 
     Raises:
-        Damaged: The search's files cannot be read.
+        CorruptFile: The search's files cannot be read.
     """
-    outline = read_outline(search)
+    info = read_search_info(search)
     histories = Histories().read(search) if histories is None else histories
-    ranked = sorted(histories, key=lambda one: (outline.rank(one.row.metric), one.row.run))
+    ranked = sorted(histories, key=lambda one: (info.rank(one.row.metric), one.row.run))
     room = budget - _WORST_CASE * (len(ranked) + 30)
     selection = (thumbnails or Thumbnails()).select(ranked, room)
     data = {
-        "name": outline.name,
-        "metric": outline.metric,
-        "label": metric_label(outline.metric),
-        "mode": outline.mode,
+        "name": info.name,
+        "metric": info.metric,
+        "label": metric_label(info.metric),
+        "mode": info.mode,
         "created": search.info.created[:16].replace("T", " "),
         "fields": _fields(ranked),
         "epochs": selection.epochs,
         "note": _note(selection),
         "trials": [
-            _trial(history, outline, pictures)
+            _trial(history, info, pictures)
             for history, pictures in zip(ranked, selection.pictures, strict=True)
         ],
     }
-    return _page(f"{outline.name}: contact sheet", data)
+    return _page(f"{info.name}: contact sheet", data)
 
 
 def _page(title: str, data: Any) -> str:
@@ -86,7 +86,7 @@ def _fields(histories: Sequence[History]) -> list[dict[str, str]]:
     return [{"key": root, "label": short[root]} for root in roots]
 
 
-def _trial(history: History, outline: Outline, pictures: dict[int, str]) -> dict[str, Any]:
+def _trial(history: History, info: SearchInfo, pictures: dict[int, str]) -> dict[str, Any]:
     row = history.row
     sortable = {key: number(value) for key, value in row.values.items()}
     shown = {key: spell(value) for key, value in row.values.items()}
@@ -103,7 +103,7 @@ def _trial(history: History, outline: Outline, pictures: dict[int, str]) -> dict
         "lineage": [_exploit(one.epoch, one.donor, one.values) for one in row.lineage],
         "values": {key: shown[key] if value is None else value for key, value in sortable.items()},
         "shown": shown,
-        "curve": [[record.epoch, value] for record, value in history.curve(outline.metric)],
+        "curve": [[record.epoch, value] for record, value in history.curve(info.metric)],
         "pictures": pictures,
     }
 

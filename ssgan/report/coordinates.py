@@ -12,14 +12,14 @@ from PIL import Image
 from ssgan.base.formatting import flat_values, metric_label, short_names
 from ssgan.drawing.charts import make_figure, render
 from ssgan.records.histories import History
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 from ssgan.report.scales import Scale, make_scale
 from ssgan.report.shades import FAINT, INK, best_of, is_wide, scored, shading
 
 _STEPS = 24  # straight pieces of a curve from one axis to the next
 
 
-def parallel_coordinates(histories: Sequence[History], outline: Outline) -> Image.Image | None:
+def parallel_coordinates(histories: Sequence[History], info: SearchInfo) -> Image.Image | None:
     """Draw the settings of all trials of the search beside what came of them.
 
     A schedule has an axis for its kind and one for each parameter; trials without such a
@@ -38,18 +38,18 @@ def parallel_coordinates(histories: Sequence[History], outline: Outline) -> Imag
     metrics = [metric for _, metric in trials]
     columns = [[flat.get(name) for flat in flats] for name in names]
     scales = [
-        make_scale(column, logarithmic=name in outline.logarithmic)
+        make_scale(column, logarithmic=name in info.logarithmic)
         for name, column in zip(names, columns, strict=True)
     ]
     columns.append([*metrics])
     scales.append(make_scale(metrics, logarithmic=is_wide(metrics)))
-    labels = [*(short[name] for name in names), metric_label(outline.metric)]
+    labels = [*(short[name] for name in names), metric_label(info.metric)]
 
-    title = f"{outline.name}: settings, and what came of them"
+    title = f"{info.name}: settings, and what came of them"
     figure, axes = make_figure(min(max(7.5, 2.0 * len(scales)), 24.0), 4.8, title)
-    norm, colors = shading(metrics, outline)
-    best = best_of([trial for trial, _ in trials], outline)
-    for i in sorted(range(len(trials)), key=lambda i: outline.rank(metrics[i]), reverse=True):
+    norm, colors = shading(metrics, info)
+    best = best_of([trial for trial, _ in trials], info)
+    for i in sorted(range(len(trials)), key=lambda i: info.rank(metrics[i]), reverse=True):
         trial = trials[i][0]
         heights = [scale.place(column[i]) for scale, column in zip(scales, columns, strict=True)]
         axes.plot(

@@ -10,7 +10,7 @@ from PIL import Image
 from ssgan.base.formatting import metric_label, spell_all
 from ssgan.drawing.charts import make_figure, render
 from ssgan.records.histories import History
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import Stage
 from ssgan.report.axes import scale_metric
 from ssgan.report.shades import ACCENT, FAILED, FAINT, GRID, PALE, best_of, thousands
@@ -19,7 +19,7 @@ _ENDS = {"STOPPED": ("|", FAINT, "stopped early"), "FAILED": ("x", FAILED, "fail
 
 
 def loss_curves(
-    histories: Sequence[History], outline: Outline, stage: Stage = "search"
+    histories: Sequence[History], info: SearchInfo, stage: Stage = "search"
 ) -> Image.Image | None:
     """Draw the metric of all trials of a stage over images seen.
 
@@ -30,16 +30,14 @@ def loss_curves(
         The chart, or None where no trial has a value yet.
     """
     curves = [
-        (history, history.curve(outline.metric))
-        for history in histories
-        if history.row.stage == stage
+        (history, history.curve(info.metric)) for history in histories if history.row.stage == stage
     ]
     curves = [(history, points) for history, points in curves if points]
     if not curves:
         return None
-    best = best_of([history for history, _ in curves], outline)
+    best = best_of([history for history, _ in curves], info)
     kind = "trials" if stage == "search" else "finals"
-    figure, axes = make_figure(8.0, 4.6, f"{outline.name}: {len(curves)} {kind}")
+    figure, axes = make_figure(8.0, 4.6, f"{info.name}: {len(curves)} {kind}")
     for history, points in sorted(curves, key=lambda curve: curve[0] is best):
         x, y = [record.images_seen for record, _ in points], [value for _, value in points]
         color, width, front = (ACCENT, 2.4, 4) if history is best else (PALE, 1.3, 2)
@@ -50,7 +48,7 @@ def loss_curves(
             axes.plot(x[-1], y[-1], marker=marker, color=shade, ms=8, mew=1.8, zorder=3)
     values = [value for _, points in curves for _, value in points]
     axes.set_xlabel("real images seen")
-    axes.set_ylabel(metric_label(outline.metric))
+    axes.set_ylabel(metric_label(info.metric))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     scale_metric(axes, values)
     axes.set_xlim(left=0)

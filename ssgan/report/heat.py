@@ -16,7 +16,7 @@ from PIL import Image
 from ssgan.base.formatting import flat_values, metric_label, number, short_names
 from ssgan.drawing.charts import make_figure, render
 from ssgan.records.histories import History
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 from ssgan.report.shades import GRID, INK, PALE, best_of, plain, scored, shading
 
 _ENOUGH = 6  # trials with all their epochs from which on it is honest to interpolate
@@ -36,7 +36,7 @@ class _Point(NamedTuple):
     trial: History
 
 
-def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> Image.Image | None:
+def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> Image.Image | None:
     """Scatter the search's trials over two numeric fields.
 
     Between trials that ran all their epochs the metric is interpolated, where they are enough,
@@ -44,7 +44,7 @@ def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> 
 
     Args:
         histories: The trials.
-        outline: The search.
+        info: The search.
         x: Flat name of a field.
         y: Flat name of another.
 
@@ -54,15 +54,15 @@ def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> 
     points = _points(histories, x, y)
     if len(points) < 2:
         return None
-    norm, colors = shading([point.metric for point in points], outline)
+    norm, colors = shading([point.metric for point in points], info)
     short = short_names([point.trial.row.values for point in points])
-    figure, axes = make_figure(7.0, 5.4, f"{outline.name}: {short[y]} by {short[x]}")
+    figure, axes = make_figure(7.0, 5.4, f"{info.name}: {short[y]} by {short[x]}")
     for name, axis, values in (
         (x, "x", [point.x for point in points]),
         (y, "y", [point.y for point in points]),
     ):
-        _scale(axes, axis, values, logarithmic=name in outline.logarithmic)
-    is_filled = _fill(axes, points, outline, (x, y), norm, colors)
+        _scale(axes, axis, values, logarithmic=name in info.logarithmic)
+    is_filled = _fill(axes, points, info, (x, y), norm, colors)
     for label, statuses, marker, size in _KINDS:
         of_kind = [point for point in points if point.trial.row.status in statuses]
         if of_kind:
@@ -79,12 +79,12 @@ def heat_map(histories: Sequence[History], outline: Outline, x: str, y: str) -> 
                 label=label,
                 zorder=3,
             )
-    _ring_best(axes, points, outline)
+    _ring_best(axes, points, info)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    _explain_colors(figure, axes, ScalarMappable(norm, colors), outline)
+    _explain_colors(figure, axes, ScalarMappable(norm, colors), info)
     legend = axes.legend(
         frameon=False,
         fontsize=8.5,
@@ -143,7 +143,7 @@ def _scale(axes: Axes, which: str, values: Sequence[float], *, logarithmic: bool
 def _fill(
     axes: Axes,
     points: Sequence[_Point],
-    outline: Outline,
+    info: SearchInfo,
     names: tuple[str, str],
     norm: Normalize,
     colors: Colormap,
@@ -156,7 +156,7 @@ def _fill(
     x, y = np.array(list(places)).T
     # Triangles are formed as the eye sees the axes.
     seen = [
-        np.log(values) if name in outline.logarithmic and values.min() > 0 else values
+        np.log(values) if name in info.logarithmic and values.min() > 0 else values
         for values, name in zip((x, y), names, strict=True)
     ]
     if any(np.ptp(values) == 0 for values in seen):
@@ -193,19 +193,19 @@ def _fill(
     return True
 
 
-def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, outline: Outline) -> None:
-    label = metric_label(outline.metric)
+def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, info: SearchInfo) -> None:
+    label = metric_label(info.metric)
     bar = figure.colorbar(colored, ax=axes, label=label, fraction=0.05, pad=0.03)
     bar.outline.set_visible(False)
-    if outline.mode == "min":
+    if info.mode == "min":
         bar.ax.invert_yaxis()
     if isinstance(colored.norm, LogNorm | SymLogNorm):
         bar.ax.yaxis.set_major_formatter(FuncFormatter(plain))
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(plain))
 
 
-def _ring_best(axes: Axes, points: Sequence[_Point], outline: Outline) -> None:
-    best = best_of([point.trial for point in points], outline)
+def _ring_best(axes: Axes, points: Sequence[_Point], info: SearchInfo) -> None:
+    best = best_of([point.trial for point in points], info)
     for point in points:
         if point.trial is best:
             ring = {"s": 260, "facecolors": "none", "edgecolors": INK, "linewidths": 1.6}

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ssgan.drawing.grids import png
 from ssgan.records.histories import Histories, History
-from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.contact import contact_sheet
 from ssgan.report.coordinates import parallel_coordinates
@@ -38,13 +38,13 @@ class Report:
             ``heat-map.png``, ``curves.png``, ``curves-finals.png``. Equal directories give equal
             bytes.
         """
-        outline = read_outline(search)
+        info = read_search_info(search)
         histories = Histories().read(search) if histories is None else histories
         charts = {
-            "parallel-coordinates": parallel_coordinates(histories, outline),
-            "heat-map": _heat_map(histories, outline),
-            "curves": loss_curves(histories, outline),
-            "curves-finals": loss_curves(histories, outline, "final"),
+            "parallel-coordinates": parallel_coordinates(histories, info),
+            "heat-map": _heat_map(histories, info),
+            "curves": loss_curves(histories, info),
+            "curves-finals": loss_curves(histories, info, "final"),
         }
         page = contact_sheet(search, histories, thumbnails=self._thumbnails)
         drawn = {f"{name}.png": png(chart) for name, chart in charts.items() if chart is not None}
@@ -63,11 +63,11 @@ def write_report(search: SearchDir) -> list[str]:
     return [f"{FOLDER}/{name}" for name in drawn]
 
 
-def _heat_map(histories: Sequence[History], outline: Outline) -> Image.Image | None:
+def _heat_map(histories: Sequence[History], info: SearchInfo) -> Image.Image | None:
     """Draw the two λ, or else the first two numeric fields."""
     fields = numeric_fields(histories)
     if not set(_LAMBDAS) <= set(fields):
         if len(fields) < 2:
             return None
-        return heat_map(histories, outline, *fields[:2])
-    return heat_map(histories, outline, *_LAMBDAS)
+        return heat_map(histories, info, *fields[:2])
+    return heat_map(histories, info, *_LAMBDAS)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize, SymLogNorm
 
 from ssgan.records.histories import History
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 
 INK, FAINT, GRID, PALE = "#1f2328", "#59636e", "#d0d7de", "#b9c3cd"
 ACCENT, FAILED = "#0969da", "#cf222e"
@@ -27,12 +27,12 @@ def scored(histories: Sequence[History]) -> list[tuple[History, float]]:
     ]
 
 
-def best_of(histories: Sequence[History], outline: Outline) -> History | None:
+def best_of(histories: Sequence[History], info: SearchInfo) -> History | None:
     """Return the trial with the best last value; a failed one only where all have failed."""
     known = [history for history in histories if history.row.metric is not None]
     return min(
         known,
-        key=lambda one: (one.row.status == "FAILED", outline.rank(one.row.metric), one.row.trial),
+        key=lambda one: (one.row.status == "FAILED", info.rank(one.row.metric), one.row.trial),
         default=None,
     )
 
@@ -42,10 +42,10 @@ def is_wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) / min(values) >= _WIDE
 
 
-def shading(values: Sequence[float], outline: Outline) -> tuple[Normalize, Colormap]:
+def shading(values: Sequence[float], info: SearchInfo) -> tuple[Normalize, Colormap]:
     """Return the scale and the colors of the metric; the best value is the darkest."""
     low, high = min(values), max(values)
-    colors = _SHADES if outline.mode == "min" else _SHADES.reversed()
+    colors = _SHADES if info.mode == "min" else _SHADES.reversed()
     positive = [value for value in values if value > 0]
     if low == 0 and positive and is_wide(positive):
         return SymLogNorm(min(positive), linscale=0.3, vmin=0, vmax=high), colors

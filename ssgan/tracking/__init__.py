@@ -1,7 +1,7 @@
 """MLflow as a projection of run directories: idempotent, restartable, and never in the way."""
 
 from ssgan.tracking.champion import Champion, register_champion
-from ssgan.tracking.live_sync import Follower, SearchFollower
+from ssgan.tracking.live_sync import RunSync, SearchSync
 from ssgan.tracking.recorder import Recorder, SyncReport, sync_all
 from ssgan.tracking.registry import register
 from ssgan.tracking.search import SearchRecorder, SearchReport, sync_search
@@ -9,11 +9,11 @@ from ssgan.tracking.store import Unreachable, check, default_uri, prepare_store,
 
 __all__ = [
     "Champion",
-    "Follower",
     "Recorder",
-    "SearchFollower",
+    "RunSync",
     "SearchRecorder",
     "SearchReport",
+    "SearchSync",
     "SyncReport",
     "Unreachable",
     "check",

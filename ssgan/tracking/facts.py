@@ -21,7 +21,7 @@ def experiment_of(run: RunDir) -> str:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Write a tree of configuration as dotted names and values, spelt as overrides are."""
+    """Write a tree of configuration as dotted names and values, spelled as overrides are."""
     flat: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:

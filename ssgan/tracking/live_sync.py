@@ -26,7 +26,7 @@ _PAUSE = 1.0  # seconds between the last attempts
 Synced = TypeVar("Synced")
 
 
-class Following(ABC, Generic[Synced]):
+class LiveSync(ABC, Generic[Synced]):
     """Looks at a directory at intervals and records what is new in MLflow.
 
     A dead server costs the work nothing: it is tried again, and the directory has everything.
@@ -124,12 +124,12 @@ class Following(ABC, Generic[Synced]):
         return report
 
 
-class Follower(Following[SyncReport]):
+class RunSync(LiveSync[SyncReport]):
     """Polls a run directory and records what is new. A dead server costs the run nothing.
 
     ::
 
-        with Follower(run, uri):
+        with RunSync(run, uri):
             ...  # train
     """
 
@@ -179,12 +179,12 @@ _SHARE = 0.02  # of the driver's time, at most, that goes into drawing while tri
 _LEAST_PAUSE = 60.0  # seconds from one drawing to the next
 
 
-class SearchFollower(Following[SearchReport]):
+class SearchSync(LiveSync[SearchReport]):
     """Polls a search directory, records what is new, and draws its report from time to time.
 
     ::
 
-        with SearchFollower(search, uri) as follower:
+        with SearchSync(search, uri) as follower:
             ...  # tuner.fit(), finals, summary.json
 
     The report is in the directory's folder `report` even where MLflow does not answer.

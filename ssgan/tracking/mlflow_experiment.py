@@ -22,7 +22,7 @@ _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the i
 _MOST_PARAMS, _MOST_METRICS, _LONGEST_TAG = 100, 1000, 5000
 
 
-class Ledger:
+class MlflowExperiment:
     """The runs of one MLflow experiment."""
 
     def __init__(self, uri: str, experiment_name: str) -> None:

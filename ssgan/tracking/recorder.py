@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Run
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.facts import ENVIRONMENT, experiment_of, flatten, tags_of
 from ssgan.tracking.grids import IMAGE_FOLDER, picture_names, thumbnail
-from ssgan.tracking.mlflow_experiment import Ledger
+from ssgan.tracking.mlflow_experiment import MlflowExperiment
 from ssgan.tracking.store import check
 from ssgan.tracking.view import view_path, view_tag
 
@@ -72,7 +72,7 @@ class Recorder:
         """
         self.uri = uri
         self.experiment_name = experiment_name
-        self.ledger = Ledger(uri, experiment_name)
+        self.ledger = MlflowExperiment(uri, experiment_name)
         self._folders = tuple(folders)
         self._keeps_view = keeps_view
         # By MLflow run: records and pictures known to be whole there.

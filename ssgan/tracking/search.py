@@ -8,7 +8,7 @@ import yaml
 from mlflow.entities import Experiment
 
 from ssgan.records.histories import Histories, History
-from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, Report
 from ssgan.tracking.facts import flatten
@@ -97,12 +97,12 @@ class SearchRecorder:
             BadInput: The experiment was deleted in MLflow.
         """
         search, ledger = self._search, self._ledger
-        outline = read_outline(search)
+        info = read_search_info(search)
         histories = self.read() if histories is None else histories
         rows = [history.row for history in histories]
         experiment = ledger.experiment()
-        info = search.info
-        found = ledger.open(experiment, _SEARCH_ID, info.search_id, info.name, info.created)
+        own = search.info
+        found = ledger.open(experiment, _SEARCH_ID, own.search_id, own.name, own.created)
         parent = found.info.run_id
         is_over = search.summary() is not None
         status = status or ("FINISHED" if is_over else found.info.status)
@@ -113,12 +113,12 @@ class SearchRecorder:
             self._sync_trial(experiment, history, parent, mlflow_status(history.row, status))
             for history in histories
         ]
-        self._send_best(parent, histories, outline)
-        ledger.send_tags(found, search_tags(search, rows, outline))
+        self._send_best(parent, histories, info)
+        ledger.send_tags(found, search_tags(search, rows, info))
         ledger.send_files(found, self._own_files(), _FILES)
         if report is not None:
             ledger.send_files(found, self._pages(report), _REPORT)
-        ledger.show_view(experiment, search_view_tag(histories, outline))
+        ledger.show_view(experiment, search_view_tag(histories, info))
         ends = (one.timestamp_ms for history in histories for one in history.records)
         ledger.set_status(found, status, ends)
         news = [one for one in synced if one is not None]
@@ -172,11 +172,11 @@ class SearchRecorder:
     def _stand_in_id(self, row: TrialRow) -> str:
         return uuid.uuid5(uuid.UUID(self._search.info.search_id), row.run).hex
 
-    def _send_best(self, parent: str, histories: Sequence[History], outline: Outline) -> None:
+    def _send_best(self, parent: str, histories: Sequence[History], info: SearchInfo) -> None:
         if parent not in self._told_until:
-            told = self._ledger.client.get_metric_history(parent, best_metric(outline))
+            told = self._ledger.client.get_metric_history(parent, best_metric(info))
             self._told_until[parent] = max((point.timestamp for point in told), default=-1)
-        points = best_so_far(histories, outline, self._told_until[parent])
+        points = best_so_far(histories, info, self._told_until[parent])
         self._ledger.send_metrics(parent, points)
         if points:
             self._told_until[parent] = points[-1].timestamp

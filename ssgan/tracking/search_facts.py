@@ -9,7 +9,7 @@ from mlflow.entities import Metric
 
 from ssgan.base.formatting import flat_values, metric_label, number, short_names, spell, spell_all
 from ssgan.records.histories import History
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import SearchDir, TrialRow
 
 _WORDS = {
@@ -65,13 +65,13 @@ def trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
     return tags
 
 
-def search_tags(search: SearchDir, rows: Sequence[TrialRow], outline: Outline) -> dict[str, str]:
+def search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
     """Return the tags of a search: where it is, how its trials fare, a description."""
-    best = best_row(rows, outline)
+    best = best_row(rows, info)
     tags = {
         "ssgan.search_dir": search.location,
         "ssgan.trials": count_words(rows) or "none yet",
-        "mlflow.note.content": _describe(rows, outline),
+        "mlflow.note.content": _describe(rows, info),
     }
     if best is not None:
         tags["ssgan.best_trial"] = best.trial
@@ -84,13 +84,13 @@ def count_words(rows: Iterable[TrialRow]) -> str:
     return ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
 
 
-def best_row(rows: Iterable[TrialRow], outline: Outline) -> TrialRow | None:
+def best_row(rows: Iterable[TrialRow], info: SearchInfo) -> TrialRow | None:
     """Return the trial of stage one with the best value of those that did not fail."""
     known = [row for row in rows if row.stage == "search" and row.is_scored]
-    return min(known, key=lambda row: (outline.rank(row.metric), row.trial), default=None)
+    return min(known, key=lambda row: (info.rank(row.metric), row.trial), default=None)
 
 
-def best_so_far(histories: Iterable[History], outline: Outline, after: int) -> list[Metric]:
+def best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> list[Metric]:
     """Return how the best value of stage one improved over all its trials' epochs.
 
     The step counts the epochs of all trials until then. Trials report from several machines, so
@@ -98,28 +98,28 @@ def best_so_far(histories: Iterable[History], outline: Outline, after: int) -> l
 
     Args:
         histories: The trials.
-        outline: The search.
+        info: The search.
         after: Only points later than this, milliseconds since 1970 UTC.
     """
     reported = sorted(
         (record.timestamp_ms, history.row.trial, value)
         for history in histories
         if history.row.stage == "search"
-        for record, value in history.curve(outline.metric)
+        for record, value in history.curve(info.metric)
     )
     points = []
     best: float | None = None
     for step, (timestamp, _, value) in enumerate(reported, start=1):
-        if best is None or outline.is_better(value, best):
+        if best is None or info.is_better(value, best):
             best = value
             if timestamp > after:
-                points.append(Metric(best_metric(outline), value, timestamp, step))
+                points.append(Metric(best_metric(info), value, timestamp, step))
     return points
 
 
-def best_metric(outline: Outline) -> str:
+def best_metric(info: SearchInfo) -> str:
     """Return the name of the search's own metric."""
-    return f"best/{outline.metric}"
+    return f"best/{info.metric}"
 
 
 def perturbations(history: History) -> list[Metric]:
@@ -144,28 +144,28 @@ def perturbations(history: History) -> list[Metric]:
     return metrics
 
 
-def _describe(rows: Sequence[TrialRow], outline: Outline) -> str:
+def _describe(rows: Sequence[TrialRow], info: SearchInfo) -> str:
     """Write the description that MLflow shows on the run's page, in Markdown."""
     lines = [f"**{count_words(rows) or 'No trial yet'}**"]
-    best = best_row(rows, outline)
+    best = best_row(rows, info)
     if best is not None:
         lines.append(
-            f"Best of the search: {best.trial} with {metric_label(outline.metric)} "
+            f"Best of the search: {best.trial} with {metric_label(info.metric)} "
             f"{best.metric:.4f} ({spell_all(best.values)})"
         )
     for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
         of_stage = [row for row in rows if row.stage == stage and row.metric is not None]
         if of_stage:
-            lines += ["", f"### {title}", "", *_table(of_stage, outline)]
+            lines += ["", f"### {title}", "", *_table(of_stage, info)]
     lines += ["", "The artifacts in `report/` show all trials: `contact-sheet.html`, and charts."]
     return "\n".join(lines)
 
 
-def _table(rows: Sequence[TrialRow], outline: Outline) -> list[str]:
-    ranked = sorted(rows, key=lambda row: (outline.rank(row.metric), row.trial))
+def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
+    ranked = sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
     short = short_names([row.values for row in ranked])
     fields = list(dict.fromkeys(name for row in ranked for name in row.values))
-    head = ["trial", metric_label(outline.metric), *(short[name] for name in fields), "status"]
+    head = ["trial", metric_label(info.metric), *(short[name] for name in fields), "status"]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in ranked[:_LISTED]:
         cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]

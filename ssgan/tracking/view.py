@@ -13,7 +13,7 @@ from typing import Any
 from ssgan.base.formatting import fields_of, flat_values
 from ssgan.records.histories import History
 from ssgan.records.rundir import Record
-from ssgan.records.search_info import Outline
+from ssgan.records.search_info import SearchInfo
 
 VIEW_TAG = "mlflow.sharedViewState.ssgan"
 _METRICS = ("zero_one_loss_ema", "q_ss_accuracy", "mi/")
@@ -36,7 +36,7 @@ def view_tag(records: Sequence[Record]) -> str | None:
     return _tag(records[0].timestamp_ms, _charts(records, last.images, last.epoch))
 
 
-def search_view_tag(histories: Sequence[History], outline: Outline) -> str | None:
+def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | None:
     """Describe the view of a search's experiment: settings against the metric, then all runs.
 
     The runs are listed by the metric. In the order of time the interface would fold the trials
@@ -44,7 +44,7 @@ def search_view_tag(histories: Sequence[History], outline: Outline) -> str | Non
 
     Args:
         histories: The search's trials.
-        outline: The search.
+        info: The search.
 
     Returns:
         The tag's value, or None where there is nothing to show.
@@ -66,13 +66,13 @@ def search_view_tag(histories: Sequence[History], outline: Outline) -> str | Non
         for name in fields_of(flats)
         if len({str(flat[name]) for flat in flats if name in flat}) > 1
     ]
-    charts = [_parallel(varied, outline.metric)] if varied else []
-    charts += _charts(records, images, step, (outline.metric,))
+    charts = [_parallel(varied, info.metric)] if varied else []
+    charts += _charts(records, images, step, (info.metric,))
     when = min(record.timestamp_ms for record in records)
-    metric = f"metrics.`{outline.metric}`"
+    metric = f"metrics.`{info.metric}`"
     shown = {
         "orderByKey": metric,
-        "orderByAsc": outline.mode == "min",
+        "orderByAsc": info.mode == "min",
         "runsHiddenMode": "FIRST_20_RUNS",
         "selectedColumns": [
             metric,

@@ -18,12 +18,12 @@ class Worker:
 
     Attributes:
         rank: Position among the workers; rank 0 evaluates and writes.
-        world: Number of workers.
+        world_size: Number of workers.
         device: Where this worker computes.
     """
 
     rank: int
-    world: int
+    world_size: int
     device: torch.device
 
     @classmethod
@@ -34,7 +34,7 @@ class Worker:
         return cls(0, 1, device)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this worker evaluates and writes for all."""
         return self.rank == 0
 
@@ -44,7 +44,7 @@ class Worker:
         Buffers are not broadcast: every rank's BatchNorm uses the statistics of its own images,
         and the running ones are averaged by `average_buffers` before anyone reads them.
         """
-        if self.world == 1:
+        if self.world_size == 1:
             return module
         return DistributedDataParallel(
             module,
@@ -59,17 +59,17 @@ class Worker:
 
     def mean(self, values: Tensor) -> Tensor:
         """Take the mean over workers, in place."""
-        return self._reduce(values, dist.ReduceOp.SUM).div_(self.world)
+        return self._reduce(values, dist.ReduceOp.SUM).div_(self.world_size)
 
     def any(self, flag: bool) -> bool:
         """Whether any worker raises the flag."""
-        if self.world == 1:
+        if self.world_size == 1:
             return flag
         return bool(self.maximum(torch.tensor(float(flag), device=self.device)).item())
 
     def average_buffers(self, *modules: nn.Module) -> None:
         """Average floating-point buffers (BatchNorm's running statistics) over workers."""
-        if self.world == 1:
+        if self.world_size == 1:
             return
         for module in modules:
             for buffer in module.buffers():
@@ -78,12 +78,12 @@ class Worker:
 
     def wait(self, then: Callable[[], object] | None = None) -> None:
         """Let the lead do something while the others wait for it."""
-        if then is not None and self.leads:
+        if then is not None and self.is_main:
             then()
-        if self.world > 1:
+        if self.world_size > 1:
             dist.barrier()
 
     def _reduce(self, values: Tensor, operation: "dist.ReduceOp.RedOpType") -> Tensor:
-        if self.world > 1:
+        if self.world_size > 1:
             dist.all_reduce(values, operation)
         return values

@@ -81,7 +81,7 @@ def run(
     training = Training(experiment, dataset, worker)
     evaluator = (
         Evaluator(experiment.evaluation, dataset, judge, training.streams, device)
-        if worker.leads
+        if worker.is_main
         else None
     )
     extent = experiment.training

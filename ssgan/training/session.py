@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 
 Metrics = Mapping[str, float | None]
 """Flat metric names to values; None where a metric has no value."""
@@ -127,7 +127,7 @@ def read_pointer(checkpoint: Any) -> str:
         checkpoint: A `ray.train.Checkpoint`, on whatever file system.
 
     Raises:
-        Damaged: It holds no pointer, or one that cannot be read.
+        CorruptFile: It holds no pointer, or one that cannot be read.
     """
     try:
         with checkpoint.as_directory() as folder:
@@ -136,7 +136,7 @@ def read_pointer(checkpoint: Any) -> str:
             raise ValueError(f"its format is {pointer['format']!r}, not {_FORMAT!r}")
         return str(pointer["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(
+        raise CorruptFile(
             f"{checkpoint} points at no checkpoint of a run: {error!r}; "
             "resume from the run directory instead"
         ) from error

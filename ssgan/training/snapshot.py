@@ -14,7 +14,7 @@ from torch import Tensor
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.networks.discriminator import Discriminator
-from ssgan.networks.ema import Average, reestimate_batchnorm
+from ssgan.networks.ema import Ema, reestimate_batchnorm
 from ssgan.networks.generator import Generator
 
 _BATCHES = 8  # batches that statistics are the mean of
@@ -36,7 +36,7 @@ class Snapshot:
 def take_snapshot(
     generator: Generator,
     discriminator: Discriminator,
-    average: Average,
+    average: Ema,
     dataset: Dataset,
     streams: Streams,
     batch_size: int,

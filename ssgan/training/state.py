@@ -15,7 +15,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
 from ssgan.method.optimizer import Rates
 from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.ema import Average
+from ssgan.networks.ema import Ema
 from ssgan.networks.generator import build_generator
 from ssgan.training.distributed import Worker
 from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
@@ -59,7 +59,7 @@ class Training:
             wrap=worker.wrap,
             reduce_max=worker.maximum,
         )
-        self.average = Average(self.step.generator, experiment.training.average)
+        self.average = Ema(self.step.generator, experiment.training.average)
         self.batches = Batches(
             experiment.label_sampling,
             place_images(dataset.train.images, worker.device),
@@ -67,7 +67,7 @@ class Training:
             batch_size=experiment.training.batch_size,
             streams=self.streams,
             rank=worker.rank,
-            world=worker.world,
+            world_size=worker.world_size,
             device=worker.device,
         )
         self._losses = torch.zeros(len(TERMS), device=worker.device)
@@ -80,7 +80,7 @@ class Training:
         return self.steps * self._experiment.training.batch_size
 
     def label_probability(self, step: int) -> float:
-        """Return the probability that the draw of a step is a labelled one."""
+        """Return the probability that the draw of a step is a labeled one."""
         images_seen = step * self._experiment.training.batch_size
         return self.batches.probability(images_seen, self._experiment.images_per_epoch)
 
@@ -109,7 +109,7 @@ class Training:
         return None if at.isinf() else (TERMS[int(index)], int(at))
 
     def settle(self) -> None:
-        """Average over workers what each keeps for itself, before it is read or saved.
+        """Ema over workers what each keeps for itself, before it is read or saved.
 
         That is BatchNorm's running statistics and the sums of losses.
         """
@@ -162,8 +162,8 @@ class Training:
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
         noise_real, noise_fake = self._instance_noise(real.x)
-        maps = self._affine_maps(has_own=real.labelled is not None)
-        return StepInput(real.x, real.y, real.labelled, c, z, noise_real, noise_fake, maps)
+        maps = self._affine_maps(has_own=real.labeled is not None)
+        return StepInput(real.x, real.y, real.labeled, c, z, noise_real, noise_fake, maps)
 
     def _affine_maps(self, *, has_own: bool) -> AffineMaps:
         """Draw how the trunk sees images, for the global batch on every rank alike."""
@@ -194,4 +194,4 @@ class Training:
 
     def _slice(self, rows: Tensor) -> Tensor:
         """Return this rank's part of what was drawn for the global batch."""
-        return rows.chunk(self._worker.world)[self._worker.rank]
+        return rows.chunk(self._worker.world_size)[self._worker.rank]

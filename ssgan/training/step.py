@@ -3,14 +3,14 @@
 | term                      | G | trunk | D head | Q_ss | Q_us |
 | ------------------------- | - | ----- | ------ | ---- | ---- |
 | adversarial, D step       |   | x     | x      |      |      |
-| L¹ (real, labelled)       |   | x     |        | x    |      |
+| L¹ (real, labeled)       |   | x     |        | x    |      |
 | L_I, D step               |   | x     |        |      | x    |
 | adversarial, L², L_I, G   | x |       |        |      |      |
 
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
 in G's half, where only the gradient by D's input is wanted; Adam is fused.
 
-With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, labelled
+With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, labeled
 images, x̃ in D's half and x̃ in G's half each go through random affine maps of their own first. A
 pixel becomes its nearest origin, since blending would hide from D the grain that G may draw.
 
@@ -52,7 +52,7 @@ class AffineMaps(NamedTuple):
 
     real: Tensor | None = None
     """Maps of x."""
-    labelled: Tensor | None = None
+    labeled: Tensor | None = None
     """Maps of Q_ss's own images."""
     fake: Tensor | None = None
     """Maps of x̃ in D's half of the step."""
@@ -67,7 +67,7 @@ class StepInput(NamedTuple):
     """Real images, float32 (B, C, H, W) in [0, 1]."""
     y: Tensor
     """Their labels, float32 (B, K_ss); NaN where not known."""
-    labelled: tuple[Tensor, Tensor] | None
+    labeled: tuple[Tensor, Tensor] | None
     """Q_ss's own images and labels, or None."""
     c: Tensor
     """Codes of the images to synthesize, float32 (B, K)."""
@@ -111,11 +111,11 @@ class _DiscriminatorLosses(nn.Module):
         h, h_fake = self._trunk(x), self._trunk(fake)
         if self._infogan:
             l1_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h_fake), c_ss)
-        elif inputs.labelled is None:
+        elif inputs.labeled is None:
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
-            x_labelled, y = inputs.labelled
-            q = network.q_ss(self._trunk(_seen(x_labelled, maps.labelled)))
+            x_labeled, y = inputs.labeled
+            q = network.q_ss(self._trunk(_seen(x_labeled, maps.labeled)))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
         return torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])

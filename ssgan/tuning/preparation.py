@@ -30,7 +30,7 @@ from ssgan.tuning.search import Search, refusing
 _JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
 
 
-class Order(TypedDict):
+class TrialSpec(TypedDict):
     """What each trial is told beside its values; plain data."""
 
     search: str

@@ -19,11 +19,11 @@ from ssgan.launch.preparation import Stage as Progress
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
-from ssgan.tracking import SearchFollower, check, default_uri
+from ssgan.tracking import SearchSync, check, default_uri
 from ssgan.training.loop import Stopped
 from ssgan.tuning.registration import register_winner
 from ssgan.tuning.search import Search
-from ssgan.tuning.summary import Configuration, Table, summarize
+from ssgan.tuning.summary import Configuration, SeedTable, summarize
 from ssgan.tuning.tuner import build_finals, build_tuner, has_begun, restore_tuner
 
 _SAMPLES = "samples_ema.png"
@@ -85,7 +85,7 @@ def run_search(
         directory = SearchDir.open(location)
         directory.delete("summary.json")  # of a search that goes on; it is not over any more
         opened(directory)
-        follower = SearchFollower(directory, uri).start()
+        follower = SearchSync(directory, uri).start()
         try:
             _fit(tuner, directory, "search")
             if search.finals.best and _can_go_on(directory):
@@ -145,7 +145,7 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
     return summary
 
 
-def typical_run(rows: Sequence[TrialRow], table: Table) -> TrialRow | None:
+def typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
     """Return the run of the best configuration with the median value; of an even number the better.
 
     Its value is then no better than chance made it, as that of the best seed would be.

@@ -19,7 +19,7 @@ from ssgan.tuning.lineage import forget_exploits, is_taken_over, mark_taken_over
 
 
 @dataclass(frozen=True)
-class Position:
+class ResumePoint:
     """Where a trial goes on.
 
     Attributes:
@@ -35,9 +35,9 @@ class Position:
     held: str | None
 
 
-def find_position(
+def find_resume_point(
     location: str, experiment: Experiment, values: Mapping[str, Any], pointer: str | None
-) -> Position:
+) -> ResumePoint:
     """Open or make the run directory of a trial, and find out where it goes on.
 
     Args:
@@ -64,10 +64,10 @@ def find_position(
     run.write_experiment(experiment.to_yaml())
     if is_news and taken_over is not None:
         mark_taken_over(run, taken_over, values)
-    return Position(run, starting_point(run, pointer), known, taken_over)
+    return ResumePoint(run, starting_point(run, pointer), known, taken_over)
 
 
-def release(position: Position) -> None:
+def release(position: ResumePoint) -> None:
     """Let another trial's checkpoint go, once this one has its own."""
     if position.held is not None:
         donor, name = parse_location(position.held)

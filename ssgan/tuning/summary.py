@@ -44,7 +44,7 @@ class Configuration:
 
 
 @dataclass(frozen=True)
-class Table:
+class SeedTable:
     """All configurations, the best first; those without a value last."""
 
     configurations: tuple[Configuration, ...]
@@ -60,7 +60,7 @@ class Table:
 
 def summarize(
     results: Any, metric: str = "zero_one_loss_ema", mode: str = "min", stage: str | None = None
-) -> Table:
+) -> SeedTable:
     """Group runs by configuration, over seeds.
 
     Args:
@@ -80,7 +80,7 @@ def summarize(
     configurations = [_configuration(group) for group in groups.values()]
     sign = 1 if mode == "min" else -1
     configurations.sort(key=lambda one: (one.mean is None, sign * (one.mean or 0.0), one.trials))
-    return Table(tuple(configurations), metric, mode)
+    return SeedTable(tuple(configurations), metric, mode)
 
 
 def best_trials(rows: Iterable[TrialRow], count: int, mode: str) -> Sequence[TrialRow]:

@@ -24,7 +24,7 @@ _STATES: dict[str, Status] = {
 }
 
 
-class Table(Callback):
+class TrialTable(Callback):
     """Keeps the rows of one stage; those of the other stand as they are.
 
     Args:

@@ -25,8 +25,8 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Watch
 from ssgan.training.session import Metrics, RayTune
-from ssgan.tuning.preparation import Order, load_judge, read_judge
-from ssgan.tuning.resume_point import Position, find_position, is_saved, release
+from ssgan.tuning.preparation import TrialSpec, load_judge, read_judge
+from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
 from ssgan.tuning.search import Search
 
 FAILURE = "failure.json"
@@ -54,7 +54,7 @@ class Assignment:
     seed: int | None = None
 
 
-def make_trainable(order: Order, nested: bool) -> Any:
+def make_trainable(order: TrialSpec, nested: bool) -> Any:
     """Return the function that Ray Tune runs for each trial, with what it reserves.
 
     Args:
@@ -75,7 +75,7 @@ def make_trainable(order: Order, nested: bool) -> Any:
 class Trial:
     """One run of a search."""
 
-    def __init__(self, order: Order, config: Mapping[str, Any]) -> None:
+    def __init__(self, order: TrialSpec, config: Mapping[str, Any]) -> None:
         """Read what there is to do, and where the run stands.
 
         Args:
@@ -100,7 +100,9 @@ class Trial:
         )
         location = self._search_dir.run_of(order["stage"], name).location
         pointer = RayTune().restore()
-        self._at: Position = find_position(location, self.experiment, assigned.values, pointer)
+        self._at: ResumePoint = find_resume_point(
+            location, self.experiment, assigned.values, pointer
+        )
 
     def run(self) -> None:
         """Train to the end, then export.

@@ -21,7 +21,7 @@ from ssgan.launch.preparation import Stage as Progress
 from ssgan.records.searchdir import SearchDir, Stage, TrialRow
 from ssgan.tuning.preflight import trials_at_a_time
 from ssgan.tuning.preparation import (
-    Order,
+    TrialSpec,
     find_data,
     need_of,
     plan_trials,
@@ -204,7 +204,7 @@ def _build(
 
     from ssgan.tuning.schedulers import make_scheduler
     from ssgan.tuning.searchers import make_searcher, param_space, walk_grid
-    from ssgan.tuning.table import Table
+    from ssgan.tuning.table import TrialTable
     from ssgan.tuning.tuner import TrialNames
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
@@ -250,7 +250,7 @@ def _build(
             name=stage,
             storage_path=f"{directory.location}/{_RAY}",
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
-            callbacks=[Table(directory.location, stage), JsonLoggerCallback()],
+            callbacks=[TrialTable(directory.location, stage), JsonLoggerCallback()],
             verbose=0,
         ),
     )
@@ -270,11 +270,11 @@ def _order(
     store: Store,
     tracking_uri: str | None,
     progress: Progress | None,
-) -> Order:
+) -> TrialSpec:
     """Prepare the judge, share the images, and return what trials are told of it."""
     plan = plan_trials(search, cluster)
     save_judge(search, stage, directory, store, plan, progress)
-    return Order(
+    return TrialSpec(
         search=directory.location,
         stage=stage,
         store=share_store(store, directory, cluster.capacity),

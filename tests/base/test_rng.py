@@ -41,7 +41,7 @@ def test_keys_are_seeds_that_torch_takes(seed: int, name: str, step: int) -> Non
     assert 0 <= Streams(seed).key(name, step) < 2**63
 
 
-def test_neighbouring_keys_differ_in_many_bits() -> None:
+def test_neighboring_keys_differ_in_many_bits() -> None:
     keys = [Streams(0).key("coin", step) for step in range(200)]
     distances = [(a ^ b).bit_count() for a, b in itertools.pairwise(keys)]
     assert 25 < sum(distances) / len(distances) < 38  # of 63

@@ -12,7 +12,7 @@ from ssgan.data.store import Store
 def test_show_prints_splits_classes_and_place(ssgan, digits_store: Store) -> None:
     done = ssgan("data", "show", "digits")
     assert done.code == 0, done.err
-    assert "16x16 pixels, grey" in done.out
+    assert "16x16 pixels, gray" in done.out
     assert "1,297" in done.out
     assert "0: 128, 1: 131" in done.out
     assert digits_store.location in done.out

@@ -61,7 +61,7 @@ def test_the_file_loads_and_its_data_makes_a_data_set(ssgan, photos: Path) -> No
 def test_it_says_what_was_found_and_what_to_run(ssgan, photos: Path) -> None:
     done = ssgan("init", photos)
     assert "30 color pictures" in done.out
-    assert "animal: categorical, cat: 10, dog: 10 (20 labelled)" in done.out
+    assert "animal: categorical, cat: 10, dog: 10 (20 labeled)" in done.out
     assert "note: left out, 30 different texts" in done.out
     assert "train photos.yaml" in done.out
     text = Path("photos.yaml").read_text()
@@ -87,7 +87,7 @@ def test_without_labels_it_is_infogan(ssgan, tmp_path: Path) -> None:
     assert experiment.data.source.resize == "pad"
 
 
-def test_folder_names_become_classes_and_grey_stays_grey(ssgan, tmp_path: Path) -> None:
+def test_folder_names_become_classes_and_gray_stays_gray(ssgan, tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         pictures(tmp_path / "pets" / name, 4, (28, 28), "L")
     assert ssgan("init", "pets").code == 0

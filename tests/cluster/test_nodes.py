@@ -7,23 +7,23 @@ import pytest
 from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
 from ssgan.cluster import nodes as module
-from ssgan.cluster.nodes import judge_network, judge_nodes, judge_storage, require_shared
-from ssgan.cluster.probe import Report, own_versions
+from ssgan.cluster.nodes import check_network, check_nodes, check_storage, require_shared
+from ssgan.cluster.probe import NodeReport, own_versions
 
 NODES = {"a": "head (10.0.0.1)", "b": "worker (10.0.0.2)"}
-FINE = Report(own_versions(), storage="", network="")
+FINE = NodeReport(own_versions(), storage="", network="")
 
 
 def test_nodes_that_agree() -> None:
     reports = {"a": FINE, "b": FINE}
-    assert judge_nodes(NODES, reports).ok
-    assert judge_storage("/runs", NODES, reports, {"driver", "a", "b"}).ok
-    assert judge_network(NODES, reports).ok
+    assert check_nodes(NODES, reports).ok
+    assert check_storage("/runs", NODES, reports, {"driver", "a", "b"}).ok
+    assert check_network(NODES, reports).ok
 
 
 def test_a_node_with_other_versions_or_without_the_package() -> None:
     other = replace(FINE, versions=own_versions() | {"torch": "1.0"})
-    check = judge_nodes(NODES, {"a": other, "b": "ModuleNotFoundError: No module named 'ssgan'"})
+    check = check_nodes(NODES, {"a": other, "b": "ModuleNotFoundError: No module named 'ssgan'"})
     assert not check.ok
     assert "head (10.0.0.1) has torch 1.0 (here " in check.detail
     assert "worker (10.0.0.2): ModuleNotFoundError" in check.detail
@@ -31,11 +31,11 @@ def test_a_node_with_other_versions_or_without_the_package() -> None:
 
 
 def test_a_folder_that_is_not_shared() -> None:
-    lost = judge_storage("/runs", NODES, {"a": FINE, "b": FINE}, {"driver", "a"})
+    lost = check_storage("/runs", NODES, {"a": FINE, "b": FINE}, {"driver", "a"})
     assert not lost.ok
     assert lost.detail == "/runs worker (10.0.0.2): what it wrote is not seen here"
     private = {"a": FINE, "b": replace(FINE, storage="is another folder there")}
-    check = judge_storage("/runs", NODES, private, {"driver", "a"})
+    check = check_storage("/runs", NODES, private, {"driver", "a"})
     assert check.detail == "/runs worker (10.0.0.2): is another folder there"
     assert "SSGAN_OUT" in check.remedy
 
@@ -55,7 +55,7 @@ def two(started: bool = False, growth: tuple[Node, ...] = ()) -> Cluster:
 )
 def test_a_folder_of_runs_must_be_shared_by_all(
     found: set[str],
-    report: Report | str,
+    report: NodeReport | str,
     said: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,7 +74,7 @@ def test_machines_to_come_cannot_be_asked(tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_names_that_do_not_resolve() -> None:
-    check = judge_network(NODES, {"a": FINE, "b": replace(FINE, network="cannot resolve head")})
+    check = check_network(NODES, {"a": FINE, "b": replace(FINE, network="cannot resolve head")})
     assert not check.ok
     assert check.detail == "worker (10.0.0.2) cannot resolve head"
     assert "GLOO_SOCKET_IFNAME" in check.remedy

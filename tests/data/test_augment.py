@@ -78,8 +78,8 @@ def test_a_shear_keeps_areas_and_rows() -> None:
     sheared = augment(config, blob, draws(lean=1))
     torch.testing.assert_close(sheared.sum(3), blob.sum(3), atol=0.05, rtol=0)
     columns = torch.arange(64.0)
-    centres = (sheared[0, 0, 20:44] * columns).sum(1) / sheared[0, 0, 20:44].sum(1)
-    slope = (centres[-1] - centres[0]) / 23
+    centers = (sheared[0, 0, 20:44] * columns).sum(1) / sheared[0, 0, 20:44].sum(1)
+    slope = (centers[-1] - centers[0]) / 23
     assert abs(slope.item()) == pytest.approx(0.3, abs=0.01)
 
 
@@ -119,7 +119,7 @@ def test_bad_ranges_are_refused(fields: dict[str, float]) -> None:
         AugmentConfig(**fields)
 
 
-def test_the_nearest_origin_makes_no_new_colour() -> None:
+def test_the_nearest_origin_makes_no_new_color() -> None:
     images = torch.rand(5, 3, SIDE, SIDE, requires_grad=True)
     maps = affine_maps(AugmentConfig(), draw_affine(5, torch.Generator().manual_seed(2)))
     mapped = warp(images, maps, "nearest")

@@ -18,10 +18,10 @@ unhurried = settings(deadline=None, max_examples=40)  # no timed assertions
 UNITS = ("batch", "example", "separate")
 
 
-def labels(n: int, labelled: int) -> Tensor:
+def labels(n: int, labeled: int) -> Tensor:
     """Label the last images, each with its own number and, every other one, a second cell."""
     y = torch.full((n, 2), math.nan)
-    for row in range(n - labelled, n):
+    for row in range(n - labeled, n):
         y[row, 0] = row
         if row % 2:
             y[row, 1] = -row
@@ -29,15 +29,15 @@ def labels(n: int, labelled: int) -> Tensor:
 
 
 def make(
-    n: int = 40, labelled: int = 10, batch_size: int = 8, seed: int = 0, **options: Any
+    n: int = 40, labeled: int = 10, batch_size: int = 8, seed: int = 0, **options: Any
 ) -> Batches:
     """Draw from images whose pixels are their own numbers."""
-    config = {key: options.pop(key) for key in list(options) if key not in ("rank", "world")}
+    config = {key: options.pop(key) for key in list(options) if key not in ("rank", "world_size")}
     images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 1, 8, 8)
     return Batches(
         LabelSamplingConfig(**{"batch_size": 4} | config),
         images,
-        labels(n, labelled),
+        labels(n, labeled),
         batch_size=batch_size,
         streams=Streams(seed),
         **options,
@@ -50,7 +50,7 @@ def numbers(x: Tensor) -> list[int]:
 
 
 def same(one: RealBatch, other: RealBatch) -> bool:
-    ours, theirs = ([b.x, b.y, *(b.labelled or ())] for b in (one, other))
+    ours, theirs = ([b.x, b.y, *(b.labeled or ())] for b in (one, other))
     return len(ours) == len(theirs) and all(
         torch.equal(a.nan_to_num(-9), b.nan_to_num(-9)) for a, b in zip(ours, theirs, strict=True)
     )
@@ -88,22 +88,25 @@ def test_a_batch_is_a_pure_function_of_seed_and_step(
     unit=st.sampled_from(UNITS),
     step=st.integers(0, 300),
     probability=st.floats(0, 1),
-    labelled=st.sampled_from([0, 3, 10, 40]),
-    world=st.sampled_from([2, 4]),
+    labeled=st.sampled_from([0, 3, 10, 40]),
+    world_size=st.sampled_from([2, 4]),
 )
 def test_slices_of_all_ranks_are_the_batch_of_one(
-    unit: str, step: int, probability: float, labelled: int, world: int
+    unit: str, step: int, probability: float, labeled: int, world_size: int
 ) -> None:
     extra: dict[str, Any] = {"augment": AugmentConfig()} if unit == "separate" else {}
-    probability = probability if labelled else 0.0
-    whole = make(labelled=labelled, unit=unit, **extra).draw(step, probability)
-    ranks = [make(labelled=labelled, unit=unit, rank=r, world=world, **extra) for r in range(world)]
+    probability = probability if labeled else 0.0
+    whole = make(labeled=labeled, unit=unit, **extra).draw(step, probability)
+    ranks = [
+        make(labeled=labeled, unit=unit, rank=r, world_size=world_size, **extra)
+        for r in range(world_size)
+    ]
     parts = [rank.draw(step, probability) for rank in ranks]
-    assert all(len(part.x) == 8 // world for part in parts)
-    assert len({part.labelled is None for part in parts}) == 1  # one coin for all ranks
+    assert all(len(part.x) == 8 // world_size for part in parts)
+    assert len({part.labeled is None for part in parts}) == 1  # one coin for all ranks
     pairs = None
-    if whole.labelled is not None:
-        pairs = tuple(torch.cat(t) for t in zip(*(p.labelled or () for p in parts), strict=True))
+    if whole.labeled is not None:
+        pairs = tuple(torch.cat(t) for t in zip(*(p.labeled or () for p in parts), strict=True))
     x, y = (torch.cat([part[k] for part in parts]) for k in (0, 1))
     assert same(whole, RealBatch(x, y, pairs))  # type: ignore[arg-type]
     assert all(torch.equal(rank.seen, ranks[0].seen) for rank in ranks)
@@ -114,7 +117,7 @@ def test_a_batch_carries_the_labels_of_its_images(unit: str) -> None:
     batches, y = make(unit=unit), labels(40, 10)
     for step in range(20):
         batch = batches.draw(step, 0.5)
-        x, given_y = (batch.x, batch.y) if unit != "separate" else batch.labelled or (None, None)
+        x, given_y = (batch.x, batch.y) if unit != "separate" else batch.labeled or (None, None)
         if x is None or given_y is None:
             continue
         expected = y[numbers(x)]
@@ -155,10 +158,10 @@ def test_unit_separate_never_changes_the_task_of_D() -> None:
         assert torch.equal(always.x, never.x)
         assert always.y.isnan().all()
         assert never.y.isnan().all()
-        assert never.labelled is None
-        assert always.labelled is not None
-        assert always.labelled[0].shape == (4, 1, 8, 8)
-        assert (~always.labelled[1].isnan()).any(1).all()
+        assert never.labeled is None
+        assert always.labeled is not None
+        assert always.labeled[0].shape == (4, 1, 8, 8)
+        assert (~always.labeled[1].isnan()).any(1).all()
 
 
 @pytest.mark.parametrize(
@@ -201,33 +204,33 @@ def test_every_label_is_seen_within_a_cycle(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("labelled", [1, 3])
-def test_a_pool_may_be_smaller_than_the_batch(unit: str, labelled: int) -> None:
-    batches = make(labelled=labelled, unit=unit)
+@pytest.mark.parametrize("labeled", [1, 3])
+def test_a_pool_may_be_smaller_than_the_batch(unit: str, labeled: int) -> None:
+    batches = make(labeled=labeled, unit=unit)
     for step in range(10):
         batch = batches.draw(step, 1.0)
-        found = numbers(batch.x if batch.labelled is None else batch.labelled[0])
-        counts = [found.count(number) for number in range(40 - labelled, 40)]
+        found = numbers(batch.x if batch.labeled is None else batch.labeled[0])
+        counts = [found.count(number) for number in range(40 - labeled, 40)]
         assert sum(counts) == len(found)
         assert max(counts) - min(counts) <= 2  # parts of cycles at both ends
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_without_labels(unit: str) -> None:
-    batches = make(labelled=0, unit=unit)
+    batches = make(labeled=0, unit=unit)
     assert batches.share == 0
     assert batches.probability(0, 100) == 0
     for step in range(10):
         batch = batches.draw(step, batches.probability(0, 100))
         assert len(batch.x) == 8
         assert batch.y.isnan().all()
-        assert batch.labelled is None
+        assert batch.labeled is None
     assert len(batches.seen) == 0
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_with_all_labels(unit: str) -> None:
-    batches = make(labelled=40, unit=unit)
+    batches = make(labeled=40, unit=unit)
     assert batches.share == 1
     assert batches.probability(10**9, 100) == 1
     for step in range(10):
@@ -242,7 +245,7 @@ def test_without_supervised_codes() -> None:
     batches = Batches(config, images, torch.empty(20, 0), batch_size=4, streams=Streams(0))
     batch = batches.draw(0, batches.probability(0, 100))
     assert batch.y.shape == (4, 0)
-    assert batch.labelled is None
+    assert batch.labeled is None
 
 
 @unhurried
@@ -258,7 +261,7 @@ def test_the_probability_has_a_floor(images_seen: int, floor: float | str) -> No
 
 def test_the_authors_schedule() -> None:
     stair = Step(start=1.0, drop=0.1, floor=0.0, duration=1, unit="epochs")
-    batches = make(n=200, labelled=1, probability=stair)
+    batches = make(n=200, labeled=1, probability=stair)
     values = [batches.probability(12800 * epoch, 12800) for epoch in range(12)]
     assert values == pytest.approx([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.005, 0.005])
 
@@ -278,11 +281,11 @@ def test_only_the_images_of_q_ss_are_augmented() -> None:
         for config in (None, ranges)
     )
     assert torch.equal(plain.x, changed.x)
-    assert plain.labelled is not None
-    assert changed.labelled is not None
-    assert torch.equal(plain.labelled[1].nan_to_num(), changed.labelled[1].nan_to_num())
+    assert plain.labeled is not None
+    assert changed.labeled is not None
+    assert torch.equal(plain.labeled[1].nan_to_num(), changed.labeled[1].nan_to_num())
     drawn = draw_affine(4, Streams(0).generator("augment", 3))
-    torch.testing.assert_close(changed.labelled[0], augment(ranges, plain.labelled[0], drawn))
+    torch.testing.assert_close(changed.labeled[0], augment(ranges, plain.labeled[0], drawn))
 
 
 @pytest.mark.parametrize(

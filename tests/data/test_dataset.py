@@ -23,7 +23,7 @@ def source(judge: bool, seed: int = 0) -> ArraySource:
 
     def split(n: int) -> tuple[np.ndarray, np.ndarray]:
         y = np.stack([random.integers(0, 2, n), random.uniform(0, 90, n)], 1).astype(np.float32)
-        y[: n // 4] = np.nan  # a quarter is not labelled at all
+        y[: n // 4] = np.nan  # a quarter is not labeled at all
         y[n // 4 : n // 3, 1] = np.nan
         return random.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), y
 
@@ -57,9 +57,9 @@ def test_columns_become_codes_in_the_order_asked_for(store: Store) -> None:
 def test_training_sees_the_labels_of_the_budget_only(store: Store) -> None:
     dataset = Dataset.load(DataConfig(labels=10, label_seed=3), CODES, store)
     assert len(dataset.budget) == len(dataset.budget.train) == 10
-    is_labelled = (~dataset.y.isnan()).any(1)
-    assert torch.equal(is_labelled.nonzero()[:, 0], dataset.budget.train)
-    torch.testing.assert_close(dataset.y[is_labelled], dataset.y_known[is_labelled], equal_nan=True)
+    is_labeled = (~dataset.y.isnan()).any(1)
+    assert torch.equal(is_labeled.nonzero()[:, 0], dataset.budget.train)
+    torch.testing.assert_close(dataset.y[is_labeled], dataset.y_known[is_labeled], equal_nan=True)
     assert not dataset.is_infogan
     assert dataset.budget.data_hash == store.manifest.hash
 

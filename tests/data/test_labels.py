@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.method.codes import Code
 
@@ -57,16 +57,16 @@ def draw(
     balanced=st.booleans(),
     held_out=st.floats(0, 0.9),
 )
-def test_a_budget_has_its_size_and_holds_labelled_images_once(
+def test_a_budget_has_its_size_and_holds_labeled_images_once(
     n: int, share: float, seed: int, balanced: bool, held_out: float
 ) -> None:
     y = table(n, seed)
-    labelled = (~y.isnan()).any(1)
-    count = max(3, int(share * int(labelled.sum())))
+    labeled = (~y.isnan()).any(1)
+    count = max(3, int(share * int(labeled.sum())))
     budget = draw(y, count, seed=seed, balanced=balanced, held_out=held_out)
     members = torch.cat([budget.train, budget.held_out])
     assert len(budget) == count == len(members.unique())
-    assert labelled[members].all()
+    assert labeled[members].all()
     assert len(budget.train) > 0
     assert len(budget.held_out) <= round(count * held_out)
     for part in (budget.train, budget.held_out):
@@ -215,7 +215,7 @@ def test_every_flipped_byte_is_noticed_or_harmless() -> None:
         damaged[position] ^= 4
         try:
             again = LabelBudget.from_parquet(bytes(damaged))
-        except Damaged as error:
+        except CorruptFile as error:
             assert "labels.parquet" in str(error)  # noqa: PT017
             noticed += 1
         else:
@@ -226,7 +226,7 @@ def test_every_flipped_byte_is_noticed_or_harmless() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"no parquet at all"])
 def test_what_is_no_budget_is_refused(data: bytes) -> None:
-    with pytest.raises(Damaged, match=r"labels\.parquet.*new run"):
+    with pytest.raises(CorruptFile, match=r"labels\.parquet.*new run"):
         LabelBudget.from_parquet(data)
 
 
@@ -284,7 +284,7 @@ def test_a_balanced_budget_has_one_image_a_class() -> None:
     assert len(draw(y, 3)) == 3
 
 
-def test_an_unlabelled_set_has_no_budget_to_give() -> None:
+def test_an_unlabeled_set_has_no_budget_to_give() -> None:
     nothing = torch.full((20, 3), math.nan)
     assert len(draw(nothing, "100%")) == 0
     with pytest.raises(BadInput, match="the 0 images"):

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data import store as store_module
 from ssgan.data.sources import DigitsSource
 from ssgan.data.sources.base import Chunk
@@ -123,7 +123,7 @@ def test_flipped_byte_in_a_shard_is_noticed(tmp_path: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(Damaged, match=rf"{shard.name} was changed.*prepare"):
+    with pytest.raises(CorruptFile, match=rf"{shard.name} was changed.*prepare"):
         store.split("train", tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.partial"))
     assert len(store.split("judge", tmp_path / "cache")) == 4
@@ -133,7 +133,7 @@ def test_missing_shard_is_noticed(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", FakeSource())
     shard = tmp_path / "store" / store.manifest.splits["train"].shards[0].file
     shard.unlink()
-    with pytest.raises(Damaged, match=rf"{shard.name} is missing.*prepare"):
+    with pytest.raises(CorruptFile, match=rf"{shard.name} is missing.*prepare"):
         store.split("train", tmp_path / "cache")
 
 
@@ -141,7 +141,7 @@ def test_missing_shard_is_noticed(tmp_path: Path) -> None:
 def test_damaged_manifest_is_noticed(tmp_path: Path, damage: str) -> None:
     write_store(tmp_path, FakeSource())
     (tmp_path / MANIFEST).write_text(damage)
-    with pytest.raises(Damaged, match="prepare"):
+    with pytest.raises(CorruptFile, match="prepare"):
         Store.open(tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_edited_manifest_is_noticed(tmp_path: Path) -> None:
     write_store(tmp_path, FakeSource())
     text = (tmp_path / MANIFEST).read_text()
     (tmp_path / MANIFEST).write_text(text.replace('"letter"', '"litter"'))
-    with pytest.raises(Damaged, match="changed after it was written"):
+    with pytest.raises(CorruptFile, match="changed after it was written"):
         Store.open(tmp_path)
 
 

@@ -36,7 +36,7 @@ def test_rows_without_real_images_have_one_block() -> None:
     assert without.width < with_real.width
 
 
-def test_grey_images_are_enlarged_without_blur() -> None:
+def test_gray_images_are_enlarged_without_blur() -> None:
     fake = torch.tensor([[10, 200], [200, 10]], dtype=torch.uint8)[None, None].repeat(1, 1, 4, 4)
     image = class_rows([fake[:0]], [fake], ["a"], "T")
     assert count(image, (10, 10, 10)) == count(image, (200, 200, 200)) == 56 * 56 // 2

@@ -26,7 +26,7 @@ class Recorder(nn.Module):
 
 
 def album(
-    supervised: tuple[Code, ...], unsupervised: tuple[Code, ...] = (STYLE,), labelled: bool = True
+    supervised: tuple[Code, ...], unsupervised: tuple[Code, ...] = (STYLE,), labeled: bool = True
 ) -> Album:
     space = LatentSpace(supervised=supervised, unsupervised=unsupervised, noise=3)
     labels = torch.stack(
@@ -37,7 +37,7 @@ def album(
         or [torch.zeros(8)],
         dim=1,
     )[:, : len(supervised)]
-    return Album(space, REAL, labels, columns=4, labelled=labelled)
+    return Album(space, REAL, labels, columns=4, labeled=labeled)
 
 
 def test_the_pictures_are_named_by_code_and_copy() -> None:
@@ -100,8 +100,8 @@ def test_real_images_show_the_class_or_the_nearest_value() -> None:
     assert album((PET,))._rows()[0].label == "cat"
 
 
-def test_unlabelled_codes_are_counted_and_stand_alone() -> None:
-    book = album((PET,), labelled=False)
+def test_unlabeled_codes_are_counted_and_stand_alone() -> None:
+    book = album((PET,), labeled=False)
     assert [row.label for row in book._rows()] == ["pet = 0", "pet = 1", "pet = 2"]
     assert len(book._real(book._rows()[0])) == 0
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from ssgan.base.errors import BadInput, Damaged, NonFiniteLoss
+from ssgan.base.errors import BadInput, CorruptFile, NonFiniteLoss
 from ssgan.data.dataset import DataConfig, Dataset
 from ssgan.data.store import Store
 from ssgan.evaluation import fit_state as partial
@@ -106,7 +106,7 @@ def test_a_damaged_cache_is_noticed_and_mended(
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 255
     (folder / name).write_bytes(content)
-    with pytest.raises(Damaged, match=folder.name):
+    with pytest.raises(CorruptFile, match=folder.name):
         Judge.load(folder)
     with caplog.at_level(logging.WARNING):
         again = train(tmp_path)

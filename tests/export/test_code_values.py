@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput
-from ssgan.export.code_values import Knob, conditional_prior, count, describe, to_column
+from ssgan.export.code_values import CodeInfo, conditional_prior, count, describe, to_column
 from ssgan.method.codes import Code, Joint, LatentSpace
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
@@ -117,9 +117,9 @@ def test_codes_are_described() -> None:
         noise=2,
     )
     assert describe(space) == (
-        Knob("Smiling", "categorical", True, 2, ("no", "yes"), None, None),
-        Knob("angle", "continuous", True, 1, (), -45, 45),
-        Knob("style", "continuous", False, 1, (), -1, 1),
+        CodeInfo("Smiling", "categorical", True, 2, ("no", "yes"), None, None),
+        CodeInfo("angle", "continuous", True, 1, (), -45, 45),
+        CodeInfo("style", "continuous", False, 1, (), -1, 1),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.export.format import pack_export, read_manifest, read_weights, save_export
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
@@ -75,17 +75,17 @@ def test_changed_weights_are_refused(tmp_path: Path, how: str) -> None:
             weights.write_bytes(content[:-100])
         case _:
             weights.unlink()
-    with pytest.raises(Damaged, match=r"model\.safetensors.*ssgan export RUN_DIR"):
+    with pytest.raises(CorruptFile, match=r"model\.safetensors.*ssgan export RUN_DIR"):
         load(tmp_path)
 
 
 def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     manifest = save_export(tmp_path, files()) / "generator.json"
     manifest.write_text(manifest.read_text().replace('"cat"', '"cow"'))
-    with pytest.raises(Damaged, match=r"generator\.json changed"):
+    with pytest.raises(CorruptFile, match=r"generator\.json changed"):
         load(tmp_path)
     manifest.write_text(manifest.read_text()[:100])
-    with pytest.raises(Damaged, match="is not an export manifest"):
+    with pytest.raises(CorruptFile, match="is not an export manifest"):
         load(tmp_path)
 
 

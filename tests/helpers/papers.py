@@ -23,7 +23,7 @@ from ssgan.networks.generator import build_generator
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 
-AVAILABLE = 1_000  # labelled images of the data set that there never was
+AVAILABLE = 1_000  # labeled images of the data set that there never was
 IMAGES = 6_400  # an epoch
 COLUMNS = 8  # synthetic images in a row of the pictures
 NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
@@ -68,7 +68,7 @@ def make_groups(
 
     Args:
         folder: Where the search directory goes.
-        amounts: Label budgets, of 1,000 labelled images.
+        amounts: Label budgets, of 1,000 labeled images.
         seeds: Of each amount.
         epochs: Of each run, all evaluated.
         exports: The codes of the runs' exports, whose networks are untrained; without, the runs
@@ -135,7 +135,7 @@ def make_run(
 
 
 def loss_of(labels: int, seed: int, epoch: int) -> float:
-    """Fall from 0.9 towards 0.02, the sooner the more labels."""
+    """Fall from 0.9 toward 0.02, the sooner the more labels."""
     slowness = 6 / (1 + math.log10(1 + labels))
     return 0.02 + 0.01 * seed + 0.88 * math.exp(-epoch / slowness)
 
@@ -214,10 +214,10 @@ class _Flat(nn.Module):
         return self.gray.expand(len(v), *SHAPE)
 
 
-def _class_rows(space: LatentSpace, gray: int, labelled: bool) -> bytes:
+def _class_rows(space: LatentSpace, gray: int, labeled: bool) -> bytes:
     """Draw the picture that an evaluation leaves; its real images are black."""
     count = COLUMNS * max(code.size for code in space.codes)
     columns = [torch.arange(float(count)) % code.size for code in space.supervised]
     labels = torch.stack(columns, dim=1)
     real = torch.zeros(count, *SHAPE, dtype=torch.uint8)
-    return png(Album(space, real, labels, COLUMNS, labelled).class_rows(_Flat(gray), "ema"))
+    return png(Album(space, real, labels, COLUMNS, labeled).class_rows(_Flat(gray), "ema"))

@@ -93,7 +93,7 @@ def make_values(trial: int, *, annealed: bool = False) -> dict[str, Any]:
 
 
 def loss_of(values: Mapping[str, Any], epoch: int) -> float:
-    """Fall towards a level that is lowest at λ1 = 0.5 and λ2 = 2.5."""
+    """Fall toward a level that is lowest at λ1 = 0.5 and λ2 = 2.5."""
     far = math.log(values["objective.lambda1"] / 0.5) ** 2
     far += 0.6 * math.log(values["objective.lambda2"] / 2.5) ** 2
     return float(min(0.9, 0.004 + 0.03 * far + 0.85 * math.exp(-epoch / (1.2 + 0.4 * far))))

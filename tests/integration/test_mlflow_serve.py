@@ -102,8 +102,8 @@ def test_a_registered_export_is_served_without_a_pickle(
 
     wrong = post(f"{server.url}/invocations", {"dataframe_records": [{"digit": 12, "angle": 0}]})
     assert "no class 12" in str(wrong)
-    misspelt = post(f"{server.url}/invocations", {"dataframe_records": [{"digt": 1, "angle": 0}]})
-    assert "digit" in misspelt["message"]
+    misspelled = post(f"{server.url}/invocations", {"dataframe_records": [{"digt": 1, "angle": 0}]})
+    assert "digit" in misspelled["message"]
     array = post(
         f"{server.url}/invocations",
         {"dataframe_split": {"columns": ["digit", "angle"], "data": [[1, 0]]}}

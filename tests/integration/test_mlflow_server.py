@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import Follower, default_uri, sync_all
+from ssgan.tracking import RunSync, default_uri, sync_all
 from tests.helpers.servers import START, Server, commit, mlflow_server, picture, synthetic_run
 
 pytestmark = pytest.mark.integration
@@ -57,7 +57,7 @@ def test_a_server_killed_during_a_run_has_everything_once_in_the_end(
     store, artifacts = tmp_path, tmp_path / "artifacts"
     server = serve(mlflow_server(store, "server", "--artifacts-destination", artifacts.as_uri()))
     run = synthetic_run(tmp_path / "run")
-    with caplog.at_level(logging.WARNING, logger="ssgan"), Follower(run, server.url, interval=0.05):
+    with caplog.at_level(logging.WARNING, logger="ssgan"), RunSync(run, server.url, interval=0.05):
         for epoch in range(1, 4):
             commit(run, epoch, picture(epoch))
         wait_until(lambda: len(steps(store)) >= 2)
@@ -94,7 +94,7 @@ def test_a_run_without_a_server_is_synced_later(
     artifacts = tmp_path / "artifacts"
     server = mlflow_server(tmp_path, "server", "--artifacts-destination", artifacts.as_uri())
     run = synthetic_run(tmp_path / "run")
-    follower = Follower(run, server.url, interval=0.05).start()
+    follower = RunSync(run, server.url, interval=0.05).start()
     for epoch in (1, 2):
         commit(run, epoch, picture(epoch))
     assert follower.close() is None

@@ -52,7 +52,7 @@ def tiny() -> Experiment:
 @pytest.fixture
 def endings(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Launch without MLflow; the list holds the status that each run ended with."""
-    monkeypatch.setattr(driver, "Follower", NoFollower)
+    monkeypatch.setattr(driver, "RunSync", NoFollower)
     monkeypatch.setattr(driver, "check", lambda uri: None)
     monkeypatch.setattr(NoFollower, "endings", [])
     return NoFollower.endings

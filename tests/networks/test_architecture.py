@@ -56,10 +56,10 @@ def test_initial_weights_are_the_authors() -> None:
     network = layers()
     initialize(network, torch.Generator().manual_seed(0))
     for layer in network:
-        centre = 1.0 if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) else 0.0
+        center = 1.0 if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) else 0.0
         assert isinstance(layer.weight, torch.Tensor)
         assert isinstance(layer.bias, torch.Tensor)
-        assert abs(layer.weight.mean().item() - centre) < 0.001
+        assert abs(layer.weight.mean().item() - center) < 0.001
         assert abs(layer.weight.std().item() - 0.02) < 0.001
         assert layer.bias.eq(0).all()
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
 
-from ssgan.networks.ema import Average, AverageConfig, reestimate_batchnorm
+from ssgan.networks.ema import Ema, EmaConfig, reestimate_batchnorm
 
 unhurried = settings(deadline=None, max_examples=30)  # no timed assertions
 
@@ -22,7 +22,7 @@ def network(value: float = 0.0) -> nn.Linear:
 
 def test_an_old_value_has_half_its_weight_after_the_half_life() -> None:
     layer = network(1.0)
-    average = Average(layer, AverageConfig(half_life=640, ramp_up=1))
+    average = Ema(layer, EmaConfig(half_life=640, ramp_up=1))
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.zero_()
@@ -43,7 +43,7 @@ def test_the_average_has_its_closed_form(
     values: list[float], half_life: float, ramp_up: float, images: int
 ) -> None:
     layer = network(0.5)
-    average = Average(layer, AverageConfig(half_life=half_life, ramp_up=ramp_up))
+    average = Ema(layer, EmaConfig(half_life=half_life, ramp_up=ramp_up))
     # The value at update k keeps prod_{j > k} decay_j of its weight (1 - decay_k).
     decays = [
         0.5 ** (images / min(half_life, ramp_up * images * (k + 1))) for k in range(len(values))
@@ -59,7 +59,7 @@ def test_the_average_has_its_closed_form(
 
 def test_the_start_is_forgotten() -> None:
     layer = network(100.0)
-    average = Average(layer, AverageConfig(half_life=50_000, ramp_up=0.05))
+    average = Ema(layer, EmaConfig(half_life=50_000, ramp_up=0.05))
     with torch.no_grad():
         layer.weight.zero_()
     for step in range(1, 101):
@@ -69,7 +69,7 @@ def test_the_start_is_forgotten() -> None:
 
 def test_an_average_is_a_copy() -> None:
     layer = network(1.0)
-    average = Average(layer, AverageConfig())
+    average = Ema(layer, EmaConfig())
     layer.weight.data.fill_(2.0)
     assert average.parameters[0].eq(1).all()
     other = network(0.0)
@@ -85,7 +85,7 @@ def test_an_average_is_a_copy() -> None:
 @pytest.mark.parametrize("fields", [{"half_life": 0}, {"ramp_up": 0}, {"ramp_up": 1.1}])
 def test_bad_averages_are_refused(fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(fields))):
-        AverageConfig(**fields)
+        EmaConfig(**fields)
 
 
 def test_statistics_are_the_mean_of_those_of_the_batches() -> None:

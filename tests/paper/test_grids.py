@@ -100,13 +100,13 @@ def test_a_traversal_changes_one_code_and_is_the_same_for_all_budgets(
     digits: tuple[Group, ...], asked: list[Latents], panels: list[str]
 ) -> None:
     assert traversal_figure(digits, "style_2") is not None
-    infogan, labelled = asked
+    infogan, labeled = asked
     for c, z in asked:
         assert c[:, 2].tolist() == VALUES * 10
         assert c[:, 0].tolist() == [float(i) for i in range(10) for _ in VALUES]
         assert len(c[:, 1].unique()) == 1
         assert len(z.unique(dim=0)) == 1
-    torch.testing.assert_close(infogan.z, labelled.z, rtol=0, atol=0)
+    torch.testing.assert_close(infogan.z, labeled.z, rtol=0, atol=0)
     assert panels == [
         "0 (InfoGAN), seed 0",
         "20 labels, seed 0",
@@ -130,7 +130,7 @@ def test_a_traversal_holds_the_first_seeds_images(digits: tuple[Group, ...]) -> 
     assert any((windows[y, x] == cell).all() for y, x in corners)
 
 
-def test_infogans_rows_are_numbered_and_labelled_ones_named(
+def test_infogans_rows_are_numbered_and_labeled_ones_named(
     faces: tuple[Group, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = texts(monkeypatch, lambda: traversal_figure(faces[:1], "style_1"))
@@ -166,12 +166,12 @@ def test_samples_have_a_row_a_class(
     digits: tuple[Group, ...], asked: list[Latents], panels: list[str]
 ) -> None:
     assert sample_figure(digits) is not None
-    infogan, labelled = asked
-    assert labelled.c[:, 0].tolist() == [float(i) for i in range(10) for _ in range(8)]
-    assert len(labelled.z.unique(dim=0)) == 80
-    assert len(labelled.c[:, 1].unique()) == 80
-    torch.testing.assert_close(infogan.z, labelled.z, rtol=0, atol=0)
-    torch.testing.assert_close(infogan.c, labelled.c, rtol=0, atol=0)
+    infogan, labeled = asked
+    assert labeled.c[:, 0].tolist() == [float(i) for i in range(10) for _ in range(8)]
+    assert len(labeled.z.unique(dim=0)) == 80
+    assert len(labeled.c[:, 1].unique()) == 80
+    torch.testing.assert_close(infogan.z, labeled.z, rtol=0, atol=0)
+    torch.testing.assert_close(infogan.c, labeled.c, rtol=0, atol=0)
     assert panels == ["0 (InfoGAN), seed 0", "20 labels, seed 0", f"Random samples: {EMA}"]
 
 

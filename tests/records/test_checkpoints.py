@@ -9,7 +9,7 @@ import pyarrow.fs as pafs
 import pytest
 import torch
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.checkpoint_format import parse_location, step_of
 from ssgan.records.checkpoints import Checkpoints, State
 from ssgan.records.resume import restore, starting_point
@@ -117,7 +117,7 @@ def test_nothing_whole_is_an_error_that_names_every_file(run: RunDir) -> None:
         checkpoints.save(step, state(step))
     flip_a_byte(file_of(run, "00000001"))
     file_of(run, "00000002", "MANIFEST.json").write_text("{}")
-    with pytest.raises(Damaged, match=r"00000002/MANIFEST.*00000001/state\.pt"):
+    with pytest.raises(CorruptFile, match=r"00000002/MANIFEST.*00000001/state\.pt"):
         checkpoints.latest()
 
 

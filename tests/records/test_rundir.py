@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.rundir import Record, RunDir
 
 
@@ -103,7 +103,7 @@ def test_a_folder_is_put_file_by_file(run: RunDir, tmp_path: Path) -> None:
 def test_a_truncated_record_is_named(run: RunDir) -> None:
     run.commit_record(record(1))
     run.write_bytes("record/0001.json", run.read_bytes("record/0001.json")[:20])
-    with pytest.raises(Damaged, match=r"record/0001\.json is no record"):
+    with pytest.raises(CorruptFile, match=r"record/0001\.json is no record"):
         run.records()
 
 
@@ -147,7 +147,7 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no run directory"):
         RunDir.open(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(Damaged, match=r"run\.json"):
+    with pytest.raises(CorruptFile, match=r"run\.json"):
         RunDir.open(tmp_path)
 
 

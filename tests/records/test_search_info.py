@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.base.errors import Damaged
-from ssgan.records.search_info import read_outline
+from ssgan.base.errors import CorruptFile
+from ssgan.records.search_info import read_search_info
 from tests.helpers.searchdirs import ANNEALING, LAMBDAS, make_search
 
 
@@ -16,9 +16,9 @@ def test_logarithmic_fields_are_known_by_their_flat_names(tmp_path: Path) -> Non
         "training.batch_size": {"kind": "integers", "low": 16, "high": 256, "log": True},
         "objective.lambda3": {"kind": "uniform", "low": 1, "high": 2},
     }
-    outline = read_outline(make_search(tmp_path, "both", space))
-    assert outline.name == "both"
-    assert outline.logarithmic == {
+    info = read_search_info(make_search(tmp_path, "both", space))
+    assert info.name == "both"
+    assert info.logarithmic == {
         "objective.lambda1",
         "objective.lambda2",
         "label_sampling.probability.duration",
@@ -27,8 +27,8 @@ def test_logarithmic_fields_are_known_by_their_flat_names(tmp_path: Path) -> Non
 
 
 def test_the_best_comes_first_and_nothing_last(tmp_path: Path) -> None:
-    least = read_outline(make_search(tmp_path, "a"))
-    most = read_outline(make_search(tmp_path, "b", metric="q_ss_accuracy", mode="max"))
+    least = read_search_info(make_search(tmp_path, "a"))
+    most = read_search_info(make_search(tmp_path, "b", metric="q_ss_accuracy", mode="max"))
     values = [None, 0.5, 0.1, 0.9]
     assert sorted(values, key=least.rank) == [0.1, 0.5, 0.9, None]
     assert sorted(values, key=most.rank) == [0.9, 0.5, 0.1, None]
@@ -40,5 +40,5 @@ def test_the_best_comes_first_and_nothing_last(tmp_path: Path) -> None:
 def test_what_is_no_search_is_damaged(tmp_path: Path) -> None:
     search = make_search(tmp_path)
     search.write_bytes("search.yaml", b"- no\n- search\n")
-    with pytest.raises(Damaged, match=r"search\.yaml holds no search"):
-        read_outline(search)
+    with pytest.raises(CorruptFile, match=r"search\.yaml holds no search"):
+        read_search_info(search)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import Exploit, SearchDir, TrialRow, open_run
 
@@ -54,7 +54,7 @@ def test_no_search_is_there(tmp_path: Path) -> None:
 def test_a_damaged_identity(tmp_path: Path) -> None:
     SearchDir.create(tmp_path / "a", SEARCH)
     (tmp_path / "a" / "search.json").write_text("{")
-    with pytest.raises(Damaged, match=r"search.json cannot be read"):
+    with pytest.raises(CorruptFile, match=r"search.json cannot be read"):
         SearchDir.open(tmp_path / "a")
 
 
@@ -74,7 +74,7 @@ def test_rows_come_back_in_order_stage_one_first(tmp_path: Path) -> None:
 def test_a_damaged_table(tmp_path: Path) -> None:
     search = SearchDir.create(tmp_path / "a", SEARCH)
     search.write_bytes("trials.json", b'[{"trial": "00000"}]')
-    with pytest.raises(Damaged, match=r"trials.json cannot be read"):
+    with pytest.raises(CorruptFile, match=r"trials.json cannot be read"):
         search.rows()
 
 

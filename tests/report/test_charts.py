@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ssgan.records.histories import Histories, History
-from ssgan.records.search_info import Outline, read_outline
+from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.coordinates import parallel_coordinates
 from ssgan.report.curves import loss_curves
@@ -35,45 +35,45 @@ def histories(search: SearchDir) -> list[History]:
 
 
 @pytest.fixture(scope="module")
-def outline(search: SearchDir) -> Outline:
-    return read_outline(search)
+def info(search: SearchDir) -> SearchInfo:
+    return read_search_info(search)
 
 
 def has_color(image: Image.Image, color: Sequence[int]) -> bool:
     return bool((np.asarray(image) == np.array(color)).all(axis=2).any())
 
 
-def test_curves_show_the_best_and_the_failed(histories: list[History], outline: Outline) -> None:
-    chart = loss_curves(histories, outline)
+def test_curves_show_the_best_and_the_failed(histories: list[History], info: SearchInfo) -> None:
+    chart = loss_curves(histories, info)
     assert chart is not None
     assert has_color(chart, ACCENT)
     assert has_color(chart, FAILED)
-    finals = loss_curves(histories, outline, "final")
+    finals = loss_curves(histories, info, "final")
     assert finals is not None
     assert not has_color(finals, FAILED)
     whole = [history for history in histories if history.row.status != "FAILED"]
-    chart = loss_curves(whole, outline)
+    chart = loss_curves(whole, info)
     assert chart is not None
     assert not has_color(chart, FAILED)
 
 
-def test_charts_are_functions_of_their_trials(histories: list[History], outline: Outline) -> None:
+def test_charts_are_functions_of_their_trials(histories: list[History], info: SearchInfo) -> None:
     for draw in (loss_curves, parallel_coordinates):
-        assert draw(histories, outline) == draw(histories, outline)
-    assert heat_map(histories, outline, L1, L2) == heat_map(histories, outline, L1, L2)
-    assert loss_curves(histories, outline) != loss_curves(histories[1:], outline)
+        assert draw(histories, info) == draw(histories, info)
+    assert heat_map(histories, info, L1, L2) == heat_map(histories, info, L1, L2)
+    assert loss_curves(histories, info) != loss_curves(histories[1:], info)
 
 
 def test_colors_between_trials_need_trials_that_ran_to_their_end(
-    histories: list[History], outline: Outline
+    histories: list[History], info: SearchInfo
 ) -> None:
     finished = [
         one for one in histories if one.row.status == "FINISHED" and one.row.stage == "search"
     ]
     assert len(finished) >= 6
-    filled = heat_map(histories, outline, L1, L2)
+    filled = heat_map(histories, info, L1, L2)
     fewer = [one for one in histories if one not in finished[:-5]]
-    bare = heat_map(fewer, outline, L1, L2)
+    bare = heat_map(fewer, info, L1, L2)
     assert filled is not None
     assert bare is not None
 
@@ -86,7 +86,7 @@ def test_colors_between_trials_need_trials_that_ran_to_their_end(
 
 
 def test_trials_on_one_line_have_nothing_between_them(
-    histories: list[History], outline: Outline
+    histories: list[History], info: SearchInfo
 ) -> None:
     on_line = [
         History(
@@ -96,56 +96,56 @@ def test_trials_on_one_line_have_nothing_between_them(
         )
         for i, one in enumerate(histories)
     ]
-    assert heat_map(on_line, outline, L1, L2) is not None
+    assert heat_map(on_line, info, L1, L2) is not None
 
 
-def test_parts_of_schedules_have_axes(histories: list[History], outline: Outline) -> None:
+def test_parts_of_schedules_have_axes(histories: list[History], info: SearchInfo) -> None:
     fields = numeric_fields(histories)
     assert fields == [L1, L2, "label_sampling.probability.duration"]
-    chart = parallel_coordinates(histories, outline)
+    chart = parallel_coordinates(histories, info)
     plain = [
         History(
             one.row.model_copy(update={"values": {L1: one.row.values[L1]}}), one.run, one.records
         )
         for one in histories
     ]
-    narrow = parallel_coordinates(plain, outline)
+    narrow = parallel_coordinates(plain, info)
     assert chart is not None
     assert narrow is not None
     assert chart.width > narrow.width
 
 
-def test_nothing_is_drawn_of_too_little(histories: list[History], outline: Outline) -> None:
-    assert loss_curves([], outline) is None
-    assert parallel_coordinates(histories[:1], outline) is None
-    assert heat_map(histories, outline, L1, "label_sampling.probability.kind") is None
+def test_nothing_is_drawn_of_too_little(histories: list[History], info: SearchInfo) -> None:
+    assert loss_curves([], info) is None
+    assert parallel_coordinates(histories[:1], info) is None
+    assert heat_map(histories, info, L1, "label_sampling.probability.kind") is None
 
 
-def test_the_best_did_not_fail(histories: list[History], outline: Outline) -> None:
-    best = best_of([history for history, _ in scored(histories)], outline)
+def test_the_best_did_not_fail(histories: list[History], info: SearchInfo) -> None:
+    best = best_of([history for history, _ in scored(histories)], info)
     assert best is not None
     assert best.row.metric == min(metric for _, metric in scored(histories))
     assert all(history.row.status != "FAILED" for history, _ in scored(histories))
     failed = [history for history in histories if history.row.status == "FAILED"]
-    assert best_of(failed, outline) is failed[0]
+    assert best_of(failed, info) is failed[0]
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_the_best_value_is_the_darkest(tmp_path: Path, mode: str) -> None:
-    outline = read_outline(make_search(tmp_path, mode=mode))
-    norm, colors = shading([0.2, 0.8], outline)
+    info = read_search_info(make_search(tmp_path, mode=mode))
+    norm, colors = shading([0.2, 0.8], info)
     brightness = [sum(colors(norm(value))[:3]) for value in (0.2, 0.8)]
     assert (brightness[0] < brightness[1]) == (mode == "min")
 
 
 def test_a_loss_of_zero_has_a_place_and_one_value_is_in_the_middle(tmp_path: Path) -> None:
-    outline = read_outline(make_search(tmp_path))
-    norm, _ = shading([0.0, 0.001, 0.9], outline)
+    info = read_search_info(make_search(tmp_path))
+    norm, _ = shading([0.0, 0.001, 0.9], info)
     places = [float(norm(value)) for value in (0.0, 0.001, 0.01, 0.9)]
     assert (places[0], places[-1]) == (0, 1)
     assert places[1] > 0.03
     assert places[2] > 0.2  # a linear scale would have it at 0.01
-    norm, _ = shading([0.9, 0.9], outline)
+    norm, _ = shading([0.9, 0.9], info)
     assert float(norm(0.9)) == 0.5
 
 
@@ -154,10 +154,8 @@ def test_curves_that_reach_zero_are_drawn(tmp_path: Path) -> None:
     (row,) = fill_search(search, trials=1, epochs=3)
     commit(search.run(row), 0, 4, 0.0, None)
     search.write_rows([row.model_copy(update={"epoch": 4, "metric": 0.0})])
-    histories, outline = Histories().read(search), read_outline(search)
-    whole = loss_curves(histories, outline)
-    before = loss_curves(
-        [History(one.row, one.run, one.records[:-1]) for one in histories], outline
-    )
+    histories, info = Histories().read(search), read_search_info(search)
+    whole = loss_curves(histories, info)
+    before = loss_curves([History(one.row, one.run, one.records[:-1]) for one in histories], info)
     assert whole is not None
     assert whole != before

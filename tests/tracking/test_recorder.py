@@ -20,7 +20,7 @@ from PIL import Image
 from ssgan.base.errors import BadInput
 from ssgan.data.labels import LabelBudget
 from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking import Follower, Recorder, Unreachable, check, default_uri, sync_all, ui_command
+from ssgan.tracking import Recorder, RunSync, Unreachable, check, default_uri, sync_all, ui_command
 from ssgan.tracking.facts import experiment_of, flatten
 from ssgan.tracking.store import connect
 
@@ -365,7 +365,7 @@ def test_the_command_that_shows_it_all() -> None:
 
 def test_a_follower_keeps_up_and_closes(uri: str, tmp_path: Path) -> None:
     run = make_run(tmp_path, "followed", epochs=1)
-    with Follower(run, uri, interval=0.02):
+    with RunSync(run, uri, interval=0.02):
         client = MlflowClient(uri)
         while not (experiment := client.get_experiment_by_name("followed")):
             time.sleep(0.02)
@@ -392,7 +392,7 @@ def test_a_run_that_ends_early_is_marked(
 ) -> None:
     run = make_run(tmp_path, "early", epochs=1)
     try:
-        with Follower(run, uri, interval=0.02):
+        with RunSync(run, uri, interval=0.02):
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt):
@@ -407,7 +407,7 @@ def test_a_dead_server_costs_a_run_one_warning(
     monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
     run = make_run(tmp_path, "dead", epochs=1)
     with caplog.at_level(logging.WARNING, logger="ssgan"):
-        follower = Follower(run, DEAD, interval=0.01).start()
+        follower = RunSync(run, DEAD, interval=0.01).start()
         time.sleep(0.2)
         assert follower.close() is None
     told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import Report
-from ssgan.tracking import Recorder, SearchFollower, SearchRecorder, sync_search
+from ssgan.tracking import Recorder, SearchRecorder, SearchSync, sync_search
 from ssgan.tracking.search_facts import mlflow_status
 from tests.helpers.searchdirs import (
     START,
@@ -343,7 +343,7 @@ def test_a_follower_keeps_up_with_a_search_and_closes_it(
         tagged = f"tags.`ssgan.trial` = '{trial}'"
         return next(iter(client.search_runs([experiment.experiment_id], tagged)), None)
 
-    with SearchFollower(search, uri, interval=0.02) as follower:
+    with SearchSync(search, uri, interval=0.02) as follower:
         row = begin(search, epochs=1)
         search.write_rows([row])
         wait_for(lambda: child_of("00000"))
@@ -372,7 +372,7 @@ def test_a_follower_keeps_up_with_a_search_and_closes_it(
 
 def test_a_search_that_breaks_is_closed_as_failed(uri: str, search: SearchDir) -> None:
     def break_it() -> None:
-        with SearchFollower(search, uri, interval=0.02):
+        with SearchSync(search, uri, interval=0.02):
             search.write_rows([begin(search, epochs=1)])
             raise RuntimeError("boom")
 
@@ -388,7 +388,7 @@ def test_a_report_that_cannot_be_drawn_holds_nothing_up(
     monkeypatch.setattr(Report, "draw", lambda *_: 1 / 0)
     search.write_rows([begin(search, epochs=1)])
     with caplog.at_level(logging.WARNING, logger="ssgan"):
-        assert SearchFollower(search, uri).close("FINISHED") is not None
+        assert SearchSync(search, uri).close("FINISHED") is not None
     assert "cannot draw the report" in caplog.text
     assert len(points(uri, runs_of(uri, search)[1]["00000"])) == 1
 
@@ -400,7 +400,7 @@ def test_a_dead_server_costs_a_search_one_warning(
     monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
     search.write_rows([begin(search, epochs=1)])
     with caplog.at_level(logging.WARNING, logger="ssgan"):
-        assert SearchFollower(search, DEAD, interval=0.01).start().close() is None
+        assert SearchSync(search, DEAD, interval=0.01).start().close() is None
     told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]
     assert len(told) == 2
     assert f"the search is not in MLflow yet; once {DEAD} answers: ssgan track sync" in told[1]

@@ -20,8 +20,8 @@ CPU = torch.device("cpu")
 
 def test_without_a_process_group_a_worker_stands_alone() -> None:
     worker = Worker.join(CPU)
-    assert (worker.rank, worker.world, worker.device) == (0, 1, CPU)
-    assert worker.leads
+    assert (worker.rank, worker.world_size, worker.device) == (0, 1, CPU)
+    assert worker.is_main
     module = nn.BatchNorm1d(2)
     assert worker.wrap(module) is module
     values = torch.tensor([1.0, -2.0])
@@ -38,7 +38,7 @@ def test_without_a_process_group_a_worker_stands_alone() -> None:
 
 
 def test_only_rank_zero_leads() -> None:
-    assert [Worker(rank, 3, CPU).leads for rank in range(3)] == [True, False, False]
+    assert [Worker(rank, 3, CPU).is_main for rank in range(3)] == [True, False, False]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def main(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/group", rank=rank, world_size=2)
     worker = Worker.join(CPU)
-    found: dict[str, Any] = {"place": [worker.rank, worker.world, worker.leads]}
+    found: dict[str, Any] = {"place": [worker.rank, worker.world_size, worker.is_main]}
     values = torch.tensor([float(rank), 5.0 * (1 - rank)])
     found["mean"] = worker.mean(values.clone()).tolist()
     found["maximum"] = worker.maximum(values).tolist()

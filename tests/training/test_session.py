@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ssgan.base.errors import Damaged
+from ssgan.base.errors import CorruptFile
 from ssgan.training.session import (
     InProcess,
     RayTrain,
@@ -103,5 +103,5 @@ def test_a_pointer_that_cannot_be_read_is_damaged(tmp_path: Path, content: str |
 
     if content is not None:
         (tmp_path / "pointer.json").write_text(content)
-    with pytest.raises(Damaged, match="points at no checkpoint"):
+    with pytest.raises(CorruptFile, match="points at no checkpoint"):
         read_pointer(SimpleNamespace(as_directory=as_directory))

@@ -199,7 +199,7 @@ def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> Non
     for step in range(2):
         training.steps = step
         maps = training._draw().maps
-        assert maps.labelled is not None  # the probability is 1 at first
+        assert maps.labeled is not None  # the probability is 1 at first
         assert [len(part) for part in maps if part is not None] == [8, 4, 8, 8]
         drawn.append(torch.cat([part for part in maps if part is not None]))
     every = torch.cat(drawn)

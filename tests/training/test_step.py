@@ -89,11 +89,11 @@ def draw_inputs(
     y[::3] = NAN
     if not labels:
         y[:] = NAN
-    labelled = None
+    labeled = None
     if separate:
-        labelled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * NAN
+        labeled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * NAN
     c, z = space.sample(B, draw)
-    return StepInput(x, y, labelled, c.to(dtype), z.to(dtype))
+    return StepInput(x, y, labeled, c.to(dtype), z.to(dtype))
 
 
 def parameters(step: TrainingStep) -> dict[str, dict[str, nn.Parameter]]:
@@ -273,7 +273,7 @@ def test_instance_noise_is_added_in_the_d_step_only() -> None:
 
 def test_d_sees_all_images_through_their_maps() -> None:
     step, inputs = build(), draw_inputs(separate=True)
-    assert inputs.labelled is not None
+    assert inputs.labeled is not None
     seen: list[Tensor] = []
     step.discriminator._trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     with torch.no_grad():
@@ -284,10 +284,10 @@ def test_d_sees_all_images_through_their_maps() -> None:
     aside[:, 0, 2] = 2 / SHAPE[2]  # one pixel
     noise = torch.randn_like(inputs.x)
     step(inputs._replace(maps=AffineMaps(mirror, mirror[:4], aside, mirror), noise_real=noise))
-    real, fake_in_d, labelled, fake_in_g = seen
+    real, fake_in_d, labeled, fake_in_g = seen
     torch.testing.assert_close(real, inputs.x.flip(3) + noise)
     torch.testing.assert_close(fake_in_d[..., :-1], fake[..., 1:])
-    torch.testing.assert_close(labelled, inputs.labelled[0].flip(3))
+    torch.testing.assert_close(labeled, inputs.labeled[0].flip(3))
     torch.testing.assert_close(fake_in_g, fake.flip(3))
 
 
@@ -301,12 +301,12 @@ def test_identical_maps_change_no_update() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
-def test_labelled_images_of_their_own_never_meet_the_d_head() -> None:
+def test_labeled_images_of_their_own_never_meet_the_d_head() -> None:
     ours, other = build(), build()
     inputs = draw_inputs(separate=True)
-    assert inputs.labelled is not None
+    assert inputs.labeled is not None
     ours(inputs)
-    other(inputs._replace(labelled=(1 - inputs.labelled[0], inputs.labelled[1])))
+    other(inputs._replace(labeled=(1 - inputs.labeled[0], inputs.labeled[1])))
     for one, two in zip(
         ours.discriminator.parts()["d"], other.discriminator.parts()["d"], strict=True
     ):

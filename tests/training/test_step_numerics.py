@@ -54,11 +54,11 @@ def draw_inputs(
     x = torch.rand(B, *SHAPE, generator=draw).to(dtype)
     y = torch.randint(3, (B, 1), generator=draw).to(dtype)
     y[::3] = math.nan
-    labelled = None
+    labeled = None
     if separate:
-        labelled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * math.nan
+        labeled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * math.nan
     c, z = SPACE.sample(B, draw)
-    return StepInput(x, y, labelled, c.to(dtype), z.to(dtype))
+    return StepInput(x, y, labeled, c.to(dtype), z.to(dtype))
 
 
 class PlainStep:
@@ -99,8 +99,8 @@ class PlainStep:
             l1 = F.cross_entropy(D.q_ss(h_fake), shape.long())
         else:
             q, y = D.q_ss(h), inputs.y
-            if inputs.labelled is not None:
-                q, y = D.q_ss(D.trunk(inputs.labelled[0])), inputs.labelled[1]
+            if inputs.labeled is not None:
+                q, y = D.q_ss(D.trunk(inputs.labeled[0])), inputs.labeled[1]
             is_known = ~y[:, 0].isnan()
             l1 = F.cross_entropy(q[is_known], y[is_known, 0].long(), reduction="sum") / len(y)
         l_i = l_us(h_fake)

@@ -7,7 +7,7 @@ from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import Exploit
 from ssgan.tuning.lineage import add_exploit, read_lineage
-from ssgan.tuning.resume_point import Position, find_position, is_saved, release
+from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
 from ssgan.tuning.search import Search
 
 STEPS = 200  # an epoch of the digits preset
@@ -32,9 +32,9 @@ def epochs(run: RunDir) -> list[int]:
 
 @pytest.fixture
 def find(search: Search, tmp_path: Path) -> Any:
-    def find_it(lambda1: float = 0.5, pointer: str | None = None, name: str = "a") -> Position:
+    def find_it(lambda1: float = 0.5, pointer: str | None = None, name: str = "a") -> ResumePoint:
         values = {"objective.lambda1": lambda1, "objective.lambda2": 2.0}
-        return find_position(str(tmp_path / name), search.experiment(values), values, pointer)
+        return find_resume_point(str(tmp_path / name), search.experiment(values), values, pointer)
 
     return find_it
 

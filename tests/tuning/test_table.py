@@ -9,7 +9,7 @@ from ssgan.tuning import table
 from ssgan.tuning.lineage import add_exploit
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search
-from ssgan.tuning.table import Table
+from ssgan.tuning.table import TrialTable
 from tests.helpers.trials import FakeTrial
 from tests.tuning.conftest import definition
 
@@ -26,7 +26,7 @@ class Told:
     """A table that is told of trials as Tune tells it."""
 
     def __init__(self, where: SearchDir, *trials: FakeTrial, stage: Any = "search") -> None:
-        self.table = Table(where.location, stage)
+        self.table = TrialTable(where.location, stage)
         self.trials: list[Any] = list(trials)
         self.where = where
         self.table.setup()

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from ssgan.tuning.loading import load_search
-from ssgan.tuning.preparation import Order
+from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.search import Search
 from ssgan.tuning.searchers import make_searcher, param_space
 from ssgan.tuning.trial import Assignment, make_trainable, read_assignment
@@ -12,9 +12,9 @@ from tests.tuning.conftest import definition
 VALUES = {"objective.lambda1": 0.5, "objective.lambda2": 2.0}
 
 
-def order(**changes: Any) -> Order:
+def order(**changes: Any) -> TrialSpec:
     fields = {"search": "x", "stage": "search", "store": "y", "tracking_uri": None, "threads": 1}
-    return Order(**{**fields, "cpus": 0.5, "gpus": 0.25, "cuda": False, **changes})  # type: ignore[typeddict-item]
+    return TrialSpec(**{**fields, "cpus": 0.5, "gpus": 0.25, "cuda": False, **changes})  # type: ignore[typeddict-item]
 
 
 def test_a_config_is_read_whoever_drew_it(search: Search) -> None:

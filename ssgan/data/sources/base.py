@@ -48,7 +48,7 @@ class Source(Protocol):
         """Files that could not be read so far; complete once every split has been read."""
 
     def splits(self) -> dict[str, Iterable[Chunk]]:
-        """Return ``"train"`` and, where there is a labelled test set, ``"judge"``."""
+        """Return ``"train"`` and, where there is a labeled test set, ``"judge"``."""
 
 
 def in_chunks(images: Images, labels: Labels) -> Iterator[Chunk]:

@@ -15,7 +15,7 @@ _HIGHEST = 16  # scikit-learn's pixels are counts from 0 to 16
 
 
 class DigitsSource(Config):
-    """Handwritten digits that scikit-learn carries: 8x8 grey, enlarged."""
+    """Handwritten digits that scikit-learn carries: 8x8 gray, enlarged."""
 
     kind: Literal["digits"] = "digits"
     size: Size = 16

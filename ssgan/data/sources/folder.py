@@ -144,12 +144,12 @@ class Headers:
 
     Attributes:
         sizes: Upright width and height of each readable picture, by name.
-        grey: How many of them are grey.
+        gray: How many of them are gray.
         broken: Names of the others.
     """
 
     sizes: dict[str, tuple[int, int]]
-    grey: int
+    gray: int
     broken: tuple[str, ...]
 
 
@@ -183,15 +183,15 @@ def find_pictures(root: Path) -> list[str]:
 def read_headers(root: Path, names: Sequence[str]) -> Headers:
     """Read the headers of pictures, not their pixels."""
     sizes: dict[str, tuple[int, int]] = {}
-    grey, broken = 0, []
+    gray, broken = 0, []
     for name in names:
         try:
             with Image.open(root / name) as picture:
                 sizes[name] = measure(picture)
-                grey += picture.mode in ("1", "L", "LA", "I;16", "I;16B")
+                gray += picture.mode in ("1", "L", "LA", "I;16", "I;16B")
         except Exception:  # whatever Pillow raises, the picture is broken
             broken.append(name)
-    return Headers(sizes, grey, tuple(broken))
+    return Headers(sizes, gray, tuple(broken))
 
 
 def _by_picture(

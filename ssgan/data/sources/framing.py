@@ -53,7 +53,7 @@ class FramingConfig(Config):
     """What to do with pictures that are not square before they are scaled to `size`: refuse
     them, squash them, cut out the central square, or pad them with black to a square."""
     channels: Literal[1, 3] = 3
-    """1 for grey, 3 for RGB; pictures are converted."""
+    """1 for gray, 3 for RGB; pictures are converted."""
     strict: bool = False
     """Whether a picture that cannot be read is an error; otherwise it is left out and listed."""
 
@@ -118,7 +118,7 @@ def measure(picture: Image.Image) -> tuple[int, int]:
 
 
 def decode(encoded: bytes, channels: int) -> Image.Image:
-    """Decode a picture's file content, turn it upright, convert it to grey (1) or RGB (3).
+    """Decode a picture's file content, turn it upright, convert it to gray (1) or RGB (3).
 
     Raises:
         Unreadable: The content is no picture, or only part of one.
@@ -146,7 +146,7 @@ def resize_all(images: Images, size: int) -> Images:
 
 def _with_channels(picture: Image.Image, channels: int) -> Image.Image:
     if picture.mode.startswith("I;16"):
-        # Pillow clips 16-bit grey at 255 when it converts; keep the upper eight bits instead.
+        # Pillow clips 16-bit gray at 255 when it converts; keep the upper eight bits instead.
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from ssgan.base.config import Config, canonical_hash
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import default_cache
 from ssgan.data.sources.base import ArraySource, Images, Labels, stamp
 from ssgan.data.sources.digits import DIGIT
@@ -65,7 +65,7 @@ class _IdxSource(Config):
 
         Raises:
             BadInput: Files are missing and `download` is false.
-            Damaged: Files are truncated or are not what they should be.
+            CorruptFile: Files are truncated or are not what they should be.
         """
         files = self._find()
         if not files and self.download:
@@ -156,12 +156,12 @@ class _IdxSource(Config):
             except (ValueError, AssertionError, LookupError, RuntimeError) as error:
                 if download:
                     raise
-                raise Damaged(
+                raise CorruptFile(
                     f"{self._name}: the {split} files in {self._root} are not valid idx files "
                     f"({error}); fetch them again"
                 ) from error
             if len(images) != count or len(labels) != count or not 0 <= labels.max() <= 9:
-                raise Damaged(
+                raise CorruptFile(
                     f"{self._name}: the {split} files in {self._root} hold {len(images)} images "
                     f"and {len(labels)} labels instead of {count}; fetch them again"
                 )
@@ -179,11 +179,13 @@ def _unpack(files: Mapping[str, Path], folder: Path) -> None:
             ):
                 shutil.copyfileobj(packed, plain)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise Damaged(f"{file} is truncated or damaged ({error}); fetch it again") from error
+            raise CorruptFile(
+                f"{file} is truncated or damaged ({error}); fetch it again"
+            ) from error
 
 
 class MnistSource(_IdxSource):
-    """MNIST: handwritten digits, 28x28 grey, 60,000 to train and 10,000 to judge by."""
+    """MNIST: handwritten digits, 28x28 gray, 60,000 to train and 10,000 to judge by."""
 
     torchvision_class: ClassVar[str] = "MNIST"
     column: ClassVar[Code] = DIGIT
@@ -192,7 +194,7 @@ class MnistSource(_IdxSource):
 
 
 class FashionMnistSource(_IdxSource):
-    """Fashion-MNIST: articles of clothing, 28x28 grey, 60,000 to train and 10,000 to judge by."""
+    """Fashion-MNIST: articles of clothing, 28x28 gray, 60,000 to train and 10,000 to judge by."""
 
     torchvision_class: ClassVar[str] = "FashionMNIST"
     column: ClassVar[Code] = ARTICLE

@@ -61,7 +61,7 @@ class Survey:
         root: The folder.
         count: Pictures that can be read.
         broken: Names of those that cannot.
-        grey: Whether all of them are grey.
+        gray: Whether all of them are gray.
         framing: How they become images of one size.
         csv: The CSV of labels, or None.
         columns: Its label columns.
@@ -73,7 +73,7 @@ class Survey:
     root: Path
     count: int
     broken: tuple[str, ...]
-    grey: bool
+    gray: bool
     framing: Framing
     csv: Path | None
     columns: tuple[Column, ...]
@@ -113,7 +113,7 @@ def survey(root: Path, csv: Path | None) -> Survey:
         root=root,
         count=len(headers.sizes),
         broken=headers.broken,
-        grey=headers.grey == len(headers.sizes),
+        gray=headers.gray == len(headers.sizes),
         framing=_frame(headers),
         csv=csv,
         columns=columns,

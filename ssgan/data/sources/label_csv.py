@@ -19,7 +19,7 @@ class LabelCsv:
 
     Attributes:
         path: The CSV.
-        files: The labelled files, relative to the image folder, with forward slashes.
+        files: The labeled files, relative to the image folder, with forward slashes.
         lines: The line of each row in the CSV, from 1.
         table: The stripped cells of the other columns, by name; "" where a label is not known.
     """

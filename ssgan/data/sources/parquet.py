@@ -25,7 +25,7 @@ class ParquetSource(ColumnsConfig, FramingConfig):
 
     The judge split comes from files of its own (`judge`), from rows of the train files
     (`judge_rows`), or from a share of them (`judge_share`): whole groups (`split_by`), or the
-    last rows, since neighbouring rows often show the same object.
+    last rows, since neighboring rows often show the same object.
     """
 
     kind: Literal["parquet"] = "parquet"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ssgan.base.config import nearest
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.sources.columns import Cell
 from ssgan.data.sources.encoded_images import Picture
 
@@ -41,7 +41,7 @@ class Shards:
 
         Raises:
             BadInput: There is no such file, or a shard is missing.
-            Damaged: A file is no Parquet file, or only part of one.
+            CorruptFile: A file is no Parquet file, or only part of one.
         """
         path = Path(spec).expanduser()
         if path.is_file():
@@ -65,7 +65,7 @@ class Shards:
             try:
                 footers.append(pq.read_metadata(file))
             except (pa.ArrowInvalid, OSError) as error:
-                raise Damaged(
+                raise CorruptFile(
                     f"{file} is no whole Parquet file ({error}); fetch it again"
                 ) from error
         shards = cls(spec, tuple(files), tuple(footers))

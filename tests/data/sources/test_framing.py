@@ -20,7 +20,7 @@ def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes
 
 
 def gradient(width: int, height: int) -> Image.Image:
-    """Red grows to the right, green grows downwards."""
+    """Red grows to the right, green grows downward."""
     pixels = np.zeros((height, width, 3), dtype=np.uint8)
     pixels[..., 0] = np.linspace(0, 255, width)[None]
     pixels[..., 1] = np.linspace(0, 255, height)[:, None]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.sources import idx
 from ssgan.data.sources.idx import FILES, FashionMnistSource, MnistSource
 
@@ -116,19 +116,21 @@ def test_truncated_archive_is_noticed(tmp_path: Path) -> None:
     write_idx(tmp_path / "raw", True)
     archive = tmp_path / "raw" / f"{FILES[0]}.gz"
     archive.write_bytes(archive.read_bytes()[:-12])
-    with pytest.raises(Damaged, match=rf"{archive.name} is truncated or damaged"):
+    with pytest.raises(CorruptFile, match=rf"{archive.name} is truncated or damaged"):
         MnistSource(root=tmp_path).open()
 
 
 @pytest.mark.parametrize("pack", [True, False])
 def test_wrong_length_is_noticed(tmp_path: Path, pack: bool) -> None:
     write_idx(tmp_path / "MNIST/raw", pack, counts=(5, 4))
-    with pytest.raises(Damaged, match=r"train files .* hold 5 images and 5 labels instead of 6"):
+    with pytest.raises(
+        CorruptFile, match=r"train files .* hold 5 images and 5 labels instead of 6"
+    ):
         MnistSource(root=tmp_path).open()
 
 
 def test_file_that_is_no_idx_is_noticed(tmp_path: Path) -> None:
     write_idx(tmp_path / "MNIST/raw", False)
     (tmp_path / "MNIST/raw" / FILES[2]).write_bytes(b"\x00\x00\x08\x03 not an idx file")
-    with pytest.raises(Damaged, match=r"judge files.*fetch them again"):
+    with pytest.raises(CorruptFile, match=r"judge files.*fetch them again"):
         MnistSource(root=tmp_path).open()

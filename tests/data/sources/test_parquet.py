@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from ssgan.base.errors import BadInput, Damaged
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.data.store import Store, prepare
 
@@ -24,7 +24,7 @@ def png(level: int, size: tuple[int, int] = (6, 6)) -> bytes:
 
 
 def table(start: int = 0, rows: int = ROWS) -> pa.Table:
-    """Row i is a picture of the grey level i; people have three pictures each."""
+    """Row i is a picture of the gray level i; people have three pictures each."""
     index = list(range(start, start + rows))
     return pa.table(
         {
@@ -211,7 +211,7 @@ def test_missing_and_damaged_files(tmp_path: Path, file: Path) -> None:
     with pytest.raises(BadInput, match=r"z\.parquet has other columns than pictures\.parquet"):
         stored(tmp_path, train=str(file.parent))
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(Damaged, match=r"pictures\.parquet is no whole Parquet file"):
+    with pytest.raises(CorruptFile, match=r"pictures\.parquet is no whole Parquet file"):
         stored(tmp_path, train=str(file))
 
 
