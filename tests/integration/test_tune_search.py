@@ -186,11 +186,11 @@ def test_the_example_on_the_page_of_the_search_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs/search.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/hyperparameter-search.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(compile(example, "docs/search.md", "exec"), names)
+    exec(compile(example, "docs/hyperparameter-search.md", "exec"), names)
     table = summarize(names["results"])
     assert [one.seeds for one in table.configurations] == [(0, 1), (0, 1)]
     assert all(one.n == 2 for one in table.configurations)
