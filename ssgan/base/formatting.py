@@ -3,22 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-METRICS = {
-    "zero_one_loss_ema": "0-1 loss of G's moving average",
-    "zero_one_loss": "0-1 loss of G",
-    "q_ss_accuracy": "accuracy of Q_ss on real images",
-}
-"""Words for the metrics that searches go by; others are called by their names."""
-_OF_CODES = {"correlation": "correlation", "rmse": "RMSE"}
-
-
-def metric_label(metric: str) -> str:
-    """Return what to write beside an axis or a number."""
-    family, _, code = metric.partition("/")
-    if code and family in _OF_CODES:
-        return f"{_OF_CODES[family]} of {code}"
-    return METRICS.get(metric, metric)
-
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten a configuration's values: a schedule becomes its kind and its parameters.

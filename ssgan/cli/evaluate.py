@@ -9,25 +9,10 @@ import click
 
 from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json, table
+from ssgan.evaluation.catalog import METRICS, find
 
 if TYPE_CHECKING:
     from ssgan.experiment.tree import Experiment
-
-# What the main metrics are, in the order of the table; the rest follow by name.
-_MEANINGS = {
-    "zero_one_loss_ema": "samples of G's average that C takes for another class",
-    "zero_one_loss": "the same of G's raw weights",
-    "judge_error": "C's own error on real images",
-    "q_ss_accuracy": "Q_ss on held-out real images",
-    "diversity": "variety within classes; real images have 1",
-    "fd_judge": "Fréchet distance in C's features",
-    "precision": "share of samples that look real to C",
-    "recall": "share of real images that G covers",
-    "density": "how densely samples lie among real images",
-    "coverage": "share of real images with a sample nearby",
-    "mi_x_xtilde": "nats; bound on what real and synthetic images share",
-    "dead_codes": "codes that change nothing",
-}
 
 
 @click.command(
@@ -96,9 +81,11 @@ def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:
 
 def _table(metrics: Mapping[str, float | None], reasons: Mapping[str, str]) -> Any:
     rows = table("metric", "value ", "")
-    main = [name for name in _MEANINGS if name in metrics]
-    for name in main + sorted(name for name in metrics if name not in _MEANINGS):
+    main = [name for name in METRICS if name in metrics]
+    for name in main + sorted(metrics.keys() - METRICS.keys()):
         value = metrics[name]
-        remark = reasons.get(name) or _MEANINGS.get(name, "")
-        rows.add_row(name, "none" if value is None else f"{value:.4f}", remark)
+        metric = find(name)
+        meaning = metric.meaning if metric and (name in METRICS or not metric.is_total) else ""
+        shown = "none" if value is None else f"{value:.4f}"
+        rows.add_row(name, shown, reasons.get(name, meaning))
     return rows

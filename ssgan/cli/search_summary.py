@@ -9,6 +9,7 @@ from typing import Any
 from ssgan.base.formatting import spell_all
 from ssgan.cli.screen import duration, program, table
 from ssgan.cli.train_summary import aligned, more_samples, short, show_tracking
+from ssgan.evaluation.catalog import HEADLINES, METRICS
 from ssgan.records.searchdir import BEST, SearchDir
 
 
@@ -59,11 +60,11 @@ def _configurations(summary: Mapping[str, Any]) -> Any:
 def _reached(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ended = f"{summary['stopped_early']} stopped early, {summary['failed']} failed"
     rows = [("trials", str(summary["trials"]), ended)]
-    for key, copy in {"zero_one_loss_ema": "EMA of G", "zero_one_loss": "raw G"}.items():
-        if summary.get(key) is not None:
-            rows.append(("0-1 loss", f"{summary[key]:.4f}", f"the registered run, {copy}"))
-    if summary.get("q_ss_accuracy") is not None:
-        rows.append(("Q_ss accuracy", f"{summary['q_ss_accuracy']:.4f}", "on held-out images"))
+    rows += [
+        (METRICS[name].title, f"{summary[name]:.4f}", "of the registered run")
+        for name in HEADLINES
+        if summary.get(name) is not None
+    ]
     images = f"{summary['images_in_all']:,} images"
     rows.append(("time", duration(summary["seconds"]), f"{images} over all trials"))
     return rows

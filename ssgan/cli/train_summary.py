@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.cli.screen import duration, program
+from ssgan.evaluation.catalog import HEADLINES, MAIN, METRICS
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 
@@ -53,22 +54,16 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
 
 def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[str, str, str]]:
     metrics = record.metrics if record is not None else {}
-    rows = []
-    names = {"zero_one_loss_ema": "G, moving average (EMA)", "zero_one_loss": "G, raw weights"}
-    for key, copy in names.items():
-        if summary.get(key) is not None:
-            rows.append(("0-1 loss", f"{summary[key]:.4f}", copy))
-    error = metrics.get("judge_error")
-    if error is not None:
-        rows.append(("error of C", f"{error:.4f}", "the judge, on real images it never saw"))
-    if summary.get("q_ss_accuracy") is not None:
-        rows.append(("Q_ss accuracy", f"{summary['q_ss_accuracy']:.4f}", "on held-out real images"))
-    if summary.get("zero_one_loss_ema") is None:
+    values = {name: summary.get(name) for name in HEADLINES}
+    values |= {name: metrics.get(name) for name in ("judge_error", "diversity")}
+    rows = [
+        (METRICS[name].title, f"{value:.4f}", METRICS[name].meaning)
+        for name, value in values.items()
+        if value is not None
+    ]
+    if values[MAIN] is None:
         reasons = record.reasons if record is not None else {}
-        rows.append(("0-1 loss", "none", reasons.get("zero_one_loss_ema", "not evaluated")))
-    diversity = metrics.get("diversity")
-    if diversity is not None:
-        rows.append(("diversity", f"{diversity:.2f}", "within classes; real images have 1"))
+        rows.append((METRICS[MAIN].title, "none", reasons.get(MAIN, "not evaluated")))
     alarms = len(record.alarms) if record is not None else 0
     rows.append(("alarms", str(alarms), ""))
     if summary.get("images_per_second") is not None:

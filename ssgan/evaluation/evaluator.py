@@ -13,6 +13,7 @@ from ssgan.base.config import Config
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation import metrics as measure
+from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
 from ssgan.evaluation.grids import Album
 from ssgan.evaluation.information import (
     Information,
@@ -22,16 +23,9 @@ from ssgan.evaluation.information import (
     real_synthetic_bound,
 )
 from ssgan.evaluation.judge import Judge, JudgeConfig
-from ssgan.evaluation.result import (
-    MATCHED,
-    NO_CODES,
-    NO_JUDGE,
-    NO_LABELS,
-    NOT_CATEGORICAL,
-    Evaluation,
-)
+from ssgan.evaluation.result import Evaluation
 from ssgan.evaluation.samples import balanced_latents, generate
-from ssgan.evaluation.scores import BY_JUDGE, Scores
+from ssgan.evaluation.scores import Scores
 from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
 
@@ -106,7 +100,14 @@ class Evaluator:
             config.held_out_images,
             _REAL.generator("evaluation held-out images"),
         )
-        self._safe = measure.safe_names([code.name for code in dataset.space.codes])
+        self._safe = safe_names([code.name for code in dataset.space.codes])
+        self._conditions = Conditions(
+            supervised={code.name: code.classes for code in self._codes},
+            unsupervised=[code.name for code in dataset.space.unsupervised],
+            judge=judge is not None,
+            labels=self._labeled,
+            held_out=len(self._held_out[0]) > 0,
+        )
         self._scores = None
         if judge is not None:
             self._scores = Scores(
@@ -143,10 +144,12 @@ class Evaluator:
                 if copy == main
                 else {f"samples_{copy}": self._album.class_rows(generator, copy)}
             )
-        if self._scores is None:
-            result.reasons.update(dict.fromkeys(BY_JUDGE, NO_JUDGE if self._codes else NO_CODES))
-        else:
+        if self._scores is not None:
             self._scores.add(result, samples, main)
+        for metric in METRICS.values():
+            why = self._conditions.why_not(metric)
+            if why is not None and metric.is_total:
+                result.reasons.setdefault(metric.name, why)
         for name in result.reasons:
             result.metrics.setdefault(name, None)
         return result
@@ -195,7 +198,8 @@ class Evaluator:
         metrics["mi_x_xtilde"] = bound
         if bound is None:
             result.reasons["mi_x_xtilde"] = (
-                "no categorical code was measured on real and on synthetic images"
+                self._conditions.why_not(METRICS["mi_x_xtilde"])
+                or "no categorical code was measured on real and on synthetic images"
             )
         config = self._config
         dead = dead_codes(space.codes, on_samples, config.dead_share, config.dead_nats)
@@ -208,7 +212,6 @@ class Evaluator:
         images, labels = self._held_out
         metrics, codes, posterior = result.metrics, self._codes, self._space.posterior
         if not len(images):
-            result.reasons["q_ss_accuracy"] = "no labeled image was held out (data.held_out)"
             return {}
         q_ss, _ = self._read(images, discriminator)
         read = read_codes(codes, posterior, q_ss).value
@@ -216,8 +219,6 @@ class Evaluator:
         for name, share in accuracy.items():
             metrics[f"q_ss_accuracy/{self._safe[name]}"] = share
         metrics["q_ss_accuracy"] = sum(accuracy.values()) / len(accuracy) if accuracy else None
-        if not accuracy:
-            result.reasons["q_ss_accuracy"] = NOT_CATEGORICAL
         for k, code in enumerate(codes):
             found = None
             if not code.is_categorical:
@@ -226,10 +227,10 @@ class Evaluator:
                 metrics[f"q_ss_correlation/{self._safe[code.name]}"] = found.correlation
                 metrics[f"q_ss_rmse/{self._safe[code.name]}"] = found.rmse
         if not self._labeled:
-            how = MATCHED
-            result.reasons["q_ss_accuracy"] = how
+            if accuracy:
+                result.reasons["q_ss_accuracy"] = MATCHED
             for code in codes:
-                result.reasons[f"mi_real/{self._safe[code.name]}"] = NO_LABELS
+                result.reasons[f"mi_real/{self._safe[code.name]}"] = REASONS["labels"]
             return {}
         return information(codes, posterior, q_ss, labels, label_entropies(codes, labels))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
 from ssgan.drawing import grids as figures
-from ssgan.evaluation.metrics import safe_names
+from ssgan.evaluation.catalog import safe_names
 from ssgan.evaluation.samples import generate
 from ssgan.method.codes import Code, Latents, LatentSpace
 

@@ -6,7 +6,6 @@ information stand in `information`.
 """
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -255,22 +254,6 @@ def _spread(images: Tensor) -> float | None:
         return None
     coarse = torch.nn.functional.avg_pool2d(images[:_COMPARED].float(), 2, ceil_mode=True)
     return torch.pdist(coarse.flatten(start_dim=1)).mean().item()
-
-
-def safe_names(names: Sequence[str]) -> dict[str, str]:
-    """Spell names in the characters that MLflow and file names take, each differently.
-
-    Anything but letters, digits, "_" and "-" becomes "_"; a name that is taken gets a number.
-    """
-    safe: dict[str, str] = {}
-    for name in names:
-        spelled = base = re.sub(r"[^A-Za-z0-9_-]", "_", name)
-        count = 1
-        while spelled in safe.values():
-            count += 1
-            spelled = f"{base}_{count}"
-        safe[name] = spelled
-    return safe
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -1,19 +1,10 @@
-"""What one evaluation found, and the remarks that go with it."""
+"""What one evaluation found."""
 
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from ssgan.drawing.grids import png
-
-NO_JUDGE = (
-    "the data has no judge split, so there is no independent classifier C; "
-    "q_ss_accuracy is measured on labels held out of the budget instead"
-)
-NO_CODES = "no code is supervised, so there is nothing that C could recognize"
-NO_LABELS = "no image is labeled, so nothing ties the codes to the labels (InfoGAN)"
-MATCHED = f"classes matched by the Hungarian method: {NO_LABELS}"
-NOT_CATEGORICAL = "no supervised code is categorical"
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,11 @@ from torch import Tensor
 
 from ssgan.drawing.charts import asked_measured, confusion_matrix
 from ssgan.evaluation import metrics as measure
+from ssgan.evaluation.catalog import MATCHED, safe_names
 from ssgan.evaluation.grids import COPIES
 from ssgan.evaluation.judge import Judge, Prediction
-from ssgan.evaluation.result import MATCHED, NOT_CATEGORICAL, Evaluation
+from ssgan.evaluation.result import Evaluation
 from ssgan.method.codes import LatentSpace
-
-_FIDELITY = ("precision", "recall", "density", "coverage")
-
-BY_JUDGE = ("zero_one_loss", "zero_one_loss_ema", "fd_judge", "judge_error", *_FIDELITY)
-"""Metrics that need C."""
 
 
 class Scores:
@@ -43,7 +39,7 @@ class Scores:
         self._judge, self._asked, self._real, self._neighbors = judge, asked, real, neighbors
         self._codes, self._labeled = space.supervised, labeled
         self._matching: measure.Matching = "identity" if labeled else "hungarian"
-        self._safe = measure.safe_names([code.name for code in space.codes])
+        self._safe = safe_names([code.name for code in space.codes])
 
     def add(self, result: Evaluation, samples: Mapping[str, Tensor], main: str) -> None:
         """Add what C says to an evaluation.
@@ -59,9 +55,7 @@ class Scores:
             found = measure.zero_one_loss(self._asked, seen.c, self._codes, self._matching)
             name = "zero_one_loss" if copy == "raw" else f"zero_one_loss_{copy}"
             metrics[name] = found.mean
-            if found.mean is None:
-                result.reasons[name] = NOT_CATEGORICAL
-            elif not self._labeled:
+            if found.mean is not None and not self._labeled:
                 result.reasons[name] = MATCHED
             if copy == main:
                 self._name_classes(metrics, name, found)
@@ -79,7 +73,7 @@ class Scores:
         for code, losses in found.classes.items():
             if len(found.codes) > 1:
                 metrics[f"{name}/{self._safe[code]}"] = found.codes[code]
-            safe = measure.safe_names(list(losses))
+            safe = safe_names(list(losses))
             for label, loss in losses.items():
                 metrics[f"{name}/{self._safe[code]}.{safe[label]}"] = loss
 
@@ -125,7 +119,7 @@ class Scores:
         real = self._real_features[: len(features)]
         if min(len(real), len(features)) <= k:
             reason = f"there are not more than evaluation.neighbors = {k} images to compare"
-            result.reasons.update(dict.fromkeys(_FIDELITY, reason))
+            result.reasons.update(dict.fromkeys(measure.Fidelity._fields, reason))
             return
         fidelity = measure.precision_recall_density_coverage(real, features, k)
         result.metrics.update(fidelity._asdict())

@@ -12,6 +12,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.drawing.charts import loss_curve
 from ssgan.drawing.grids import png
+from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
 from ssgan.launch.preparation import load_dataset
@@ -23,7 +24,6 @@ from ssgan.training.snapshot import Snapshot, take_snapshot
 from ssgan.training.state import Training
 
 _EXPORT, _FIGURES, _LABELS = "export", "figures", "labels.parquet"
-_SUMMARIZED = ("zero_one_loss", "zero_one_loss_ema", "q_ss_accuracy")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def summarize(
     records = run.records()
     last = next((r for r in reversed(records) if "q_ss_accuracy" in r.metrics), None)
     metrics = dict(last.metrics) if last is not None else {}
-    summary: dict[str, Any] = {key: metrics.get(key) for key in _SUMMARIZED}
+    summary: dict[str, Any] = {key: metrics.get(key) for key in HEADLINES}
     summary |= {
         "epochs": records[-1].epoch if records else 0,
         "images_seen": records[-1].images_seen if records else 0,

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from ssgan.base.formatting import metric_label
 from ssgan.drawing.charts import make_figure, render
+from ssgan.evaluation import catalog
 from ssgan.paper.palette import SMALL, add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group
 from ssgan.report.axes import scale_metric
@@ -98,12 +98,12 @@ def plot_budgets(
     axes.set_xticks(places, _ticks(found, places), fontsize=SMALL)
     axes.set_xlim(places[0] - 0.08 * span, places[-1] + 0.08 * span)
     axes.set_xlabel("labeled images")
-    axes.set_ylabel(metric_label(metric))
+    axes.set_ylabel(catalog.title(metric))
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     values = [value for spot in found for value in spot.values]
     values += [] if chance is None else [chance]
-    if "loss" in metric or "error" in metric:  # shares of right answers want a linear scale
+    if catalog.direction(metric) == "min":  # shares of right answers want a linear scale
         scale_metric(axes, values)
     elif min(values) >= 0:
         axes.set_ylim(bottom=0)

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from ssgan.base.formatting import metric_label
 from ssgan.drawing.charts import make_figure, render
+from ssgan.evaluation import catalog
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group, mean_final
 from ssgan.report.axes import scale_metric
@@ -83,7 +83,7 @@ def plot_loss(
         values.append(error)
     _over_images(axes)
     axes.set_xlim(left=0)
-    axes.set_ylabel(metric_label(metric))
+    axes.set_ylabel(catalog.title(metric))
     scale_metric(axes, values)
     several = any(len(course.seeds) > 1 for course in found)
     add_legend(figure, handles, "thin: each seed, thick: their mean" if several else None)

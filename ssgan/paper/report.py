@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from ssgan.base.config import Config
+from ssgan.evaluation import catalog
 from ssgan.evaluation.judge import JudgeCard
 from ssgan.paper.claims import claims_of, finals_of
 from ssgan.paper.findings import less, mean_and_spread
@@ -91,17 +92,10 @@ def _about(groups: Sequence[Group], facts: Sequence[Facts]) -> tuple[str, ...]:
 
 
 def _numbers(groups: Sequence[Group]) -> Table:
-    columns = {
-        _LOSS: "0-1 loss",
-        "q_ss_accuracy": "Q_ss accuracy",
-        "mi_x_xtilde": "bound on I(X; X̃), nats",
-        "fd_judge": "FD in C's features",
-        "diversity": "diversity",
-    }
+    columns = [_LOSS, "q_ss_accuracy", "mi_x_xtilde", "fd_judge", "diversity"]
     for code in groups[0].supervised(continuous=True):
-        columns[f"correlation/{groups[0].spell(code)}"] = f"correlation of {code}"
-        columns[f"rmse/{groups[0].spell(code)}"] = f"RMSE of {code}"
-    head = ("labels", "runs", *columns.values())
+        columns += [f"{name}/{groups[0].spell(code)}" for name in ("correlation", "rmse")]
+    head = ("labels", "runs", *map(catalog.title, columns))
     return Table("At the end of the training", head, tuple(_last_values(groups, columns)))
 
 

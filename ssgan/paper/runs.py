@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
-from ssgan.evaluation.metrics import safe_names
+from ssgan.evaluation.catalog import safe_names
 from ssgan.experiment.fields import as_diff, difference
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator

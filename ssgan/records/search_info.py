@@ -1,11 +1,12 @@
 """What a search asks for, as far as a page about it needs to know."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import yaml
 
 from ssgan.base.errors import CorruptFile
+from ssgan.evaluation.catalog import MAIN, Direction, direction
 from ssgan.records.searchdir import SearchDir
 
 
@@ -16,7 +17,7 @@ class SearchInfo(NamedTuple):
     """Name of the search."""
     metric: str
     """Metric that it goes by, a name in the records."""
-    mode: Literal["min", "max"]
+    mode: Direction
     """Whether less or more of it is better."""
     logarithmic: frozenset[str]
     """Flat names of the fields that are drawn on a logarithmic scale."""
@@ -39,12 +40,16 @@ def read_search_info(search: SearchDir) -> SearchInfo:
         CorruptFile: It is no search.
     """
     tree = yaml.safe_load(search.search_yaml())
-    if not isinstance(tree, Mapping) or tree.get("mode", "min") not in ("min", "max"):
-        raise CorruptFile(f"{search.location}/search.yaml holds no search")
+    if not isinstance(tree, Mapping):
+        raise CorruptFile(f"{search.location}/search.yaml does not hold a search")
+    metric = str(tree.get("metric") or MAIN)
+    mode = tree.get("mode") or direction(metric)
+    if mode not in ("min", "max"):
+        raise CorruptFile(f"{search.location}/search.yaml does not say how to compare {metric}")
     return SearchInfo(
         name=search.info.name,
-        metric=str(tree.get("metric") or "zero_one_loss_ema"),
-        mode=cast(Literal["min", "max"], tree.get("mode", "min")),
+        metric=metric,
+        mode=mode,
         logarithmic=frozenset(_logarithmic(tree.get("space") or {})),
     )
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from ssgan.base.formatting import metric_label, number, short_names, spell, spell_all
+from ssgan.base.formatting import number, short_names, spell, spell_all
+from ssgan.evaluation import catalog
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
@@ -50,7 +51,7 @@ def contact_sheet(
     data = {
         "name": info.name,
         "metric": info.metric,
-        "label": metric_label(info.metric),
+        "label": catalog.title(info.metric),
         "mode": info.mode,
         "created": search.info.created[:16].replace("T", " "),
         "fields": _fields(ranked),

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssgan.base.formatting import flat_values, metric_label, short_names
+from ssgan.base.formatting import flat_values, short_names
 from ssgan.drawing.charts import make_figure, render
+from ssgan.evaluation import catalog
 from ssgan.records.histories import History
 from ssgan.records.search_info import SearchInfo
 from ssgan.report.scales import Scale, make_scale
@@ -43,7 +44,7 @@ def parallel_coordinates(histories: Sequence[History], info: SearchInfo) -> Imag
     ]
     columns.append([*metrics])
     scales.append(make_scale(metrics, logarithmic=is_wide(metrics)))
-    labels = [*(short[name] for name in names), metric_label(info.metric)]
+    labels = [*(short[name] for name in names), catalog.title(info.metric)]
 
     title = f"{info.name}: settings, and what came of them"
     figure, axes = make_figure(min(max(7.5, 2.0 * len(scales)), 24.0), 4.8, title)

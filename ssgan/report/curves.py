@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
-from ssgan.base.formatting import metric_label, spell_all
+from ssgan.base.formatting import spell_all
 from ssgan.drawing.charts import make_figure, render
+from ssgan.evaluation import catalog
 from ssgan.records.histories import History
 from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import Stage
@@ -48,7 +49,7 @@ def loss_curves(
             axes.plot(x[-1], y[-1], marker=marker, color=shade, ms=8, mew=1.8, zorder=3)
     values = [value for _, points in curves for _, value in points]
     axes.set_xlabel("real images seen")
-    axes.set_ylabel(metric_label(info.metric))
+    axes.set_ylabel(catalog.title(info.metric))
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     scale_metric(axes, values)
     axes.set_xlim(left=0)

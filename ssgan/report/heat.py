@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.tri import LinearTriInterpolator, TriAnalyzer, Triangulation
 from PIL import Image
 
-from ssgan.base.formatting import flat_values, metric_label, number, short_names
+from ssgan.base.formatting import flat_values, number, short_names
 from ssgan.drawing.charts import make_figure, render
+from ssgan.evaluation import catalog
 from ssgan.records.histories import History
 from ssgan.records.search_info import SearchInfo
 from ssgan.report.shades import GRID, INK, PALE, best_of, plain, scored, shading
@@ -194,7 +195,7 @@ def _fill(
 
 
 def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, info: SearchInfo) -> None:
-    label = metric_label(info.metric)
+    label = catalog.title(info.metric)
     bar = figure.colorbar(colored, ax=axes, label=label, fraction=0.05, pad=0.03)
     bar.outline.set_visible(False)
     if info.mode == "min":

@@ -7,7 +7,8 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from ssgan.base.formatting import flat_values, metric_label, number, short_names, spell, spell_all
+from ssgan.base.formatting import flat_values, number, short_names, spell, spell_all
+from ssgan.evaluation import catalog
 from ssgan.records.histories import History
 from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import SearchDir, TrialRow
@@ -150,7 +151,7 @@ def _describe(rows: Sequence[TrialRow], info: SearchInfo) -> str:
     best = best_row(rows, info)
     if best is not None:
         lines.append(
-            f"Best of the search: {best.trial} with {metric_label(info.metric)} "
+            f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
             f"{best.metric:.4f} ({spell_all(best.values)})"
         )
     for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
@@ -165,7 +166,7 @@ def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
     ranked = sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
     short = short_names([row.values for row in ranked])
     fields = list(dict.fromkeys(name for row in ranked for name in row.values))
-    head = ["trial", metric_label(info.metric), *(short[name] for name in fields), "status"]
+    head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in ranked[:_LISTED]:
         cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]

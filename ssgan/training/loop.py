@@ -12,6 +12,7 @@ import torch
 
 from ssgan.base.errors import NonFiniteLoss
 from ssgan.data.dataset import Dataset
+from ssgan.evaluation.catalog import main_loss
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
@@ -183,15 +184,3 @@ def _save(checkpoints: Checkpoints, training: Training, record: Record | None) -
     """Save a checkpoint, ranked by the record's main metric; return its address."""
     metric = None if record is None else main_loss(record.metrics)
     return checkpoints.location(checkpoints.save(training.steps, training.state(), metric))
-
-
-def main_loss(metrics: dict[str, float | None]) -> float | None:
-    """Return what runs and checkpoints are compared by, lower is better.
-
-    It is the 0-1 loss of G's average by C; without a judge, Q_ss's error on held-out images.
-    """
-    loss = metrics.get("zero_one_loss_ema")
-    accuracy = metrics.get("q_ss_accuracy")
-    if loss is None and accuracy is not None:
-        return 1 - accuracy
-    return loss

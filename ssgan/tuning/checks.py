@@ -1,17 +1,14 @@
 """What is wrong with a search, found before anything starts."""
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
-from ssgan.evaluation.metrics import safe_names
-from ssgan.evaluation.scores import BY_JUDGE
+from ssgan.evaluation.catalog import METRICS, Conditions, find
 from ssgan.experiment.fields import check_path, field_class, field_models
 from ssgan.experiment.no_effect import find_inert
 from ssgan.experiment.tree import Experiment
-from ssgan.method.codes import CodesConfig
-from ssgan.training.step import TERMS
 from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
 
@@ -31,31 +28,6 @@ _FIXED = {
     "training.keep_last": _COMMON,
     "training.keep_best": _COMMON,
 }
-_PLAIN = (
-    *(f"loss/{term}" for term in TERMS),
-    "images_per_second",
-    "label_probability",
-    "labels_seen",
-    "lambda1",
-    "lambda2",
-    "discriminator_lr",
-    "generator_lr",
-    "diversity",
-    "mi_x_xtilde",
-    "dead_codes",
-    "q_ss_accuracy",
-)
-_OF_SUPERVISED = (
-    "zero_one_loss",
-    "zero_one_loss_ema",
-    "q_ss_accuracy",
-    "q_ss_correlation",
-    "q_ss_rmse",
-    "correlation",
-    "rmse",
-    "mi_real",
-)
-_NEED_JUDGE = ("zero_one_loss", "zero_one_loss_ema", "correlation", "rmse")
 
 
 def check_search(search: Search) -> None:
@@ -129,38 +101,28 @@ def _why_inert(experiment: Experiment, path: str) -> str | None:
 
 
 def _check_metric(search: Search) -> None:
-    metric, experiment = search.metric, search.base
-    group, _, detail = metric.partition("/")
-    known = set(_metrics(experiment.codes))
-    # Classes of a code are known only with the data: zero_one_loss_ema/digit.7
-    base_name = f"{group}/{detail.partition('.')[0]}" if group.startswith("zero_one") else metric
-    if metric not in known and base_name not in known:
-        raise BadInput(f"no evaluation reports the metric {metric!r}{nearest(metric, known)}")
-    supervised = bool(experiment.codes.supervised)
-    is_judged = group in BY_JUDGE or group in _NEED_JUDGE
-    if not supervised and (is_judged or group.startswith("q_ss") or group == "mi_real"):
+    name, base, inert = search.metric, search.base, find_inert(search.base)
+    has_judge = "evaluation.judge" not in inert
+    has_labels = "label_sampling" not in inert or "data.labels" in search.space
+    is_held_out = base.data.held_out > 0 or "data.held_out" in search.space
+    conditions = Conditions(
+        supervised=dict.fromkeys(base.codes.supervised),
+        unsupervised=[code.name for code in base.codes.unsupervised],
+        judge=has_judge,
+        labels=has_labels,
+        held_out=has_judge or (has_labels and is_held_out),
+    )
+    names = {one: metric for metric in METRICS.values() for one in conditions.names(metric)}
+    metric = find(name)
+    why = metric and conditions.why_not(metric)
+    if why:
+        other = min(names, key=lambda one: not names[one].chart)
         raise BadInput(
-            f"{metric} needs supervised codes, and there are none (codes.supervised); search by "
-            "another metric, as diversity with search.mode=max"
+            f"{name} is not measured: {why}. Search by another metric, for example with "
+            f"search.metric={other} and search.mode={names[other].better or 'max'}"
         )
-    if is_judged and "evaluation.judge" in find_inert(experiment):
-        raise BadInput(
-            f"{metric} needs the judge C, and this source has no judge split to train it on; "
-            "search by search.metric=q_ss_accuracy and search.mode=max, measured on labels held "
-            "out of the budget (data.held_out)"
-        )
-
-
-def _metrics(codes: CodesConfig) -> Iterator[str]:
-    """Yield the names of all metrics that are known without the data."""
-    yield from _PLAIN
-    yield from BY_JUDGE
-    unsupervised = [code.name for code in codes.unsupervised]
-    safe = safe_names([*codes.supervised, *unsupervised])
-    for code in safe.values():
-        yield from (f"mi/{code}", f"entropy/{code}")
-    for name in codes.supervised:
-        yield from (f"{group}/{safe[name]}" for group in _OF_SUPERVISED)
+    if name not in names and re.sub(r"\..*", ".<class>", name) not in names:
+        raise BadInput(f"no evaluation reports the metric {name!r}{nearest(name, names)}")
 
 
 def _check_trials(search: Search) -> None:

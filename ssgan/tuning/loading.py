@@ -132,7 +132,8 @@ def _validate(tree: Mapping[str, Any]) -> Search:
     try:
         return Search.model_validate(tree)
     except ValidationError as error:
-        raise BadInput("\n".join(map(_explain, error.errors()))) from error
+        told = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        raise BadInput("\n".join(map(_explain, told))) from error
 
 
 def _explain(detail: Any) -> str:

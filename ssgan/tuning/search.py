@@ -14,6 +14,7 @@ from pydantic import Field
 from ssgan.base.config import Config, write_yaml
 from ssgan.base.errors import BadInput
 from ssgan.base.formatting import flat_values
+from ssgan.evaluation.catalog import MAIN, Direction, direction, find
 from ssgan.experiment.fields import differing, flatten
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
@@ -90,6 +91,17 @@ class FinalsConfig(Config):
     """Runs of each of them."""
 
 
+def _direction(fields: dict[str, Any]) -> Direction:
+    """Return how a search without a mode compares its metric; an unknown one is refused later."""
+    metric = find(fields["metric"])
+    if metric is not None and metric.better is None:
+        raise BadInput(
+            f"neither less nor more of {metric.name} is better in itself ({metric.meaning}); set "
+            "search.mode to min or max"
+        )
+    return direction(fields["metric"]) or "min"
+
+
 class Search(Config):
     """Everything that determines a search."""
 
@@ -103,10 +115,10 @@ class Search(Config):
     """Who draws the values."""
     scheduler: Scheduler = NoScheduler()
     """Who stops trials, or changes their values while they train."""
-    metric: str = "zero_one_loss_ema"
+    metric: str = MAIN
     """What trials are compared by: a metric of every evaluation."""
-    mode: Literal["min", "max"] = "min"
-    """Whether the least or the largest value is best."""
+    mode: Direction = Field(default_factory=_direction)
+    """Whether the least or the largest value is best; by default as the metric has it."""
     trials: int | None = Field(default=None, ge=1)
     """Trials of stage one; None is one for each combination of the grids, or 16 without a grid."""
     concurrent: int | None = Field(default=None, ge=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
+from ssgan.evaluation.catalog import MAIN, direction
 from ssgan.records.searchdir import TrialRow
 
 
@@ -59,14 +60,15 @@ class SeedTable:
 
 
 def summarize(
-    results: Any, metric: str = "zero_one_loss_ema", mode: str = "min", stage: str | None = None
+    results: Any, metric: str = MAIN, mode: str | None = None, stage: str | None = None
 ) -> SeedTable:
     """Group runs by configuration, over seeds.
 
     Args:
         results: A `ray.tune.ResultGrid`, or rows of a search directory.
         metric: What configurations are compared by; of a result grid.
-        mode: Whether the least (``min``) or the largest mean is best.
+        mode: Whether the least (``min``) or the largest mean is best; None is the metric's own
+            direction.
         stage: Only rows of this stage; by default the finals if there are any, else all.
     """
     rows = list(_rows(results, metric))
@@ -78,6 +80,7 @@ def summarize(
             values = {path: value for path, value in row.values.items() if path != "seed"}
             groups.setdefault(json.dumps(values, sort_keys=True), []).append(row)
     configurations = [_configuration(group) for group in groups.values()]
+    mode = mode or direction(metric) or "min"
     sign = 1 if mode == "min" else -1
     configurations.sort(key=lambda one: (one.mean is None, sign * (one.mean or 0.0), one.trials))
     return SeedTable(tuple(configurations), metric, mode)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssgan.base.formatting import fields_of, flat_values, metric_label, number, short_names, spell
+from ssgan.base.formatting import fields_of, flat_values, number, short_names, spell
 
 
 def test_schedules_become_their_kind_and_parameters() -> None:
@@ -57,19 +57,6 @@ def test_names_are_cut_to_ends_that_differ() -> None:
 )
 def test_values_in_words(value: object, text: str) -> None:
     assert spell(value) == text
-
-
-@pytest.mark.parametrize(
-    ("metric", "text"),
-    [
-        ("zero_one_loss_ema", "0-1 loss of G's moving average"),
-        ("correlation/angle", "correlation of angle"),
-        ("rmse/angle", "RMSE of angle"),
-        ("mi/angle", "mi/angle"),
-    ],
-)
-def test_metrics_in_words(metric: str, text: str) -> None:
-    assert metric_label(metric) == text
 
 
 def test_truth_and_words_are_no_numbers() -> None:

@@ -97,7 +97,7 @@ def test_the_last_screen_says_what_where_and_how(folder: Path, ssgan) -> None:
     for text in (
         "0-1 loss",
         "Q_ss accuracy",
-        "error of C",
+        "C's own error",
         "images/s",
         "runs/tiny/figures/samples_ema.png",
         "sample runs/tiny digit=7 -n 16",

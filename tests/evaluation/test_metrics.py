@@ -2,8 +2,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ssgan.evaluation.metrics import (
     accuracy,
@@ -12,7 +10,6 @@ from ssgan.evaluation.metrics import (
     diversity,
     frechet_distance,
     precision_recall_density_coverage,
-    safe_names,
     zero_one_loss,
 )
 from ssgan.method.codes import Code
@@ -140,16 +137,3 @@ def test_a_checkerboard_does_not_pass_for_diversity() -> None:
     samples = torch.cat([board, 200 - board])
     labels = column(0, 0)
     assert diversity(samples, labels, images(0, 100), labels, (SIZE,)).ratio == 0
-
-
-@given(st.lists(st.text(min_size=1, max_size=6), unique=True, max_size=8))
-def test_safe_names_are_safe_and_different(names: list[str]) -> None:
-    safe = safe_names(names)
-    assert list(safe) == names
-    assert len(set(safe.values())) == len(names)
-    allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-    assert all(set(value) <= allowed for value in safe.values())
-
-
-def test_safe_names_keep_what_is_safe() -> None:
-    assert safe_names(["a-b", "a b", "a/b"]) == {"a-b": "a-b", "a b": "a_b", "a/b": "a_b_2"}

@@ -37,8 +37,18 @@ def test_the_best_comes_first_and_nothing_last(tmp_path: Path) -> None:
     assert (least.metric, most.metric) == ("zero_one_loss_ema", "q_ss_accuracy")
 
 
+def test_a_search_without_a_mode_goes_by_the_direction_of_its_metric(tmp_path: Path) -> None:
+    search = make_search(tmp_path)
+    for metric, mode in (("fd_judge", "min"), ("q_ss_accuracy", "max")):
+        search.write_bytes("search.yaml", f"metric: {metric}\n".encode())
+        assert read_search_info(search).mode == mode
+    search.write_bytes("search.yaml", b"metric: diversity\n")
+    with pytest.raises(CorruptFile, match="does not say how to compare diversity"):
+        read_search_info(search)
+
+
 def test_what_is_no_search_is_damaged(tmp_path: Path) -> None:
     search = make_search(tmp_path)
     search.write_bytes("search.yaml", b"- no\n- search\n")
-    with pytest.raises(CorruptFile, match=r"search\.yaml holds no search"):
+    with pytest.raises(CorruptFile, match=r"search\.yaml does not hold a search"):
         read_search_info(search)

@@ -15,7 +15,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.resume import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
-from ssgan.training.loop import Progress, Stopped, Watch, main_loss, run
+from ssgan.training.loop import Progress, Stopped, Watch, run
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS
 
@@ -271,23 +271,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     assert "Lower the learning rates" in str(error.value)
     assert len(rundir.records()) == at // 4
     assert all(m.step <= at for m in Checkpoints(rundir).manifests().values())
-
-
-@pytest.mark.parametrize(
-    ("metrics", "expected"),
-    [
-        ({"zero_one_loss_ema": 0.1, "q_ss_accuracy": 0.5}, 0.1),
-        ({"zero_one_loss_ema": None, "q_ss_accuracy": 0.75}, 0.25),
-        ({"q_ss_accuracy": 1.0}, 0.0),
-        ({"zero_one_loss_ema": 0.0}, 0.0),
-        ({"zero_one_loss_ema": None, "q_ss_accuracy": None}, None),
-        ({}, None),
-    ],
-)
-def test_runs_are_compared_by_one_number(
-    metrics: dict[str, float | None], expected: float | None
-) -> None:
-    assert main_loss(metrics) == expected
 
 
 def test_checkpoints_are_ranked_by_it(undisturbed: Run) -> None:

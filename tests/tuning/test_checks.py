@@ -97,7 +97,7 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any], message: str) -> N
     ("overrides", "changes", "message"),
     [
         (["evaluation.every=3"], {"scheduler": PBT}, "evaluated every 3"),
-        (NO_SUPERVISED, {}, "zero_one_loss_ema needs supervised codes"),
+        (NO_SUPERVISED, {}, "zero_one_loss_ema is not measured: no code.*metric=mi/style_1"),
         (["label_sampling.unit=batch"], space(label_sampling__batch_size=SIZES), "has no effect"),
         (
             ["scaling.workers=2"],
@@ -116,9 +116,9 @@ def test_what_the_base_rules_out_is_refused(
 
 def test_without_a_judge_split_the_accuracy_of_q_is_suggested() -> None:
     base = load_experiment("digits", ['data.source={"kind": "folder", "root": "nowhere"}'])
-    with pytest.raises(BadInput, match=r"no judge split .* search.metric=q_ss_accuracy"):
+    with pytest.raises(BadInput, match=r"no judge split.* search.metric=q_ss_accuracy"):
         load_search(definition(base=base))
-    search = load_search(definition(base=base, metric="q_ss_accuracy", mode="max"))
+    search = load_search(definition(base=base, metric="q_ss_accuracy"))
     assert (search.metric, search.mode) == ("q_ss_accuracy", "max")
 
 
@@ -130,7 +130,17 @@ def test_without_a_judge_split_the_accuracy_of_q_is_suggested() -> None:
     ],
 )
 def test_metrics_of_evaluations_are_known(metric: str) -> None:
-    assert load_search(definition(metric=metric)).metric == metric
+    assert load_search(definition(metric=metric, mode="max")).metric == metric
+
+
+def test_what_no_trial_would_measure_is_refused() -> None:
+    infogan = load_experiment("digits", ["data.labels=0", "training.epochs=9"])
+    with pytest.raises(BadInput, match=r"mi_real/digit is not measured: no image is labeled"):
+        load_search(definition(base=infogan, metric="mi_real/digit"))
+    some = {**space(data__labels={"kind": "grid", "values": [0, 50]}), "metric": "mi_real/digit"}
+    assert load_search(definition(base=infogan, **some)).metric == "mi_real/digit"
+    with pytest.raises(BadInput, match="reports the metric 'zero_one_loss_ema/digit'"):
+        load_search(definition(metric="zero_one_loss_ema/digit"))  # the only code
 
 
 def test_a_field_with_an_effect_in_some_trials_may_be_searched() -> None:

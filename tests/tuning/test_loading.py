@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ssgan.base.errors import BadInput
 from ssgan.tuning.loading import load_search, search_names
@@ -89,6 +90,18 @@ def test_a_schedule_replaces_the_bases_as_a_whole() -> None:
     }
 
 
+def test_the_metric_says_whether_less_or_more_is_better() -> None:
+    assert load_search(definition()).mode == "min"
+    search = load_search("quickstart", overrides=["search.metric=q_ss_accuracy"])
+    assert search.mode == "max"
+    assert yaml.safe_load(search.to_yaml())["mode"] == "max"
+    contrary = load_search(definition(metric="q_ss_accuracy", mode="min"))
+    assert contrary.mode == "min"
+    with pytest.raises(BadInput, match=r"neither less nor more of diversity .*set search\.mode"):
+        load_search(definition(metric="diversity"))
+    assert load_search(definition(metric="diversity", mode="max")).mode == "max"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -99,6 +112,7 @@ def test_a_schedule_replaces_the_bases_as_a_whole() -> None:
         ({"base": "mnits"}, "did you mean 'mnist'"),
         ({"trials": 0}, r"search\.trials: .*greater than or equal to 1"),
         ({"mode": "least"}, r"search\.mode: .*'min' or 'max'"),
+        ({"metric": 3}, r"^search\.metric: [^\n]*valid string$"),
         (
             {"scheduler": {"kind": "asha", "time_attr": "training_iteration"}},
             "time is always counted in epochs",
