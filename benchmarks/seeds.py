@@ -9,18 +9,19 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from ssgan.evaluation import catalog
 from ssgan.experiment.fields import difference
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
 from ssgan.records.rundir import RunDir
 
 _COLUMNS = {
-    "zero_one_loss_ema": ("0-1 loss, EMA", "{:.4f}"),
-    "zero_one_loss": ("0-1 loss, raw", "{:.4f}"),
-    "q_ss_accuracy": ("Q_ss accuracy", "{:.4f}"),
-    "diversity": ("diversity", "{:.3f}"),
-    "fd_judge": ("FD in C's features", "{:.2f}"),
-    "judge_error": ("C's own error", "{:.4f}"),
+    "zero_one_loss_ema": "{:.4f}",
+    "zero_one_loss": "{:.4f}",
+    "q_ss_accuracy": "{:.4f}",
+    "diversity": "{:.3f}",
+    "fd_judge": "{:.2f}",
+    "judge_error": "{:.4f}",
 }
 
 
@@ -62,14 +63,14 @@ def page(title: str, command: str, runs: list[RunDir], picture: str | None) -> s
         if all(summary["metrics"].get(key) is not None for summary in summaries)
     }
     rows = [
-        _row("seed", [_COLUMNS[key][0] for key in values]),
+        _row("seed", [catalog.title(key) for key in values]),
         _row("---", ["---"] * len(values)),
     ]
     for index, experiment in enumerate(experiments):
-        cells = [_COLUMNS[key][1].format(column[index]) for key, column in values.items()]
+        cells = [_COLUMNS[key].format(column[index]) for key, column in values.items()]
         rows.append(_row(str(experiment.seed), cells))
     for name, of in (("mean", statistics.mean), ("standard deviation", statistics.stdev)):
-        rows.append(_row(name, [_COLUMNS[key][1].format(of(v)) for key, v in values.items()]))
+        rows.append(_row(name, [_COLUMNS[key].format(of(v)) for key, v in values.items()]))
     lines = [
         f"# {title}",
         "",

@@ -5,8 +5,8 @@ unknown cell. Nothing here draws random numbers or runs a network. The bounds on
 information stand in `information`.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal, NamedTuple
 
 import torch
@@ -61,8 +61,8 @@ def zero_one_loss(
             if asked[i] > 0
         }
         if classes[code.name]:
-            means[code.name] = _mean(classes[code.name].values())
-    return ZeroOneLoss(_mean(means.values()) if means else None, means, classes, assignments)
+            means[code.name] = fmean(classes[code.name].values())
+    return ZeroOneLoss(fmean(means.values()) if means else None, means, classes, assignments)
 
 
 def confusion(asked: Tensor, recognized: Tensor, size: int) -> Tensor:
@@ -231,7 +231,7 @@ def diversity(
         everything = torch.ones(len(samples)) > 0, torch.ones(len(real)) > 0
         classes["all"] = _spread_ratios(samples, real, {"all": everything})
     ratios = [ratio for by_class in classes.values() for ratio in by_class.values()]
-    return Diversity(_mean(ratios) if ratios else None, classes)
+    return Diversity(fmean(ratios) if ratios else None, classes)
 
 
 _COMPARED = 200  # images of a class; 19,900 pairs
@@ -254,8 +254,3 @@ def _spread(images: Tensor) -> float | None:
         return None
     coarse = torch.nn.functional.avg_pool2d(images[:_COMPARED].float(), 2, ceil_mode=True)
     return torch.pdist(coarse.flatten(start_dim=1)).mean().item()
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return math.fsum(numbers) / len(numbers)
