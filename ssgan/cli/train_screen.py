@@ -84,8 +84,8 @@ class _Screen:
     def see(self, now: Progress) -> None:
         """Take one report of the loop."""
         self.trains = True
-        size = now.images_per_step
-        self._bar(f"training {self._experiment.name}")(now.step * size, now.steps * size)
+        size = now.images_per_update
+        self._bar(f"training {self._experiment.name}")(now.updates * size, now.total_updates * size)
         if now.record is not None:
             say(epoch_line(now.record, self._experiment.training.epochs))
             for alarm in now.record.alarms:

@@ -105,7 +105,7 @@ def reach(
     snapshot = take_snapshot(
         training.step.generator,
         training.step.discriminator,
-        training.average,
+        training.ema,
         dataset,
         training.streams,
         experiment.training.batch_size,

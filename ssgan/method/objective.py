@@ -34,12 +34,6 @@ class ObjectiveConfig(Config):
     """Share of λ2 that counts while training begins; null is all of it, as in the paper. A large λ2
     helps once G draws; until then Q_ss may read the codes off images that are all but gray."""
 
-    def lambda2_share(self, images_seen: int, images_per_epoch: int) -> float:
-        """Return the share of λ2, in [0, 1], that counts after so many images."""
-        if self.lambda2_warm_up is None:
-            return 1.0
-        return self.lambda2_warm_up.at(images_seen, images_per_epoch)
-
 
 def loss_real(d: Tensor) -> Tensor:
     """-E[log D(x)]: equation 1, first term, and the non-saturating loss of G on x̃.

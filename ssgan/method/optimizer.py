@@ -1,20 +1,9 @@
-"""Adam for D with its Qs and for G: its settings, and the learning rates of an update."""
-
-from typing import NamedTuple
+"""Adam's settings for D with its Qs, and for G."""
 
 from pydantic import Field
 
 from ssgan.base.config import Config
 from ssgan.method.schedules import Constant, Schedule
-
-
-class Rates(NamedTuple):
-    """Learning rates of an update."""
-
-    discriminator: float
-    """Of trunk, D, Q_ss and Q_us."""
-    generator: float
-    """Of G."""
 
 
 class OptimizerConfig(Config):
@@ -33,9 +22,3 @@ class OptimizerConfig(Config):
     generator_lr_schedule: Schedule = Constant(value=1.0)
     """A further factor of G's rate alone; 1 throughout is the paper's. A G that is fast at first
     begins to draw before D has won; slower from then on, it leaves D time to see what is wrong."""
-
-    def rates(self, images_seen: int, images_per_epoch: int) -> Rates:
-        """Return the learning rates after so many images."""
-        both = self.lr_schedule.at(images_seen, images_per_epoch)
-        further = self.generator_lr_schedule.at(images_seen, images_per_epoch)
-        return Rates(self.discriminator_lr * both, self.generator_lr * both * further)

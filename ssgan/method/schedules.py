@@ -6,13 +6,23 @@ the learning rates, which the paper keeps. A warm-up, which it does not have eit
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from ssgan.base.config import Config
 
 Unit = Literal["images", "epochs"]
+
+
+class Clock(NamedTuple):
+    """How far a run is: all that the value of a schedule depends on, ``schedule.at(*clock)``."""
+
+    images_seen: int
+    """Real images that D has seen, over all workers."""
+    images_per_epoch: int
+    """Real images of one epoch, over all workers."""
+
 
 _ROUNDING = 1e-9  # 1.1 epochs of 12,800 images are 14,080.000000000002 images
 

@@ -1,7 +1,7 @@
-"""Averages of networks: an exponential moving average of parameters, and BatchNorm statistics.
+"""Exponential moving average (EMA) of a network's parameters, and BatchNorm statistics for it.
 
-The average holds parameters only. Its BatchNorm statistics would belong to other parameters, so
-they are estimated anew, from fixed inputs, before every evaluation and export.
+The average holds parameters only. BatchNorm statistics kept along would belong to other parameters,
+so they are estimated again, from fixed inputs, before every evaluation and export.
 """
 
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
-        """Take a step of so many images, after `images_seen` in all, into the average."""
+        """Take an update of so many images, after `images_seen` in total, into the average."""
         half_life = min(self._config.half_life, self._config.ramp_up * images_seen)
         weight = 1 - 0.5 ** (images / max(half_life, 1e-8))
         present = [p.detach() for p in self._network.parameters()]

@@ -1,6 +1,6 @@
-"""This worker among all workers: its rank, its device, and what it does together with the others.
+"""Distributed context of this process: rank, world size, device, collectives.
 
-It knows torch.distributed only, so it is the same under Ray Train and in one process.
+It depends on torch.distributed only, so it is the same under Ray Train and in one process.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class Worker:
 
     @classmethod
     def join(cls, device: torch.device) -> "Worker":
-        """Find this worker's place in the process group, or stand alone without one."""
+        """Return this process's place in the process group; without one it is alone."""
         if dist.is_available() and dist.is_initialized():
             return cls(dist.get_rank(), dist.get_world_size(), device)
         return cls(0, 1, device)
@@ -77,7 +77,7 @@ class Worker:
                     self.mean(buffer)
 
     def wait(self, then: Callable[[], object] | None = None) -> None:
-        """Let the lead do something while the others wait for it."""
+        """Let the main worker do something while the others wait for it."""
         if then is not None and self.is_main:
             then()
         if self.world_size > 1:

@@ -27,30 +27,30 @@ from ssgan.training.state import Training
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands, for whoever shows it."""
+    """How far training is, for a display."""
 
-    step: int
+    updates: int
     """Updates made."""
-    steps: int
-    """Updates in all."""
-    images_per_step: int
-    """Real images an update, over all workers."""
+    total_updates: int
+    """Updates of the whole run."""
+    images_per_update: int
+    """Real images of one update, over all workers."""
     record: Record | None = None
     """The epoch that was just finished, on rank 0; None between epochs."""
 
 
 class Stopped(Exception):
-    """Training was asked to stop (SIGTERM) and has written a checkpoint to go on from."""
+    """Training was asked to stop (SIGTERM) and has saved a checkpoint to resume from."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What the loop's surroundings see and say while it runs."""
+    """Callbacks by which the caller of the loop shows progress and stops it."""
 
     progress: Callable[[Progress], None] = field(default=lambda progress: None)
     """Called every `training.check_every` updates and after every epoch."""
     stop: Callable[[], bool] = field(default=lambda: False)
-    """Asked as often whether to write a checkpoint and stop; one worker's yes is enough."""
+    """Asked as often whether to save a checkpoint and stop; one worker's yes is enough."""
 
 
 def run(
@@ -69,13 +69,13 @@ def run(
         dataset: The same on every worker.
         judge: C, or None where the data has no judge split.
         rundir: The run's record; written by rank 0 alone.
-        session: Where to start from, and whom to report epochs to.
+        session: Where to resume from, and where to report epochs.
         device: Where this worker computes.
         watch: Shows progress and may stop the run.
 
     Raises:
         NonFiniteLoss: A term of the objective became NaN or infinite.
-        Stopped: `watch` said so; a resume goes on from exactly there.
+        Stopped: `watch` said so; a resumed run continues from exactly there.
     """
     watch = watch or Watch()
     worker = Worker.join(device)
@@ -87,37 +87,39 @@ def run(
     )
     extent = experiment.training
     checkpoints = Checkpoints(rundir, extent.keep_last, extent.keep_best)
-    steps = extent.epochs * extent.steps_per_epoch
+    total = extent.epochs * extent.steps_per_epoch
 
     start = session.restore()
     if start is not None:
         training.load(read_checkpoint(start)[1])
 
-    while training.steps < steps:
-        epoch = training.steps // extent.steps_per_epoch + 1
-        clock, first = time.perf_counter(), training.steps
-        while training.steps < epoch * extent.steps_per_epoch:
-            if training.steps > first and training.steps % extent.check_every == 0:
+    while training.updates < total:
+        epoch = training.updates // extent.steps_per_epoch + 1
+        started, first = time.perf_counter(), training.updates
+        while training.updates < epoch * extent.steps_per_epoch:
+            if training.updates > first and training.updates % extent.check_every == 0:
                 _check_losses(training, checkpoints)
-                watch.progress(Progress(training.steps, steps, extent.batch_size))
+                watch.progress(Progress(training.updates, total, extent.batch_size))
                 if worker.any(watch.stop()):
-                    training.settle()
+                    training.synchronize()
                     worker.wait(lambda: _save(checkpoints, training, None))
-                    raise Stopped(f"stopped after {training.steps} updates")
+                    raise Stopped(f"stopped after {training.updates} updates")
             training.update()
         _check_losses(training, checkpoints)
-        images = (training.steps - first) * extent.batch_size
+        images = (training.updates - first) * extent.batch_size
         begun = (epoch - 1) * extent.steps_per_epoch
+        weights = training.weights(begun)
         metrics = training.take_losses() | {
-            "images_per_second": images / (time.perf_counter() - clock),
+            "images_per_second": images / (time.perf_counter() - started),
             "label_probability": training.label_probability(begun),
             "labels_seen": float(training.batches.seen.sum()),
-            "lambda1": training.step.objective.lambda1,
-            "lambda2": training.lambda2(begun),
-            **{f"{name}_lr": rate for name, rate in training.rates(begun)._asdict().items()},
+            "lambda1": weights.lambda1,
+            "lambda2": weights.lambda2,
+            "discriminator_lr": weights.d_lr,
+            "generator_lr": weights.g_lr,
         }
 
-        training.settle()
+        training.synchronize()
         record, checkpoint = None, None
         if evaluator is not None:
             is_due = epoch % experiment.evaluation.every == 0 or epoch == extent.epochs
@@ -125,21 +127,21 @@ def run(
             record = _commit(rundir, training, epoch, metrics, evaluation)
             checkpoint = _save(checkpoints, training, record)
         worker.wait()
-        watch.progress(Progress(training.steps, steps, extent.batch_size, record))
+        watch.progress(Progress(training.updates, total, extent.batch_size, record))
         reported = record.metrics if record is not None else {}
         session.report({"epoch": epoch, **reported}, checkpoint)
-        if training.steps < steps and worker.any(watch.stop()):
-            raise Stopped(f"stopped after {training.steps} updates")
+        if training.updates < total and worker.any(watch.stop()):
+            raise Stopped(f"stopped after {training.updates} updates")
 
 
 def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
     """Stop when a term is not finite; the updates since were skipped, the checkpoints are good."""
     found = training.find_not_finite()
     if found is not None:
-        term, step = found
+        term, update = found
         saved = [checkpoints.location(name) for name in checkpoints.manifests()]
         raise NonFiniteLoss(
-            f"loss/{term} became NaN or infinite at update {step}; the last good checkpoint is "
+            f"loss/{term} became NaN or infinite at update {update}; the last good checkpoint is "
             f"{saved[-1] if saved else 'none'}. Lower the learning rates (optimizer) or the weight "
             "of that term (objective); the same run again would end the same way"
         )
@@ -152,7 +154,7 @@ def _evaluate(
         return None
     step = training.step
     snapshot = take_snapshot(
-        step.generator, step.discriminator, training.average, dataset, training.streams, batch_size
+        step.generator, step.discriminator, training.ema, dataset, training.streams, batch_size
     )
     return evaluator.evaluate(snapshot.generators, snapshot.discriminator)
 
@@ -169,7 +171,7 @@ def _commit(
     return rundir.commit_record(
         Record(
             epoch=epoch,
-            step=training.steps,
+            step=training.updates,
             images_seen=training.images_seen,
             timestamp_ms=time.time_ns() // 1_000_000,
             metrics={**metrics, **evaluation.metrics},
@@ -183,4 +185,4 @@ def _commit(
 def _save(checkpoints: Checkpoints, training: Training, record: Record | None) -> str:
     """Save a checkpoint, ranked by the record's main metric; return its address."""
     metric = None if record is None else main_loss(record.metrics)
-    return checkpoints.location(checkpoints.save(training.steps, training.state(), metric))
+    return checkpoints.location(checkpoints.save(training.updates, training.state(), metric))

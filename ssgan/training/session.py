@@ -1,8 +1,8 @@
-"""What a training loop asks of its surroundings: where to start from, whom to tell.
+"""The training loop's interface to its runtime: where to resume, where to report.
 
-The loop is the same in this process, as a worker of Ray Train and as a trial of Ray Tune. Ray
-gets *pointer checkpoints*: a folder with one JSON file that names a checkpoint of a run directory,
-which stays the owner of the weights. Ray is imported only by the sessions that need it.
+The loop is the same in one process, as a worker of Ray Train and as a trial of Ray Tune. Ray gets
+*pointer checkpoints*: a folder with one JSON file that names a checkpoint in a run directory, which
+still owns the weights. Ray is imported only by the sessions that need it.
 """
 
 import json
@@ -21,16 +21,16 @@ _FORMAT = "ssgan-pointer-1"
 
 
 class Session(Protocol):
-    """The two calls by which a loop meets its surroundings."""
+    """The two calls that a loop makes to its runtime."""
 
     def restore(self) -> str | None:
-        """Return the address of the checkpoint to start from, or None to start anew.
+        """Return the address of the checkpoint to resume from, or None to start from scratch.
 
         It is the same on every rank; `ssgan.records.resume.restore` reads it.
         """
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        """Tell what an epoch reached. Every rank calls this, once an epoch.
+        """Report an epoch's metrics. Every rank calls this, once an epoch.
 
         Args:
             metrics: The epoch's metrics; those of rank 0 count.
@@ -39,10 +39,10 @@ class Session(Protocol):
 
 
 class InProcess:
-    """One worker in this very process, without Ray.
+    """One worker in this process, without Ray.
 
     Args:
-        start: Address of the checkpoint to start from.
+        start: Address of the checkpoint to resume from.
         listener: Called with the metrics of every epoch.
     """
 
@@ -64,7 +64,7 @@ class RayTrain:
     """A worker of `ray.train.torch.TorchTrainer`; `report` is a barrier over all workers.
 
     Args:
-        start: Address of the checkpoint to start from while Ray holds none of this run.
+        start: Address of the checkpoint to resume from while Ray has none of this run.
     """
 
     def __init__(self, start: str | None = None) -> None:
@@ -91,7 +91,7 @@ class RayTune:
     """A trial of `ray.tune.Tuner` that is its own single worker.
 
     Args:
-        start: Address of the checkpoint to start from while Tune holds none of this trial.
+        start: Address of the checkpoint to resume from while Tune has none of this trial.
     """
 
     def __init__(self, start: str | None = None) -> None:

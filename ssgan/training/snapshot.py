@@ -1,7 +1,7 @@
-"""Copies of the networks as they are evaluated and exported: BatchNorm statistics estimated anew.
+"""Copies of the networks for evaluation and export, with BatchNorm statistics of their own.
 
-Training goes on undisturbed, and the statistics belong to the very parameters that are measured:
-G's from fixed latents, D's from fixed real images and G's own in equal parts.
+Training is not disturbed, and the statistics belong to the very parameters that are measured: G's
+come from fixed latents, D's from fixed real images and G's own in equal parts.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Snapshot:
     """Networks in eval mode.
 
     Attributes:
-        generators: G as it is (``raw``) and its moving average (``ema``).
+        generators: G after the last update (``raw``) and its moving average (``ema``).
         discriminator: Trunk, D and Q heads.
     """
 
@@ -36,7 +36,7 @@ class Snapshot:
 def take_snapshot(
     generator: Generator,
     discriminator: Discriminator,
-    average: Ema,
+    ema: Ema,
     dataset: Dataset,
     streams: Streams,
     batch_size: int,
@@ -46,20 +46,20 @@ def take_snapshot(
     Args:
         generator: G in training.
         discriminator: D in training.
-        average: The moving average of G.
+        ema: The moving average of G.
         dataset: Gives the fixed real images.
         streams: Give the fixed latents and rows, the same at every call.
         batch_size: Images a batch, as in training.
     """
     device = next(generator.parameters()).device
-    raw, ema, copied_d = deepcopy(generator), deepcopy(generator), deepcopy(discriminator)
-    average.copy_to(ema)
-    for copied in (raw, ema):
+    raw, averaged, copied_d = deepcopy(generator), deepcopy(generator), deepcopy(discriminator)
+    ema.copy_to(averaged)
+    for copied in (raw, averaged):
         latents = _latents(dataset, streams, batch_size, device)
         reestimate_batchnorm(copied, copied, latents)
     images = _real_and_fake(raw, dataset, streams, batch_size, device)
     reestimate_batchnorm(copied_d, lambda x: copied_d.q_us(copied_d.trunk(x)), images)
-    return Snapshot({"raw": raw, "ema": ema}, copied_d)
+    return Snapshot({"raw": raw, "ema": averaged}, copied_d)
 
 
 def _latents(

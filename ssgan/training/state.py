@@ -1,4 +1,8 @@
-"""Training: all that a run changes, how one update changes it, and its state for a checkpoint."""
+"""State of a training: all that an update changes, and how it is saved and loaded.
+
+An *update* is one application of the training step; `Training.updates` counts them, and checkpoints
+hold their number under the key "step".
+"""
 
 import math
 from typing import Any
@@ -13,7 +17,8 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
-from ssgan.method.optimizer import Rates
+from ssgan.method.schedules import Clock
+from ssgan.method.weights import Weights
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.ema import Ema
 from ssgan.networks.generator import build_generator
@@ -22,13 +27,13 @@ from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
 
 
 class Training:
-    """Networks, optimizers, average and draws of one worker.
+    """Networks, optimizers, moving average and draws of one worker.
 
     Attributes:
-        steps: Updates made.
+        updates: Number of updates made.
         streams: The run's random streams.
-        step: G, D, their optimizers, and the update.
-        average: The moving average of G.
+        step: G, D, their optimizers, and how one update changes them.
+        ema: The moving average of G.
         batches: The draws of real images.
     """
 
@@ -44,7 +49,7 @@ class Training:
         self._space = dataset.space
         self._worker = worker
         self._device = worker.device
-        self.steps = 0
+        self.updates = 0
         self.streams = Streams(experiment.seed)
         sizes = (experiment.networks, dataset.space, dataset.manifest.shape)
         weights = self.streams.generator
@@ -52,14 +57,13 @@ class Training:
             build_generator(*sizes, weights("weights of G")).to(worker.device),
             build_discriminator(*sizes, weights("weights of D")).to(worker.device),
             dataset.space,
-            experiment.objective,
             experiment.optimizer,
             precision=experiment.training.precision,
             infogan=dataset.is_infogan,
             wrap=worker.wrap,
             reduce_max=worker.maximum,
         )
-        self.average = Ema(self.step.generator, experiment.training.average)
+        self.ema = Ema(self.step.generator, experiment.training.average)
         self.batches = Batches(
             experiment.label_sampling,
             place_images(dataset.train.images, worker.device),
@@ -77,26 +81,34 @@ class Training:
     @property
     def images_seen(self) -> int:
         """Real images that D has seen, over all workers."""
-        return self.steps * self._experiment.training.batch_size
+        return self.clock(self.updates).images_seen
 
-    def label_probability(self, step: int) -> float:
-        """Return the probability that the draw of a step is a labeled one."""
-        images_seen = step * self._experiment.training.batch_size
-        return self.batches.probability(images_seen, self._experiment.images_per_epoch)
+    def clock(self, updates: int) -> Clock:
+        """Return how far the run is after so many updates."""
+        images_seen = updates * self._experiment.training.batch_size
+        return Clock(images_seen, self._experiment.images_per_epoch)
+
+    def weights(self, updates: int) -> Weights:
+        """Return λ1, λ2 and the learning rates of the update that follows after so many."""
+        clock = self.clock(updates)
+        return Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
+
+    def label_probability(self, updates: int) -> float:
+        """Return the probability that the update after so many draws labeled images."""
+        return self.batches.probability(*self.clock(updates))
 
     def update(self) -> None:
-        """Make one update of D and Q, then G, and take it into the average."""
-        self.step.rates = self.rates(self.steps)
-        losses = self.step(self._draw(), self._lambda2_share(self.steps))
+        """Make one update: draw, apply the step, add up the losses, move the average."""
+        losses = self.step(self.draw(), self.weights(self.updates)).values()
         self._losses += losses
         self._summed += 1
-        found = torch.where(torch.isfinite(losses), math.inf, float(self.steps))
+        found = torch.where(torch.isfinite(losses), math.inf, float(self.updates))
         torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
-        self.steps += 1
-        self.average.update(self._experiment.training.batch_size, self.images_seen)
+        self.updates += 1
+        self.ema.update(self._experiment.training.batch_size, self.images_seen)
 
     def take_losses(self) -> dict[str, float | None]:
-        """Return the terms' means since the last call, over all workers, and start anew."""
+        """Return the terms' means since the last call, over all workers, and reset them."""
         means = self._worker.mean(self._losses / max(self._summed, 1)).tolist()
         self._losses.zero_()
         self._summed = 0
@@ -108,21 +120,18 @@ class Training:
         at, index = first.min(dim=0)
         return None if at.isinf() else (TERMS[int(index)], int(at))
 
-    def settle(self) -> None:
-        """Ema over workers what each keeps for itself, before it is read or saved.
-
-        That is BatchNorm's running statistics and the sums of losses.
-        """
+    def synchronize(self) -> None:
+        """Synchronize per-rank state (BatchNorm buffers, loss sums) before it is read or saved."""
         self._worker.average_buffers(self.step.generator, self.step.discriminator)
         self._worker.mean(self._losses)
 
     def state(self) -> dict[str, Any]:
-        """Return all that `load` needs, after `settle`; tensors are the live ones."""
+        """Return all that `load` needs, after `synchronize`; tensors are the live ones."""
         return {
-            "step": self.steps,
+            "step": self.updates,
             "generator": self.step.generator.state_dict(),
             "discriminator": self.step.discriminator.state_dict(),
-            "average": self.average.parameters,
+            "average": self.ema.parameters,
             "g_optimizer": self.step.g_optimizer.state_dict(),
             "d_optimizer": self.step.d_optimizer.state_dict(),
             "losses": self._losses,
@@ -130,34 +139,21 @@ class Training:
             "labels_seen": self.batches.seen,
         }
 
-    def lambda2(self, step: int) -> float:
-        """Return the weight λ2 of a step, warm-up included."""
-        return self.step.objective.lambda2 * self._lambda2_share(step)
-
-    def rates(self, step: int) -> Rates:
-        """Return the learning rates of a step."""
-        images_seen = step * self._experiment.training.batch_size
-        return self._experiment.optimizer.rates(images_seen, self._experiment.images_per_epoch)
-
     def load(self, state: dict[str, Any]) -> None:
-        """Go back to a saved state; random numbers follow from its step."""
-        self.steps = state["step"]
+        """Restore a saved state; random numbers follow from its number of updates."""
+        self.updates = state["step"]
         self.step.generator.load_state_dict(state["generator"])
         self.step.discriminator.load_state_dict(state["discriminator"])
-        self.average.load(state["average"])
+        self.ema.load(state["average"])
         self.step.g_optimizer.load_state_dict(state["g_optimizer"])
         self.step.d_optimizer.load_state_dict(state["d_optimizer"])
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
         self.batches.seen.copy_(state["labels_seen"])
 
-    def _lambda2_share(self, step: int) -> float:
-        images_seen = step * self._experiment.training.batch_size
-        return self.step.objective.lambda2_share(images_seen, self._experiment.images_per_epoch)
-
-    def _draw(self) -> StepInput:
-        """Draw what this rank needs for the next update."""
-        real = self.batches.draw(self.steps, self.label_probability(self.steps))
+    def draw(self) -> StepInput:
+        """Draw what this rank needs for the next update; the same again until it is made."""
+        real = self.batches.draw(self.updates, self.label_probability(self.updates))
         size = self._experiment.training.batch_size
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
@@ -166,7 +162,7 @@ class Training:
         return StepInput(real.x, real.y, real.labeled, c, z, noise_real, noise_fake, maps)
 
     def _affine_maps(self, *, has_own: bool) -> AffineMaps:
-        """Draw how the trunk sees images, for the global batch on every rank alike."""
+        """Draw the maps for the global batch, the same on every rank, and take this rank's part."""
         config = self._experiment.augmentation
         if config is None:
             return AffineMaps()
@@ -180,9 +176,8 @@ class Training:
         return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
 
     def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Draw noise for real and fake images, for the global batch on every rank alike."""
-        schedule = self._experiment.instance_noise
-        std = schedule.at(self.images_seen, self._experiment.images_per_epoch)
+        """Draw noise for real and fake images as `_affine_maps` draws maps."""
+        std = self._experiment.instance_noise.at(*self.clock(self.updates))
         if std == 0:
             return None, None
         shape = (2, self._experiment.training.batch_size, *x.shape[1:])
@@ -190,7 +185,7 @@ class Training:
         return self._slice(noise[0]) * std, self._slice(noise[1]) * std
 
     def _generator(self, stream: str) -> torch.Generator:
-        return self.streams.generator(stream, self.steps, self._device)
+        return self.streams.generator(stream, self.updates, self._device)
 
     def _slice(self, rows: Tensor) -> Tensor:
         """Return this rank's part of what was drawn for the global batch."""

@@ -1,18 +1,20 @@
-"""One training step of ss-InfoGAN: D and Q, then G (section 3.2; the table below).
+"""The training step of ss-InfoGAN: D and Q, then G (section 3.2; the table below).
+
+One application of it is an *update*; updates are counted from 0.
 
 | term                      | G | trunk | D head | Q_ss | Q_us |
 | ------------------------- | - | ----- | ------ | ---- | ---- |
-| adversarial, D step       |   | x     | x      |      |      |
-| L¹ (real, labeled)       |   | x     |        | x    |      |
-| L_I, D step               |   | x     |        |      | x    |
+| adversarial, D's half     |   | x     | x      |      |      |
+| L¹ (real, labeled)        |   | x     |        | x    |      |
+| L_I, D's half             |   | x     |        |      | x    |
 | adversarial, L², L_I, G   | x |       |        |      |      |
 
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
-in G's half, where only the gradient by D's input is wanted; Adam is fused.
+in G's half, where only the gradient with respect to D's input is needed; Adam is fused.
 
-With differentiable augmentation (Zhao et al., 2020) the trunk sees no image as it is: x, labeled
-images, x̃ in D's half and x̃ in G's half each go through random affine maps of their own first. A
-pixel becomes its nearest origin, since blending would hide from D the grain that G may draw.
+With differentiable augmentation (Zhao et al., 2020) the trunk never sees an image as it is: x,
+labeled images, x̃ in D's half and x̃ in G's half each go through random affine maps of their own
+first. Sampling is by the nearest pixel, since blending would hide from D the grain that G may draw.
 
 G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and optimizers stay in
 float32.
@@ -27,25 +29,16 @@ from torch.optim import Adam
 
 from ssgan.data.augment import warp
 from ssgan.method.codes import LatentSpace
-from ssgan.method.objective import (
-    ObjectiveConfig,
-    loss_fake,
-    loss_L1_IS,
-    loss_L2_IS,
-    loss_L_I,
-    loss_real,
-)
+from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
 from ssgan.method.optimizer import OptimizerConfig
+from ssgan.method.weights import Weights
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.networks.precision import Precision, compute
 
-TERMS = ("d_real", "d_fake", "L_I", "L1_IS", "g_adv", "L_I_g", "L2_IS")
-"""Names of the terms of the objective, in the order of `StepOutput.losses`."""
-
 
 class AffineMaps(NamedTuple):
-    """How the trunk sees images: through maps, float32 (B, 2, 3), or as they are where None.
+    """Maps that the trunk sees images through, float32 (B, 2, 3), or None for images as they are.
 
     They come from `ssgan.data.augment.affine_maps`.
     """
@@ -61,7 +54,7 @@ class AffineMaps(NamedTuple):
 
 
 class StepInput(NamedTuple):
-    """What one rank needs for one step; B is its share of the global batch."""
+    """What one rank draws for one update; B is its share of the global batch."""
 
     x: Tensor
     """Real images, float32 (B, C, H, W) in [0, 1]."""
@@ -79,6 +72,45 @@ class StepInput(NamedTuple):
     """Instance noise on x̃, scaled, or None."""
     maps: AffineMaps = AffineMaps()
     """Maps of the images that the trunk sees, before their noise."""
+
+
+class DiscriminatorTerms(NamedTuple):
+    """Terms of the objective in D's half, unweighted means over this rank's images, float32 ()."""
+
+    d_real: Tensor
+    """Adversarial loss on x."""
+    d_fake: Tensor
+    """Adversarial loss on x̃."""
+    L_I: Tensor
+    """Loss of Q_us on x̃."""
+    L1_IS: Tensor
+    """Loss of Q_ss on labeled images; without any label, on x̃."""
+
+
+class GeneratorTerms(NamedTuple):
+    """Terms of the objective in G's half, all on x̃, as in `DiscriminatorTerms`."""
+
+    g_adv: Tensor
+    """Adversarial loss."""
+    L_I_g: Tensor
+    """Loss of Q_us."""
+    L2_IS: Tensor
+    """Loss of Q_ss."""
+
+
+class Terms(NamedTuple):
+    """All terms of one update."""
+
+    d: DiscriminatorTerms
+    g: GeneratorTerms
+
+    def values(self) -> Tensor:
+        """Return them in the order of `TERMS`, float32 (7,), without their graph."""
+        return torch.stack([*self.d, *self.g]).detach()
+
+
+TERMS = (*DiscriminatorTerms._fields, *GeneratorTerms._fields)
+"""Names of the terms of the objective."""
 
 
 class _DiscriminatorLosses(nn.Module):
@@ -100,11 +132,10 @@ class _DiscriminatorLosses(nn.Module):
         self._precision = precision
         self._infogan = infogan
 
-    def forward(self, inputs: StepInput, fake: Tensor) -> Tensor:
-        """Compute d_real, d_fake, L_I and L1_IS, float32 (4,); fake is x̃ without its graph."""
-        space, network = self._space, self.discriminator
+    def forward(self, inputs: StepInput, fake: Tensor) -> DiscriminatorTerms:
+        """Compute the terms of D's half; fake is x̃ without its graph."""
+        space, network, maps = self._space, self.discriminator, inputs.maps
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        maps = inputs.maps
         x, fake = _seen(inputs.x, maps.real), _seen(fake, maps.fake)
         x = x if inputs.noise_real is None else x + inputs.noise_real
         fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
@@ -118,7 +149,12 @@ class _DiscriminatorLosses(nn.Module):
             q = network.q_ss(self._trunk(_seen(x_labeled, maps.labeled)))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
-        return torch.stack([loss_real(network.d(h)), loss_fake(network.d(h_fake)), l_i, l1_is])
+        return DiscriminatorTerms(
+            d_real=loss_real(network.d(h)),
+            d_fake=loss_fake(network.d(h_fake)),
+            L_I=l_i,
+            L1_IS=l1_is,
+        )
 
     def _trunk(self, x: Tensor) -> Tensor:
         return compute(self.discriminator.trunk, x, self._precision)
@@ -129,15 +165,13 @@ Wrap = Callable[[nn.Module], nn.Module]
 
 
 class TrainingStep:
-    """G, D and their optimizers, and how one step changes them.
+    """G, D and their optimizers, and how one update changes them.
 
     Attributes:
         generator: G, bare.
         discriminator: Trunk, D, Q_ss and Q_us, bare.
         g_optimizer: Adam of G.
         d_optimizer: Adam of D and the Qs.
-        objective: λ1 and λ2; may be replaced between steps.
-        rates: The learning rates; may be replaced between steps.
     """
 
     def __init__(
@@ -145,7 +179,6 @@ class TrainingStep:
         generator: Generator,
         discriminator: Discriminator,
         space: LatentSpace,
-        objective: ObjectiveConfig,
         optimizer: OptimizerConfig,
         *,
         precision: Precision = "float32",
@@ -159,8 +192,7 @@ class TrainingStep:
             generator: G on its device.
             discriminator: D on its device.
             space: Codes and noise.
-            objective: λ1 and λ2.
-            optimizer: Adam's settings.
+            optimizer: Adam's settings; the rates of an update come with its weights.
             precision: What G and D's trunk compute in.
             infogan: Whether there are no labels at all.
             wrap: DDP, or nothing.
@@ -168,61 +200,53 @@ class TrainingStep:
         """
         self.generator = generator
         self.discriminator = discriminator
-        self.objective = objective
-        self.rates = optimizer.rates(0, 1)
         self._space = space
         self._precision = precision
         self._wrapped_g = wrap(generator)
         self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, precision, infogan))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
-        d_lr, g_lr = self.rates
+        d_lr, g_lr = optimizer.discriminator_lr, optimizer.generator_lr
         self.d_optimizer = Adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.g_optimizer = Adam(generator.parameters(), g_lr, betas, fused=True)
 
-    def __call__(self, inputs: StepInput, lambda2_share: float = 1.0) -> Tensor:
-        """Take one step: D and Q, then G.
+    def __call__(self, inputs: StepInput, weights: Weights) -> Terms:
+        """Make one update: D and Q, then G (equation 7).
 
         Args:
             inputs: What this rank draws for it.
-            lambda2_share: Share of λ2 that counts, the same on all ranks.
+            weights: λ1, λ2 and the learning rates, the same on all ranks.
 
         An optimizer whose loss is not finite on any rank leaves its parameters as they are; the
-        caller finds the term in the losses.
-
-        Returns:
-            The terms of this rank, float32 (7,) in the order of `TERMS`, unweighted.
+        caller finds the term in what is returned.
         """
         self.generator.train()
         self.discriminator.train()
         v = self._space.encode(inputs.c, inputs.z)
         fake = compute(self._wrapped_g, v, self._precision)  # x̃, graph kept
 
-        d_terms = self._d_losses(inputs, fake.detach())
-        d_real, d_fake, l_i, l1_is = d_terms
-        lambda1, lambda2 = self.objective.lambda1, self.objective.lambda2 * lambda2_share
-        d_loss = d_real + d_fake + lambda1 * l_i + lambda2 * l1_is
-        self._update(self.d_optimizer, d_loss, self.rates.discriminator)
+        d: DiscriminatorTerms = self._d_losses(inputs, fake.detach())
+        d_loss = d.d_real + d.d_fake + weights.lambda1 * d.L_I + weights.lambda2 * d.L1_IS
+        self._descend(self.d_optimizer, d_loss, weights.d_lr)
 
         self.discriminator.requires_grad_(False)
-        g_terms = self._generator_losses(inputs, fake)
-        g_adv, l_i, l2_is = g_terms
-        g_loss = g_adv + lambda1 * l_i + lambda2 * l2_is
-        self._update(self.g_optimizer, g_loss, self.rates.generator)
+        g = self._generator_terms(inputs, fake)
+        g_loss = g.g_adv + weights.lambda1 * g.L_I_g + weights.lambda2 * g.L2_IS
+        self._descend(self.g_optimizer, g_loss, weights.g_lr)
         self.discriminator.requires_grad_(True)
-        return torch.cat([d_terms, g_terms]).detach()
+        return Terms(d, g)
 
-    def _generator_losses(self, inputs: StepInput, fake: Tensor) -> Tensor:
-        """Compute g_adv, L_I and L2_IS of x̃, float32 (3,), through the bare, frozen D."""
+    def _generator_terms(self, inputs: StepInput, fake: Tensor) -> GeneratorTerms:
+        """Compute the terms of G's half through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
         h = compute(network.trunk, _seen(fake, inputs.maps.fake_g), self._precision)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
-        return torch.stack([loss_real(network.d(h)), l_i, l2_is])
+        return GeneratorTerms(g_adv=loss_real(network.d(h)), L_I_g=l_i, L2_IS=l2_is)
 
-    def _update(self, optimizer: Adam, loss: Tensor, lr: float) -> None:
-        """Descend, unless the loss is not finite on some rank."""
+    def _descend(self, optimizer: Adam, loss: Tensor, lr: float) -> None:
+        """Let an optimizer descend, unless the loss is not finite on some rank."""
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         not_finite = (~torch.isfinite(loss.detach())).float()

@@ -19,7 +19,7 @@ from ssgan.launch import train
 from ssgan.training.loop import Watch
 
 experiment = Experiment.from_yaml(sys.stdin.read())
-train(experiment, sys.argv[1], "killed", watch=Watch(lambda now: print(now.step, flush=True)))
+train(experiment, sys.argv[1], "killed", watch=Watch(lambda now: print(now.updates, flush=True)))
 """
 
 

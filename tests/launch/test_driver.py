@@ -64,7 +64,7 @@ def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
     whole = train(tiny, tmp_path, "whole")
 
     def terminate(now: Progress) -> None:
-        if now.step == 8:  # in the middle of the second epoch
+        if now.updates == 8:  # in the middle of the second epoch
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)

@@ -30,7 +30,7 @@ def test_the_driver_sees_each_new_record_once_and_passes_a_stop_on(
             time.sleep(0.01)
         run.commit_record(record(3))
     assert run.exists("STOP")
-    assert [(now.step, now.steps, now.record) for now in seen] == [
+    assert [(now.updates, now.total_updates, now.record) for now in seen] == [
         (12, 18, record(2)),
         (18, 18, record(3)),
     ]

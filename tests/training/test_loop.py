@@ -94,7 +94,7 @@ def start(
     found = Run(rundir, listener, [])
 
     def is_over() -> bool:
-        return stop() or (stop_at is not None and found.progress[-1].step >= stop_at)
+        return stop() or (stop_at is not None and found.progress[-1].updates >= stop_at)
 
     watch = Watch(progress=found.progress.append, stop=is_over)
     try:
@@ -183,9 +183,9 @@ def test_the_session_hears_of_every_epoch(undisturbed: Run) -> None:
 
 
 def test_progress_comes_between_epochs_and_after_them(undisturbed: Run) -> None:
-    seen = [(p.step, None if p.record is None else p.record.epoch) for p in undisturbed.progress]
+    seen = [(p.updates, None if p.record is None else p.record.epoch) for p in undisturbed.progress]
     assert seen == [(2, None), (4, 1), (6, None), (8, 2), (10, None), (12, 3)]
-    assert {(p.steps, p.images_per_step) for p in undisturbed.progress} == {(12, 8)}
+    assert {(p.total_updates, p.images_per_update) for p in undisturbed.progress} == {(12, 8)}
 
 
 @pytest.mark.parametrize("stop_at", [2, 4, 6, 8, 10])
@@ -207,8 +207,8 @@ def test_a_request_to_stop_comes_too_late_after_the_last_update(
     undisturbed: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     made, rundir = experiment(), RunDir.create(tmp_path / "run", experiment().to_yaml(), "late")
-    steps: list[int] = []
-    watch = Watch(lambda progress: steps.append(progress.step), lambda: steps[-1] == 12)
+    seen: list[int] = []
+    watch = Watch(lambda progress: seen.append(progress.updates), lambda: seen[-1] == 12)
     run(made, dataset, None, rundir, Listener(), CPU, watch)
     assert len(rundir.records()) == 3
 
@@ -256,15 +256,15 @@ def test_an_epoch_that_is_run_again_keeps_its_record(
 def test_a_loss_that_is_not_finite_ends_the_run(
     at: int, saved: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = Training._draw
+    draw = Training.draw
 
     def spoilt(self: Training) -> Any:
         inputs = draw(self)
-        if self.steps == at:
+        if self.updates == at:
             inputs.x[0] = math.nan
         return inputs
 
-    monkeypatch.setattr(Training, "_draw", spoilt)
+    monkeypatch.setattr(Training, "draw", spoilt)
     rundir = RunDir.create(tmp_path / "run", experiment().to_yaml(), "nan")
     with pytest.raises(NonFiniteLoss, match=rf"loss/d_real .* update {at};.*is .*{saved}") as error:
         run(experiment(), dataset, None, rundir, Listener(), CPU)

@@ -38,7 +38,7 @@ def training(dataset: Dataset) -> Training:
 def take(training: Training, dataset: Dataset) -> Snapshot:
     step = training.step
     return take_snapshot(
-        step.generator, step.discriminator, training.average, dataset, training.streams, B
+        step.generator, step.discriminator, training.ema, dataset, training.streams, B
     )
 
 
@@ -53,10 +53,10 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> None:
     networks = (training.step.generator, training.step.discriminator)
     before, ambient = [copy(network) for network in networks], torch.get_rng_state()
-    average = [value.clone() for value in training.average.parameters]
+    average = [value.clone() for value in training.ema.parameters]
     take(training, dataset)
     assert all(same(old, copy(now)) for old, now in zip(before, networks, strict=True))
-    assert all(map(torch.equal, average, training.average.parameters))
+    assert all(map(torch.equal, average, training.ema.parameters))
     assert torch.equal(ambient, torch.get_rng_state())
     assert all(network.training for network in networks)
     momenta = {m.momentum for n in networks for m in n.modules() if hasattr(m, "momentum")}
@@ -69,7 +69,7 @@ def test_copies_have_the_parameters_that_they_are_named_for(
     snapshot = take(training, dataset)
     raw, ema = snapshot.generators["raw"], snapshot.generators["ema"]
     assert all(map(torch.equal, raw.parameters(), training.step.generator.parameters()))
-    assert all(map(torch.equal, ema.parameters(), training.average.parameters))
+    assert all(map(torch.equal, ema.parameters(), training.ema.parameters))
     assert not all(map(torch.equal, raw.parameters(), ema.parameters()))
     assert all(
         map(

@@ -18,9 +18,10 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare
 from ssgan.experiment.tree import Experiment
+from ssgan.method.weights import Weights
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
-from ssgan.training.step import TERMS, StepInput
+from ssgan.training.step import TERMS, StepInput, Terms
 
 CPU = torch.device("cpu")
 TREE: dict[str, Any] = {
@@ -90,7 +91,7 @@ def test_a_restored_run_goes_on_bit_for_bit(mode: str, digits_store: Store) -> N
     resumed = build(digits_store, made)
     train(resumed, 1)  # what was there before leaves no trace
     resumed.load(torch.load(file, weights_only=True))
-    assert resumed.steps == 3
+    assert resumed.updates == 3
     train(resumed, 3)
     assert_same(resumed.state(), undisturbed.state())
     assert resumed.take_losses() == undisturbed.take_losses()
@@ -112,7 +113,7 @@ def test_progress_is_counted_in_images(digits_store: Store) -> None:
     training = build(digits_store, made)
     seen = []
     for _ in range(9):
-        seen.append((training.images_seen, training.label_probability(training.steps)))
+        seen.append((training.images_seen, training.label_probability(training.updates)))
         training.update()
     assert [images for images, _ in seen] == [8 * step for step in range(9)]
     assert [p for _, p in seen] == pytest.approx([1.0] * 4 + [0.75] * 4 + [0.5])
@@ -122,13 +123,12 @@ def test_losses_are_means_since_they_were_taken(digits_store: Store) -> None:
     training = build(digits_store, experiment())
     step, made = training.step, []
 
-    def record(inputs: StepInput, lambda2_share: float) -> Tensor:
-        made.append(step(inputs, lambda2_share))
-        return made[-1]
+    def record(inputs: StepInput, weights: Weights) -> Terms:
+        terms = step(inputs, weights)
+        made.append(terms.values())
+        return terms
 
     training.step = record  # type: ignore[assignment]
-    training.step.generator = step.generator  # type: ignore[attr-defined]
-    training.step.objective = step.objective  # type: ignore[attr-defined]
     assert all(value == 0 for value in training.take_losses().values())
     for updates in (3, 2):
         made.clear()
@@ -143,22 +143,22 @@ def test_the_average_follows_the_generator(digits_store: Store) -> None:
     made = experiment(training={"average": {"half_life": 1e-6}})
     training = train(build(digits_store, made), 2)
     for averaged, value in zip(
-        training.average.parameters, training.step.generator.parameters(), strict=True
+        training.ema.parameters, training.step.generator.parameters(), strict=True
     ):
         torch.testing.assert_close(averaged, value.detach())
 
 
 def spoil(training: Training, at: int, field: str, value: float = math.nan) -> None:
     """Make one input of one update something that is no number."""
-    draw = training._draw
+    draw = training.draw
 
     def spoilt() -> StepInput:
         inputs = draw()
-        if training.steps == at:
+        if training.updates == at:
             getattr(inputs, field)[0] = value
         return inputs
 
-    training._draw = spoilt  # type: ignore[method-assign]
+    training.draw = spoilt  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -180,16 +180,16 @@ def test_a_term_that_is_not_finite_is_named_with_its_update(
 def test_instance_noise_follows_its_schedule(digits_store: Store) -> None:
     noise = {"kind": "step", "start": 0.3, "drop": 0.2, "floor": 0, "duration": 1}
     training = build(digits_store, experiment(instance_noise=noise))
-    for steps, expected in ((0, 0.3), (4, 0.1)):
-        training.steps = steps
-        inputs = training._draw()
+    for updates, expected in ((0, 0.3), (4, 0.1)):
+        training.updates = updates
+        inputs = training.draw()
         assert inputs.noise_real is not None
         assert inputs.noise_fake is not None
         both = torch.stack([inputs.noise_real, inputs.noise_fake])
         assert both.std().item() == pytest.approx(expected, rel=0.1)
         assert abs((both[0] * both[1]).mean().item()) < 0.1 * expected**2  # independent
-    training.steps = 8
-    assert training._draw().noise_real is None
+    training.updates = 8
+    assert training.draw().noise_real is None
 
 
 def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> None:
@@ -197,8 +197,8 @@ def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> Non
     training = build(digits_store, experiment(augmentation=augmentation))
     drawn = []
     for step in range(2):
-        training.steps = step
-        maps = training._draw().maps
+        training.updates = step
+        maps = training.draw().maps
         assert maps.labeled is not None  # the probability is 1 at first
         assert [len(part) for part in maps if part is not None] == [8, 4, 8, 8]
         drawn.append(torch.cat([part for part in maps if part is not None]))
@@ -206,7 +206,7 @@ def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> Non
     assert len(every.unique(dim=0)) == 2 * 28
     assert every[:, :, 2].abs().max() <= 2 * 0.2  # an image is 2 units wide
     assert torch.equal(every[:, :, :2], torch.eye(2).expand(2 * 28, 2, 2))
-    assert set(build(digits_store, experiment())._draw().maps) == {None}
+    assert set(build(digits_store, experiment()).draw().maps) == {None}
 
 
 def test_lambda2_warms_up(digits_store: Store) -> None:
@@ -214,7 +214,7 @@ def test_lambda2_warms_up(digits_store: Store) -> None:
     training = build(
         digits_store, experiment(objective={"lambda2": 2.0, "lambda2_warm_up": warm_up})
     )
-    assert [training.lambda2(step) for step in (0, 4, 6, 8, 12, 99)] == pytest.approx(
+    assert [training.weights(updates).lambda2 for updates in (0, 4, 6, 8, 12, 99)] == pytest.approx(
         [1.0, 1.0, 1.25, 1.5, 2.0, 2.0]
     )
     plain = build(digits_store, experiment(objective={"lambda2": 1.0}))
@@ -234,8 +234,8 @@ def test_lambda2_warms_up(digits_store: Store) -> None:
 @pytest.mark.parametrize(
     ("field", "falling"),
     [
-        ("lr_schedule", {"discriminator", "generator"}),
-        ("generator_lr_schedule", {"generator"}),
+        ("lr_schedule", {"d_lr", "g_lr"}),
+        ("generator_lr_schedule", {"g_lr"}),
     ],
 )
 def test_learning_rates_follow_their_schedules(
@@ -247,13 +247,13 @@ def test_learning_rates_follow_their_schedules(
         experiment(optimizer={field: schedule}, training={"epochs": 3}),
     )
     plain = build(digits_store, experiment())
-    full = plain.rates(0)._asdict()
-    assert training.rates(4)._asdict() == full == {"discriminator": 2e-3, "generator": 1e-2}
-    half = {name: rate * (0.5 if name in falling else 1) for name, rate in full.items()}
-    assert training.rates(8)._asdict() == pytest.approx(half)
+    full = plain.weights(0)
+    assert training.weights(4) == full == Weights(lambda1=0.8, lambda2=2.0, d_lr=2e-3, g_lr=1e-2)
+    half = {name: getattr(full, name) * 0.5 for name in falling}
+    assert training.weights(8) == pytest.approx(full._replace(**half))
 
     def parameters(made: Training) -> dict[str, list[Tensor]]:
-        pair = {"discriminator": made.step.discriminator, "generator": made.step.generator}
+        pair = {"d_lr": made.step.discriminator, "g_lr": made.step.generator}
         return {
             name: [value.detach().clone() for value in network.parameters()]
             for name, network in pair.items()
@@ -284,9 +284,9 @@ def test_workers_draw_the_batch_of_one(mode: str, digits_store: Store) -> None:
     parts = [build(digits_store, made, Unwrapped(rank, 2, CPU)) for rank in range(2)]
     for step in range(6):
         for training in (whole, *parts):
-            training.steps = step
-        expected = flat(whole._draw())
-        drawn = [flat(part._draw()) for part in parts]
+            training.updates = step
+        expected = flat(whole.draw())
+        drawn = [flat(part.draw()) for part in parts]
         assert expected.keys() == drawn[0].keys() == drawn[1].keys()
         for path, value in expected.items():
             if value is None:
@@ -354,7 +354,7 @@ def main(rank: int, folder: Path) -> None:
         train(training, 6)
         found[mode] = {
             "start": start,
-            "weights": fingerprint([*weights, *training.average.parameters]),
+            "weights": fingerprint([*weights, *training.ema.parameters]),
             "statistics": fingerprint(step.discriminator.buffers()),
             "losses": training.take_losses(),
             "not_finite": training.find_not_finite(),

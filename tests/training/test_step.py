@@ -3,18 +3,27 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig
+from ssgan.method.weights import Weights
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import Generator, build_generator
-from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
+from ssgan.training.step import (
+    TERMS,
+    AffineMaps,
+    DiscriminatorTerms,
+    GeneratorTerms,
+    StepInput,
+    Terms,
+    TrainingStep,
+)
 
 SPACE = LatentSpace(
     supervised=(Code(name="shape", kind="categorical", classes=("a", "b", "c")),),
@@ -29,18 +38,26 @@ SHAPE = (1, 16, 16)  # two stages, so that every kind of layer is there
 B = 6
 PARTS = ("G", "trunk", "d", "q_ss", "q_us")
 NAN = math.nan
+WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
+
+Half = TypeVar("Half", DiscriminatorTerms, GeneratorTerms)
+
+
+def only(term: str, terms: Half) -> Half:
+    """Multiply all but one term by zero."""
+    return terms._replace(**{n: t * float(n == term) for n, t in terms._asdict().items()})
 
 
 class Masked(nn.Module):
     """D's losses with all but one term multiplied by zero."""
 
-    def __init__(self, losses: nn.Module, mask: Tensor) -> None:
+    def __init__(self, losses: nn.Module, term: str) -> None:
         super().__init__()
         self.losses = losses
-        self.mask = mask
+        self.term = term
 
-    def forward(self, inputs: StepInput, fake: Tensor) -> Tensor:
-        return self.losses(inputs, fake) * self.mask
+    def forward(self, inputs: StepInput, fake: Tensor) -> DiscriminatorTerms:
+        return only(self.term, self.losses(inputs, fake))
 
 
 def build(
@@ -54,25 +71,28 @@ def build(
 ) -> TrainingStep:
     """Build a step; with `term`, all other terms count for nothing."""
     draw = torch.Generator().manual_seed(0)
-    mask = torch.tensor([float(term in (None, name)) for name in TERMS])
 
     def wrap(module: nn.Module) -> nn.Module:
-        return module if isinstance(module, Generator) else Masked(module, mask[:4])
+        bare = term is None or isinstance(module, Generator)
+        return module if bare else Masked(module, term)
 
     step = TrainingStep(
         build_generator(SIZES, space, SHAPE, draw).to(dtype),
         build_discriminator(SIZES, space, SHAPE, draw).to(dtype),
         space,
-        ObjectiveConfig(lambda1=0.7, lambda2=1.3),
-        OptimizerConfig(discriminator_lr=1e-3, generator_lr=1e-2),
+        OptimizerConfig(),
         infogan=infogan,
         wrap=wrap,
         reduce_max=reduce_max,
     )
-    if monkeypatch is not None:
-        ours = step._generator_losses
-        monkeypatch.setattr(step, "_generator_losses", lambda *args: ours(*args) * mask[4:])
+    if monkeypatch is not None and term is not None:
+        ours = step._generator_terms
+        monkeypatch.setattr(step, "_generator_terms", lambda *args: only(term, ours(*args)))
     return step
+
+
+def losses_of(terms: Terms) -> dict[str, float]:
+    return dict(zip(TERMS, terms.values().tolist(), strict=True))
 
 
 def draw_inputs(
@@ -151,7 +171,7 @@ def test_the_gradient_table(
         for part, values in parameters(step).items()
     }
     without_effect = {*silent(step.generator), *silent(step.discriminator)}
-    step(draw_inputs(separate=separate))
+    step(draw_inputs(separate=separate), WEIGHTS)
     for part, values in parameters(step).items():
         assert values, f"{part} has no parameters"
         for name, value in values.items():
@@ -167,13 +187,13 @@ def test_the_gradient_table(
 
 def test_in_infogan_q_ss_learns_from_synthetic_images(monkeypatch: pytest.MonkeyPatch) -> None:
     step = build(term="L1_IS", monkeypatch=monkeypatch, infogan=True)
-    step(draw_inputs(labels=False))
+    step(draw_inputs(labels=False), WEIGHTS)
     gradients = [value.grad for value in step.discriminator.parts()["q_ss"]]
     assert all(gradient is not None and gradient.ne(0).any() for gradient in gradients)
     # Real images and their labels play no part in it.
     other = build(term="L1_IS", monkeypatch=monkeypatch, infogan=True)
     inputs = draw_inputs(labels=False)
-    other(inputs._replace(x=1 - inputs.x, y=draw_inputs(1).y))
+    other(inputs._replace(x=1 - inputs.x, y=draw_inputs(1).y), WEIGHTS)
     for ours, theirs in zip(gradients, other.discriminator.parts()["q_ss"], strict=True):
         assert ours is not None
         assert torch.equal(ours, theirs.grad)
@@ -181,8 +201,8 @@ def test_in_infogan_q_ss_learns_from_synthetic_images(monkeypatch: pytest.Monkey
 
 def test_without_labels_q_ss_learns_nothing_but_stays_in_the_graph() -> None:
     step = build()
-    losses = step(draw_inputs(labels=False))
-    assert losses[TERMS.index("L1_IS")] == 0
+    terms = step(draw_inputs(labels=False), WEIGHTS)
+    assert terms.d.L1_IS == 0
     for value in step.discriminator.parts()["q_ss"]:
         assert value.grad is not None
         assert value.grad.eq(0).all()
@@ -190,7 +210,7 @@ def test_without_labels_q_ss_learns_nothing_but_stays_in_the_graph() -> None:
 
 def test_D_is_trainable_again_after_the_step() -> None:
     step = build()
-    step(draw_inputs())
+    step(draw_inputs(), WEIGHTS)
     assert all(value.requires_grad for value in step.discriminator.parameters())
 
 
@@ -226,24 +246,24 @@ def test_an_update_whose_loss_is_not_finite_is_skipped(
     value: float, field: str, terms: set[str], d_changes: bool, g_changes: bool
 ) -> None:
     step = build()
-    step(draw_inputs(0))
+    step(draw_inputs(0), WEIGHTS)
     before = state(step)
     inputs = draw_inputs(1)
     getattr(inputs, field)[0] = value
-    losses = step(inputs)
-    assert {t for t, loss in zip(TERMS, losses, strict=True) if not loss.isfinite()} == terms
+    losses = losses_of(step(inputs, WEIGHTS))
+    assert {term for term, loss in losses.items() if not math.isfinite(loss)} == terms
     assert changes(before, state(step), step) == (d_changes, g_changes)
     assert all(tensor.isfinite().all() for tensor in state(step))
 
 
 def test_the_next_update_goes_on_after_a_skipped_one() -> None:
     step = build()
-    step(draw_inputs(0))
+    step(draw_inputs(0), WEIGHTS)
     inputs = draw_inputs(1)
     inputs.x[0] = NAN
-    step(inputs)
+    step(inputs, WEIGHTS)
     before = state(step)
-    assert step(draw_inputs(2)).isfinite().all()
+    assert step(draw_inputs(2), WEIGHTS).values().isfinite().all()
     assert changes(before, state(step), step) == (True, True)
 
 
@@ -252,7 +272,7 @@ def test_a_flag_of_another_rank_skips_the_update_here() -> None:
     before = {
         part: [v.clone() for v in values.values()] for part, values in parameters(step).items()
     }
-    assert step(draw_inputs()).isfinite().all()
+    assert step(draw_inputs(), WEIGHTS).values().isfinite().all()
     for part, values in parameters(step).items():
         assert all(map(torch.equal, values.values(), before[part])), part
 
@@ -264,7 +284,7 @@ def test_instance_noise_is_added_in_the_d_step_only() -> None:
     with torch.no_grad():
         fake = step.generator(SPACE.encode(inputs.c, inputs.z))
     noise_real, noise_fake = torch.randn_like(inputs.x), torch.randn_like(inputs.x)
-    step(inputs._replace(noise_real=noise_real, noise_fake=noise_fake))
+    step(inputs._replace(noise_real=noise_real, noise_fake=noise_fake), WEIGHTS)
     real, fake_in_d, fake_in_g = seen
     assert torch.equal(real, inputs.x + noise_real)
     torch.testing.assert_close(fake_in_d, fake + noise_fake)
@@ -283,7 +303,8 @@ def test_d_sees_all_images_through_their_maps() -> None:
     mirror[:, 0, 0] = -1
     aside[:, 0, 2] = 2 / SHAPE[2]  # one pixel
     noise = torch.randn_like(inputs.x)
-    step(inputs._replace(maps=AffineMaps(mirror, mirror[:4], aside, mirror), noise_real=noise))
+    maps = AffineMaps(mirror, mirror[:4], aside, mirror)
+    step(inputs._replace(maps=maps, noise_real=noise), WEIGHTS)
     real, fake_in_d, labeled, fake_in_g = seen
     torch.testing.assert_close(real, inputs.x.flip(3) + noise)
     torch.testing.assert_close(fake_in_d[..., :-1], fake[..., 1:])
@@ -295,8 +316,8 @@ def test_identical_maps_change_no_update() -> None:
     one, other = build(torch.float64), build(torch.float64)
     inputs = draw_inputs(dtype=torch.float64)
     plain = torch.eye(2, 3, dtype=torch.float64).expand(B, 2, 3)
-    one(inputs)
-    other(inputs._replace(maps=AffineMaps(plain, None, plain, plain)))
+    one(inputs, WEIGHTS)
+    other(inputs._replace(maps=AffineMaps(plain, None, plain, plain)), WEIGHTS)
     for ours, theirs in zip(gradients(one), gradients(other), strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -305,31 +326,32 @@ def test_labeled_images_of_their_own_never_meet_the_d_head() -> None:
     ours, other = build(), build()
     inputs = draw_inputs(separate=True)
     assert inputs.labeled is not None
-    ours(inputs)
-    other(inputs._replace(labeled=(1 - inputs.labeled[0], inputs.labeled[1])))
+    ours(inputs, WEIGHTS)
+    other(inputs._replace(labeled=(1 - inputs.labeled[0], inputs.labeled[1])), WEIGHTS)
     for one, two in zip(
         ours.discriminator.parts()["d"], other.discriminator.parts()["d"], strict=True
     ):
         assert torch.equal(one.grad, two.grad)  # type: ignore[arg-type]
 
 
-def test_weights_may_change_between_steps() -> None:
-    one, other = build(torch.float64), build(torch.float64)
-    other.objective = ObjectiveConfig(lambda1=0.7, lambda2=0.0)
-    for step in (one, other):
-        step(draw_inputs(dtype=torch.float64))
-    assert all(value.grad.eq(0).all() for value in other.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
-    assert any(value.grad.ne(0).any() for value in one.discriminator.parts()["q_ss"])  # type: ignore[union-attr]
+def test_every_update_has_weights_of_its_own() -> None:
+    step = build(torch.float64)
+    inputs = draw_inputs(dtype=torch.float64)
+    step(inputs, WEIGHTS)
+    q_ss = step.discriminator.parts()["q_ss"]
+    assert any(value.grad.ne(0).any() for value in q_ss)  # type: ignore[union-attr]
+    step(inputs, WEIGHTS._replace(lambda2=0.0))
+    assert all(value.grad.eq(0).all() for value in q_ss)  # type: ignore[union-attr]
 
 
-def test_a_share_of_lambda2_is_a_smaller_lambda2() -> None:
-    one, other, whole = (build(torch.float64) for _ in range(3))
-    other.objective = ObjectiveConfig(lambda1=0.7, lambda2=1.3 * 0.25)
-    one(draw_inputs(dtype=torch.float64), lambda2_share=0.25)
-    for step in (other, whole):
-        step(draw_inputs(dtype=torch.float64))
-    assert all(map(torch.equal, gradients(one), gradients(other)))
-    assert not all(map(torch.equal, gradients(one), gradients(whole)))
+@pytest.mark.parametrize(("rate", "still"), [("d_lr", "discriminator"), ("g_lr", "generator")])
+def test_each_rate_is_of_its_own_network(rate: str, still: str) -> None:
+    step = build()
+    before = [value.clone() for value in getattr(step, still).parameters()]
+    step(draw_inputs(), WEIGHTS._replace(**{rate: 0.0}))
+    assert all(map(torch.equal, before, getattr(step, still).parameters()))
+    moved = {"d_lr": step.g_optimizer, "g_lr": step.d_optimizer}[rate]
+    assert moved.param_groups[0]["lr"] == {"d_lr": 1e-2, "g_lr": 1e-3}[rate]
 
 
 @pytest.mark.parametrize("missing", ["supervised", "unsupervised"])
@@ -340,6 +362,6 @@ def test_either_kind_of_code_may_be_missing(missing: str) -> None:
     inputs = draw_inputs(space=space)
     if missing == "supervised":
         inputs = inputs._replace(y=torch.empty(B, 0))
-    losses = dict(zip(TERMS, step(inputs).tolist(), strict=True))
+    losses = losses_of(step(inputs, WEIGHTS))
     absent = ("L1_IS", "L2_IS") if missing == "supervised" else ("L_I", "L_I_g")
     assert all((value == 0) == (term in absent) for term, value in losses.items())

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig
+from ssgan.method.weights import Weights
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import Discriminator, build_discriminator
 from ssgan.networks.generator import Generator, build_generator
@@ -28,6 +28,7 @@ SPACE = LatentSpace(
 SIZES = NetworksConfig(width=2, hidden=6, q_hidden=4)
 SHAPE = (1, 16, 16)
 B = 6
+WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
 
 
 def build(
@@ -40,8 +41,7 @@ def build(
         build_generator(SIZES, SPACE, SHAPE, draw).to(dtype),
         build_discriminator(SIZES, SPACE, SHAPE, draw).to(dtype),
         SPACE,
-        ObjectiveConfig(lambda1=0.7, lambda2=1.3),
-        OptimizerConfig(discriminator_lr=1e-3, generator_lr=1e-2),
+        OptimizerConfig(),
         precision=precision,
         infogan=infogan,
     )
@@ -129,7 +129,7 @@ def test_the_step_is_the_plain_step(noise: float, separate: bool, infogan: bool)
         if noise:
             added = noise * torch.randn(2, *inputs.x.shape, dtype=torch.float64)
             inputs = inputs._replace(noise_real=added[0], noise_fake=added[1])
-        assert step(inputs).tolist() == pytest.approx(plain(inputs), rel=1e-9)
+        assert step(inputs, WEIGHTS).values().tolist() == pytest.approx(plain(inputs), rel=1e-9)
     pairs = ((step.generator, plain.generator), (step.discriminator, plain.discriminator))
     for ours, theirs in pairs:
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -143,7 +143,7 @@ def test_the_step_is_the_plain_step_to_single_precision() -> None:
     plain = PlainStep(step, infogan=False)
     for index in range(5):
         inputs = draw_inputs(index)
-        assert step(inputs).tolist() == pytest.approx(plain(inputs), rel=1e-4)
+        assert step(inputs, WEIGHTS).values().tolist() == pytest.approx(plain(inputs), rel=1e-4)
 
 
 GOLDEN = {
@@ -159,8 +159,8 @@ def test_golden_losses(mode: str) -> None:
     # change is meant, print the new losses and say in the commit why they moved.
     step = build(infogan=mode == "infogan")
     for index in range(8):
-        losses = step(draw_inputs(index, separate=mode == "separate"))
-    assert losses.tolist() == pytest.approx(GOLDEN[mode], rel=1e-4)
+        terms = step(draw_inputs(index, separate=mode == "separate"), WEIGHTS)
+    assert terms.values().tolist() == pytest.approx(GOLDEN[mode], rel=1e-4)
 
 
 def test_bfloat16_is_for_layers_only() -> None:
@@ -175,7 +175,8 @@ def test_bfloat16_is_for_layers_only() -> None:
     watch("head", fast.discriminator._d)
     for index in range(3):
         inputs = draw_inputs(index, separate=index == 1)
-        torch.testing.assert_close(fast(inputs), exact(inputs), rtol=0.05, atol=0.01)
+        ours, theirs = (step(inputs, WEIGHTS).values() for step in (fast, exact))
+        torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.01)
     bfloat16, float32 = {torch.bfloat16}, {torch.float32}
     assert formats == {"G": bfloat16, "trunk": bfloat16, "head": float32}
     for optimizer in (fast.g_optimizer, fast.d_optimizer):
