@@ -46,7 +46,7 @@ docs: $(STAMP) ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(STAMP) ## Time the training step beside the plain one, and write the table to docs/results/
+bench: $(STAMP) ## Time the training step next to a plain one, and write the table to docs/results/
 	$(BIN)/python -m benchmarks.run --write
 
 clean: ## Remove caches and built documentation; keep .venv and runs

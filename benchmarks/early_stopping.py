@@ -1,12 +1,12 @@
 """What early stopping saves: the same trials with ASHA and without, in images.
 
 ``python -m benchmarks.early_stopping --out DIR [--page PAGE.md] PRESET [FIELD=VALUE]...`` runs both
-searches, goes on with what was interrupted, runs nothing twice, and writes the page. Trials are the
-same bit for bit in both, so what differs is who was stopped.
+searches, resumes what was interrupted, runs nothing twice, and writes the page. Trials are the same
+bit for bit in both, so they differ only in which were stopped.
 
 One pair of searches is one order of arrival, and asynchronous halving depends on it. The spread is
-that over orders: Ray's own scheduler decides over the curves that were measured without stopping,
-with the trials shuffled.
+over orders: Ray's own scheduler decides over the curves that were measured without stopping, with
+the trials shuffled.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.replays import Event, alike_to, events_of, replay, shuffled, spend
@@ -25,25 +26,26 @@ from ssgan.tuning.search import Asha, difference
 
 _STOPPED, _WHOLE = "asha", "unstopped"
 _ORDERS = 1000
-_FEWER_ORDERS = 200  # of each other scheduler
+_RUNG_ORDERS = 200  # at most, of each other scheduler
 _GRACES, _REDUCTIONS = (2, 6, 10, 14), (2, 3, 4)
 _GOOD = 0.01  # a 0-1 loss that any user would take: one sample in a hundred
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--search", default="lambdas", help="a search with a scheduler")
     parser.add_argument("--out", type=Path, required=True, help="folder of both searches")
     parser.add_argument("--page", type=Path, help="the page to write")
+    parser.add_argument("--orders", type=int, default=_ORDERS, help="orders of arrival to replay")
     parser.add_argument("fields", nargs="*", metavar="[PRESET] [FIELD=VALUE]...")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     asked = ["--search", arguments.search, *arguments.fields]
     unstopped = ["search.scheduler={kind: none}", "search.finals.best=0"]
     whole = _run(arguments.out, _WHOLE, [*asked, *unstopped])
     stopped = _run(arguments.out, _STOPPED, asked)
     command = shlex.join(["--out", "DIR", *asked])
-    text = page(stopped, whole, f"python -m benchmarks.early_stopping {command}")
+    text = page(stopped, whole, f"python -m benchmarks.early_stopping {command}", arguments.orders)
     if arguments.page is not None:
         arguments.page.write_text(text)
     print(text)
@@ -60,8 +62,14 @@ def _run(out: Path, name: str, asked: list[str]) -> SearchDir:
     return SearchDir.open(out / name)
 
 
-def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
+def page(stopped: SearchDir, whole: SearchDir, command: str, orders: int = _ORDERS) -> str:
     """Return the page.
+
+    Args:
+        stopped: The search with ASHA.
+        whole: The same without a scheduler.
+        command: That made both.
+        orders: Orders of arrival to replay.
 
     Raises:
         SystemExit: The searches differ in more than their scheduler, or have other trials.
@@ -103,7 +111,7 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
         f"{len(ours)} trials of at most",
         f"{training.epochs * training.steps_per_epoch:,} updates of {training.batch_size} images, "
         "once with ASHA and once without any stopping, one after the",
-        "other on the same machine. The command goes on with what is there:",
+        "other on the same machine. The command resumes what is there:",
         "",
         "```console",
         f"$ {command}",
@@ -118,9 +126,9 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
         "| ratio over orders: median | quartiles | reached by ASHA |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    orders = shuffled(sorted(curves), _ORDERS)
     pairs = [
-        (replay(curves, order, search, 2), replay(curves, order, other, 2)) for order in orders
+        (replay(curves, order, search, 2), replay(curves, order, other, 2))
+        for order in shuffled(sorted(curves), orders)
     ]
     for name, target in targets.items():
         lines.append(_target_row(name, target, with_asha, without, pairs))
@@ -130,7 +138,7 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
         f"| all trials over | {_count(spend(with_asha, 0).images)} "
         f"| {_count(spend(without, 0).images)} | {ratio:.2f} | {_spread(everything)} | |",
         "",
-        f"The spread is over {_ORDERS:,} orders of arrival, in each of which Ray's scheduler",
+        f"The spread is over {orders:,} orders of arrival, in each of which Ray's scheduler",
         "decides over the measured curves, two trials at a time; trials that it stops are cut",
         "there. The last column is the share of orders in which a trial that gets there went on.",
         "",
@@ -150,16 +158,16 @@ def page(stopped: SearchDir, whole: SearchDir, command: str) -> str:
             f"| {lowest[0]:.4f} after {lowest[1]} | {ended} |"
         )
     lines += ["", "## Other rungs, by replay", ""]
-    lines += _rungs(curves, other, alike)
+    lines += _rungs(curves, other, alike, min(orders, _RUNG_ORDERS))
     lines += ["", "## Stage two: fresh seeds, another judge, no stopping", ""]
     lines += _finals(stopped, search)
     lines += ["", f"Machine: {describe_machine()}.", ""]
     return "\n".join(lines)
 
 
-def _rungs(curves: dict[str, list[Event]], whole: Search, alike: float) -> list[str]:
+def _rungs(curves: dict[str, list[Event]], whole: Search, alike: float, count: int) -> list[str]:
     """Return the table of what other schedulers would have done with the same trials."""
-    orders = shuffled(sorted(curves), _FEWER_ORDERS)
+    orders = shuffled(sorted(curves), count)
     before = [replay(curves, order, whole, 2) for order in orders]
     best = min(
         event.value for curve in curves.values() for event in curve if event.value is not None
@@ -169,7 +177,7 @@ def _rungs(curves: dict[str, list[Event]], whole: Search, alike: float) -> list[
         f"| reached {alike:.4f} |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for grace in _GRACES:
+    for grace in (one for one in _GRACES if one <= whole.epochs):
         for reduction in _REDUCTIONS:
             asha = Asha(grace=grace, reduction=reduction)
             search = whole.model_copy(update={"scheduler": asha})

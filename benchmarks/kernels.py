@@ -1,7 +1,7 @@
-"""What the layers' own kernels need alone: each layer of a step by itself, at its own shapes.
+"""Time of the layers' own kernels: each layer of a step alone, at its own shapes.
 
-The sum is the time below which no step in eager PyTorch can come; a step's share of it says how
-much is lost to everything else.
+The sum is a lower bound for a step in eager PyTorch; its share of a step's time says how much is
+lost to everything else.
 """
 
 import time
@@ -14,7 +14,7 @@ from ssgan.training.step import StepInput, TrainingStep
 
 
 def kernel_time(step: TrainingStep, inputs: StepInput, latents: Tensor) -> float:
-    """Run every layer alone, forward and backward as often as one step does.
+    """Run every layer alone, forward and backward as often as one update does.
 
     Returns:
         Process CPU time, in seconds.

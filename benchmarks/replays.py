@@ -1,4 +1,4 @@
-"""A scheduler's decisions over measured curves: what it would have cost in another order."""
+"""Replay of a scheduler's decisions over measured curves, in other orders of arrival."""
 
 import random
 from collections.abc import Iterable, Sequence

@@ -1,14 +1,15 @@
-"""Measure the shipped step beside the plain one, and beside itself in bfloat16: `make bench`.
+"""Measure the shipped step against the plain one, and against itself in bfloat16: `make bench`.
 
 The protocol: one process, one thread, process CPU time, rotating order, the same networks and
 the same draws; the result is the median of per-round ratios, with quartiles. Absolute times
-depend on the machine and are not reported.
+depend on the machine and are not reported. ``python -m benchmarks.run --small`` shows in seconds
+that it runs.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,62 +18,72 @@ import torch
 
 from benchmarks.kernels import kernel_time
 from benchmarks.plain_step import PlainStep
+from benchmarks.synthetic import SMALL, SPACE, synthetic_images
 from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
-from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
+from ssgan.method.schedules import Clock
+from ssgan.method.weights import Weights
 from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.generator import build_generator
 from ssgan.training.step import StepInput, TrainingStep
 
 _SHAPE = (1, 28, 28)
-_IMAGES, _LABELS = 10_000, 132
 _PAGE = Path(__file__).parent.parent / "docs" / "results" / "step.md"
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run all rounds, print the table, and write the page of results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=4, help="updates of each in a round")
+    parser.add_argument("--updates", type=int, default=4, help="updates of each step in a round")
+    parser.add_argument("--small", action="store_true", help="small networks, two rounds of one")
     parser.add_argument("--write", action="store_true", help=f"write {_PAGE.name} in docs/results")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
+    if arguments.small and arguments.write:
+        parser.error("--small measures nothing that belongs on the page; leave --write out")
     torch.set_num_threads(1)
-    table = measure(arguments.rounds, arguments.steps)
+    if arguments.small:
+        table = measure(load_experiment("mnist", SMALL), rounds=2, updates=1)
+    else:
+        table = measure(load_experiment("mnist"), arguments.rounds, arguments.updates)
     print(table)
     if arguments.write:
         _PAGE.write_text(table)
 
 
-def measure(rounds: int, steps: int) -> str:
-    """Return the page of results."""
-    experiment = load_experiment("mnist")
-    space = LatentSpace(
-        supervised=(Code(name="digit", kind="categorical", classes=tuple("0123456789")),),
-        unsupervised=tuple(UnsupervisedCode(name=f"style_{k}").code() for k in (1, 2)),
-        noise=62,
-    )
-    draws = _Draws(experiment, space)
-    build = partial(_build, experiment=experiment, space=space)
+def measure(experiment: Experiment, rounds: int, updates: int) -> str:
+    """Return the page of results.
+
+    Args:
+        experiment: Networks, batch size, objective and optimizer.
+        rounds: Rounds, each with every step in turn; two or more.
+        updates: Updates of each step in a round.
+    """
+    draws = _Draws(experiment)
+    clock = Clock(0, experiment.images_per_epoch)
+    weights = Weights.at(experiment.objective, experiment.optimizer, clock)
+    build = partial(_build, experiment)
     _check_equal(
-        build(TrainingStep, dtype=torch.float64), build(PlainStep, dtype=torch.float64), draws
+        build(TrainingStep, torch.float64), build(PlainStep, torch.float64), draws, weights
     )
     shipped, plain = build(TrainingStep), build(PlainStep)
-    half = build(partial(TrainingStep, precision=torch.bfloat16))
+    half = build(partial(TrainingStep, precision="bfloat16"))
     ratios, halves, shares, data_shares = [], [], [], []
     order = [("shipped", shipped), ("plain", plain), ("half", half)]
     for _, step in order:
-        step(draws(0))  # a warm-up
+        step(draws(0), weights)  # a warm-up
     for index in range(rounds):
-        inputs, data_time = _timed(partial(_walk, draws, range(index * steps, (index + 1) * steps)))
+        walk = range(index * updates, (index + 1) * updates)
+        inputs, data_time = _timed(draws, walk)
         turn = index % len(order)
         spent = {
-            name: _timed(partial(_walk, step, inputs))[1]
+            name: _timed(partial(step, weights=weights), inputs)[1]
             for name, step in order[turn:] + order[:turn]
         }
-        latents = space.encode(inputs[0].c, inputs[0].z)
+        latents = SPACE.encode(inputs[0].c, inputs[0].z)
         kernels = sum(kernel_time(shipped, one, latents) for one in inputs)
         ratios.append(spent["plain"] / spent["shipped"])
         halves.append(spent["shipped"] / spent["half"])
@@ -84,59 +95,50 @@ def measure(rounds: int, steps: int) -> str:
         ("layers' own kernels / shipped step", shares, "{:.2f}"),
         ("data path / shipped step", data_shares, "{:.4f}"),
     ]
-    return _page(rows, rounds, steps)
+    return _page(rows, rounds, updates)
 
 
 class _Draws:
     """The draws of the preset on images of MNIST's size; speed does not depend on their content."""
 
-    def __init__(self, experiment: Experiment, space: LatentSpace) -> None:
-        generator = torch.Generator().manual_seed(0)
-        images = torch.randint(256, (_IMAGES, *_SHAPE), generator=generator, dtype=torch.uint8)
-        y = torch.full((_IMAGES, 1), float("nan"))
-        y[:_LABELS, 0] = torch.arange(_LABELS) % 10
-        self._space, self._streams = space, Streams(0)
-        self._size = experiment.training.batch_size
+    def __init__(self, experiment: Experiment) -> None:
+        self._streams, self._size = Streams(0), experiment.training.batch_size
         self._batches = Batches(
             experiment.label_sampling,
-            images,
-            y,
+            *synthetic_images(_SHAPE),
             batch_size=self._size,
             streams=self._streams,
         )
 
-    def __call__(self, step: int) -> StepInput:
-        real = self._batches.draw(step, 0.2)
-        c, z = self._space.sample(self._size, self._streams.generator("latents", step))
+    def __call__(self, update: int) -> StepInput:
+        real = self._batches.draw(update, 0.2)
+        c, z = SPACE.sample(self._size, self._streams.generator("latents", update))
         return StepInput(real.x, real.y, real.labeled, c, z)
 
 
 def _build(
-    kind: Callable[..., Any],
-    experiment: Experiment,
-    space: LatentSpace,
-    dtype: torch.dtype = torch.float32,
+    experiment: Experiment, kind: Callable[..., Any], dtype: torch.dtype = torch.float32
 ) -> Any:
     streams = Streams(0)
-    sizes = (experiment.networks, space, _SHAPE)
+    sizes = (experiment.networks, SPACE, _SHAPE)
     return kind(
         build_generator(*sizes, streams.generator("G")).to(dtype),
         build_discriminator(*sizes, streams.generator("D")).to(dtype),
-        space,
-        experiment.objective,
+        SPACE,
         experiment.optimizer,
     )
 
 
-def _check_equal(shipped: TrainingStep, plain: PlainStep, draws: _Draws) -> None:
+def _check_equal(shipped: TrainingStep, plain: PlainStep, draws: _Draws, weights: Weights) -> None:
     """Refuse to compare steps that do not compute the same, in double precision.
 
-    In single precision Adam makes a rounding error of a small gradient a difference of a whole
-    update, more or less of them by the machine.
+    In single precision Adam turns a rounding error of a small gradient into a difference of a whole
+    update; how many of them depends on the machine.
     """
     for index in range(3):
         inputs = _double(draws(index))
-        torch.testing.assert_close(shipped(inputs), plain(inputs), rtol=1e-9, atol=1e-9)
+        ours, theirs = (step(inputs, weights).values() for step in (shipped, plain))
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 def _double(inputs: StepInput) -> StepInput:
@@ -145,23 +147,20 @@ def _double(inputs: StepInput) -> StepInput:
     return StepInput(x, y, labeled, c, z)
 
 
-def _walk(call: Callable[[Any], Any], over: Iterable[Any]) -> list[Any]:
-    return [call(one) for one in over]
-
-
-def _timed(call: Callable[[], list[Any]]) -> tuple[list[Any], float]:
+def _timed(call: Callable[[Any], Any], over: Iterable[Any]) -> tuple[list[Any], float]:
+    """Return what the calls return, and their process CPU time in seconds."""
     started = time.process_time()
-    result = call()
+    result = [call(one) for one in over]
     return result, time.process_time() - started
 
 
-def _page(rows: list[tuple[str, list[float], str]], rounds: int, steps: int) -> str:
+def _page(rows: list[tuple[str, list[float], str]], rounds: int, updates: int) -> str:
     lines = [
-        "# The training step beside the plain one",
+        "# The training step next to a plain one",
         "",
-        "Command: `make bench`. The authors' MNIST networks, batch 128, fp32 where nothing else",
-        "is said, one thread of one process, process CPU time, rotating order, the same draws for",
-        f"all (a labeled batch with probability 0.2); {rounds} rounds of {steps} updates each.",
+        "Command: `make bench`. The authors' MNIST networks, batch 128, fp32 unless stated",
+        "otherwise, one thread of one process, process CPU time, rotating order, the same draws",
+        f"for all (labeled with probability 0.2); {rounds} rounds of {updates} updates each.",
         "The plain step is `benchmarks/plain_step.py`; before timing, three updates of both are",
         "checked to agree in double precision. The layers' own kernels are each layer alone at its",
         "own shapes, forward and backward as often as the step runs it (`benchmarks/kernels.py`).",

@@ -6,6 +6,7 @@ figure is read from the runs' summaries, and the page is rebuilt by the same com
 
 import argparse
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ _COLUMNS = {
 }
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Read the runs, check that they belong together, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN")
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="how one of the runs was made")
     parser.add_argument("--picture", help="path from the page to samples of the first run")
     parser.add_argument("--page", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     runs = [RunDir.open(run) for run in arguments.runs]
     text = page(arguments.title, arguments.command, runs, arguments.picture)
     arguments.page.write_text(text)
@@ -99,7 +100,7 @@ def page(title: str, command: str, runs: list[RunDir], picture: str | None) -> s
 def _summary(run: RunDir) -> dict[str, Any]:
     summary = run.summary()
     if summary is None:
-        raise SystemExit(f"{run.location} is not finished; go on with ssgan train --resume")
+        raise SystemExit(f"{run.location} is not finished; resume it with ssgan train --resume")
     return summary
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic behind the pages of results, against cases done by hand."""
+"""The arithmetic behind the page on early stopping, against cases done by hand."""
 
 from pathlib import Path
 

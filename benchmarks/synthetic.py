@@ -1,0 +1,57 @@
+"""Random images with labels on the first ones: a data set for speed, which no content changes."""
+
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
+
+_IMAGES, _LABELS = 10_000, 132
+
+SPACE = LatentSpace(
+    supervised=(Code(name="digit", kind="categorical", classes=tuple("0123456789")),),
+    unsupervised=tuple(UnsupervisedCode(name=f"style_{k}").code() for k in (1, 2)),
+    noise=62,
+)
+"""Codes and noise of the paper's MNIST."""
+
+SMALL = (
+    "networks.width=8",
+    "networks.hidden=32",
+    "networks.q_hidden=16",
+    "training.batch_size=16",
+    "label_sampling.batch_size=16",
+)
+"""Overrides that make networks and batches small, to see that a benchmark runs."""
+
+
+def synthetic_images(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Draw images and labels.
+
+    Args:
+        shape: Of one image, (C, H, W).
+
+    Returns:
+        Images, uint8 (10000, C, H, W), and labels, float32 (10000, 1), NaN but for the first 132.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (_IMAGES, *shape), generator=generator, dtype=torch.uint8)
+    y = torch.full((_IMAGES, 1), math.nan)
+    y[:_LABELS, 0] = torch.arange(_LABELS) % 10
+    return images, y
+
+
+def synthetic_dataset(shape: Sequence[int]) -> Any:
+    """Return all that `ssgan.training.state.Training` reads of a `Dataset`, without a store."""
+    images, y = synthetic_images(shape)
+    return SimpleNamespace(
+        train=SimpleNamespace(images=images),
+        y=y,
+        space=SPACE,
+        is_infogan=False,
+        manifest=SimpleNamespace(shape=tuple(shape)),
+    )

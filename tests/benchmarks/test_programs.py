@@ -1,0 +1,119 @@
+"""Every program under benchmarks/ runs, at its smallest size."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks import early_stopping, run, seeds, turned_digits
+from ssgan.experiment.loading import load_experiment
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.tuning import Search, load_search
+from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
+
+EPOCHS = 4
+TESTED = {"early_stopping", "run", "seeds", "turned_digits"}
+
+
+def test_every_program_is_tested_here() -> None:
+    files = Path(benchmarks.__path__[0]).glob("*.py")
+    assert {file.stem for file in files if "__main__" in file.read_text()} == TESTED
+
+
+def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    run.main(["--small"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == [
+        "| plain step / shipped step (speed-up)",
+        "| shipped step / the same in bfloat16 (speed-up)",
+        "| layers' own kernels / shipped step",
+        "| data path / shipped step",
+    ]
+
+
+def test_the_page_is_not_written_from_a_small_measurement(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        run.main(["--small", "--write"])
+    assert "leave --write out" in capsys.readouterr().err
+
+
+def fill(search: SearchDir, extents: list[int]) -> None:
+    """Write a finished search whose trials ended after so many epochs."""
+    rows = []
+    for number, extent in enumerate(extents):
+        values = make_values(number)
+        row = TrialRow(
+            trial=f"{number:05d}",
+            stage="search",
+            values=values,
+            seed=0,
+            status="FINISHED" if extent == EPOCHS else "STOPPED",
+            epoch=extent,
+            metric=loss_of(values, extent),
+        )
+        trial = make_run(search, row)
+        for epoch in range(1, extent + 1):
+            commit(trial, number, epoch, loss_of(values, epoch), None)
+        rows.append(row)
+    best = min(rows, key=lambda row: row.metric or 1.0)
+    for seed in (1, 2):
+        again = {"trial": f"{best.trial}-s{seed}", "stage": "final", "seed": seed}
+        rows.append(best.model_copy(update=again))
+        commit(make_run(search, rows[-1]), seed, 1, best.metric, None)
+    search.write_rows(rows)
+    search.write_summary({})
+
+
+def test_early_stopping_is_measured_on_two_searches(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["search.scheduler={kind: asha, grace: 2, reduction: 2}", f"training.epochs={EPOCHS}"]
+    unstopped = ["search.scheduler={kind: none}", "search.finals.best=0"]
+    made: dict[str, Search] = {
+        "asha": load_search("lambdas", overrides=asked),
+        "unstopped": load_search("lambdas", overrides=[*asked, *unstopped]),
+    }
+    for name, extents in {"asha": [EPOCHS, 2, EPOCHS, 2], "unstopped": [EPOCHS] * 4}.items():
+        fill(SearchDir.create(tmp_path / name, made[name].to_yaml()), extents)
+    page = tmp_path / "page.md"
+    early_stopping.main(
+        ["--out", str(tmp_path), "--page", str(page), "--orders", "2", "mnist", *asked]
+    )
+    text = page.read_text()
+    assert text == capsys.readouterr().out[:-1]
+    assert "In 4 of 4 trials the zero_one_loss_ema of every epoch" in text
+    images = 6_400 * (2 * EPOCHS + 2 * 2), 6_400 * 4 * EPOCHS
+    ratio = images[0] / images[1]
+    assert f"| all trials over | {images[0]:,} | {images[1]:,} | {ratio:.2f} |" in text
+    assert text.count("stopped after epoch 2") == 2
+
+
+def test_a_table_over_seeds_is_made_of_finished_runs(tmp_path: Path) -> None:
+    losses = (0.01, 0.03)
+    for seed, loss in enumerate(losses):
+        made = load_experiment("digits", {"seed": seed})
+        finished = RunDir.create(tmp_path / str(seed), made.to_yaml())
+        finished.write_summary(
+            {"metrics": {"zero_one_loss_ema": loss}, "environment": {"ssgan": "1.0"}}
+        )
+    page = tmp_path / "page.md"
+    runs = [str(tmp_path / "0"), str(tmp_path / "1")]
+    seeds.main([*runs, "--title", "Digits", "--command", "ssgan train", "--page", str(page)])
+    assert "| mean | 0.0200 |\n| standard deviation | 0.0141 |" in page.read_text()
+
+
+def test_turned_digits_are_a_folder_with_a_partial_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "turned"
+    turned_digits.main([str(folder), "--share", "0.5", "--count", "20"])
+    assert capsys.readouterr().out == f"20 pictures in {folder}\n"
+    with (folder / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(folder / row["file"]).is_file() for row in rows] == [True] * 20
+    for column in ("shape", "angle"):
+        assert 0 < sum(bool(row[column]) for row in rows) < 20
