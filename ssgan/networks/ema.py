@@ -38,10 +38,14 @@ class Ema:
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
         """Take an update of so many images, after `images_seen` in total, into the average."""
-        half_life = min(self._config.half_life, self._config.ramp_up * images_seen)
-        weight = 1 - 0.5 ** (images / max(half_life, 1e-8))
         present = [p.detach() for p in self._network.parameters()]
-        torch._foreach_lerp_(self.parameters, present, weight)
+        torch._foreach_lerp_(self.parameters, present, self.weight(images, images_seen))
+
+    def weight(self, images: int, images_seen: int) -> float:
+        """Return the weight, in [0, 1], of the parameters after an update in the average."""
+        half_life = min(self._config.half_life, self._config.ramp_up * images_seen)
+        weight: float = 1 - 0.5 ** (images / max(half_life, 1e-8))
+        return weight
 
     @torch.no_grad()
     def copy_to(self, network: nn.Module) -> None:
