@@ -1,12 +1,19 @@
-"""A folder of small files, local or on any pyarrow file system, whose files appear whole."""
+"""Storage: folders, local or on any pyarrow file system, and files that appear whole.
+
+A location is a local path or a URI. The query of a URI holds the options of its file system
+(``s3://bucket/runs?region=eu-west-1``) and stays at its end; use `join` and `split`, not slashes.
+"""
 
 import contextlib
 import json
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pyarrow.fs as pafs
 
@@ -15,6 +22,7 @@ from ssgan.base.errors import BadInput
 _TEMPORARY = ".tmp"
 # An object appears whole when its upload ends, and a rename there is a copy: write in place.
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
+_PLAIN = "/!$&'()*+,;=:@~"  # characters that the path of a URI takes unquoted, beside letters
 
 
 class Folder:
@@ -23,12 +31,13 @@ class Folder:
     The constructor touches nothing.
 
     Args:
-        location: A local path, or a URI that pyarrow understands (``s3://bucket/runs/a``).
+        location: A local path, or a URI that pyarrow understands: ``s3://bucket/runs/a``,
+            ``s3://bucket/runs/a?endpoint_override=http://localhost:9000``.
         filesystem: Use this file system, with `location` as the path inside it.
     """
 
     def __init__(self, location: str | Path, filesystem: pafs.FileSystem | None = None) -> None:
-        if filesystem is None and "://" in str(location):
+        if filesystem is None and _is_uri(location):
             filesystem, path = _from_uri(str(location))
         elif filesystem is None:
             filesystem, path = pafs.LocalFileSystem(), os.path.abspath(location)
@@ -38,7 +47,7 @@ class Folder:
         self._path = path.rstrip("/")
         self._local = isinstance(filesystem, pafs.LocalFileSystem)
         # Workers have other working directories, so a local run is known by its absolute path.
-        self.location: str = self._path if self._local else str(location).rstrip("/")
+        self.location: str = self._path if self._local else "".join(_parts(location))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.location!r})"
@@ -52,6 +61,10 @@ class Folder:
     def base_name(self) -> str:
         """Last part of the location."""
         return self._path.rsplit("/", 1)[-1]
+
+    def locate(self, name: str) -> str:
+        """Return the location of a file or folder in this one."""
+        return join(self.location, name)
 
     def is_free(self) -> bool:
         """Whether nothing is at this location, or an empty folder."""
@@ -97,14 +110,16 @@ class Folder:
             OSError: It cannot be written; nothing half-written stays behind.
         """
         target = self._join(name)
+        writer = uuid.uuid4().hex
         if self._local:
-            _write_local(Path(target), data)
+            with replacing(Path(target), writer) as file:
+                file.write_bytes(data)
             return
         self._fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
         if self._fs.type_name in _OBJECT_STORES:
             self._put(target, data)
             return
-        temporary = _temporary(target)
+        temporary = f"{target}.{writer}{_TEMPORARY}"
         try:
             self._put(temporary, data)
             self._fs.move(temporary, target)
@@ -138,16 +153,27 @@ class Folder:
         elif kind == pafs.FileType.Directory:
             self._fs.delete_dir(self._join(name))
 
-    def put_folder(self, source: str | Path, name: str) -> None:
-        """Copy a local folder with all files in it to `name`; each file is written atomically."""
-        root = Path(source)
-        for file in sorted(path for path in root.rglob("*") if path.is_file()):
-            self.write_bytes(f"{name}/{file.relative_to(root).as_posix()}", file.read_bytes())
+    @contextlib.contextmanager
+    def local_copy(self, name: str) -> Iterator[Path]:
+        """Give a local path to a folder in this one, to be read only.
+
+        Where this folder is local that is the folder itself, elsewhere a copy that is deleted when
+        the context ends; empty if there is none.
+        """
+        if self._local:
+            yield Path(self._join(name))
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            for file in self.list(name):
+                target = Path(scratch) / Path(file).relative_to(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self.read_bytes(file))
+            yield Path(scratch)
 
     def _join(self, name: str) -> str:
         parts = name.split("/")
         if not name or any(part in ("", ".", "..") for part in parts):
-            raise ValueError(f"{name!r} is no name inside a run directory")
+            raise ValueError(f"{name!r} is not a name inside a folder")
         return f"{self._path}/{name}"
 
     def _kind(self, name: str) -> pafs.FileType:
@@ -158,35 +184,96 @@ class Folder:
             stream.write(data)
 
 
+def join(location: str | Path, name: str) -> str:
+    """Return the location of a file or folder inside another.
+
+    Args:
+        location: Of the folder, a local path or a URI.
+        name: Path relative to it, with slashes. In a URI it is percent-encoded, and the URI's
+            query stays at the end.
+    """
+    if not _is_uri(location):
+        return str(Path(location) / name)
+    path, query = _parts(location)
+    return f"{path}/{quote(name, safe=_PLAIN)}{query}"
+
+
+def split(location: str | Path) -> tuple[str, str]:
+    """Return the location of the folder that something is in, and its name there.
+
+    The inverse of `join`. What has no parent folder (``/``, ``s3://bucket``) has no name either.
+    """
+    if not _is_uri(location):
+        return str(Path(location).parent), Path(location).name
+    path, query = _parts(location)
+    parent, _, name = path.rpartition("/")
+    if parent.endswith("/"):
+        return f"{path}{query}", ""
+    return f"{parent}{query}", unquote(name)
+
+
+@contextlib.contextmanager
+def replacing(target: Path, writer: str = "") -> Iterator[Path]:
+    """Write a local file or folder that appears whole: give a path next to it to write to instead.
+
+    When the context ends, what was written there is flushed to the disk and takes the place of
+    `target`. If it raises, `target` is as before and nothing is left behind.
+
+    Args:
+        target: The file or folder; its parent is made where it is missing.
+        writer: What tells apart those who write `target` at the same time. By default only one
+            may (hold a lock), and what a killed one left is removed.
+    """
+    mark = f".{writer}" if writer else ""
+    temporary = target.with_name(f"{target.name}{mark}{_TEMPORARY}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove(temporary)
+    try:
+        yield temporary
+        for path in (*temporary.rglob("*"), temporary):
+            _sync(path)
+        if temporary.is_dir() and target.is_dir():
+            shutil.rmtree(target)
+        temporary.replace(target)
+    except BaseException:
+        _remove(temporary)
+        raise
+    _sync(target.parent)  # the rename lasts once the folder is on disk
+
+
+def _is_uri(location: str | Path) -> bool:
+    return "://" in str(location)
+
+
+def _parts(location: str | Path) -> tuple[str, str]:
+    """Part a location into its path, without a slash at its end, and a URI's query with its "?"."""
+    if not _is_uri(location):
+        return str(location).rstrip("/"), ""
+    path, mark, query = str(location).partition("?")
+    return path.rstrip("/"), mark + query
+
+
 def _from_uri(uri: str) -> tuple[pafs.FileSystem, str]:
     try:
         filesystem, path = pafs.FileSystem.from_uri(uri)
     except (ValueError, OSError) as error:
-        raise BadInput(f"{uri} is no place that pyarrow can write to: {error}") from error
+        raise BadInput(f"{uri} is not a place that pyarrow can write to: {error}") from error
     return filesystem, path
 
 
-def _write_local(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(_temporary(target.name))
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)  # the rename lasts once the folder is on disk
-    try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
-def _temporary(name: str) -> str:
-    return f"{name}.{uuid.uuid4().hex}{_TEMPORARY}"
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def default_cache() -> Path:

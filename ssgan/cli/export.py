@@ -45,7 +45,7 @@ def export(run: str, checkpoint: str, copy_of: str, out: Path | None) -> None:
 
         opened = reopen(run, checkpoint)
         files = _pack(opened, copy_of)
-        where = str(out) if out is not None else f"{opened.run.location}/export"
+        where = str(out) if out is not None else opened.run.locate("export")
         try:
             _write(opened, files, out)
         except OSError as error:

@@ -35,7 +35,7 @@ def figures(run: str, checkpoint: str) -> None:
             for name, content in found.pngs().items():
                 opened.run.write_bytes(f"figures/{name}.png", content)
         except OSError as error:
-            raise BadInput(f"cannot write to {opened.run.location}/figures: {error}") from error
+            raise BadInput(f"cannot write to {opened.run.locate('figures')}: {error}") from error
     drawn = {*names, *(f"figures/{name}.png" for name in found.images)}
     for name in sorted(drawn):
-        show(f"{opened.run.location}/{name}")
+        show(opened.run.locate(name))

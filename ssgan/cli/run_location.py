@@ -2,10 +2,9 @@
 
 import os
 import re
-from pathlib import Path
 
+from ssgan.base import storage
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import Folder
 from ssgan.cli.screen import say
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
@@ -76,8 +75,7 @@ def move_aside(out: str, name: str) -> None:
 
 def place_of(run: str) -> tuple[str, str]:
     """Split the location of a run directory into the folder of runs and its name."""
-    parent, _, name = RunDir(run).location.rpartition("/")
-    return parent, name
+    return storage.split(RunDir(run).location)
 
 
 def uri_of(record: RunDir | SearchDir) -> str:
@@ -109,7 +107,7 @@ def refuse_unwritable(out: str) -> None:
     Raises:
         BadInput: They cannot; the message says why.
     """
-    folder = Folder(out)
+    folder = storage.Folder(out)
     try:
         folder.try_writing()
     except OSError as error:
@@ -128,4 +126,4 @@ def join(out: str, name: str) -> str:
         raise BadInput(
             f"{name!r} cannot name a run; use letters, digits, dots, hyphens and underscores"
         )
-    return f"{out.rstrip('/')}/{name}" if "://" in out else str(Path(out) / name)
+    return storage.join(out, name)

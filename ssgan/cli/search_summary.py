@@ -71,14 +71,13 @@ def _reached(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _places(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    where = short(search.location)
-    rows = [("search", where)]
+    rows = [("search", short(search.location))]
     names = {"samples": "samples_ema.png", "all trials": "contact-sheet.html"}
     for title, file in names.items():
         if search.exists(f"report/{file}"):
-            rows.append((title, f"{where}/report/{file}"))
+            rows.append((title, short(search.locate(f"report/{file}"))))
     if summary.get("export"):
-        rows.append(("export", f"{where}/export"))
+        rows.append(("export", short(search.locate("export"))))
     if summary.get("model"):
         champion = ", the champion" if summary["champion"] else ""
         rows.append(("model", f"{summary['model']}, version {summary['model_version']}{champion}"))
@@ -88,7 +87,7 @@ def _places(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, st
 def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = more_samples(summary, search)
     if search.exists(BEST):
-        best = shlex.quote(short(f"{search.location}/{BEST}"))
+        best = shlex.quote(short(search.locate(BEST)))
         rows.append(("train the best", f"{program('ssgan')} train {best}"))
     rows.append(("compare trials", show_tracking(str(summary["tracking_uri"]))))
     return rows

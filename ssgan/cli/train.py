@@ -87,6 +87,7 @@ def train(
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     """Build the experiment that the arguments name, or the run's own with their changes."""
+    from ssgan.base.storage import join
     from ssgan.experiment.fields import check_resume
     from ssgan.experiment.loading import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.experiment.tree import Experiment
@@ -104,7 +105,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     if (search := SearchDir(resume)).exists(search.identity_file):
         raise BadInput(
             f"{resume} is a search: `ssgan search --resume {search.base_name}` goes on with it, "
-            f"`ssgan train {resume}/{BEST}` trains its best configuration"
+            f"`ssgan train {join(resume, BEST)}` trains its best configuration"
         )
     started = Experiment.from_yaml(RunDir.open(resume).experiment_yaml())
     experiment = (

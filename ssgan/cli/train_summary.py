@@ -77,18 +77,17 @@ def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[st
 
 
 def _places(run: RunDir, records: Sequence[Record]) -> list[tuple[str, str]]:
-    where = short(run.location)
-    rows = [("run", where)]
+    rows = [("run", short(run.location))]
     pictured = next((record for record in reversed(records) if record.images), None)
     figures = run.list("figures")
     if "figures/samples_ema.png" in figures:
-        rows.append(("samples", f"{where}/figures/samples_ema.png"))
+        rows.append(("samples", short(run.locate("figures/samples_ema.png"))))
     elif pictured is not None:
-        rows.append(("samples", f"{where}/{next(iter(pictured.images.values()))}"))
+        rows.append(("samples", short(run.locate(next(iter(pictured.images.values()))))))
     if figures:
-        rows.append(("figures", f"{where}/figures"))
+        rows.append(("figures", short(run.locate("figures"))))
     if run.list("export"):
-        rows.append(("export", f"{where}/export"))
+        rows.append(("export", short(run.locate("export"))))
     return rows
 
 

@@ -6,7 +6,6 @@ them between all workers and trials and pages them beyond memory, and a stray wr
 process reaches neither the file nor any other process.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from ssgan.base.storage import replacing
 from ssgan.data.sources.base import Chunk
 
 _GPU_SHARE = 0.25  # of the free memory of a GPU, which trials and networks share
@@ -86,21 +86,13 @@ def _complete(sizes: dict[Path, int]) -> bool:
 
 
 def _write(pixels: Path, labels: Path, chunks: Iterable[Chunk]) -> None:
-    partial = [file.with_suffix(".partial") for file in (pixels, labels)]
-    try:
-        with partial[0].open("wb") as pixel_file, partial[1].open("wb") as label_file:
+    with replacing(pixels) as new_pixels, replacing(labels) as new_labels:
+        with new_pixels.open("wb") as pixel_file, new_labels.open("wb") as label_file:
             for images, values in chunks:
                 pixel_file.write(images.tobytes())
                 label_file.write(values.tobytes())
-            for file in (pixel_file, label_file):
-                file.flush()
-                os.fsync(file.fileno())
-        for source, target in zip(partial, (pixels, labels), strict=True):
-            source.chmod(0o444)
-            source.replace(target)
-    finally:
-        for rest in partial:
-            rest.unlink(missing_ok=True)
+        new_pixels.chmod(0o444)
+        new_labels.chmod(0o444)
 
 
 def _map(file: Path, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

@@ -3,19 +3,17 @@
 import hashlib
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.base.storage import default_cache
+from ssgan.base.storage import Folder, default_cache, replacing
 from ssgan.data.manifest import Manifest, Shard, SplitManifest
 from ssgan.data.memmap import Split, map_split
 from ssgan.data.sources import SourceConfig
@@ -50,16 +48,15 @@ class Store:
             BadInput: There is no store.
             CorruptFile: Its manifest is not the one that was written.
         """
-        filesystem, path = _filesystem(location)
-        file = f"{path}/{MANIFEST}"
+        folder = _folder(location)
         try:
-            with filesystem.open_input_stream(file) as stream:
-                text = stream.read().decode(errors="replace")
+            text = folder.read_bytes(MANIFEST).decode(errors="replace")
         except FileNotFoundError:
             raise BadInput(
-                f"{location} is no store: it has no {MANIFEST}; write one with ssgan data prepare"
+                f"{location} is not a store: it has no {MANIFEST}; write one with "
+                "ssgan data prepare"
             ) from None
-        return cls(str(location), Manifest.from_json(text, f"{location}/{MANIFEST}"))
+        return cls(str(location), Manifest.from_json(text, folder.locate(MANIFEST)))
 
     @property
     def has_judge(self) -> bool:
@@ -96,12 +93,11 @@ class Store:
         Raises:
             CorruptFile: A shard is missing or differs from what was written.
         """
-        filesystem, path = _filesystem(self.location)
+        folder = _folder(self.location)
         for shard in self.manifest.splits[name].shards:
-            where = f"{self.location}/{shard.file}"
+            where = folder.locate(shard.file)
             try:
-                with filesystem.open_input_stream(f"{path}/{shard.file}") as stream:
-                    content = stream.read()
+                content = folder.read_bytes(shard.file)
             except FileNotFoundError:
                 raise CorruptFile(f"shard {where} is missing; prepare the store again") from None
             if hashlib.sha256(content).hexdigest() != shard.sha256:
@@ -133,18 +129,17 @@ def write_store(location: str | Path, source: Source, progress: Progress | None 
     Raises:
         BadInput: There already is a store, or the source cannot be stored.
     """
-    filesystem, path = _filesystem(location)
-    if filesystem.get_file_info(f"{path}/{MANIFEST}").type != pa.fs.FileType.NotFound:
+    folder = _folder(location)
+    if folder.exists(MANIFEST):
         raise BadInput(f"{location} already holds a store; choose another folder or remove it")
     if IMAGE_COLUMN in {column.name for column in source.columns}:
         raise BadInput(
             f"a label column cannot be called {IMAGE_COLUMN!r}, which holds the pixels; rename it"
         )
-    filesystem.create_dir(path, recursive=True)
     total, done = sum(source.counts.values()), 0
     splits = {}
     for name, chunks in source.splits().items():
-        writer = _SplitWriter(filesystem, path, name, source)
+        writer = _SplitWriter(folder, name, source)
         for images, labels in chunks:
             writer.add(images, labels)
             done += len(images)
@@ -161,10 +156,7 @@ def write_store(location: str | Path, source: Source, progress: Progress | None 
         provenance=dict(source.provenance),
         broken=source.broken,
     )
-    partial = f"{path}/{MANIFEST}.partial"
-    with filesystem.open_output_stream(partial) as stream:
-        stream.write(manifest.to_json().encode())
-    filesystem.move(partial, f"{path}/{MANIFEST}")
+    folder.write_bytes(MANIFEST, manifest.to_json().encode())
     return Store(str(location), manifest)
 
 
@@ -196,27 +188,21 @@ def prepare(
         ) from error
     source = config.open()
     # Only now is the fingerprint final: opening may have downloaded the files.
-    folder = _folder(stores, config)
+    folder = _place(stores, config)
     with FileLock(f"{folder}.lock"):
         found = _find(stores, config)
         if found is not None:
             return found
-        partial = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # left by a build that was killed
-        try:
-            write_store(partial, source, progress)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with replacing(folder) as new:
+            write_store(new, source, progress)
     return Store.open(folder)
 
 
 class _SplitWriter:
     """Cuts a stream of chunks into shards, and hashes pixels and labels on the way."""
 
-    def __init__(self, filesystem: pa.fs.FileSystem, path: str, split: str, source: Source) -> None:
-        self._filesystem, self._path, self._split = filesystem, path, split
+    def __init__(self, folder: Folder, split: str, source: Source) -> None:
+        self._folder, self._split = folder, split
         self._columns = [column.name for column in source.columns]
         self._width = int(np.prod(source.shape))
         self._shard_rows = max(1, min(SHARD_ROWS, SHARD_BYTES // self._width))
@@ -256,8 +242,7 @@ class _SplitWriter:
             return
         content = self._encode(images[:rows], labels[:rows])
         file = f"{self._split}-{len(self._shards):05d}.parquet"
-        with self._filesystem.open_output_stream(f"{self._path}/{file}") as stream:
-            stream.write(content)
+        self._folder.write_bytes(file, content)
         digest = hashlib.sha256(content).hexdigest()
         self._shards.append(Shard(file=file, rows=rows, sha256=digest))
 
@@ -272,23 +257,19 @@ class _SplitWriter:
         return buffer.getvalue()
 
 
-def _filesystem(location: str | Path) -> tuple[pa.fs.FileSystem, str]:
-    text = str(location)
-    if "://" in text:
-        filesystem, path = pa.fs.FileSystem.from_uri(text)
-        return filesystem, path.rstrip("/")
-    return pa.fs.LocalFileSystem(), str(Path(text).expanduser().absolute())
+def _folder(location: str | Path) -> Folder:
+    return Folder(os.path.expanduser(location))
 
 
-def _folder(stores: Path, config: SourceConfig) -> Path:
+def _place(stores: Path, config: SourceConfig) -> Path:
     return stores / f"{config.kind}-{config.fingerprint()[:16]}"
 
 
 def _find(stores: Path, config: SourceConfig) -> Store | None:
-    folder = _folder(stores, config)
+    folder = _place(stores, config)
     if not (folder / MANIFEST).exists():
         return None
     try:
         return Store.open(folder)
     except CorruptFile:
-        return None  # it is built anew
+        return None  # it is built again

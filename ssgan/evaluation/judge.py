@@ -8,24 +8,23 @@ recipe, seed), with the weights as safetensors and everything else as JSON. A fi
 ``<name>.partial``, is a training that is not over.
 """
 
-import hashlib
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from filelock import FileLock
 from pydantic import Field, ValidationError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as pack_weights
 from torch import Tensor
 
 from ssgan.base.config import Config, canonical_hash
 from ssgan.base.errors import CorruptFile, NonFiniteLoss
 from ssgan.base.rng import Streams
+from ssgan.base.storage import replacing
 from ssgan.evaluation.fit import FitConfig, Progress, fit
 from ssgan.evaluation.fit_state import PartialFit
 from ssgan.evaluation.metrics import accuracy, agreement
@@ -175,21 +174,21 @@ class Judge:
             return Prediction(torch.zeros(0, len(self.codes)), empty)
         return Prediction(torch.cat(values), torch.cat(features))
 
+    def files(self) -> dict[str, bytes]:
+        """Return weights and card as files, which `from_files` reads."""
+        state = {name: t.contiguous() for name, t in self._network.state_dict().items()}
+        weights = pack_weights(state)
+        card = self.card.model_copy(update={"weights_sha256": sha256(weights).hexdigest()})
+        return {_WEIGHTS: weights, CARD: f"{card.model_dump_json(indent=2)}\n".encode()}
+
     def save(self, folder: Path) -> None:
-        """Write weights and card into a new folder, all or nothing."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-        try:
-            state = {name: t.contiguous() for name, t in self._network.state_dict().items()}
-            save_file(state, scratch / _WEIGHTS)
-            self.card = self.card.model_copy(update={"weights_sha256": _sha256(scratch / _WEIGHTS)})
-            (scratch / CARD).write_text(self.card.model_dump_json(indent=2) + "\n")
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(scratch, folder)
-        except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise
+        """Write `files` as a new folder, all or nothing; one process at a time."""
+        files = self.files()
+        with replacing(folder) as new:
+            new.mkdir()
+            for name, content in files.items():
+                (new / name).write_bytes(content)
+        self.card = JudgeCard.model_validate_json(files[CARD])
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "Judge":
@@ -199,16 +198,35 @@ class Judge:
             CorruptFile: A file is missing, or is not as it was written.
         """
         try:
-            card = JudgeCard.model_validate_json((folder / CARD).read_text())
-            found = _sha256(folder / _WEIGHTS)
-        except (OSError, ValidationError, UnicodeDecodeError) as error:
+            files = {name: (folder / name).read_bytes() for name in (_WEIGHTS, CARD)}
+        except OSError as error:
             raise CorruptFile(f"the judge in {folder} cannot be read: {error}") from error
-        if found != card.weights_sha256:
+        return cls.from_files(files, device, folder)
+
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], device: torch.device | str, where: str | Path = "memory"
+    ) -> "Judge":
+        """Read the files of a judge, wherever they come from.
+
+        Args:
+            files: What `files` returned.
+            device: Where to judge.
+            where: What error messages call the place that they come from.
+
+        Raises:
+            CorruptFile: A file is not as it was written.
+        """
+        try:
+            card = JudgeCard.model_validate_json(files[CARD])
+        except ValidationError as error:
+            raise CorruptFile(f"the judge in {where} cannot be read: {error}") from error
+        if sha256(files[_WEIGHTS]).hexdigest() != card.weights_sha256:
             raise CorruptFile(
-                f"{folder / _WEIGHTS} was changed after it was written; delete {folder}"
+                f"{where}/{_WEIGHTS} was changed after it was written; delete {where}"
             )
         network = Classifier(card.config.classifier, card.codes, card.shape)
-        network.load_state_dict(load_file(folder / _WEIGHTS))
+        network.load_state_dict(load_weights(files[_WEIGHTS]))
         return cls(network.to(device), card)
 
 
@@ -326,7 +344,3 @@ def train_judge(
         judge.save(folder)
         partial.delete()
         return judge
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

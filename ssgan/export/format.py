@@ -82,13 +82,12 @@ def pack_export(
 
 def save_export(folder: str | Path, files: Mapping[str, bytes]) -> Path:
     """Write the files of `pack_export` into a local folder, each in one move."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    from ssgan.base.storage import Folder  # needs pyarrow, which reading an export does not
+
+    target = Folder(folder)
     for name, content in files.items():
-        part = target / f".{name}.part"
-        part.write_bytes(content)
-        part.replace(target / name)
-    return target
+        target.write_bytes(name, content)
+    return Path(folder)
 
 
 def read_manifest(folder: Path) -> ExportManifest:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ssgan.base.errors import NonFiniteLoss
+from ssgan.base.storage import join, split
 from ssgan.cluster import (
     Cluster,
     Node,
@@ -92,7 +92,7 @@ def train(
     with contextlib.ExitStack() as stack:
         plan, cluster = _plan(experiment, stack)
         if cluster is not None:
-            require_shared(cluster, run.location.rpartition("/")[0])
+            require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, stage)
         dataset = load_dataset(experiment, read_budget(run), store=store)
         if not run.exists("run.json"):
@@ -140,7 +140,7 @@ def _place(
         run = RunDir.open(resume)
         check_resume(Experiment.from_yaml(run.experiment_yaml()), experiment)
         return run
-    run = RunDir(f"{str(out).rstrip('/')}/{name or experiment.name}")
+    run = RunDir(join(out, name or experiment.name))
     run.refuse_taken()
     return run
 
@@ -188,10 +188,8 @@ def _register(run: RunDir, experiment: Experiment, uri: str) -> None:
     model = experiment.tracking.register_as
     if model is None:
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in run.list("export"):
-            (Path(scratch) / Path(name).name).write_bytes(run.read_bytes(name))
-        try:
-            _log.info("registered as %s, version %s", *register(uri, scratch, model, run))
-        except Exception as error:  # the run is whole, whatever MLflow says
-            _log.warning("the export could not be registered as %s: %s", model, error)
+    try:
+        with run.local_copy("export") as folder:
+            _log.info("registered as %s, version %s", *register(uri, folder, model, run))
+    except Exception as error:  # the run is whole, whatever MLflow says
+        _log.warning("the export could not be registered as %s: %s", model, error)

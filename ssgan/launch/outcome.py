@@ -140,7 +140,7 @@ def export(run: RunDir, experiment: Experiment, dataset: Dataset, reached: Reach
     )
     for name, content in files.items():
         run.write_bytes(f"{_EXPORT}/{name}", content)
-    return f"{run.location}/{_EXPORT}"
+    return run.locate(_EXPORT)
 
 
 def draw_figures(run: RunDir) -> list[str]:

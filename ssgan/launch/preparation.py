@@ -6,10 +6,8 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -161,7 +159,7 @@ def find_judge(
         dataset.y_known,
         content=f"{dataset.manifest.hash}/judge",
         seed=seed,
-        cache=_judges(),
+        cache=default_cache() / "judges",
         device=plan.device_here,
         progress=None if stage is None else _named(stage, "training the judge C", "updates"),
     )
@@ -169,24 +167,12 @@ def find_judge(
 
 def pack_judge(judge: Judge | None) -> dict[str, bytes] | None:
     """Return the files of a judge, to hand them to workers on other machines."""
-    if judge is None:
-        return None
-    folder = _judges() / judge.hash[:20]
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return None if judge is None else judge.files()
 
 
 def unpack_judge(files: Mapping[str, bytes] | None, device: torch.device) -> Judge | None:
     """Load a judge from the files of `pack_judge`."""
-    if files is None:
-        return None
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, content in files.items():
-            (Path(scratch) / name).write_bytes(content)
-        return Judge.load(Path(scratch), device)
-
-
-def _judges() -> Path:
-    return default_cache() / "judges"
+    return None if files is None else Judge.from_files(files, device)
 
 
 def _named(stage: Stage, name: str, unit: str) -> Callable[[int, int], None]:

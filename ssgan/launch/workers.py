@@ -103,7 +103,7 @@ def run_under_ray(
         ),
         run_config=ray_train.RunConfig(
             name=run.run_id,
-            storage_path=f"{run.location}/{_RAY}",
+            storage_path=run.locate(_RAY),
             failure_config=ray_train.FailureConfig(max_failures=experiment.scaling.retries),
             worker_runtime_env={"env_vars": worker_environment(plan.threads)},
             logging_config=ray_train.LoggingConfig(log_level="WARNING"),

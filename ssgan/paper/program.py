@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ssgan.base.errors import BadInput
+from ssgan.base.storage import join
 from ssgan.launch.machine import describe_commit, describe_machine
 from ssgan.launch.outcome import load_run
 from ssgan.launch.preparation import Stage, load_dataset
@@ -56,7 +57,7 @@ def reproduce(
         BadInput: Something cannot work; no run was started.
         Stopped: Ctrl-C; the same call goes on.
     """
-    directory = SearchDir(f"{out.rstrip('/')}/{name}")
+    directory = SearchDir(join(out, name))
     begun = directory.exists(directory.identity_file)
 
     def prepared(directory: SearchDir) -> None:
@@ -103,7 +104,7 @@ def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] =
     files = files_of(report, f"paper-{plan.name}", shared)
     for file, content in files.items():
         directory.write_bytes(f"{FOLDER}/{file}", content)
-    return [f"{directory.location}/{FOLDER}/{file}" for file in files]
+    return [directory.locate(f"{FOLDER}/{file}") for file in files]
 
 
 def _write_facts(search: Search, size: Size, directory: SearchDir, command: str) -> None:

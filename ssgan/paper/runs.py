@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from statistics import mean
-from tempfile import TemporaryDirectory
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
@@ -13,7 +11,7 @@ from ssgan.evaluation.catalog import safe_names
 from ssgan.experiment.fields import as_diff, difference
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.export.format import MANIFEST, WEIGHTS
+from ssgan.export.format import MANIFEST
 from ssgan.launch.outcome import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
@@ -73,11 +71,7 @@ class PaperRun:
         Raises:
             BadInput: There is none.
         """
-        if self.run.local_path is not None:
-            return NamedGenerator.load(self.run.local_path)
-        with TemporaryDirectory() as folder:
-            for name in (MANIFEST, WEIGHTS):
-                (Path(folder) / name).write_bytes(self.run.read_bytes(f"export/{name}"))
+        with self.run.local_copy("export") as folder:
             return NamedGenerator.load(folder)
 
 

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput
+from ssgan.base.storage import split
 
 ROOT = "checkpoints"
 """Folder of a run directory that holds them."""
@@ -13,11 +14,12 @@ def parse_location(location: str) -> tuple[str, str]:
     """Part the address of a checkpoint into its run directory and its name.
 
     Raises:
-        BadInput: The address is none.
+        BadInput: It is not one.
     """
-    run, root, name = location.rpartition(f"/{ROOT}/")
-    if not root or not name or "/" in name:
-        raise BadInput(f"{location} is no address of a checkpoint, RUN_DIR/{ROOT}/STEP")
+    folder, name = split(location)
+    run, root = split(folder)
+    if root != ROOT or not name or location.endswith("/"):
+        raise BadInput(f"{location} is not the address of a checkpoint, RUN_DIR/{ROOT}/STEP")
     return run, name
 
 
@@ -30,7 +32,7 @@ def step_at(location: str) -> int:
     """Return the number of updates that a checkpoint's address tells.
 
     Raises:
-        BadInput: The address is none.
+        BadInput: It is not one.
     """
     return step_of(parse_location(location)[1])
 

@@ -150,7 +150,10 @@ class Checkpoints:
 
     def location(self, name: str) -> str:
         """Return the checkpoint's address, which `restore` reads."""
-        return f"{self._run.location}/{ROOT}/{name}"
+        return self._run.locate(f"{ROOT}/{name}")
+
+    def _file(self, name: str, file: str) -> str:
+        return self._run.locate(f"{ROOT}/{name}/{file}")
 
     def protect(self, name: str, holder: str) -> None:
         """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it.
@@ -193,11 +196,9 @@ class Checkpoints:
             recorded = body.pop("sha256")
             manifest = CheckpointManifest.model_validate(body)
         except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise CorruptFile(
-                f"{self.location(name)}/{_MANIFEST} cannot be read: {error!r}"
-            ) from error
+            raise CorruptFile(f"{self._file(name, _MANIFEST)} cannot be read: {error!r}") from error
         if canonical_hash(body) != recorded:
-            raise CorruptFile(f"{self.location(name)}/{_MANIFEST} does not match its own hash")
+            raise CorruptFile(f"{self._file(name, _MANIFEST)} does not match its own hash")
         return manifest
 
     def _verified(self, name: str, manifest: CheckpointManifest) -> dict[str, bytes]:
@@ -206,12 +207,10 @@ class Checkpoints:
             try:
                 data = self._run.read_bytes(f"{ROOT}/{name}/{file}")
             except OSError as error:
-                raise CorruptFile(
-                    f"{self.location(name)}/{file} cannot be read: {error}"
-                ) from error
+                raise CorruptFile(f"{self._file(name, file)} cannot be read: {error}") from error
             if hashlib.sha256(data).hexdigest() != expected.sha256:
                 raise CorruptFile(
-                    f"{self.location(name)}/{file} does not match its hash "
+                    f"{self._file(name, file)} does not match its hash "
                     f"({len(data)} bytes, {expected.bytes} were written)"
                 )
             contents[file] = data

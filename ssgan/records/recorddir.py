@@ -130,7 +130,7 @@ class RecordDir(Folder, Generic[Info]):
             )
         except ValidationError as error:
             raise CorruptFile(
-                f"{self.location}/{self.identity_file} cannot be read: {error}"
+                f"{self.locate(self.identity_file)} cannot be read: {error}"
             ) from error
         return info
 

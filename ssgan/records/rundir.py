@@ -126,7 +126,7 @@ class RunDir(RecordDir[RunIdentity]):
             return Record.model_validate_json(self.read_bytes(name))
         except ValidationError as error:
             raise CorruptFile(
-                f"{self.location}/{name} is no record of an epoch ({error.errors()[0]['msg']}); "
+                f"{self.locate(name)} is not a record of an epoch ({error.errors()[0]['msg']}); "
                 "delete it and resume the run"
             ) from error
 

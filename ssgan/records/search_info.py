@@ -41,11 +41,12 @@ def read_search_info(search: SearchDir) -> SearchInfo:
     """
     tree = yaml.safe_load(search.search_yaml())
     if not isinstance(tree, Mapping):
-        raise CorruptFile(f"{search.location}/search.yaml does not hold a search")
+        raise CorruptFile(f"{search.locate('search.yaml')} does not hold a search")
     metric = str(tree.get("metric") or MAIN)
     mode = tree.get("mode") or direction(metric)
     if mode not in ("min", "max"):
-        raise CorruptFile(f"{search.location}/search.yaml does not say how to compare {metric}")
+        where = search.locate("search.yaml")
+        raise CorruptFile(f"{where} does not say how to compare {metric}")
     return SearchInfo(
         name=search.info.name,
         metric=metric,

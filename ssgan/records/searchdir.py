@@ -123,7 +123,7 @@ class SearchDir(RecordDir[SearchIdentity]):
             table = json.loads(self.read_bytes(_TABLE))
             return tuple(TrialRow.model_validate(row) for row in table)
         except ValueError as error:
-            raise CorruptFile(f"{self.location}/{_TABLE} cannot be read: {error}") from error
+            raise CorruptFile(f"{self.locate(_TABLE)} cannot be read: {error}") from error
 
     def write_rows(self, rows: Iterable[TrialRow]) -> None:
         """Replace the table; readers see the old one or the new one, whole."""
@@ -144,15 +144,15 @@ class SearchDir(RecordDir[SearchIdentity]):
         if summary is None:
             raise BadInput(
                 f"{self.location} is a search that is not over; go on with it by --resume "
-                f"{self.resumed_by}, or name one of its runs: {self.location}/trials/NAME"
+                f"{self.resumed_by}, or name one of its runs: {self.locate('trials/NAME')}"
             )
         if summary.get("winner") is None:
             raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
-        return RunDir.open(f"{self.location}/{summary['winner']}")
+        return RunDir.open(self.locate(summary["winner"]))
 
     def run_of(self, stage: Stage, trial: str) -> RunDir:
         """Return the run directory of a trial by its stage and name."""
-        return RunDir(f"{self.location}/{FOLDERS[stage]}/{trial}")
+        return RunDir(self.locate(f"{FOLDERS[stage]}/{trial}"))
 
 
 def open_run(location: str) -> RunDir:

@@ -99,7 +99,7 @@ def share_store(store: Store, search_dir: SearchDir, nodes: Sequence[Node]) -> s
                 content = _read(store, shard.file)
                 search_dir.write_bytes(f"store/{shard.file}", content)
         search_dir.write_bytes(f"store/{MANIFEST}", _read(store, MANIFEST))
-    return f"{search_dir.location}/store"
+    return search_dir.locate("store")
 
 
 def save_judge(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssgan.base.storage import join
 from ssgan.cluster import Cluster, connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.preparation import Stage as Progress
@@ -72,7 +73,7 @@ def run_search(
         Stopped: Ctrl-C or SIGTERM; a resume goes on.
     """
     started = time.monotonic()
-    location = f"{out.rstrip('/')}/{name or search.name}"
+    location = join(out, name or search.name)
     uri = search.base.tracking.uri or default_uri(out)
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
     # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.

@@ -1,8 +1,6 @@
 """The winner of a search as a version of a registered model, the champion if it is the best."""
 
 import logging
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from ssgan.launch.outcome import read_budget
@@ -32,13 +30,11 @@ def register_winner(
     run = directory.run(winner)
     name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
     assert winner.metric is not None
-    with tempfile.TemporaryDirectory() as scratch:
-        for file in run.list("export"):
-            (Path(scratch) / Path(file).name).write_bytes(run.read_bytes(file))
-        try:
+    try:
+        with run.local_copy("export") as folder:
             champion = register_champion(
                 uri,
-                scratch,
+                folder,
                 name,
                 run,
                 metric=(search.metric, winner.metric),
@@ -46,9 +42,9 @@ def register_winner(
                 mode=search.mode,
                 experiment=directory.info.name,
             )
-        except Exception as error:  # whatever MLflow says, nothing else is lost
-            _log.warning("the winner could not be registered as %s: %s", name, error)
-            return {}
+    except Exception as error:  # whatever MLflow says, nothing else is lost
+        _log.warning("the winner could not be registered as %s: %s", name, error)
+        return {}
     _log.info("registered as %s, version %d: %s", name, champion.version, champion.reason)
     return {
         "model": name,

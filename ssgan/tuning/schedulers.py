@@ -15,6 +15,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTra
 from ray.tune.schedulers.pb2 import PB2
 
 from ssgan.base.errors import BadInput
+from ssgan.base.storage import join
 from ssgan.records.checkpoint_format import parse_location, step_of
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
@@ -39,7 +40,7 @@ def make_scheduler(search: Search, search_dir: SearchDir, stage: Stage = "search
         search_dir: Its directory.
         stage: Which stage it schedules; the runs of stage two are never stopped.
     """
-    runs = f"{search_dir.location}/{FOLDERS[stage]}"
+    runs = search_dir.locate(FOLDERS[stage])
     scheduler = search.scheduler
     measured: dict[str, Any] = {"metric": search.metric, "mode": search.mode, "time_attr": TIME}
     if stage == "final" or isinstance(scheduler, NoScheduler):
@@ -104,7 +105,7 @@ class _GivesUp:
 
     def run_of(self, trial: Trial) -> RunDir:
         """Return a trial's run directory."""
-        return RunDir(f"{self._runs}/{trial}")
+        return RunDir(join(self._runs, str(trial)))
 
 
 class _Fifo(_GivesUp, FIFOScheduler):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.base.errors import BadInput
+from ssgan.base.storage import split
 from ssgan.cluster import Cluster, connect, require_shared
 from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
@@ -131,7 +132,7 @@ def restore_tuner(
             directory.run(row).delete(FAILURE)
     _quieten()
     return tune.Tuner.restore(
-        f"{directory.location}/{state}",
+        directory.locate(state),
         trainable=make_trainable(order, nested=started.base.scaling.workers != 1),
         resume_errored=True,
     )
@@ -225,7 +226,7 @@ def _build(
         population=stage == "search" and isinstance(search.scheduler, Pbt | Pb2),
     )
     if is_new:
-        require_shared(cluster, SearchDir(str(location)).location.rpartition("/")[0])
+        require_shared(cluster, split(SearchDir(str(location)).location)[0])
     prepare = prepare_data if stage == "search" else find_data  # stage one has checked the space
     store = prepare(search, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
@@ -248,7 +249,7 @@ def _build(
         ),
         run_config=tune.RunConfig(
             name=stage,
-            storage_path=f"{directory.location}/{_RAY}",
+            storage_path=directory.locate(_RAY),
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
             callbacks=[TrialTable(directory.location, stage), JsonLoggerCallback()],
             verbose=0,

@@ -1,9 +1,88 @@
-"""What processes that share a folder may rely on."""
+"""What processes that share a folder may rely on, wherever it lives."""
 
+import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ssgan.base.storage import Folder
+import pyarrow.fs as pafs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssgan.base.errors import BadInput
+from ssgan.base.storage import Folder, join, replacing, split
+from ssgan.records.checkpoint_format import parse_location
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir
+
+LOCATIONS = (
+    "/runs",
+    "runs/of mine",
+    "/odd?name=1",
+    "mock:///bucket",
+    "mock:///bucket/runs?region=eu-west-1",
+    "mock:///bucket/a%20b?endpoint_override=http://127.0.0.1:9000&region=eu-west-1",
+)
+NAMES = st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1).filter(
+    lambda name: set(name) != {"."}
+)
+
+
+@given(location=st.sampled_from(LOCATIONS), names=st.lists(NAMES, min_size=1, max_size=3))
+def test_split_undoes_join(location: str, names: list[str]) -> None:
+    for name in names:
+        inside = join(location, name)
+        assert split(inside) == (location, name)
+        location = inside
+
+
+@given(location=st.sampled_from(LOCATIONS), name=NAMES)
+@settings(deadline=None)
+def test_what_is_joined_is_the_place_of_that_name(location: str, name: str) -> None:
+    folder = Folder(location)
+    inside = Folder(join(location, name))
+    assert inside._path == f"{folder._path}/{name}"
+    assert inside.base_name == name
+    assert Folder(folder.locate(f"{name}/deep"))._path == f"{folder._path}/{name}/deep"
+
+
+@pytest.mark.parametrize(
+    ("location", "name", "joined"),
+    [
+        ("runs", "a", "runs/a"),
+        ("runs/", "a", "runs/a"),
+        ("/", "a", "/a"),
+        ("/odd?name", "a", "/odd?name/a"),
+        ("s3://bucket", "a", "s3://bucket/a"),
+        ("s3://bucket/x/", "a/b", "s3://bucket/x/a/b"),
+        ("s3://bucket/x?region=eu", "a", "s3://bucket/x/a?region=eu"),
+        ("s3://bucket/x/?region=eu", "a", "s3://bucket/x/a?region=eu"),
+        (
+            "s3://bucket/x?endpoint_override=http://localhost:9000/&region=eu",
+            "a b",
+            "s3://bucket/x/a%20b?endpoint_override=http://localhost:9000/&region=eu",
+        ),
+    ],
+)
+def test_the_query_stays_at_the_end(location: str, name: str, joined: str) -> None:
+    assert join(location, name) == joined
+
+
+def test_a_bucket_has_no_parent() -> None:
+    assert split("s3://bucket?region=eu") == ("s3://bucket?region=eu", "")
+
+
+def test_records_find_each_other_behind_a_query() -> None:
+    search = SearchDir("mock:///bucket/hunt/?region=eu")
+    assert search.location == "mock:///bucket/hunt?region=eu"
+    run = search.run_of("search", "00003")
+    assert run.location == "mock:///bucket/hunt/trials/00003?region=eu"
+    address = run.locate("checkpoints/00000100-1")
+    assert parse_location(address) == (run.location, "00000100-1")
+    for wrong in (run.location, run.locate("checkpoints"), run.locate("checkpoints/1/state.pt")):
+        with pytest.raises(BadInput, match=r"checkpoints/STEP"):
+            parse_location(wrong)
 
 
 def test_many_may_try_the_same_folder_at_once(tmp_path: Path) -> None:
@@ -14,3 +93,145 @@ def test_many_may_try_the_same_folder_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(try_often, range(4)))
     assert not list((tmp_path / "runs").iterdir())
+
+
+class Crash(BaseException):
+    """What no `except Exception` catches, as a signal's."""
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_write_that_breaks_off_leaves_what_was_there(
+    tmp_path: Path, is_folder: bool, is_new: bool
+) -> None:
+    def write(text: str, error: type[BaseException] | None = None) -> None:
+        with replacing(target) as new:
+            if is_folder:
+                new.mkdir()
+            (new / "inside" if is_folder else new).write_text(text)
+            if error is not None:
+                raise error
+
+    target = tmp_path / "deep/target"
+    if not is_new:
+        write("old")
+    with pytest.raises(Crash):
+        write("half", Crash)
+    assert os.listdir(tmp_path / "deep") == ([] if is_new else ["target"])
+    if not is_new:
+        assert (target / "inside" if is_folder else target).read_text() == "old"
+    write("whole")
+    assert os.listdir(tmp_path / "deep") == ["target"]
+    assert (target / "inside" if is_folder else target).read_text() == "whole"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_the_rest_of_a_killed_write_is_removed(tmp_path: Path, is_folder: bool) -> None:
+    target = tmp_path / "target"
+    with replacing(target) as rest:
+        rest.write_text("x")
+        left = rest
+    if is_folder:
+        (left / "deep").mkdir(parents=True)
+    else:
+        left.write_text("left by a process that was killed")
+    with replacing(target) as new:
+        assert not new.exists()
+        new.write_text("whole")
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:
+    Folder(tmp_path).write_bytes("deep/x", b"x")
+    with pytest.raises(IsADirectoryError):
+        Folder(tmp_path).write_bytes("deep", b"y")
+    assert Folder(tmp_path).list("") == ["deep/x"]
+
+
+def test_what_could_not_be_flushed_takes_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "target").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"), replacing(tmp_path / "target") as new:
+        new.write_text("new")
+    assert os.listdir(tmp_path) == ["target"]
+    assert (tmp_path / "target").read_text() == "old"
+
+
+class FullDisk(Folder):
+    """A folder whose disk is full."""
+
+    def _put(self, path: str, data: bytes) -> None:
+        super()._put(path, data[:1])
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", ["mock", "subtree"])
+def test_elsewhere_a_write_that_breaks_off_leaves_what_was_there(kind: str, tmp_path: Path) -> None:
+    place: pafs.FileSystem = pafs._MockFileSystem()
+    if kind == "subtree":
+        place = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
+    Folder("runs", place).write_bytes("deep/x", b"old")
+    with pytest.raises(OSError, match="No space"):
+        FullDisk("runs", place).write_bytes("deep/x", b"new")
+    (file,) = [
+        entry
+        for entry in place.get_file_info(pafs.FileSelector("runs", recursive=True))
+        if entry.type == pafs.FileType.File
+    ]
+    assert file.path == "runs/deep/x"
+    assert Folder("runs", place).read_bytes("deep/x") == b"old"
+
+
+def test_a_local_folder_is_its_own_copy(tmp_path: Path) -> None:
+    with Folder(tmp_path).local_copy("export") as folder:
+        assert folder == tmp_path / "export"
+
+
+def test_a_folder_elsewhere_is_copied_for_a_while() -> None:
+    remote = Folder("runs/a", pafs._MockFileSystem())
+    remote.write_bytes("export/x", b"x")
+    remote.write_bytes("export/deep/y", b"y")
+    remote.write_bytes("other/z", b"z")
+    with remote.local_copy("export") as folder:
+        found = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+        assert found == {"x", "deep/y"}
+        assert (folder / "deep/y").read_bytes() == b"y"
+    assert not folder.exists()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server_module = pytest.importorskip("moto.server", exc_type=ImportError)
+    boto3 = pytest.importorskip("boto3")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    server = server_module.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        yield f"s3://bucket/runs?endpoint_override={endpoint}&region=us-east-1"
+    finally:
+        server.stop()
+
+
+def test_an_object_store_is_named_by_a_uri_with_a_query(bucket: str) -> None:
+    made = RunDir.create(join(bucket, "my run"), "seed: 3\n")
+    assert made.location == bucket.replace("runs?", "runs/my%20run?")
+    run = RunDir.open(made.location)
+    assert run.info.name == "my run"
+    run.write_bytes("export/x", b"x")
+    run.write_bytes("export/x", b"y")
+    with run.local_copy("export") as folder:
+        assert (folder / "x").read_bytes() == b"y"
+    assert run.list("") == ["experiment.yaml", "export/x", "run.json"]
+    assert Folder(bucket).folders("my run") == ["export"]
+    run.delete("export")
+    assert not run.exists("export/x")

@@ -125,7 +125,7 @@ def test_flipped_byte_in_a_shard_is_noticed(tmp_path: Path) -> None:
     shard.write_bytes(content)
     with pytest.raises(CorruptFile, match=rf"{shard.name} was changed.*prepare"):
         store.split("train", tmp_path / "cache")
-    assert not list((tmp_path / "cache").rglob("*.partial"))
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
     assert len(store.split("judge", tmp_path / "cache")) == 4
 
 
@@ -154,7 +154,7 @@ def test_edited_manifest_is_noticed(tmp_path: Path) -> None:
 
 
 def test_opening_and_overwriting_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no store.*data prepare"):
+    with pytest.raises(BadInput, match=r"is not a store.*data prepare"):
         Store.open(tmp_path)
     store = write_store(tmp_path, FakeSource(judge=False))
     assert not store.has_judge
@@ -218,7 +218,7 @@ def test_prepare_builds_once(tmp_path: Path) -> None:
 def test_prepare_replaces_a_damaged_store_and_the_rest_of_a_killed_build(tmp_path: Path) -> None:
     first = prepare(DigitsSource(size=8), tmp_path)
     (Path(first.location) / MANIFEST).write_text("{")
-    rest = Path(f"{first.location}.partial")
+    rest = Path(f"{first.location}.tmp")
     rest.mkdir()
     (rest / MANIFEST).write_text("left by a killed build")
     assert prepare(DigitsSource(size=8), tmp_path) == first

@@ -254,7 +254,7 @@ def test_code_in_a_checkpoint_is_refused_when_it_is_saved(run: RunDir) -> None:
 def test_bad_settings_and_addresses_are_refused(run: RunDir) -> None:
     with pytest.raises(BadInput, match="keep_last"):
         Checkpoints(run, keep_last=0)
-    with pytest.raises(BadInput, match="no address of a checkpoint"):
+    with pytest.raises(BadInput, match="not the address of a checkpoint"):
         restore("somewhere/00000001")
     with pytest.raises(BadInput, match=r"no checkpoint .*00000004"):
         restore(f"{run.location}/checkpoints/00000004")
@@ -298,8 +298,8 @@ def test_checkpoints_later_than_a_step_can_be_forgotten(run: RunDir) -> None:
 
 
 def test_an_address_is_parted_into_run_and_name() -> None:
-    address = "s3://bucket/a/checkpoints/00000020-1"
-    assert parse_location(address) == ("s3://bucket/a", "00000020-1")
+    for run in ("s3://bucket/a", "/runs/a"):
+        assert parse_location(f"{run}/checkpoints/00000020-1") == (run, "00000020-1")
     assert step_of("00000020-1") == 20
-    with pytest.raises(BadInput, match="no address of a checkpoint"):
+    with pytest.raises(BadInput, match="not the address of a checkpoint"):
         parse_location("s3://bucket/a/00000020")

@@ -101,4 +101,4 @@ def test_a_damaged_record_is_left_out_with_a_warning(
         assert epochs_of(histories, search, row) == [1, 3]
         assert epochs_of(histories, search, row) == [1, 3]
     assert len(caplog.records) == 1
-    assert "0002.json is no record" in caplog.text
+    assert "0002.json is not a record" in caplog.text
