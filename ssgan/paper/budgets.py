@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from ssgan.drawing.axes import GRID, INK, scale_metric
 from ssgan.drawing.charts import make_figure, render
 from ssgan.evaluation import catalog
 from ssgan.paper.palette import SMALL, add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group
-from ssgan.report.axes import scale_metric
-from ssgan.report.shades import GRID, INK
 
 _APART = 0.8  # decades between no label and the smallest budget
 _NEAR = 0.08  # share of the axis under which the names of two budgets would touch

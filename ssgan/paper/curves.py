@@ -14,12 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
+from ssgan.drawing.axes import FAINT, GRID, scale_metric, thousands
 from ssgan.drawing.charts import make_figure, render
 from ssgan.evaluation import catalog
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group, mean_final
-from ssgan.report.axes import scale_metric
-from ssgan.report.shades import FAINT, GRID, thousands
 
 Points = tuple[tuple[int, float], ...]
 """Images seen and value, epoch by epoch."""

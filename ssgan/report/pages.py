@@ -8,17 +8,15 @@ from ssgan.drawing.grids import png
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
+from ssgan.report.charts import heat_map, loss_curves, numeric_fields
 from ssgan.report.contact import contact_sheet
-from ssgan.report.coordinates import parallel_coordinates
-from ssgan.report.curves import loss_curves
-from ssgan.report.heat import heat_map, numeric_fields
 from ssgan.report.thumbnails import Thumbnails
 
 FOLDER = "report"
 _LAMBDAS = ("objective.lambda1", "objective.lambda2")
 
 
-class Report:
+class SearchPages:
     """Draws a search's pages and charts, again and again while it goes on."""
 
     def __init__(self) -> None:
@@ -34,14 +32,12 @@ class Report:
             histories: Its trials, where they were read already.
 
         Returns:
-            File names to contents: ``contact-sheet.html``, ``parallel-coordinates.png``,
-            ``heat-map.png``, ``curves.png``, ``curves-finals.png``. Equal directories give equal
-            bytes.
+            File names to contents: ``contact-sheet.html``, ``heat-map.png``, ``curves.png``,
+            ``curves-finals.png``. Equal directories give equal bytes.
         """
         info = read_search_info(search)
         histories = Histories().read(search) if histories is None else histories
         charts = {
-            "parallel-coordinates": parallel_coordinates(histories, info),
             "heat-map": _heat_map(histories, info),
             "curves": loss_curves(histories, info),
             "curves-finals": loss_curves(histories, info, "final"),
@@ -57,7 +53,7 @@ def write_report(search: SearchDir) -> list[str]:
     Returns:
         The files' names, relative to the search directory.
     """
-    drawn = Report().draw(search)
+    drawn = SearchPages().draw(search)
     for name, content in drawn.items():
         search.write_bytes(f"{FOLDER}/{name}", content)
     return [f"{FOLDER}/{name}" for name in drawn]

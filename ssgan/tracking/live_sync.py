@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from ssgan.records.histories import History
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
-from ssgan.report.pages import FOLDER, Report
+from ssgan.report.pages import FOLDER, SearchPages
 from ssgan.tracking.facts import experiment_of
 from ssgan.tracking.recorder import Recorder, SyncReport
 from ssgan.tracking.search import SearchRecorder, SearchReport
@@ -214,7 +214,7 @@ class SearchSync(LiveSync[SearchReport]):
         super().__init__(uri, search.location, interval)
         self._search = search
         self._recorder = SearchRecorder(search, uri, experiment_name)
-        self._report = Report()
+        self._report = SearchPages()
         self._pages: dict[str, bytes] = {}
         self._drawn: tuple[TrialRow, ...] | None = None
         self._next_drawing = 0.0

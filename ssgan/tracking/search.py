@@ -10,7 +10,7 @@ from mlflow.entities import Experiment
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
-from ssgan.report.pages import FOLDER, Report
+from ssgan.report.pages import FOLDER, SearchPages
 from ssgan.tracking.facts import flatten
 from ssgan.tracking.recorder import RUN_ID, Recorder
 from ssgan.tracking.search_facts import (
@@ -206,4 +206,4 @@ def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> S
     check(uri)
     recorder = SearchRecorder(search, uri, experiment)
     histories = recorder.read()
-    return recorder.sync(histories=histories, report=Report().draw(search, histories))
+    return recorder.sync(histories=histories, report=SearchPages().draw(search, histories))

@@ -10,10 +10,14 @@ from PIL import Image
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
-from ssgan.report.coordinates import parallel_coordinates
-from ssgan.report.curves import loss_curves
-from ssgan.report.heat import heat_map, numeric_fields
-from ssgan.report.shades import best_of, scored, shading
+from ssgan.report.charts import (
+    best_of,
+    heat_map,
+    loss_curves,
+    numeric_fields,
+    scored,
+    shading,
+)
 from tests.helpers.searchdirs import ANNEALING, LAMBDAS, commit, fill_search, make_search
 
 L1, L2 = "objective.lambda1", "objective.lambda2"
@@ -58,66 +62,31 @@ def test_curves_show_the_best_and_the_failed(histories: list[History], info: Sea
 
 
 def test_charts_are_functions_of_their_trials(histories: list[History], info: SearchInfo) -> None:
-    for draw in (loss_curves, parallel_coordinates):
-        assert draw(histories, info) == draw(histories, info)
+    assert loss_curves(histories, info) == loss_curves(histories, info)
     assert heat_map(histories, info, L1, L2) == heat_map(histories, info, L1, L2)
     assert loss_curves(histories, info) != loss_curves(histories[1:], info)
 
 
-def test_colors_between_trials_need_trials_that_ran_to_their_end(
+def test_trials_are_colored_by_their_metric_and_nothing_lies_between(
     histories: list[History], info: SearchInfo
 ) -> None:
-    finished = [
-        one for one in histories if one.row.status == "FINISHED" and one.row.stage == "search"
-    ]
-    assert len(finished) >= 6
-    filled = heat_map(histories, info, L1, L2)
-    fewer = [one for one in histories if one not in finished[:-5]]
-    bare = heat_map(fewer, info, L1, L2)
-    assert filled is not None
-    assert bare is not None
-
-    def tinted(image: Image.Image) -> int:
-        pixels = np.asarray(image).astype(int)[60:450, 80:520]
-        blueness = pixels[..., 2] - pixels[..., 0]
-        return int((blueness > 15).sum())
-
-    assert tinted(filled) > 3 * tinted(bare)
-
-
-def test_trials_on_one_line_have_nothing_between_them(
-    histories: list[History], info: SearchInfo
-) -> None:
-    on_line = [
-        History(
-            one.row.model_copy(update={"values": {L1: 0.1 * (i + 1), L2: 0.1 * (i + 1)}}),
-            one.run,
-            one.records,
-        )
-        for i, one in enumerate(histories)
-    ]
-    assert heat_map(on_line, info, L1, L2) is not None
-
-
-def test_parts_of_schedules_have_axes(histories: list[History], info: SearchInfo) -> None:
-    fields = numeric_fields(histories)
-    assert fields == [L1, L2, "label_sampling.probability.duration"]
-    chart = parallel_coordinates(histories, info)
-    plain = [
-        History(
-            one.row.model_copy(update={"values": {L1: one.row.values[L1]}}), one.run, one.records
-        )
-        for one in histories
-    ]
-    narrow = parallel_coordinates(plain, info)
+    chart = heat_map(histories, info, L1, L2)
     assert chart is not None
-    assert narrow is not None
-    assert chart.width > narrow.width
+    values = [metric for _, metric in scored(histories)]
+    norm, colors = shading(values, info)
+    best = [round(255 * part) for part in colors(norm(min(values)))[:3]]
+    assert has_color(chart, best)
+    inside = np.asarray(chart)[60:450, 80:520].reshape(-1, 3)
+    assert (inside == 255).all(axis=1).mean() > 0.85
+
+
+def test_numbers_inside_schedules_are_fields(histories: list[History]) -> None:
+    assert numeric_fields(histories) == [L1, L2, "label_sampling.probability.duration"]
 
 
 def test_nothing_is_drawn_of_too_little(histories: list[History], info: SearchInfo) -> None:
     assert loss_curves([], info) is None
-    assert parallel_coordinates(histories[:1], info) is None
+    assert heat_map(histories[:1], info, L1, L2) is None
     assert heat_map(histories, info, L1, "label_sampling.probability.kind") is None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ssgan.report import pages as pages_module
-from ssgan.report.pages import Report, write_report
+from ssgan.report.pages import SearchPages, write_report
 from tests.helpers.searchdirs import fill_search, make_search
 
 
@@ -15,12 +15,11 @@ def test_a_report_is_written_whole(tmp_path: Path) -> None:
     names = write_report(search)
     assert names == [
         "report/contact-sheet.html",
-        "report/parallel-coordinates.png",
         "report/heat-map.png",
         "report/curves.png",
         "report/curves-finals.png",
     ]
-    drawn = Report().draw(search)
+    drawn = SearchPages().draw(search)
     assert {f"report/{name}": content for name, content in drawn.items()} == {
         name: search.read_bytes(name) for name in names
     }
@@ -28,7 +27,7 @@ def test_a_report_is_written_whole(tmp_path: Path) -> None:
 
 
 def test_a_search_without_trials_has_a_page_only(tmp_path: Path) -> None:
-    assert list(Report().draw(make_search(tmp_path))) == ["contact-sheet.html"]
+    assert list(SearchPages().draw(make_search(tmp_path))) == ["contact-sheet.html"]
 
 
 def test_the_heat_map_is_of_the_two_lambdas_or_else_of_the_first_two_numbers(
@@ -38,12 +37,12 @@ def test_the_heat_map_is_of_the_two_lambdas_or_else_of_the_first_two_numbers(
     monkeypatch.setattr(pages_module, "heat_map", lambda _, __, x, y: asked.append((x, y)))
     search = make_search(tmp_path)
     rows = fill_search(search, trials=4, epochs=2)
-    Report().draw(search)
+    SearchPages().draw(search)
     search.write_rows(
         row.model_copy(update={"values": {"a": i, "word": "w", "b.c": 2 * i, "d": i}})
         for i, row in enumerate(rows)
     )
-    Report().draw(search)
+    SearchPages().draw(search)
     search.write_rows(row.model_copy(update={"values": {"a": i}}) for i, row in enumerate(rows))
-    Report().draw(search)
+    SearchPages().draw(search)
     assert asked == [("objective.lambda1", "objective.lambda2"), ("a", "b.c")]

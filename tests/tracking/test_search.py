@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from ssgan.records.searchdir import SearchDir, TrialRow
-from ssgan.report.pages import Report
+from ssgan.report.pages import SearchPages
 from ssgan.tracking import Recorder, SearchRecorder, SearchSync, sync_search
 from ssgan.tracking.search_facts import mlflow_status
 from tests.helpers.searchdirs import (
@@ -121,7 +121,7 @@ def test_the_parent_tells_what_was_searched_and_what_came_of_it(
         "trials.json",
     }
     pages = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
-    assert pages == {f"report/{name}" for name in Report().draw(search)}
+    assert pages == {f"report/{name}" for name in SearchPages().draw(search)}
 
 
 def test_the_best_so_far_only_improves(uri: str, search: SearchDir) -> None:
@@ -385,7 +385,7 @@ def test_a_search_that_breaks_is_closed_as_failed(uri: str, search: SearchDir) -
 def test_a_report_that_cannot_be_drawn_holds_nothing_up(
     uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Report, "draw", lambda *_: 1 / 0)
+    monkeypatch.setattr(SearchPages, "draw", lambda *_: 1 / 0)
     search.write_rows([begin(search, epochs=1)])
     with caplog.at_level(logging.WARNING, logger="ssgan"):
         assert SearchSync(search, uri).close("FINISHED") is not None

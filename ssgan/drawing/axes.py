@@ -1,11 +1,12 @@
-"""How charts scale the axis of a metric."""
+"""Axes of charts of metrics: their colors, their scale, the numbers on them."""
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from ssgan.report.shades import is_wide, plain
+INK, FAINT, GRID = "#1f2328", "#59636e", "#d0d7de"
+_WIDE = 10.0  # largest by smallest value from which a scale is logarithmic
 
 
 def scale_metric(axes: Axes, values: Sequence[float]) -> None:
@@ -26,3 +27,21 @@ def scale_metric(axes: Axes, values: Sequence[float]) -> None:
         axes.yaxis.set_minor_formatter(FuncFormatter(plain))
     elif min(values) >= 0:
         axes.set_ylim(bottom=0)
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether values want a logarithmic scale."""
+    return min(values) > 0 and max(values) / min(values) >= _WIDE
+
+
+def plain(value: float, _: int | None = None) -> str:
+    """Write 1, 2 and 5 times a power of ten on a logarithmic axis."""
+    return f"{value:g}" if f"{value:e}"[0] in "0125" else ""
+
+
+def thousands(value: float, _: int | None = None) -> str:
+    """Write a count of images on an axis: 60k, 1.2M."""
+    for unit, suffix in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:g}{suffix}"
+    return f"{value:g}"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from ssgan.drawing.axes import scale_metric
 from ssgan.drawing.charts import make_figure
-from ssgan.report.axes import scale_metric
 
 
 @pytest.mark.parametrize(
