@@ -169,8 +169,7 @@ def _stopping(watch: Watch, raised: Callable[[], bool]) -> Watch:
 
 def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
     """Return where MLflow records; a server that is down is no reason not to train."""
-    folder = run.local_path
-    uri = experiment.tracking.uri or default_uri(folder.parent if folder is not None else "runs")
+    uri = experiment.tracking.uri or default_uri(split(run.location)[0])
     try:
         check(uri)
     except Unreachable as error:

@@ -8,7 +8,7 @@ from ssgan.base.errors import CorruptFile
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Histories:
         try:
             record = run.record(epoch)
         except CorruptFile as error:
-            _LOG.warning("left out of the report: %s", error)
+            _log.warning("left out of the report: %s", error)
             known[epoch] = None
             return
         if record is not None:

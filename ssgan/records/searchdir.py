@@ -96,7 +96,7 @@ class SearchDir(RecordDir[SearchIdentity]):
     """A search directory: `create` makes a search, `open` checks that one is there."""
 
     what = "search"
-    written_by = "tune/run.py"
+    written_by = "`ssgan search`"
     identity_file = "search.json"
     definition_file = "search.yaml"
     _info = SearchIdentity

@@ -1,10 +1,9 @@
 """MLflow as a projection of run directories: idempotent, restartable, and never in the way."""
 
-from ssgan.tracking.champion import Champion, register_champion
 from ssgan.tracking.live_sync import RunSync, SearchSync
-from ssgan.tracking.recorder import Recorder, SyncReport, sync_all
-from ssgan.tracking.registry import register
-from ssgan.tracking.search import SearchRecorder, SearchReport, sync_search
+from ssgan.tracking.recorder import Recorder, SyncResult, sync_all
+from ssgan.tracking.registry import Champion, register, register_champion
+from ssgan.tracking.search import SearchRecorder, SearchSyncResult, sync_search
 from ssgan.tracking.store import Unreachable, check, default_uri, prepare_store, ui_command
 
 __all__ = [
@@ -12,9 +11,9 @@ __all__ = [
     "Recorder",
     "RunSync",
     "SearchRecorder",
-    "SearchReport",
     "SearchSync",
-    "SyncReport",
+    "SearchSyncResult",
+    "SyncResult",
     "Unreachable",
     "check",
     "default_uri",

@@ -1,4 +1,4 @@
-"""A thread of the driver that keeps MLflow up to date while something goes on."""
+"""Live sync: a thread of the driver that keeps MLflow up to date while a run or search trains."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 from mlflow.exceptions import MlflowException
 
@@ -14,33 +14,36 @@ from ssgan.records.histories import History
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
-from ssgan.tracking.facts import experiment_of
-from ssgan.tracking.recorder import Recorder, SyncReport
-from ssgan.tracking.search import SearchRecorder, SearchReport
+from ssgan.tracking.recorder import Recorder, SyncResult, experiment_of
+from ssgan.tracking.search import SearchRecorder, SearchSyncResult
 
-_LOG = logging.getLogger(__name__)
-_LONGEST_WAIT = 60.0  # seconds between attempts to reach a dead server
+_MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
 _LAST_ATTEMPTS = 3
 _PAUSE = 1.0  # seconds between the last attempts
+_DRAWING_SHARE = 0.02  # of the driver's time, at most, that goes into pages while trials train
+_MIN_DRAWING_PAUSE = 60.0  # seconds from one drawing to the next
+
+_log = logging.getLogger(__name__)
 
 Synced = TypeVar("Synced")
 
 
 class LiveSync(ABC, Generic[Synced]):
-    """Looks at a directory at intervals and records what is new in MLflow.
+    """Polls a directory and records what is new in MLflow.
 
     A dead server costs the work nothing: it is tried again, and the directory has everything.
+    Use it as a context, or `start` and `close` it.
     """
 
-    what = "run"
-    """What the user is told that this is about."""
+    what: ClassVar[str]
+    """What the directory records, in a word."""
 
     def __init__(self, uri: str, location: str, interval: float) -> None:
         self._uri = uri
         self._location = location
         self._interval = interval
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="mlflow", daemon=True)
         self._down = False
 
     @abstractmethod
@@ -52,12 +55,12 @@ class LiveSync(ABC, Generic[Synced]):
         """Whether the directory says that the work has come to its end."""
 
     def start(self) -> Self:
-        """Start to follow."""
+        """Start to poll."""
         self._thread.start()
         return self
 
     def close(self, status: str | None = None) -> Synced | None:
-        """Stop to follow, and record the rest.
+        """Stop polling, and record the rest.
 
         Args:
             status: MLflow status; by default FINISHED where there is a summary, else FAILED.
@@ -73,9 +76,9 @@ class LiveSync(ABC, Generic[Synced]):
         for attempt in range(_LAST_ATTEMPTS):
             if attempt:
                 time.sleep(_PAUSE)
-            if report := self._try(status, is_last=True):
-                return report
-        _LOG.warning(
+            if synced := self._try(status, is_last=True):
+                return synced
+        _log.warning(
             "the %s is not in MLflow yet; once %s answers: ssgan track sync %s",
             self.what,
             self._uri,
@@ -95,22 +98,22 @@ class LiveSync(ABC, Generic[Synced]):
         killed = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
         self.close("KILLED" if killed else "FAILED" if kind else None)
 
-    def _follow(self) -> None:
+    def _poll(self) -> None:
         wait = 0.0
         while not self._stop.wait(wait):
             if self._try("RUNNING", is_last=False):
                 wait = self._interval
             else:
-                wait = min(2 * max(wait, self._interval), _LONGEST_WAIT)
+                wait = min(2 * max(wait, self._interval), _MAX_WAIT)
 
     def _try(self, status: str, *, is_last: bool) -> Synced | None:
         """Record once; None where that failed."""
         try:
-            report = self._record(status, is_last=is_last)
+            synced = self._record(status, is_last=is_last)
         # Whatever it is, it must not end work that goes well: the directory has everything.
         except Exception as error:
             if not self._down:
-                _LOG.warning(
+                _log.warning(
                     "cannot record in MLflow at %s (%s); training goes on and I keep trying",
                     self._uri,
                     str(error).partition("\n")[0][:200],
@@ -119,19 +122,15 @@ class LiveSync(ABC, Generic[Synced]):
             self._down = True
             return None
         if self._down:
-            _LOG.warning("MLflow at %s answers again; nothing is missing there", self._uri)
+            _log.warning("MLflow at %s answers again; nothing is missing there", self._uri)
         self._down = False
-        return report
+        return synced
 
 
-class RunSync(LiveSync[SyncReport]):
-    """Polls a run directory and records what is new. A dead server costs the run nothing.
+class RunSync(LiveSync[SyncResult]):
+    """Live sync of a run directory."""
 
-    ::
-
-        with RunSync(run, uri):
-            ...  # train
-    """
+    what = "run"
 
     def __init__(
         self,
@@ -142,7 +141,7 @@ class RunSync(LiveSync[SyncReport]):
         interval: float = 5.0,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Name the run and the store.
+        """Name the run and the store; nothing is contacted yet.
 
         Args:
             run: The run directory.
@@ -159,35 +158,24 @@ class RunSync(LiveSync[SyncReport]):
         self._tags = dict(tags or {})
         self._recorder = Recorder(uri, experiment_name or experiment_of(run))
         self._seen: list[str] = []
-        self._report: SyncReport | None = None
+        self._last: SyncResult | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> SyncReport:
-        """Sync; without news the last report stands."""
+    def _record(self, status: str, *, is_last: bool) -> SyncResult:
+        """Sync, if there is news."""
         seen = self._run.list("record")
-        if not is_last and self._report and seen == self._seen:
-            return self._report
-        report = self._recorder.sync(self._run, status=status, tags=self._tags)
-        self._seen, self._report = seen, report
-        return report
+        if is_last or self._last is None or seen != self._seen:
+            self._last = self._recorder.sync(self._run, status=status, tags=self._tags)
+            self._seen = seen
+        return self._last
 
     def _is_over(self) -> bool:
         return self._run.summary() is not None
 
 
-_LOG = logging.getLogger(__name__)
-_SHARE = 0.02  # of the driver's time, at most, that goes into drawing while trials train
-_LEAST_PAUSE = 60.0  # seconds from one drawing to the next
+class SearchSync(LiveSync[SearchSyncResult]):
+    """Live sync of a search directory, whose pages are drawn from time to time.
 
-
-class SearchSync(LiveSync[SearchReport]):
-    """Polls a search directory, records what is new, and draws its report from time to time.
-
-    ::
-
-        with SearchSync(search, uri) as follower:
-            ...  # tuner.fit(), finals, summary.json
-
-    The report is in the directory's folder `report` even where MLflow does not answer.
+    They are in the directory's folder `report` even where MLflow does not answer.
     """
 
     what = "search"
@@ -200,7 +188,7 @@ class SearchSync(LiveSync[SearchReport]):
         *,
         interval: float = 5.0,
     ) -> None:
-        """Name the search and the store.
+        """Name the search and the store; nothing is contacted yet.
 
         Args:
             search: The search directory.
@@ -214,38 +202,40 @@ class SearchSync(LiveSync[SearchReport]):
         super().__init__(uri, search.location, interval)
         self._search = search
         self._recorder = SearchRecorder(search, uri, experiment_name)
-        self._report = SearchPages()
-        self._pages: dict[str, bytes] = {}
-        self._drawn: tuple[TrialRow, ...] | None = None
+        self._pages = SearchPages()
+        self._drawn: dict[str, bytes] = {}
+        self._drawn_rows: tuple[TrialRow, ...] | None = None
         self._next_drawing = 0.0
         self._seen: tuple[TrialRow, ...] | None = None
-        self._last: SearchReport | None = None
+        self._last: SearchSyncResult | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> SearchReport:
-        """Sync; without news the last report stands."""
+    def _record(self, status: str, *, is_last: bool) -> SearchSyncResult:
+        """Draw, if that is due, and sync, if there is news."""
         rows = tuple(self._search.rows())
         is_due = is_last or time.monotonic() >= self._next_drawing
-        has_news = rows != self._seen
-        if not is_last and self._last and not has_news and (not is_due or rows == self._drawn):
+        draws = is_due and bool(rows) and rows != self._drawn_rows
+        if self._last is not None and not (is_last or draws or rows != self._seen):
             return self._last
         histories = self._recorder.read(rows)
-        if is_due and rows and rows != self._drawn:
+        if draws:
             self._draw(rows, histories)
-        report = self._recorder.sync(status=status, histories=histories, report=self._pages or None)
-        self._seen, self._last = rows, report
-        return report
+        self._last = self._recorder.sync(
+            status=status, histories=histories, pages=self._drawn or None
+        )
+        self._seen = rows
+        return self._last
 
     def _draw(self, rows: tuple[TrialRow, ...], histories: list[History]) -> None:
         began = time.monotonic()
         try:
-            self._pages = self._report.draw(self._search, histories)
-            for name, content in self._pages.items():
+            self._drawn = self._pages.draw(self._search, histories)
+            for name, content in self._drawn.items():
                 self._search.write_bytes(f"{FOLDER}/{name}", content)
         except Exception:  # whatever it is, the numbers must reach MLflow all the same
-            _LOG.warning("cannot draw the report of %s", self._location, exc_info=True)
-        self._drawn = rows
+            _log.warning("cannot draw the report of %s", self._location, exc_info=True)
+        self._drawn_rows = rows
         now = time.monotonic()
-        self._next_drawing = now + max(_LEAST_PAUSE, (now - began) / _SHARE)
+        self._next_drawing = now + max(_MIN_DRAWING_PAUSE, (now - began) / _DRAWING_SHARE)
 
     def _is_over(self) -> bool:
         return self._search.summary() is not None

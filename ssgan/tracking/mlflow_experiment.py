@@ -25,77 +25,81 @@ _MOST_PARAMS, _MOST_METRICS, _LONGEST_TAG = 100, 1000, 5000
 class MlflowExperiment:
     """The runs of one MLflow experiment."""
 
-    def __init__(self, uri: str, experiment_name: str) -> None:
+    def __init__(self, uri: str, name: str) -> None:
         """Name the store and the experiment; nothing is contacted yet.
 
         Raises:
             BadInput: There can be no MLflow store at that URI.
         """
-        self.uri = uri
-        self.experiment_name = experiment_name
         validate(uri)
+        self.uri = uri
+        self.name = name
+        self._found: Experiment | None = None
 
     @cached_property
     def client(self) -> MlflowClient:
         """MLflow's client for the store."""
         return connect(self.uri)
 
-    def experiment(self) -> Experiment:
-        """Return the experiment, which is made where it is missing.
+    def refresh(self) -> None:
+        """Look the experiment up, which is made where it is missing; to be called before others.
 
         Raises:
             BadInput: It was deleted in MLflow.
         """
-        found = self.client.get_experiment_by_name(self.experiment_name)
+        found = self.client.get_experiment_by_name(self.name)
         if found is None:
             try:
                 self.client.create_experiment(
-                    self.experiment_name,
+                    self.name,
                     artifact_location=artifact_location(self.uri),
                     tags=_MODEL_TRAINING,
                 )
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            found = self.client.get_experiment_by_name(self.experiment_name)
+            found = self.client.get_experiment_by_name(self.name)
         assert found is not None
         if found.lifecycle_stage != "active":
             raise BadInput(
-                f"the MLflow experiment {self.experiment_name!r} was deleted; restore it, or name "
+                f"the MLflow experiment {self.name!r} was deleted; restore it, or name "
                 "another one with tracking.experiment"
             )
-        return found
+        self._found = found
 
-    def open(self, experiment: Experiment, key: str, value: str, name: str, created: str) -> Run:
+    @property
+    def id(self) -> str:
+        """MLflow's id of the experiment."""
+        assert self._found is not None, "refresh comes first"
+        return str(self._found.experiment_id)
+
+    def open(self, key: str, value: str, name: str, created: str) -> Run:
         """Return the run that is tagged so, which is made where it is missing.
 
         Args:
-            experiment: The experiment.
             key: Name of the tag that identifies it.
             value: Its value.
             name: Name of a new run.
             created: When a new one was started, ISO 8601.
         """
-        runs = self.find(experiment, key, value)
+        runs = self.find(key, value)
         if not runs:
             self.client.create_run(
-                experiment.experiment_id,
+                self.id,
                 start_time=int(datetime.fromisoformat(created).timestamp() * 1000),
                 run_name=name,
                 tags={key: value, "mlflow.source.name": "ssgan"},
             )
-            runs = self.find(experiment, key, value)
+            runs = self.find(key, value)
         # A request that timed out may have been served all the same, and so be sent twice; every
         # recorder then settles for the same one.
         for doubled in runs[1:]:
             self.client.delete_run(doubled.info.run_id)
         return runs[0]
 
-    def find(self, experiment: Experiment, key: str, value: str) -> list[Run]:
+    def find(self, key: str, value: str) -> list[Run]:
         """Return the runs that are tagged so; the one that counts is the first."""
-        found = self.client.search_runs(
-            [experiment.experiment_id], filter_string=f"tags.`{key}` = '{value}'"
-        )
+        found = self.client.search_runs([self.id], filter_string=f"tags.`{key}` = '{value}'")
         return sorted(found, key=lambda one: (-len(one.data.params), one.info.run_id))
 
     def send_params(self, found: Run, wanted: Mapping[str, str]) -> None:
@@ -174,7 +178,8 @@ class MlflowExperiment:
             end = max(ends, default=None)
             self.client.set_terminated(found.info.run_id, status=status, end_time=end)
 
-    def show_view(self, experiment: Experiment, view: str | None) -> None:
+    def show_view(self, view: str | None) -> None:
         """Keep the interface's ready view up to date."""
-        if view is not None and experiment.tags.get(VIEW_TAG) != view:
-            self.client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view)
+        assert self._found is not None, "refresh comes first"
+        if view is not None and self._found.tags.get(VIEW_TAG) != view:
+            self.client.set_experiment_tag(self.id, VIEW_TAG, view)

@@ -5,15 +5,18 @@ timestamp (MLflow stores equal points once), pictures are named by UUIDs of run,
 resend overwrites). So a sync that broke off anywhere is mended by the next one.
 """
 
+import io
+import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from mlflow.entities import Metric, Run
+from PIL import Image
 
+from ssgan.data.labels import LabelBudget
 from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking.facts import ENVIRONMENT, experiment_of, flatten, tags_of
-from ssgan.tracking.grids import IMAGE_FOLDER, picture_names, thumbnail
 from ssgan.tracking.mlflow_experiment import MlflowExperiment
 from ssgan.tracking.store import check
 from ssgan.tracking.view import view_path, view_tag
@@ -22,11 +25,16 @@ RUN_ID = "ssgan.run_id"
 """Tag by which a run directory's MLflow run is found."""
 _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
-_FILES = ("experiment.yaml", "labels.parquet", ENVIRONMENT, "summary.json")
+IMAGE_FOLDER = "images"
+"""Folder of a run's artifacts in which MLflow's interface looks for pictures."""
+_THUMBNAIL = 256  # pixels of the longer side, as MLflow's own
+_LONGEST_PARAM = 6000  # MLflow's limit
+_ENVIRONMENT = "environment.json"
+_FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
 
 
-class SyncReport(NamedTuple):
+class SyncResult(NamedTuple):
     """What one sync did."""
 
     mlflow_run_id: str
@@ -70,9 +78,7 @@ class Recorder:
         Raises:
             BadInput: There can be no MLflow store at that URI.
         """
-        self.uri = uri
-        self.experiment_name = experiment_name
-        self.ledger = MlflowExperiment(uri, experiment_name)
+        self.experiment = MlflowExperiment(uri, experiment_name)
         self._folders = tuple(folders)
         self._keeps_view = keeps_view
         # By MLflow run: records and pictures known to be whole there.
@@ -86,7 +92,7 @@ class Recorder:
         status: str | None = None,
         tags: Mapping[str, str] | None = None,
         records: Sequence[Record] | None = None,
-    ) -> SyncReport:
+    ) -> SyncResult:
         """Bring MLflow up to what the run directory says.
 
         Args:
@@ -103,33 +109,33 @@ class Recorder:
         """
         records = run.records() if records is None else records
         summary = run.summary()
-        ledger = self.ledger
-        experiment = ledger.experiment()
-        found = ledger.open(experiment, RUN_ID, run.run_id, run.info.name, run.info.created)
+        experiment = self.experiment
+        experiment.refresh()
+        found = experiment.open(RUN_ID, run.run_id, run.info.name, run.info.created)
         run_id = found.info.run_id
-        ledger.send_params(found, flatten(yaml.safe_load(run.experiment_yaml())))
-        ledger.send_tags(found, {**tags_of(run, records, summary), **(tags or {})})
+        experiment.send_params(found, flatten(yaml.safe_load(run.experiment_yaml())))
+        experiment.send_tags(found, {**_tags_of(run, records, summary), **(tags or {})})
         sent = self._send_metrics(run_id, records)
         images = self._send_images(found, run, records)
-        ledger.send_files(found, self._files(run, whole=summary is not None), _ARTIFACTS)
+        experiment.send_files(found, self._files(run, whole=summary is not None), _ARTIFACTS)
         if self._keeps_view:
-            ledger.show_view(experiment, view_tag(records))
+            experiment.show_view(view_tag(records))
         status = status or ("FINISHED" if summary is not None else found.info.status)
-        ledger.set_status(found, status, (record.timestamp_ms for record in records))
-        return SyncReport(
+        experiment.set_status(found, status, (record.timestamp_ms for record in records))
+        return SyncResult(
             run_id,
-            self.experiment_name,
+            experiment.name,
             len(records),
             sent,
             images,
             status,
-            view_path(experiment.experiment_id),
+            view_path(experiment.id),
         )
 
     def _send_metrics(self, run_id: str, records: Iterable[Record]) -> int:
         """Send one batch an epoch, its mark last: where it must be split, in the final part."""
         if run_id not in self._records:
-            history = self.ledger.client.get_metric_history(run_id, _MARK)
+            history = self.experiment.client.get_metric_history(run_id, _MARK)
             self._records[run_id] = {(point.step, point.timestamp) for point in history}
         there = self._records[run_id]
         missing = [one for one in records if (one.epoch, one.timestamp_ms) not in there]
@@ -141,7 +147,7 @@ class Recorder:
                 for key, value in values.items()
                 if value is not None
             ]
-            self.ledger.send_metrics(run_id, metrics)
+            self.experiment.send_metrics(run_id, metrics)
             there.add((record.epoch, record.timestamp_ms))
         return len(missing)
 
@@ -150,7 +156,7 @@ class Recorder:
         run_id = found.info.run_id
         sizes: dict[str, int | None] = {}
         if run_id not in self._pictures:
-            sizes = self.ledger.sizes(run_id, IMAGE_FOLDER)
+            sizes = self.experiment.sizes(run_id, IMAGE_FOLDER)
             self._pictures[run_id] = set()
         known = self._pictures[run_id]
         sent = 0
@@ -162,12 +168,12 @@ class Recorder:
                 png = run.read_bytes(path)
                 # The small copy is sent first, so a whole picture means that both are there.
                 if sizes.get(picture) != len(png):
-                    self.ledger.upload(run_id, {small: thumbnail(png)})
-                    self.ledger.upload(run_id, {picture: png})
+                    self.experiment.upload(run_id, {small: _thumbnail(png)})
+                    self.experiment.upload(run_id, {picture: png})
                     sent += 1
                 known.add(picture)
         if known:
-            self.ledger.send_tags(found, {"mlflow.loggedImages": "True"})
+            self.experiment.send_tags(found, {"mlflow.loggedImages": "True"})
         return sent
 
     def _files(self, run: RunDir, *, whole: bool) -> dict[str, bytes]:
@@ -178,7 +184,7 @@ class Recorder:
         return {name: run.read_bytes(name) for name in names}
 
 
-def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) -> list[SyncReport]:
+def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) -> list[SyncResult]:
     """Write several run directories to MLflow, each to the experiment that it names.
 
     Args:
@@ -191,3 +197,76 @@ def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) ->
     """
     check(uri)
     return [Recorder(uri, experiment or experiment_of(run)).sync(run) for run in runs]
+
+
+def experiment_of(run: RunDir) -> str:
+    """Return the MLflow experiment of a run: `tracking.experiment`, or the preset's name."""
+    tree = yaml.safe_load(run.experiment_yaml()) or {}
+    chosen = (tree.get("tracking") or {}).get("experiment") or tree.get("name")
+    return str(chosen or "ssgan")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Write a tree of configuration as dotted names and values, spelled as overrides are."""
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            flat[f"{prefix}{key}"] = text[:_LONGEST_PARAM]
+    return flat
+
+
+def picture_names(run_id: str, record: Record, name: str) -> tuple[str, str]:
+    """Name a picture and its small copy as MLflow's interface looks for them in its grids.
+
+    `mlflow.log_image` has a random UUID in the name, so that a resend doubles the picture. This one
+    is a function of run, epoch and name. The same key and step in every run line up.
+
+    Args:
+        run_id: The run's UUID, 32 hexadecimal digits.
+        record: The epoch's record; its epoch is the step.
+        name: Name of the picture, the key in MLflow.
+
+    Returns:
+        The PNG and the WebP, relative to the run's artifacts.
+    """
+    unique = uuid.uuid5(uuid.UUID(run_id), f"{record.epoch}/{name}")
+    key = name.replace("/", "~")
+    stem = f"{IMAGE_FOLDER}/{key}+step+{record.epoch}+timestamp+{record.timestamp_ms}+{unique}"
+    return f"{stem}.png", f"{stem}+compressed.webp"
+
+
+def _thumbnail(png: bytes) -> bytes:
+    """Scale a picture down to a WebP; or up, and then digits of 8 pixels stay crisp."""
+    with Image.open(io.BytesIO(png)) as image:
+        scale = _THUMBNAIL / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        how = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+        small = image.convert("RGB").resize(size, how)
+    sink = io.BytesIO()
+    small.save(sink, "WEBP", quality=90)
+    return sink.getvalue()
+
+
+def _tags_of(
+    run: RunDir, records: Iterable[Record], summary: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """Return the tags of a run: hashes of data and labels, environment, alarms, stop reason."""
+    tags = {"ssgan.run_dir": run.location}
+    if run.exists("labels.parquet"):
+        budget = LabelBudget.from_parquet(run.read_bytes("labels.parquet"))
+        tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
+    alarms = {alarm: None for record in records for alarm in record.alarms}
+    if alarms:
+        tags["ssgan.alarms"] = "; ".join(alarms)
+    if summary and summary.get("stop_reason"):
+        tags["ssgan.stop_reason"] = str(summary["stop_reason"])
+    if run.exists(_ENVIRONMENT):
+        environment = json.loads(run.read_bytes(_ENVIRONMENT))
+        commit = environment.pop("git_commit", None)
+        if commit:
+            tags["mlflow.source.git.commit"] = str(commit)
+        tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}
+    return tags

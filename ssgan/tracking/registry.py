@@ -1,24 +1,32 @@
-"""Exported generators as versions of a registered model, without a pickle in them."""
+"""Exported generators as versions of a registered model, and the best of them, its champion.
+
+A version holds no pickle.
+"""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import mlflow
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
 import ssgan
 from ssgan.export import NamedGenerator, serving
 from ssgan.export.format import MANIFEST
 from ssgan.records.rundir import RunDir
-from ssgan.tracking.facts import experiment_of
-from ssgan.tracking.recorder import Recorder
+from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.store import connect
 
+ALIAS = "champion"
+"""``models:/NAME@champion`` is the best version so far."""
+_METRIC, _VALUE, _SAME = "ssgan.metric", "ssgan.metric_value", "ssgan.same."
 _EXPORT_TAG = "ssgan.export"
 # What ssgan.export.serving imports; the code itself travels with the model (code_paths).
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors", "torch")
@@ -50,19 +58,19 @@ def register(
     for known in client.search_model_versions(f"name = '{name}'"):
         if known.tags.get(_EXPORT_TAG) == digest:
             return name, int(known.version)
-    report = Recorder(uri, experiment or experiment_of(run), keeps_view=False).sync(run)
+    synced = Recorder(uri, experiment or experiment_of(run), keeps_view=False).sync(run)
     # Made here, because Model.log would put it into whatever experiment is active.
     model = client.create_logged_model(
-        client.get_run(report.mlflow_run_id).info.experiment_id,
+        client.get_run(synced.mlflow_run_id).info.experiment_id,
         name="generator",
-        source_run_id=report.mlflow_run_id,
+        source_run_id=synced.mlflow_run_id,
     )
     with _talking_to(uri):
         info = Model.log(
             artifact_path=None,
             model_id=model.model_id,
             flavor=mlflow.pyfunc,
-            run_id=report.mlflow_run_id,
+            run_id=synced.mlflow_run_id,
             registered_model_name=name,
             loader_module="ssgan.export.serving",
             data_path=str(folder),
@@ -70,14 +78,78 @@ def register(
             signature=serving.signature(generator),
             input_example=serving.input_example(generator),
             pip_requirements=[f"{one}=={version(one)}" for one in _REQUIREMENTS],
-            step=report.epochs,
+            step=synced.epochs,
         )
     number = int(info.registered_model_version)
-    knobs = [knob._asdict() for knob in generator.codes]
+    codes = json.dumps([code._asdict() for code in generator.codes])[:5000]
     client.set_model_version_tag(name, str(number), "ssgan.run_id", run.run_id)
-    client.set_model_version_tag(name, str(number), "ssgan.method.codes", json.dumps(knobs)[:5000])
+    client.set_model_version_tag(name, str(number), "ssgan.codes", codes)
     client.set_model_version_tag(name, str(number), _EXPORT_TAG, digest)
     return name, number
+
+
+class Champion(NamedTuple):
+    """What became of a version that was put forward."""
+
+    name: str
+    """Name of the registered model."""
+    version: int
+    """Its version."""
+    is_champion: bool
+    """Whether it has the alias now."""
+    reason: str
+    """Why, or why not, in words."""
+
+
+def register_champion(
+    uri: str,
+    export_dir: str | Path,
+    name: str,
+    run: RunDir,
+    *,
+    metric: tuple[str, float],
+    identity: Mapping[str, str],
+    mode: Literal["min", "max"] = "min",
+    experiment: str | None = None,
+) -> Champion:
+    """Register an export, and make it the champion if it beats the one that there is.
+
+    Two versions compare only if they were scored by the same metric, on the same data, with the
+    same label budget and by the same judge. Otherwise the alias stays where it is.
+
+    Args:
+        uri: MLflow tracking and registry URI.
+        export_dir: A local export folder.
+        name: Name of the registered model.
+        run: The run that it comes from.
+        metric: Name and value of what decides.
+        identity: What must be equal for a comparison: names (``data``, ``labels``, ``judge``) to
+            hashes. They become tags of the version.
+        mode: Whether less or more is better.
+        experiment: MLflow experiment of the run, for example a search's name; the run's own by
+            default.
+
+    Raises:
+        BadInput: The export is missing or damaged.
+        MlflowException: MLflow does not answer.
+    """
+    _, version = register(uri, export_dir, name, run, experiment)
+    client = connect(uri)
+    key, value = metric
+    tags = {_METRIC: key, _VALUE: repr(float(value))}
+    tags |= {f"{_SAME}{one}": digest for one, digest in identity.items()}
+    for tag, text in tags.items():
+        client.set_model_version_tag(name, str(version), tag, text)
+    present = _present(client, name)
+    if present is None:
+        is_better, reason = True, "there was no champion before"
+    elif int(present.version) == version:
+        is_better, reason = True, "it is the champion already"
+    else:
+        is_better, reason = _compare(present, tags, value, mode)
+    if is_better:
+        client.set_registered_model_alias(name, ALIAS, str(version))
+    return Champion(name, version, is_better, reason)
 
 
 @contextmanager
@@ -91,3 +163,28 @@ def _talking_to(uri: str) -> Iterator[None]:
     finally:
         mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
         sys.path[:] = path  # validating the input example puts the model's copy of us there
+
+
+def _present(client: MlflowClient, name: str) -> ModelVersion | None:
+    number = client.get_registered_model(name).aliases.get(ALIAS)
+    return None if number is None else client.get_model_version(name, str(number))
+
+
+def _compare(
+    present: ModelVersion, tags: Mapping[str, str], value: float, mode: str
+) -> tuple[bool, str]:
+    """Say whether a version with such tags beats the present champion, and why."""
+    who = f"the champion, version {present.version},"
+    names = {tag for tag in {*tags, *present.tags} if tag == _METRIC or tag.startswith(_SAME)}
+    different = [
+        tag.removeprefix(_SAME).removeprefix("ssgan.")
+        for tag in sorted(names)
+        if tags.get(tag) != present.tags.get(tag)
+    ]
+    if different or _VALUE not in present.tags:
+        what = ", ".join(different) or "metric"
+        return False, f"{who} cannot be compared with it: it has another {what}"
+    theirs = float(present.tags[_VALUE])
+    is_better = value < theirs if mode == "min" else value > theirs
+    verb = "is beaten" if is_better else "is not beaten"
+    return is_better, f"{who} has {tags[_METRIC]} {theirs:.4f} and {verb} by {value:.4f}"

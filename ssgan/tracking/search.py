@@ -1,26 +1,21 @@
 """A search in MLflow: a parent run with its definition and report, and a child for each trial."""
 
+import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import yaml
-from mlflow.entities import Experiment
+from mlflow.entities import Metric
 
+from ssgan.base.formatting import flat_values, number, short_names, spell, spell_all
+from ssgan.evaluation import catalog
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
-from ssgan.tracking.facts import flatten
-from ssgan.tracking.recorder import RUN_ID, Recorder
-from ssgan.tracking.search_facts import (
-    best_metric,
-    best_so_far,
-    mlflow_status,
-    perturbations,
-    search_tags,
-    trial_tags,
-)
+from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
 from ssgan.tracking.store import check
 from ssgan.tracking.view import search_view_tag, view_path
 
@@ -29,8 +24,18 @@ _FILES, _REPORT = "ssgan.artifacts", "ssgan.report"
 _OWN_FILES = ("search.yaml", "trials.json", "summary.json")
 _FOLDERS = ("figures",)  # the winner's export becomes a registered model; the others stay at home
 
+_WORDS = {
+    "FINISHED": "finished",
+    "STOPPED": "stopped early",
+    "FAILED": "failed",
+    "RUNNING": "running",
+    "PAUSED": "paused",
+    "PENDING": "waiting",
+}
+_LISTED = 10  # trials in a description
 
-class SearchReport(NamedTuple):
+
+class SearchSyncResult(NamedTuple):
     """What one sync of a search did."""
 
     mlflow_run_id: str
@@ -66,7 +71,7 @@ class SearchRecorder:
         self._search = search
         name = experiment_name or search.info.name
         self._recorder = Recorder(uri, name, folders=_FOLDERS, keeps_view=False)
-        self._ledger = self._recorder.ledger
+        self._experiment = self._recorder.experiment
         self._histories = Histories()
         self._done: dict[str, tuple[str, TrialRow, str]] = {}
         self._told_until: dict[str, int] = {}
@@ -80,15 +85,15 @@ class SearchRecorder:
         *,
         status: str | None = None,
         histories: Sequence[History] | None = None,
-        report: Mapping[str, bytes] | None = None,
-    ) -> SearchReport:
+        pages: Mapping[str, bytes] | None = None,
+    ) -> SearchSyncResult:
         """Bring MLflow up to what the search directory says.
 
         Args:
             status: MLflow status of the search; by default FINISHED once there is a summary, and
                 as it is before that.
             histories: Its trials, where they were read already.
-            report: Pages and charts to show with it, by file name; others that stand in the
+            pages: Pages and charts to show with it, by file name; others that stand in the
                 directory's own report go with them. None leaves what is shown as it is.
 
         Raises:
@@ -96,88 +101,86 @@ class SearchRecorder:
                 the rest.
             BadInput: The experiment was deleted in MLflow.
         """
-        search, ledger = self._search, self._ledger
+        search, experiment = self._search, self._experiment
         info = read_search_info(search)
         histories = self.read() if histories is None else histories
         rows = [history.row for history in histories]
-        experiment = ledger.experiment()
+        experiment.refresh()
         own = search.info
-        found = ledger.open(experiment, _SEARCH_ID, own.search_id, own.name, own.created)
+        found = experiment.open(_SEARCH_ID, own.search_id, own.name, own.created)
         parent = found.info.run_id
         is_over = search.summary() is not None
         status = status or ("FINISHED" if is_over else found.info.status)
         if status == "RUNNING":
-            ledger.set_status(found, status)
-        ledger.send_params(found, flatten(yaml.safe_load(search.search_yaml())))
+            experiment.set_status(found, status)
+        experiment.send_params(found, flatten(yaml.safe_load(search.search_yaml())))
         synced = [
-            self._sync_trial(experiment, history, parent, mlflow_status(history.row, status))
+            self._sync_trial(history, parent, mlflow_status(history.row, status))
             for history in histories
         ]
         self._send_best(parent, histories, info)
-        ledger.send_tags(found, search_tags(search, rows, info))
-        ledger.send_files(found, self._own_files(), _FILES)
-        if report is not None:
-            ledger.send_files(found, self._pages(report), _REPORT)
-        ledger.show_view(experiment, search_view_tag(histories, info))
+        experiment.send_tags(found, _search_tags(search, rows, info))
+        experiment.send_files(found, self._own_files(), _FILES)
+        if pages is not None:
+            experiment.send_files(found, self._with_others(pages), _REPORT)
+        experiment.show_view(search_view_tag(histories, info))
         ends = (one.timestamp_ms for history in histories for one in history.records)
-        ledger.set_status(found, status, ends)
+        experiment.set_status(found, status, ends)
         news = [one for one in synced if one is not None]
-        return SearchReport(
+        return SearchSyncResult(
             parent,
-            self._recorder.experiment_name,
+            experiment.name,
             len(rows),
             len(news),
             sum(epochs for epochs, _ in news),
             sum(images for _, images in news),
             status,
-            view_path(experiment.experiment_id),
+            view_path(experiment.id),
         )
 
-    def _sync_trial(
-        self, experiment: Experiment, history: History, parent: str, status: str
-    ) -> tuple[int, int] | None:
+    def _sync_trial(self, history: History, parent: str, status: str) -> tuple[int, int] | None:
         """Sync a trial that has news; return the epochs and pictures that were sent."""
         row = history.row
         state = (parent, row, status)
         if self._done.get(row.run) == state or (row.status == "PENDING" and history.run is None):
             return None
-        tags = trial_tags(row, parent)
+        tags = _trial_tags(row, parent)
         if history.run is None:
             if row.status == "FAILED":
-                self._stand_in(experiment, row, tags)
+                self._stand_in(row, tags)
             sent = (0, 0)
         else:
             if row.run not in self._done:
-                self._withdraw_stand_in(experiment, row)
-            report = self._recorder.sync(
+                self._withdraw_stand_in(row)
+            synced = self._recorder.sync(
                 history.run, status=status, tags=tags, records=history.records
             )
-            self._ledger.send_metrics(report.mlflow_run_id, perturbations(history))
-            sent = (report.sent, report.images)
+            self._experiment.send_metrics(synced.mlflow_run_id, _perturbations(history))
+            sent = (synced.sent, synced.images)
         self._done[row.run] = state
         return sent
 
-    def _stand_in(self, experiment: Experiment, row: TrialRow, tags: Mapping[str, str]) -> None:
+    def _stand_in(self, row: TrialRow, tags: Mapping[str, str]) -> None:
         """Show a trial that failed before it had a run directory."""
         key = self._stand_in_id(row)
-        found = self._ledger.open(experiment, RUN_ID, key, row.trial, self._search.info.created)
-        self._ledger.send_params(found, flatten(row.values))
-        self._ledger.send_tags(found, tags)
-        self._ledger.set_status(found, "FAILED")
+        found = self._experiment.open(RUN_ID, key, row.trial, self._search.info.created)
+        self._experiment.send_params(found, flatten(row.values))
+        self._experiment.send_tags(found, tags)
+        self._experiment.set_status(found, "FAILED")
 
-    def _withdraw_stand_in(self, experiment: Experiment, row: TrialRow) -> None:
-        for found in self._ledger.find(experiment, RUN_ID, self._stand_in_id(row)):
-            self._ledger.client.delete_run(found.info.run_id)
+    def _withdraw_stand_in(self, row: TrialRow) -> None:
+        for found in self._experiment.find(RUN_ID, self._stand_in_id(row)):
+            self._experiment.client.delete_run(found.info.run_id)
 
     def _stand_in_id(self, row: TrialRow) -> str:
         return uuid.uuid5(uuid.UUID(self._search.info.search_id), row.run).hex
 
     def _send_best(self, parent: str, histories: Sequence[History], info: SearchInfo) -> None:
         if parent not in self._told_until:
-            told = self._ledger.client.get_metric_history(parent, best_metric(info))
+            told = self._experiment.client.get_metric_history(parent, _best_metric(info))
             self._told_until[parent] = max((point.timestamp for point in told), default=-1)
-        points = best_so_far(histories, info, self._told_until[parent])
-        self._ledger.send_metrics(parent, points)
+        points = _best_so_far(histories, info, self._told_until[parent])
+        self._experiment.send_metrics(parent, points)
         if points:
             self._told_until[parent] = points[-1].timestamp
 
@@ -185,14 +188,14 @@ class SearchRecorder:
         search = self._search
         return {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
 
-    def _pages(self, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
+    def _with_others(self, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
         """Join what was drawn with what others put into the search's report."""
         pages = {f"{FOLDER}/{name}": content for name, content in drawn.items()}
         others = [name for name in self._search.list(FOLDER) if name not in pages]
         return pages | {name: self._search.read_bytes(name) for name in others}
 
 
-def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchReport:
+def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchSyncResult:
     """Write a search with all its trials and its report to MLflow, once.
 
     Args:
@@ -206,4 +209,160 @@ def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> S
     check(uri)
     recorder = SearchRecorder(search, uri, experiment)
     histories = recorder.read()
-    return recorder.sync(histories=histories, report=SearchPages().draw(search, histories))
+    return recorder.sync(histories=histories, pages=SearchPages().draw(search, histories))
+
+
+def mlflow_status(row: TrialRow, search_status: str) -> str:
+    """Return a trial's status in MLflow's words.
+
+    A trial that the scheduler stopped did what was asked of it: it is FINISHED there, and its
+    tags say STOPPED and why. One that was still under way when its search ended ends with it.
+
+    Args:
+        row: The trial.
+        search_status: MLflow's status of the search.
+    """
+    if row.status in ("FINISHED", "STOPPED"):
+        return "FINISHED"
+    if row.status == "FAILED":
+        return "FAILED"
+    return "RUNNING" if search_status == "RUNNING" else "KILLED"
+
+
+def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
+    """Return the tags of a trial.
+
+    Args:
+        row: The trial.
+        parent: The search's run in MLflow.
+    """
+    tags = {
+        "mlflow.parentRunId": parent,
+        "ssgan.trial": row.trial,
+        "ssgan.stage": row.stage,
+        "ssgan.seed": str(row.seed),
+        "ssgan.status": row.status,
+    }
+    reason = row.reason or ("by the scheduler" if row.status == "STOPPED" else None)
+    if reason:
+        tags["ssgan.stop_reason"] = reason
+    if row.lineage:
+        tags["ssgan.lineage"] = json.dumps(
+            [exploit.model_dump(mode="json") for exploit in row.lineage], ensure_ascii=False
+        )
+        tags["ssgan.donors"] = ", ".join(exploit.donor for exploit in row.lineage)
+    return tags
+
+
+def _search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
+    """Return the tags of a search: where it is, how its trials fare, a description."""
+    best = _best_row(rows, info)
+    tags = {
+        "ssgan.search_dir": search.location,
+        "ssgan.trials": _count_words(rows) or "none yet",
+        "mlflow.note.content": _describe(rows, info),
+    }
+    if best is not None:
+        tags["ssgan.best_trial"] = best.trial
+    return tags
+
+
+def _count_words(rows: Iterable[TrialRow]) -> str:
+    """Count trials by status: ``16 finished, 3 stopped early``."""
+    counts: Counter[str] = Counter(row.status for row in rows)
+    return ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
+
+
+def _best_row(rows: Iterable[TrialRow], info: SearchInfo) -> TrialRow | None:
+    """Return the trial of stage one with the best value of those that did not fail."""
+    known = [row for row in rows if row.stage == "search" and row.is_scored]
+    return min(known, key=lambda row: (info.rank(row.metric), row.trial), default=None)
+
+
+def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> list[Metric]:
+    """Return how the best value of stage one improved over all its trials' epochs.
+
+    The step counts the epochs of all trials until then. Trials report from several machines, so
+    that an epoch may come late; what was told before stands.
+
+    Args:
+        histories: The trials.
+        info: The search.
+        after: Only points later than this, milliseconds since 1970 UTC.
+    """
+    reported = sorted(
+        (record.timestamp_ms, history.row.trial, value)
+        for history in histories
+        if history.row.stage == "search"
+        for record, value in history.curve(info.metric)
+    )
+    points = []
+    best: float | None = None
+    for step, (timestamp, _, value) in enumerate(reported, start=1):
+        if best is None or info.is_better(value, best):
+            best = value
+            if timestamp > after:
+                points.append(Metric(_best_metric(info), value, timestamp, step))
+    return points
+
+
+def _best_metric(info: SearchInfo) -> str:
+    """Return the name of the search's own metric."""
+    return f"best/{info.metric}"
+
+
+def _perturbations(history: History) -> list[Metric]:
+    """Return what population based training made of a trial's settings, as metrics.
+
+    Params cannot change in MLflow. Each setting has a point at the first epoch that was trained
+    with it.
+    """
+    row = history.row
+    if not row.lineage:
+        return []
+    changes = [(0, row.values), *((exploit.epoch, exploit.values) for exploit in row.lineage)]
+    metrics = []
+    for number_of, (epoch, values) in enumerate(changes):
+        end = changes[number_of + 1][0] if number_of + 1 < len(changes) else row.epoch
+        first = next((one for one in history.records if epoch < one.epoch <= end), None)
+        if first is None:
+            continue
+        for name, value in flat_values(values).items():
+            if (shown := number(value)) is not None:
+                metrics.append(Metric(name, shown, first.timestamp_ms, first.epoch))
+    return metrics
+
+
+def _describe(rows: Sequence[TrialRow], info: SearchInfo) -> str:
+    """Write the description that MLflow shows on the run's page, in Markdown."""
+    lines = [f"**{_count_words(rows) or 'No trial yet'}**"]
+    best = _best_row(rows, info)
+    if best is not None:
+        lines.append(
+            f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
+            f"{best.metric:.4f} ({spell_all(best.values)})"
+        )
+    for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
+        of_stage = [row for row in rows if row.stage == stage and row.metric is not None]
+        if of_stage:
+            lines += ["", f"### {title}", "", *_table(of_stage, info)]
+    lines += ["", "The artifacts in `report/` show all trials: `contact-sheet.html`, and charts."]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
+    ranked = sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
+    short = short_names([row.values for row in ranked])
+    fields = list(dict.fromkeys(name for row in ranked for name in row.values))
+    head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for row in ranked[:_LISTED]:
+        cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]
+        lines.append(f"| {' | '.join([*cells, _WORDS[row.status]])} |")
+    if len(ranked) > _LISTED:
+        lines += ["", f"and {len(ranked) - _LISTED} more"]
+    return lines
+
+
+def _cell(values: Mapping[str, Any], name: str) -> str:
+    return spell(values[name]).replace("|", "\\|") if name in values else ""

@@ -9,6 +9,7 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from ssgan.base.errors import BadInput
+from ssgan.base.storage import Folder
 
 _SQLITE = "sqlite:///"
 _SERVERS = frozenset({"http", "https"})
@@ -30,10 +31,12 @@ class Unreachable(BadInput):
 def default_uri(out: str | Path) -> str:
     """Return where runs are recorded that name no place themselves.
 
-    That is ``MLFLOW_TRACKING_URI``, or else the SQLite store beside the runs in a local folder.
+    That is ``MLFLOW_TRACKING_URI``, or else an SQLite file: next to the runs if their folder `out`
+    is local, and in the folder ``runs`` if it is not.
     """
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
-    return chosen or f"{_SQLITE}{Path(out).absolute() / 'mlflow.db'}"
+    folder = Folder(out).local_path or Path("runs").absolute()
+    return chosen or f"{_SQLITE}{folder / 'mlflow.db'}"
 
 
 def validate(uri: str) -> None:

@@ -11,8 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from ssgan.records.searchdir import SearchDir, TrialRow
-from ssgan.tracking.grids import IMAGE_FOLDER, picture_names
-from ssgan.tracking.recorder import RUN_ID
+from ssgan.tracking.recorder import IMAGE_FOLDER, RUN_ID, picture_names
 
 
 def audit(search: SearchDir, client: MlflowClient) -> Iterator[str]:

@@ -21,7 +21,7 @@ from ssgan.base.errors import BadInput
 from ssgan.data.labels import LabelBudget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking import Recorder, RunSync, Unreachable, check, default_uri, sync_all, ui_command
-from ssgan.tracking.facts import experiment_of, flatten
+from ssgan.tracking.recorder import experiment_of, flatten
 from ssgan.tracking.store import connect
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -328,6 +328,8 @@ def test_the_environment_says_where_runs_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert default_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert default_uri(f"file://{tmp_path}") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert default_uri("mock:///bucket/runs") == f"sqlite:///{Path.cwd()}/runs/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere")
     assert default_uri(tmp_path) == "nowhere"
     with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI='nowhere' is no place"):

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import SearchPages
 from ssgan.tracking import Recorder, SearchRecorder, SearchSync, sync_search
-from ssgan.tracking.search_facts import mlflow_status
+from ssgan.tracking.search import mlflow_status
 from tests.helpers.searchdirs import (
     START,
     commit,

@@ -28,7 +28,7 @@ def model(uri: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
             client.create_model_version(name, "file:///nowhere")
         return name, number
 
-    monkeypatch.setattr("ssgan.tracking.champion.register", register)
+    monkeypatch.setattr("ssgan.tracking.registry.register", register)
     return name
 
 
