@@ -22,7 +22,9 @@ from ssgan.base.errors import BadInput
 _TEMPORARY = ".tmp"
 # An object appears whole when its upload ends, and a rename there is a copy: write in place.
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
-_PLAIN = "/!$&'()*+,;=:@~"  # characters that the path of a URI takes unquoted, beside letters
+_PLAIN = (
+    "/!$&'()*+,;=:@~"  # characters that the path of a URI takes unquoted, with letters and digits
+)
 
 
 class Folder:

@@ -1,7 +1,7 @@
 """A training of C that is not over: its state in one file, so that a crash does not cost hours.
 
 The file is ``torch.save``'s, read with ``weights_only=True``, behind a hash of the judge's identity
-and these bytes, so that one comparison tells a damaged file and one of another judge. It appears
+and these bytes, so that one comparison finds a corrupt file and one of another judge. It appears
 whole or not at all.
 """
 
@@ -40,7 +40,7 @@ class PartialFit:
         identity: Of the judge that is trained.
 
     Attributes:
-        state: Where training goes on; None if it starts. A file that cannot be used is warned of
+        state: Where training resumes; None if it starts. A file that cannot be used is warned of
             and deleted.
     """
 
@@ -56,14 +56,14 @@ class PartialFit:
     def seconds(self) -> float:
         """Time that the training took so far, with that of the attempts before this one.
 
-        What an attempt did after its last write was in vain and is not counted.
+        What an attempt did after its last write is lost and not counted.
         """
         return self._before + time.monotonic() - self._started
 
     def keep(self, state: FitState) -> None:
         """Write the state, unless the last write was less than `EVERY` seconds ago.
 
-        A full disk is warned of: the training itself goes on.
+        A full disk is warned of: the training itself continues.
         """
         if time.monotonic() - self._written < EVERY:
             return
@@ -73,7 +73,7 @@ class PartialFit:
         try:
             Folder(self._file.parent).write_bytes(self._file.name, self._hash(data) + data)
         except OSError as error:
-            _log.warning("the training of the judge C goes on, but is not kept: %s", error)
+            _log.warning("the training of the judge C continues, but is not kept: %s", error)
         self._written = time.monotonic()
 
     def delete(self) -> None:
@@ -90,7 +90,7 @@ class PartialFit:
             _log.warning("%s; training the judge C from its start", error)
             self.delete()
             return None
-        _log.info("going on with the judge C after epoch %d", kept.state["epochs"])
+        _log.info("resuming the training of the judge C after epoch %d", kept.state["epochs"])
         return kept
 
     def _read(self) -> _Kept:
@@ -100,7 +100,7 @@ class PartialFit:
             raise CorruptFile(f"{self._file} cannot be read: {error}") from error
         data = content[_HASH:]
         if content[:_HASH] != self._hash(data):
-            raise CorruptFile(f"{self._file} is damaged, or of another judge")
+            raise CorruptFile(f"{self._file} is corrupt, or of another judge")
         return _Kept(**torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
 
     def _hash(self, data: bytes) -> bytes:

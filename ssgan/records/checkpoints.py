@@ -41,7 +41,7 @@ class Checkpoints:
     Args:
         rundir: The run that owns them.
         keep_last: How many of the newest are kept, 1 or more. With 2 there is one to fall back
-            to when the newest is damaged.
+            to when the newest is corrupt.
         keep_best: How many of those with the lowest metric are kept besides.
     """
 
@@ -107,7 +107,7 @@ class Checkpoints:
     def latest(self) -> tuple[int, State] | None:
         """Read the newest checkpoint that is whole; None if the run has none.
 
-        A damaged one is passed over for the one before it, with a warning that names the file.
+        A corrupt one is passed over for the one before it, with a warning that names the file.
 
         Raises:
             CorruptFile: There are checkpoints, but none that is whole.
@@ -172,7 +172,7 @@ class Checkpoints:
     def forget(self, after: int) -> None:
         """Delete the checkpoints of later steps, whoever points at them.
 
-        Only for a run that goes on from there as another one (`RunDir.forget_records`).
+        Only for a run that continues from there as another one (`RunDir.forget_records`).
         """
         for name in self._committed():
             if step_of(name) > after:
@@ -180,7 +180,7 @@ class Checkpoints:
 
     def _newest_first(self) -> list[str]:
         names = [*self.manifests()]
-        # A damaged manifest does not tell when it was written, so the name's step has to.
+        # A corrupt manifest does not tell when it was written, so the name's step has to.
         for name in self._committed():
             if name not in names:
                 names.insert(sum(other < name for other in names), name)
@@ -227,7 +227,7 @@ class Checkpoints:
                     _log.warning("%s; going back to checkpoint %s", error, before)
         raise CorruptFile(
             f"no checkpoint of {self._run.location} can be used: {'; '.join(problems)}. "
-            "Start the run anew under another --name"
+            "Start from scratch under another --name"
         )
 
     def _place(
@@ -271,7 +271,7 @@ class Checkpoints:
         return OSError(
             error.errno,
             f"checkpoint {self.location(name)} ({size / 2**20:.1f} MiB) was not saved: {cause}; "
-            f"{last}. Make room, then go on with --resume {self._run.location}",
+            f"{last}. Free some space, then resume with --resume {self._run.location}",
         )
 
 

@@ -19,7 +19,7 @@ class History:
         row: Its line of the table.
         run: Its run directory, None where it has none (yet).
         records: Its epochs up to the row's, in order. Workers may be ahead of the search, and
-            what they did after a stop or before a take-over is no part of the trial.
+            what they did after a stop or before an exploit is not part of the trial.
     """
 
     row: TrialRow
@@ -38,7 +38,7 @@ class Histories:
     def __init__(self) -> None:
         self._runs: dict[str, RunDir] = {}
         self._records: dict[str, dict[int, Record | None]] = {}
-        self._takeovers: dict[str, int] = {}
+        self._exploits: dict[str, int] = {}
 
     def read(self, search: SearchDir, rows: Sequence[TrialRow] | None = None) -> list[History]:
         """Read a search's trials, in the order of its table.
@@ -65,13 +65,13 @@ class Histories:
         return History(row, run, tuple(record for record in records if record is not None))
 
     def _forget_abandoned(self, row: TrialRow, known: dict[int, Record | None]) -> None:
-        """Drop epochs that the trial has run anew since it took another one's state over."""
-        new = row.lineage[self._takeovers.get(row.run, 0) :]
+        """Drop epochs that the trial has run again since it exploited another one."""
+        new = row.lineage[self._exploits.get(row.run, 0) :]
         if new:
             first = min(exploit.epoch for exploit in new)
             for epoch in [epoch for epoch in known if epoch > first]:
                 del known[epoch]
-        self._takeovers[row.run] = len(row.lineage)
+        self._exploits[row.run] = len(row.lineage)
 
     def _remember(self, run: RunDir, epoch: int, known: dict[int, Record | None]) -> None:
         try:

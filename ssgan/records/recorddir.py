@@ -1,6 +1,6 @@
 """A directory that records something: made once, found again, closed by a summary.
 
-Run directories and search directories are such; what they hold beside is their own.
+Run directories and search directories are records; what else they hold is their own.
 """
 
 import json
@@ -97,7 +97,7 @@ class RecordDir(Folder, Generic[Info]):
         found = cls(location, filesystem)
         if not found.exists(cls.identity_file):
             raise BadInput(
-                f"{found.location} is no {cls.what} directory (it has no {cls.identity_file}); "
+                f"{found.location} is not a {cls.what} directory (it has no {cls.identity_file}); "
                 f"give the folder that {cls.written_by} wrote, DIR/NAME"
             )
         _ = found.info
@@ -107,7 +107,7 @@ class RecordDir(Folder, Generic[Info]):
         """Raise `BadInput` if such a record or anything else is here already."""
         if self.exists(self.identity_file):
             raise BadInput(
-                f"a {self.what} is already at {self.location}; go on with it by --resume "
+                f"a {self.what} is already at {self.location}; resume it with --resume "
                 f"{self.resumed_by}, or start another with --name"
             )
         if not self.is_free():
@@ -118,7 +118,7 @@ class RecordDir(Folder, Generic[Info]):
 
     @property
     def resumed_by(self) -> str:
-        """What ``--resume`` takes to go on with it."""
+        """What ``--resume`` takes."""
         return self.location
 
     @cached_property
@@ -143,7 +143,7 @@ class RecordDir(Folder, Generic[Info]):
         self.write_bytes(self.definition_file, definition.encode())
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json. NaN and infinity are no JSON: pass None instead."""
+        """Write summary.json. JSON has no NaN or infinity: pass None instead."""
         self.write_json(_SUMMARY, dict(summary))
 
     def summary(self) -> dict[str, Any] | None:

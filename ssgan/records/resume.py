@@ -1,4 +1,4 @@
-"""Where training goes on: what stands at an address, and which address a run starts from."""
+"""Resuming: what is at the address of a checkpoint, and which address a run resumes from."""
 
 from ssgan.records.checkpoint_format import parse_location, step_at, step_of
 from ssgan.records.checkpoints import Checkpoints, State
@@ -8,10 +8,10 @@ from ssgan.records.rundir import RunDir
 def restore(location: str) -> tuple[int, State]:
     """Read the checkpoint at an address that `Checkpoints.location` gave, of whatever run.
 
-    A damaged one is passed over for the one saved before it, with a warning.
+    A corrupt one is passed over for the one saved before it, with a warning.
 
     Raises:
-        BadInput: The address is none, or nothing is there.
+        BadInput: It is not the address of a checkpoint, or nothing is there.
         CorruptFile: Neither it nor any before it is whole.
     """
     run, name = parse_location(location)
@@ -19,7 +19,7 @@ def restore(location: str) -> tuple[int, State]:
 
 
 def starting_point(run: RunDir, given: str | None = None) -> str | None:
-    """Return the address of the checkpoint that a run goes on from; None if there is none.
+    """Return the address of the checkpoint that a run resumes from; None to start from scratch.
 
     Args:
         run: The run directory.

@@ -113,8 +113,8 @@ class RunDir(RecordDir[RunIdentity]):
     def forget_records(self, after: int) -> None:
         """Delete the records later than an epoch, and their pictures.
 
-        Only for a run that goes on from there as another one: a trial that took over another's
-        weights must not take its own old epochs for those to come.
+        Only for a run that continues from there as another one: a trial that exploited another must
+        not take its own old epochs for those to come.
         """
         for record in self.records():
             if record.epoch > after:

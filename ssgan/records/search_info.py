@@ -37,7 +37,7 @@ def read_search_info(search: SearchDir) -> SearchInfo:
     """Read a search directory's search.yaml.
 
     Raises:
-        CorruptFile: It is no search.
+        CorruptFile: It does not hold a search.
     """
     tree = yaml.safe_load(search.search_yaml())
     if not isinstance(tree, Mapping):

@@ -8,7 +8,7 @@
     ray/           what Ray Tune keeps
 
 The driver alone writes what is not a run's own. Everything that shows a search (MLflow, the
-pages, the screen) is made from this directory, while the search goes on and afterwards.
+pages, the screen) is made from this directory, while the search runs and afterwards.
 """
 
 import json
@@ -35,12 +35,12 @@ Status = Literal["PENDING", "RUNNING", "PAUSED", "FINISHED", "STOPPED", "FAILED"
 
 
 class Exploit(Config):
-    """One take-over of population based training."""
+    """One exploit of population-based training: a trial continues with a better one's state."""
 
     epoch: int = Field(ge=0)
-    """Epoch of the checkpoint that was taken over."""
+    """Epoch of the checkpoint that was loaded."""
     donor: str
-    """Name of the trial that it came from."""
+    """Name of the source trial, whose checkpoint that is."""
     values: dict[str, Any]
     """The searched fields as they were perturbed."""
 
@@ -67,7 +67,7 @@ class TrialRow(Config):
     images_per_second: float | None = None
     """Speed of the last epoch."""
     lineage: tuple[Exploit, ...] = ()
-    """What it took over from other trials, in order."""
+    """Its exploits, in order."""
 
     @property
     def run(self) -> str:
@@ -104,7 +104,7 @@ class SearchDir(RecordDir[SearchIdentity]):
 
     @property
     def resumed_by(self) -> str:
-        """What ``--resume`` takes to go on with it."""
+        """What ``--resume`` takes."""
         return self.base_name
 
     def search_yaml(self) -> str:
@@ -143,7 +143,7 @@ class SearchDir(RecordDir[SearchIdentity]):
         summary = self.summary()
         if summary is None:
             raise BadInput(
-                f"{self.location} is a search that is not over; go on with it by --resume "
+                f"{self.location} is a search that is not over; resume it with --resume "
                 f"{self.resumed_by}, or name one of its runs: {self.locate('trials/NAME')}"
             )
         if summary.get("winner") is None:

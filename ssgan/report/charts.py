@@ -177,8 +177,8 @@ def shading(values: Sequence[float], info: SearchInfo) -> tuple[Normalize, Color
     positive = [value for value in values if value > 0]
     if low == 0 and positive and is_wide(positive):
         return SymLogNorm(min(positive), linscale=0.3, vmin=0, vmax=high), colors
-    room = 0.0 if high > low else abs(low) or 1.0  # a scale of one value has it in the middle
-    norm = LogNorm(low, high) if is_wide(values) else Normalize(low - room, high + room)
+    margin = 0.0 if high > low else abs(low) or 1.0  # a scale of one value has it in the middle
+    norm = LogNorm(low, high) if is_wide(values) else Normalize(low - margin, high + margin)
     return norm, colors
 
 
@@ -203,14 +203,14 @@ def _scale(axes: Axes, which: str, values: Sequence[float], *, logarithmic: bool
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = min(values), max(values)
     if logarithmic and low > 0:
-        room = (high / low) ** 0.08 if high > low else 1.5
-        axes.set(**{f"{which}scale": "log", f"{which}lim": (low / room, high * room)})
+        margin = (high / low) ** 0.08 if high > low else 1.5
+        axes.set(**{f"{which}scale": "log", f"{which}lim": (low / margin, high * margin)})
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     else:
-        room = 0.08 * (high - low) or 1
-        axes.set(**{f"{which}lim": (low - room, high + room)})
+        margin = 0.08 * (high - low) or 1
+        axes.set(**{f"{which}lim": (low - margin, high + margin)})
 
 
 def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, info: SearchInfo) -> None:

@@ -14,8 +14,8 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.report.thumbnails import Selection, Thumbnails
 
 BUDGET = 24_000_000
-"""Bytes of a page, at most: what a browser and MLflow's viewer still open at once."""
-_WORST_CASE = 2_000  # bytes that a trial takes beside its pictures, plus a page's frame
+"""Maximum bytes of a page: what a browser and MLflow's viewer still open at once."""
+_WORST_CASE = 2_000  # bytes that a trial takes besides its pictures, plus a page's frame
 
 
 def contact_sheet(
@@ -35,7 +35,7 @@ def contact_sheet(
         search: The search directory.
         histories: Its trials, where they were read already.
         thumbnails: Small copies made before.
-        budget: Bytes of the page, at most. Epochs that do not fit are left out, which it says.
+        budget: Maximum bytes of the page. Epochs that do not fit are left out, which it says.
 
     Returns:
         The page, HTML.
@@ -46,8 +46,8 @@ def contact_sheet(
     info = read_search_info(search)
     histories = Histories().read(search) if histories is None else histories
     ranked = sorted(histories, key=lambda one: (info.rank(one.row.metric), one.row.run))
-    room = budget - _WORST_CASE * (len(ranked) + 30)
-    selection = (thumbnails or Thumbnails()).select(ranked, room)
+    left = budget - _WORST_CASE * (len(ranked) + 30)
+    selection = (thumbnails or Thumbnails()).select(ranked, left)
     data = {
         "name": info.name,
         "metric": info.metric,
@@ -109,13 +109,15 @@ def _trial(history: History, info: SearchInfo, pictures: dict[int, str]) -> dict
     }
 
 
-def _exploit(epoch: int, donor: str, values: dict[str, Any]) -> str:
+def _exploit(epoch: int, source: str, values: dict[str, Any]) -> str:
     changed = spell_all(values)
-    return f"after epoch {epoch} from {donor}: {changed}" if changed else f"epoch {epoch}: {donor}"
+    return (
+        f"after epoch {epoch} from {source}: {changed}" if changed else f"epoch {epoch}: {source}"
+    )
 
 
 def _note(selection: Selection) -> str | None:
-    """Say what the page had no room for."""
+    """Say what did not fit into the page."""
     said = []
     missing = selection.all_epochs - len(selection.epochs)
     if missing > 0:

@@ -17,7 +17,7 @@ _LAMBDAS = ("objective.lambda1", "objective.lambda2")
 
 
 class SearchPages:
-    """Draws a search's pages and charts, again and again while it goes on."""
+    """Draws a search's pages and charts, again and again while it runs."""
 
     def __init__(self) -> None:
         self._thumbnails = Thumbnails()

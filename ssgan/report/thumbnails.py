@@ -13,7 +13,7 @@ PICTURE = "samples_ema"
 """The record's picture that is shown: equal latents in every run and every epoch."""
 _WIDTHS = (640, 480, 320, 200)  # pixels, tried from the largest
 _QUALITY = 80
-_SHARE = 0.5  # of the budget, at most, for each trial's last picture; the rest shows the way there
+_SHARE = 0.5  # of the budget for each trial's last picture; the rest is for earlier epochs
 
 
 class Selection(NamedTuple):
@@ -28,7 +28,7 @@ class Selection(NamedTuple):
     without: int
     """Trials whose pictures had to be left out."""
     width: int
-    """Pixels of a picture's longer side, at most."""
+    """Maximum pixels of a picture's longer side."""
 
 
 class Thumbnails:

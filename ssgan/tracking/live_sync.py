@@ -20,7 +20,7 @@ from ssgan.tracking.search import SearchRecorder, SearchSyncResult
 _MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
 _LAST_ATTEMPTS = 3
 _PAUSE = 1.0  # seconds between the last attempts
-_DRAWING_SHARE = 0.02  # of the driver's time, at most, that goes into pages while trials train
+_DRAWING_SHARE = 0.02  # maximum share of the driver's time for drawing pages while trials train
 _MIN_DRAWING_PAUSE = 60.0  # seconds from one drawing to the next
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class LiveSync(ABC, Generic[Synced]):
         except Exception as error:
             if not self._down:
                 _log.warning(
-                    "cannot record in MLflow at %s (%s); training goes on and I keep trying",
+                    "cannot record in MLflow at %s (%s); training continues, and I keep trying",
                     self._uri,
                     str(error).partition("\n")[0][:200],
                     exc_info=not isinstance(error, MlflowException),

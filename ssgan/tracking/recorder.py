@@ -56,7 +56,7 @@ class SyncResult(NamedTuple):
 class Recorder:
     """Writes run directories to one MLflow experiment.
 
-    It remembers what it has sent, so that a run that goes on costs what is new of it.
+    It remembers what it has sent, so that the next sync costs what is new.
     """
 
     def __init__(

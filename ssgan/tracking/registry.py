@@ -48,7 +48,7 @@ def register(
         Name and version: ``mlflow models serve -m models:/NAME/VERSION``.
 
     Raises:
-        BadInput: The export is missing or damaged.
+        BadInput: The export is missing or corrupt.
         MlflowException: MLflow does not answer.
     """
     folder = Path(export_dir)
@@ -130,7 +130,7 @@ def register_champion(
             default.
 
     Raises:
-        BadInput: The export is missing or damaged.
+        BadInput: The export is missing or corrupt.
         MlflowException: MLflow does not answer.
     """
     _, version = register(uri, export_dir, name, run, experiment)

@@ -59,7 +59,7 @@ class SearchSyncResult(NamedTuple):
 class SearchRecorder:
     """Writes one search directory to the MLflow experiment of its name.
 
-    It remembers what it has read and sent, so that a search that goes on costs what is new of it.
+    It remembers what it has read and sent, so that the next sync costs what is new.
     """
 
     def __init__(self, search: SearchDir, uri: str, experiment_name: str | None = None) -> None:
@@ -255,7 +255,7 @@ def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
 
 
 def _search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
-    """Return the tags of a search: where it is, how its trials fare, a description."""
+    """Return the tags of a search: where it is, the states of its trials, a description."""
     best = _best_row(rows, info)
     tags = {
         "ssgan.search_dir": search.location,

@@ -1,4 +1,4 @@
-"""Where MLflow keeps its records: an SQLite file beside the runs, or a server."""
+"""Where MLflow keeps its records: an SQLite file next to the runs, or a server."""
 
 import os
 import shlex
@@ -25,7 +25,7 @@ _SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 
 
 class Unreachable(BadInput):
-    """The tracking server does not answer. A single run may go on and be synced later."""
+    """The tracking server does not answer. A single run may train and be synced later."""
 
 
 def default_uri(out: str | Path) -> str:
@@ -48,7 +48,7 @@ def validate(uri: str) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in _SERVERS | _DATABASES | {"sqlite"}:
         raise BadInput(
-            f"{_name(uri)}={uri!r} is no place for MLflow's records; give a server, "
+            f"{_name(uri)}={uri!r} cannot hold MLflow's records; give a server, "
             "http://HOST:PORT, or a file, sqlite:////absolute/path/mlflow.db"
         )
 
@@ -124,7 +124,7 @@ def ui_command(uri: str, port: int = 5000) -> str:
 
 
 def artifact_location(uri: str) -> str | None:
-    """Return where a new experiment's files go: beside an SQLite file; else the server decides."""
+    """Return where a new experiment's files go: next to an SQLite file; else the server decides."""
     file = _sqlite_file(uri)
     return None if file is None else (file.parent / "mlartifacts").as_uri()
 

@@ -22,7 +22,7 @@ from tests.paper.test_report import FACTS
         (["mnist", "--rebuild", "training.epochs=3"], "--rebuild trains nothing"),
         (["mnist", "--rebuild", "--labels", "10"], "--rebuild trains nothing"),
         (["mnist", "--rebuild", "--first-seed", "2"], "--rebuild trains nothing"),
-        (["mnist", "--rebuild"], "is no search directory"),
+        (["mnist", "--rebuild"], "is not a search directory"),
         (["mnist", "--first-seed", "-1"], "--first-seed -1: seeds are numbers from 0"),
         (["mnist", "--with", "more"], "it goes with --rebuild"),
     ],

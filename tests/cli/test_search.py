@@ -23,7 +23,7 @@ from tests.helpers.searchdirs import make_search
         (["mnits"], "there is no preset 'mnits'"),
         (["mnist", "objective.lamda1=2"], "did you mean 'lambda1'"),
         (["mnist", "search.trails=2"], "did you mean 'trials'"),
-        (["--resume", "nowhere"], "is no search directory"),
+        (["--resume", "nowhere"], "is not a search directory"),
         (["--resume", "a", "--name", "b"], "leave out --name and --replace"),
     ],
 )

@@ -155,7 +155,7 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
 @pytest.mark.parametrize("verb", ["evaluate", "export", "figures"])
 def test_unknown_runs_and_checkpoints(folder: Path, ssgan, verb: str) -> None:
     missing = ssgan(verb, "runs/nowhere")
-    assert (missing.code, "is no run directory" in missing.err) == (2, True)
+    assert (missing.code, "is not a run directory" in missing.err) == (2, True)
     unknown = ssgan(verb, "runs/tiny", "--checkpoint", "00000004")
     assert unknown.code == 2
     assert "did you mean '00000003'?" in unknown.err
@@ -266,7 +266,7 @@ def test_a_search_is_no_run_to_go_on_with(tmp_path: Path, ssgan) -> None:
         (["digits", "tracking.uri=ftp://x"], "tracking.uri"),
         (["digits", "--name", "../x"], "cannot name a run"),
         (["digits", "--out", "file"], "cannot write to"),
-        (["--resume", "runs/nowhere"], "is no run directory"),
+        (["--resume", "runs/nowhere"], "is not a run directory"),
     ],
 )
 def test_bad_input_ends_with_2_before_anything_is_made(

@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_used_is_warned_of_and_deleted(
     file.write_bytes(content[:keep])
     with caplog.at_level(logging.WARNING):
         assert PartialFit(file, "a").state is None
-    assert "a.partial is damaged, or of another judge" in caplog.text
+    assert "a.partial is corrupt, or of another judge" in caplog.text
     assert [*tmp_path.iterdir()] == []
 
 

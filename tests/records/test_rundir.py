@@ -136,7 +136,7 @@ def test_a_read_only_output_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no run directory"):
+    with pytest.raises(BadInput, match="not a run directory"):
         RunDir.open(tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(CorruptFile, match=r"run\.json"):

@@ -29,7 +29,7 @@ def test_a_search_is_found_again(tmp_path: Path) -> None:
 
 def test_a_search_is_not_made_twice(tmp_path: Path) -> None:
     SearchDir.create(tmp_path / "a", SEARCH)
-    with pytest.raises(BadInput, match=r"already at .*a; go on with it by --resume a"):
+    with pytest.raises(BadInput, match=r"already at .*a; resume it with --resume a"):
         SearchDir.create(tmp_path / "a", SEARCH)
 
 
@@ -47,7 +47,7 @@ def test_a_search_where_no_folder_can_be(tmp_path: Path) -> None:
 
 
 def test_no_search_is_there(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"is no search directory \(it has no search.json\)"):
+    with pytest.raises(BadInput, match=r"is not a search directory \(it has no search.json\)"):
         SearchDir.open(tmp_path)
 
 
@@ -110,7 +110,9 @@ def test_any_values_survive(values: dict[str, object]) -> None:
 def test_a_search_stands_for_its_winner(tmp_path: Path) -> None:
     search = SearchDir.create(tmp_path / "hunt", "base: digits\n")
     winner = RunDir.create(f"{search.location}/finals/00001-s2", "name: digits\n")
-    with pytest.raises(BadInput, match=r"a search that is not over; go on .* by --resume hunt, or"):
+    with pytest.raises(
+        BadInput, match=r"a search that is not over; resume it with --resume hunt, or"
+    ):
         open_run(search.location)
     search.write_summary({"winner": None})
     with pytest.raises(BadInput, match="a search without a winner: no trial has a value"):

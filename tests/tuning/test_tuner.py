@@ -51,9 +51,9 @@ def test_bad_input_is_refused_before_anything_is_written(search: Search, tmp_pat
     with pytest.raises(BadInput, match="ask for GPUs"):
         build_tuner(greedy, where, cluster=HERE)
     assert not where.exists()
-    with pytest.raises(BadInput, match="is no search directory"):
+    with pytest.raises(BadInput, match="is not a search directory"):
         restore_tuner(where, cluster=HERE)
-    with pytest.raises(BadInput, match="is no search directory"):
+    with pytest.raises(BadInput, match="is not a search directory"):
         build_finals(search, where, cluster=HERE)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("")
