@@ -60,8 +60,8 @@ class InProcess:
             self._listener(metrics)
 
 
-class RayTrain:
-    """A worker of `ray.train.torch.TorchTrainer`; `report` is a barrier over all workers.
+class _Ray:
+    """A session of Ray, whose modules `ray.train` and `ray.tune` have the same two functions.
 
     Args:
         start: Address of the checkpoint to resume from while Ray has none of this run.
@@ -70,48 +70,39 @@ class RayTrain:
     def __init__(self, start: str | None = None) -> None:
         self._start = start
 
-    def restore(self) -> str | None:
-        import ray.train
+    def _module(self) -> Any:
+        raise NotImplementedError
 
-        checkpoint = ray.train.get_checkpoint()
+    def restore(self) -> str | None:
+        checkpoint = self._module().get_checkpoint()
         return self._start if checkpoint is None else read_pointer(checkpoint)
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+        ray = self._module()
+        if checkpoint is None:
+            ray.report(dict(metrics))
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            write_pointer(Path(folder), checkpoint)
+            ray.report(dict(metrics), checkpoint=ray.Checkpoint.from_directory(folder))
+
+
+class RayTrain(_Ray):
+    """A worker of `ray.train.torch.TorchTrainer`; `report` is a barrier over all workers."""
+
+    def _module(self) -> Any:
         import ray.train
 
-        if checkpoint is None:
-            ray.train.report(dict(metrics))
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            write_pointer(Path(folder), checkpoint)
-            ray.train.report(dict(metrics), ray.train.Checkpoint.from_directory(folder))
+        return ray.train
 
 
-class RayTune:
-    """A trial of `ray.tune.Tuner` that is its own single worker.
+class RayTune(_Ray):
+    """A trial of `ray.tune.Tuner` that is its own single worker."""
 
-    Args:
-        start: Address of the checkpoint to resume from while Tune has none of this trial.
-    """
-
-    def __init__(self, start: str | None = None) -> None:
-        self._start = start
-
-    def restore(self) -> str | None:
+    def _module(self) -> Any:
         from ray import tune
 
-        checkpoint = tune.get_checkpoint()
-        return self._start if checkpoint is None else read_pointer(checkpoint)
-
-    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        from ray import tune
-
-        if checkpoint is None:
-            tune.report(dict(metrics))
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            write_pointer(Path(folder), checkpoint)
-            tune.report(dict(metrics), checkpoint=tune.Checkpoint.from_directory(folder))
+        return tune
 
 
 def write_pointer(folder: Path, checkpoint: str) -> None:

@@ -120,11 +120,7 @@ class _DiscriminatorLosses(nn.Module):
     """
 
     def __init__(
-        self,
-        discriminator: Discriminator,
-        space: LatentSpace,
-        precision: Precision,
-        infogan: bool,
+        self, discriminator: Discriminator, space: LatentSpace, precision: Precision, infogan: bool
     ) -> None:
         super().__init__()
         self.discriminator = discriminator
@@ -136,10 +132,8 @@ class _DiscriminatorLosses(nn.Module):
         """Compute the terms of D's half; fake is x̃ without its graph."""
         space, network, maps = self._space, self.discriminator, inputs.maps
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        x, fake = _seen(inputs.x, maps.real), _seen(fake, maps.fake)
-        x = x if inputs.noise_real is None else x + inputs.noise_real
-        fake = fake if inputs.noise_fake is None else fake + inputs.noise_fake
-        h, h_fake = self._trunk(x), self._trunk(fake)
+        h = self._trunk(_seen(inputs.x, maps.real, inputs.noise_real))
+        h_fake = self._trunk(_seen(fake, maps.fake, inputs.noise_fake))
         if self._infogan:
             l1_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h_fake), c_ss)
         elif inputs.labeled is None:
@@ -256,5 +250,7 @@ class TrainingStep:
         optimizer.step()
 
 
-def _seen(images: Tensor, maps: Tensor | None) -> Tensor:
-    return images if maps is None else warp(images, maps, "nearest")
+def _seen(images: Tensor, maps: Tensor | None, noise: Tensor | None = None) -> Tensor:
+    """Return images as the trunk sees them: through their maps, then with their noise."""
+    seen = images if maps is None else warp(images, maps, "nearest")
+    return seen if noise is None else seen + noise
