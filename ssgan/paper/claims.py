@@ -8,10 +8,11 @@ from statistics import pstdev
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ssgan.paper.findings import Finding, Sample, above, all_of, below, falls, less
 from ssgan.paper.plans import Name
-from ssgan.paper.runs import Group, PaperRun, mean_final
+from ssgan.paper.runs import Group, mean_final
 
 _LOSS = "zero_one_loss_ema"
 _BEYOND = "beyond"
@@ -95,21 +96,20 @@ def _judge_error(groups: Groups) -> float:
     return mean_final(groups, "judge_error") or 0.0
 
 
-def mean_over_training(run: PaperRun, metric: str) -> float | None:
+def mean_over_training(curve: pd.Series) -> float:
     """Average a metric over the images seen, by the trapezoid rule: what converges faster is less.
 
-    A curve counts from its first point; None where there are fewer than two.
+    Args:
+        curve: Values by images seen, two or more.
     """
-    curve = run.curve(metric)
-    if len(curve) < 2:
-        return None
-    images, values = (np.array(column, float) for column in zip(*curve, strict=True))
-    return float(np.trapezoid(values, images) / (images[-1] - images[0]))
+    images = curve.index.to_numpy(float)
+    return float(np.trapezoid(curve, images) / (images[-1] - images[0]))
 
 
 def _averages(group: Group, metric: str = _LOSS) -> Sample:
-    values = (mean_over_training(run, metric) for run in group.runs)
-    return Sample(group.title, tuple(value for value in values if value is not None))
+    """Average each run's curve from its first point on; runs of fewer than two are left out."""
+    curves = [curve.dropna() for _, curve in group.curves(metric).items()]
+    return Sample(group.title, tuple(mean_over_training(one) for one in curves if len(one) > 1))
 
 
 def finals_of(group: Group, metric: str = _LOSS) -> Sample:
@@ -119,13 +119,9 @@ def finals_of(group: Group, metric: str = _LOSS) -> Sample:
 
 def _fluctuations(group: Group) -> Sample:
     """Measure how much the loss still moves in the second half of the training."""
-    values = []
-    for run in group.runs:
-        late = [value for _, value in run.curve("zero_one_loss")]
-        late = late[len(late) // 2 :]
-        if len(late) > 1:
-            values.append(pstdev(late))
-    return Sample(group.title, tuple(values))
+    curves = [curve.dropna() for _, curve in group.curves("zero_one_loss").items()]
+    late = [curve[len(curve) // 2 :] for curve in curves]
+    return Sample(group.title, tuple(pstdev(one) for one in late if len(one) > 1))
 
 
 def _find(groups: Groups, amount: str) -> Group | None:

@@ -1,81 +1,49 @@
-"""Charts over training by label budget: the paper's figures 3 and 8, and its section 3.2.
+"""Charts over training by label budget: the paper's figures 3 and 8, and its section 3.2."""
 
-Each chart has two functions: one plots, so that what stands where can be looked up, the other
-draws that as a picture.
-"""
-
-import statistics
 from collections.abc import Sequence
-from typing import NamedTuple
+from math import isnan
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
-from PIL import Image
 
 from ssgan.drawing.axes import FAINT, GRID, scale_metric, thousands
-from ssgan.drawing.charts import make_figure, render
+from ssgan.drawing.charts import make_figure
 from ssgan.evaluation import catalog
 from ssgan.paper.palette import add_legend, color_budgets, draw_reference
 from ssgan.paper.runs import Group, mean_final
 
-Points = tuple[tuple[int, float], ...]
-"""Images seen and value, epoch by epoch."""
+
+def mean_curve(curves: pd.DataFrame) -> pd.Series:
+    """Return the mean over the seeds of a `Group.curves`, at the epochs that all of them have."""
+    return curves.dropna().mean(axis=1)
 
 
-class Course(NamedTuple):
-    """A metric over training, of one label budget."""
-
-    group: Group
-    """The budget."""
-    seeds: tuple[Points, ...]
-    """One curve a run that has a value."""
-    mean: Points
-    """Mean over those runs, at the epochs that all of them have."""
-
-
-def courses(groups: Sequence[Group], metric: str) -> list[Course]:
-    """Return the course of a metric by label budget; budgets without a value are left out."""
-    found = []
-    for group in groups:
-        curves = [dict(curve) for run in group.runs if (curve := run.curve(metric))]
-        if curves:
-            shared = sorted(set.intersection(*map(set, curves)))
-            mean = tuple((x, statistics.fmean(curve[x] for curve in curves)) for x in shared)
-            found.append(Course(group, tuple(tuple(curve.items()) for curve in curves), mean))
-    return found
-
-
-def loss_figure(
-    groups: Sequence[Group], title: str, metric: str = "zero_one_loss_ema"
-) -> Image.Image | None:
-    """Draw the 0-1 loss over training by label budget (the paper's figures 3a, 3b, 8a and 8b).
-
-    Returns:
-        The chart, about 900 x 600 pixels, or None where no run has a value.
-    """
-    figure = plot_loss(groups, title, metric)
-    return None if figure is None else render(figure)
-
-
-def plot_loss(
+def plot_losses(
     groups: Sequence[Group], title: str, metric: str = "zero_one_loss_ema"
 ) -> Figure | None:
-    """Plot what `loss_figure` draws: each seed's line, the means, C's own error."""
-    found = courses(groups, metric)
+    """Plot the 0-1 loss over training by label budget (the paper's figures 3a, 3b, 8a and 8b).
+
+    Returns:
+        Each seed's line, their means and C's own error, 8.0 x 5.2 inches; None where no run has a
+        value.
+    """
+    found = [(group, curves) for group in groups if not (curves := group.curves(metric)).empty]
     if not found:
         return None
     colors = color_budgets(groups)
     figure, axes = make_figure(8.0, 5.2, title)
     handles = []
-    for course in found:
-        color = colors[course.group.amount]
-        handles.append(_handle(course.group, len(course.seeds), color))
-        for points in course.seeds if len(course.seeds) > 1 else ():
-            _line(axes, points, color, width=0.9, alpha=0.5)
-        _line(axes, course.mean, color, width=2.4)
-    values = [value for course in found for points in course.seeds for _, value in points]
+    for group, curves in found:
+        color = colors[group.amount]
+        handles.append(_handle(group, curves.shape[1], color))
+        for _, curve in curves.items() if curves.shape[1] > 1 else ():
+            _line(axes, curve.dropna(), color, width=0.9, alpha=0.5)
+        _line(axes, mean_curve(curves), color, width=2.4)
+    values = [float(value) for _, curves in found for value in curves.to_numpy().ravel()]
+    values = [value for value in values if not isnan(value)]
     error = mean_final(groups, "judge_error")
     if error is not None:
         handles.append(draw_reference(axes, error, f"C's own error on real images: {error:.4f}"))
@@ -84,15 +52,13 @@ def plot_loss(
     axes.set_xlim(left=0)
     axes.set_ylabel(catalog.title(metric))
     scale_metric(axes, values)
-    several = any(len(course.seeds) > 1 for course in found)
+    several = any(curves.shape[1] > 1 for _, curves in found)
     add_legend(figure, handles, "thin: each seed, thick: their mean" if several else None)
     return figure
 
 
-def bounds_figure(
-    groups: Sequence[Group], code: str, entropy: float | None = None
-) -> Image.Image | None:
-    """Draw the bounds of section 3.2 over training by label budget, means over seeds, in nats.
+def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None) -> Figure | None:
+    """Plot the bounds of section 3.2 over training by label budget, means over seeds, in nats.
 
     From left to right: L¹ on I(c; x), L² on I(c; x̃), and L¹ + L² - H(c_ss) on I(x; x̃).
 
@@ -102,17 +68,11 @@ def bounds_figure(
         entropy: H(c) in nats; where it is not given, that of the code's prior, as was recorded.
 
     Returns:
-        The chart, about 1,300 x 500 pixels, or None where no run has a bound.
+        Three charts, 12.0 x 4.4 inches, or None where no run has a bound.
 
     Raises:
         BadInput: No code has that name.
     """
-    figure = plot_bounds(groups, code, entropy)
-    return None if figure is None else render(figure)
-
-
-def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None) -> Figure | None:
-    """Plot what `bounds_figure` draws, on three axes."""
     if not groups:
         return None
     safe = groups[0].spell(code)
@@ -124,13 +84,16 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
         "mi_x_xtilde": r"$L^1 + L^2 - H(c_{ss}) \leq I(x; \tilde{x})$"
         + ("" if alone else ", all categorical codes"),
     }
-    found = {metric: courses(groups, metric) for metric in titles}
-    if not any(found.values()):
+    found = {metric: [group.curves(metric) for group in groups] for metric in titles}
+    counts = [
+        max(table.shape[1] for table in tables) for tables in zip(*found.values(), strict=True)
+    ]
+    if not any(counts):
         return None
     if entropy is None:
         known = [value for group in groups for value in group.finals(f"entropy/{safe}")]
         entropy = known[0] if known else None
-    colors, handles = color_budgets(groups), []
+    colors = color_budgets(groups)
     # make_figure gives one plot with a title, which the three share here.
     figure, whole = make_figure(12.0, 4.4, f"Bounds on mutual information: {code}")
     figure.suptitle(whole.get_title(loc="left"), fontsize=11, x=0.01, ha="left")
@@ -138,17 +101,19 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
     panels = figure.subplots(1, len(titles), sharex=True, sharey=True)
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
         axes.set_title(title, fontsize=10)
-        for course in found[metric]:
-            _line(axes, course.mean, colors[course.group.amount], width=2.0)
-        if not found[metric]:
+        for group, curves in zip(groups, found[metric], strict=True):
+            if not curves.empty:
+                _line(axes, mean_curve(curves), colors[group.amount], width=2.0)
+        if all(curves.empty for curves in found[metric]):
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=FAINT)
         _over_images(axes)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("nats")
-    for group in groups:
-        runs = [len(one.seeds) for all_of in found.values() for one in all_of if one.group is group]
-        if runs:
-            handles.append(_handle(group, max(runs), colors[group.amount]))
+    handles = [
+        _handle(group, n, colors[group.amount])
+        for group, n in zip(groups, counts, strict=True)
+        if n
+    ]
     if entropy is not None:
         for axes in panels if alone else panels[:2]:
             line = draw_reference(axes, entropy, f"H({code}) = {entropy:.3f} nats")
@@ -159,11 +124,10 @@ def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None
     return figure
 
 
-def _line(axes: Axes, points: Points, color: str, width: float, alpha: float = 1.0) -> None:
-    if points:
-        x, y = zip(*points, strict=True)
-        dot = "o" if len(x) == 1 else None
-        axes.plot(x, y, color=color, linewidth=width, alpha=alpha, marker=dot, markersize=4)
+def _line(axes: Axes, curve: pd.Series, color: str, width: float, alpha: float = 1.0) -> None:
+    if not curve.empty:
+        dot = "o" if len(curve) == 1 else None
+        axes.plot(curve, color=color, linewidth=width, alpha=alpha, marker=dot, markersize=4)
 
 
 def _handle(group: Group, n: int, color: str) -> Line2D:

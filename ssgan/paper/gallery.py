@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from matplotlib.figure import Figure as Plot
 from PIL import Image
 
+from ssgan.drawing.charts import render
 from ssgan.drawing.grids import png
-from ssgan.paper.budgets import budget_figure
-from ssgan.paper.curves import bounds_figure, loss_figure
+from ssgan.paper.budgets import plot_budgets
+from ssgan.paper.curves import plot_bounds, plot_losses
 from ssgan.paper.epochs import choose_epochs, epochs_figure
 from ssgan.paper.grids import Real, blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.pages import Figure
@@ -15,7 +17,7 @@ from ssgan.paper.plans import Plan
 from ssgan.paper.runs import Group
 
 Groups = Sequence[Group]
-_Drawn = Iterator[tuple[str, str, Image.Image | None]]  # name, caption, picture
+_Drawn = Iterator[tuple[str, str, Image.Image | Plot | None]]  # name, caption, picture
 
 
 def draw_figures(
@@ -40,7 +42,8 @@ def draw_figures(
     )
     for name, caption, image in drawn:
         if image is not None:
-            yield Figure(name, caption, png(image))
+            picture = render(image) if isinstance(image, Plot) else image
+            yield Figure(name, caption, png(picture))
 
 
 def _losses(plan: Plan, groups: Groups) -> _Drawn:
@@ -51,12 +54,12 @@ def _losses(plan: Plan, groups: Groups) -> _Drawn:
             "0-1 loss of synthetic images over the training, by label budget; C's own error is "
             "dashed.",
         ),
-        loss_figure(groups, f"{plan.title}: 0-1 loss of class-conditional samples"),
+        plot_losses(groups, f"{plan.title}: 0-1 loss of class-conditional samples"),
     )
     yield (
         "label-budgets",
         "0-1 loss at the end over the number of labels; chance is dashed.",
-        budget_figure(
+        plot_budgets(
             groups, "zero_one_loss_ema", f"{plan.title}: how few labels are enough", plan.chance
         ),
     )
@@ -78,7 +81,7 @@ def _knobs(plan: Plan, groups: Groups) -> _Drawn:
             f"correlation-{code}",
             f"The {code} asked for and the one that C measures: their correlation at the end over "
             "the number of labels.",
-            budget_figure(
+            plot_budgets(
                 groups,
                 f"correlation/{groups[0].spell(code)}",
                 f"{plan.title}: {code}, asked and measured",
@@ -134,7 +137,7 @@ def _bounds(groups: Groups) -> _Drawn:
         yield (
             f"bounds-{code}",
             f"Section 3.2: the bounds of {code} over the training, in nats, means over seeds.",
-            bounds_figure(groups, code),
+            plot_bounds(groups, code),
         )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
 
+from markdown_it import MarkdownIt
+
 from ssgan.paper.claims import Claim
 from ssgan.paper.findings import Finding
 
@@ -55,20 +57,14 @@ class Report(NamedTuple):
 
 def html_page(report: Report) -> str:
     """Write the report as one HTML file without links, for a mail or a shared folder."""
-    body = [f"<h1>{escape(report.title)}</h1>"]
-    body += [f"<p>{_inline(text)}</p>" for text in report.about]
-    for table in (_claims(report), *report.tables):
-        body += [f"<h2>{escape(table.title)}</h2>", _html_table(table)]
-        body += [f"<p>{_inline(table.note)}</p>"] if table.note else []
-    body.append("<h2>Figures</h2>")
+    text = markdown_page(report._replace(curves=b""), "")
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     for figure in report.figures:
         data = base64.b64encode(figure.png).decode()
-        caption = escape(figure.caption)
-        body.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
-    return _PAGE.format(title=escape(report.title), body="\n".join(body))
+        body = body.replace(f'src="/{figure.name}.png"', f'src="data:image/png;base64,{data}"')
+    for verdict, kind in _VERDICTS.items():
+        body = body.replace(f"<td>{verdict}</td>", f'<td class="{kind}">{verdict}</td>')
+    return _PAGE.format(title=escape(report.title), body=body)
 
 
 def markdown_page(report: Report, pictures: str) -> str:
@@ -111,23 +107,6 @@ _LEGEND = (
     "the difference exceeds C's own error; else this budget does not decide it. Values are mean ± "
     "standard deviation over n runs."
 )
-
-
-def _html_table(table: Table) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
-    rows = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in table.rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _html_cell(cell: str) -> str:
-    kind = _VERDICTS.get(cell)
-    return f'<td class="{kind}">{escape(cell)}</td>' if kind else f"<td>{escape(cell)}</td>"
-
-
-def _inline(text: str) -> str:
-    """Escape a paragraph, and set what stands between backticks as code."""
-    parts = escape(text, quote=False).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _markdown_table(table: Table) -> list[str]:
@@ -177,9 +156,8 @@ th, td {{ border-bottom: 1px solid #d0d7de; padding: 0.4rem 0.6rem; text-align: 
 td.holds {{ color: #1a7f37; font-weight: 600; white-space: nowrap; }}
 td.fails {{ color: #cf222e; font-weight: 600; white-space: nowrap; }}
 td.open {{ color: #6e7781; white-space: nowrap; }}
-figure {{ margin: 2rem 0; }}
-img {{ max-width: 100%; height: auto; }}
-figcaption {{ color: #57606a; font-size: 0.9rem; }}
+img {{ max-width: 100%; height: auto; margin-top: 2rem; }}
+em {{ color: #57606a; font-size: 0.9rem; font-style: normal; }}
 code {{ background: #f6f8fa; padding: 0.1rem 0.3rem; }}
 </style>
 </head>

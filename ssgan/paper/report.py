@@ -11,10 +11,9 @@ from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.gallery import draw_figures
 from ssgan.paper.grids import Real
 from ssgan.paper.interpretation import HEADER, interpret_group
-from ssgan.paper.numbers import curves_csv
 from ssgan.paper.pages import Report, Table
 from ssgan.paper.plans import Plan, Size
-from ssgan.paper.runs import Group, mean_final
+from ssgan.paper.runs import Group, curves_csv, mean_final
 
 _LOSS = "zero_one_loss_ema"
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean
 
+import pandas as pd
+
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.evaluation.catalog import safe_names
@@ -16,6 +18,8 @@ from ssgan.launch.outcome import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 
+COLUMNS = ("amount", "labels", "seed", "epoch", "images_seen")
+"""What tells the rows of `Group.measurements` apart; all other columns are metrics."""
 _MAY_DIFFER = ("seed", "name", "scaling", "tracking")
 """Fields in which runs of one label budget may differ."""
 
@@ -49,16 +53,6 @@ class PaperRun:
         return tuple(
             record for record in self.run.records() if "zero_one_loss_ema" in record.metrics
         )
-
-    def curve(self, metric: str) -> list[tuple[int, float]]:
-        """Return images seen and value of a metric, at each epoch that has one."""
-        points = ((record.images_seen, record.metrics.get(metric)) for record in self.records)
-        return [(images, value) for images, value in points if value is not None]
-
-    def final(self, metric: str) -> float | None:
-        """Return the last value of a metric."""
-        curve = self.curve(metric)
-        return curve[-1][1] if curve else None
 
     @property
     def has_export(self) -> bool:
@@ -105,16 +99,52 @@ class Group:
 
     def supervised(self, *, continuous: bool) -> list[str]:
         """Return the supervised codes of one kind: of continuous ones C measures the value."""
-        measured = {name for run in self.runs for record in run.records for name in record.metrics}
         return [
             code
             for code in self.runs[0].experiment.codes.supervised
-            if (f"rmse/{self.spell(code)}" in measured) is continuous
+            if (f"rmse/{self.spell(code)}" in self.measurements) is continuous
         ]
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """What its runs measured: a row an evaluated epoch of a run, by seed and epoch.
+
+        The columns are `amount`, `labels`, `seed`, `epoch` and `images_seen`, then the metrics,
+        float64, by name; NaN where one has no value.
+        """
+        rows = [
+            {"amount": run.amount, "labels": run.labels, "seed": run.seed}
+            | {"epoch": record.epoch, "images_seen": record.images_seen, **record.metrics}
+            for run in self.runs
+            for record in run.records
+        ]
+        metrics = sorted({name for row in rows for name in row} - set(COLUMNS))
+        table = pd.DataFrame(rows, columns=[*COLUMNS, *metrics])
+        return table.astype(dict.fromkeys(metrics, float))
+
+    def curves(self, metric: str) -> pd.DataFrame:
+        """Return a metric over the images seen: a column for each seed that has a value."""
+        if metric not in self.measurements:
+            return pd.DataFrame()
+        by_seed = self.measurements.pivot(index="images_seen", columns="seed", values=metric)
+        return by_seed.dropna(how="all").dropna(axis=1, how="all")
 
     def finals(self, metric: str) -> list[float]:
         """Return the last value of a metric, of each run that has one."""
-        return [value for run in self.runs if (value := run.final(metric)) is not None]
+        return [float(curve.dropna().iloc[-1]) for _, curve in self.curves(metric).items()]
+
+
+def curves_csv(groups: Sequence[Group]) -> bytes:
+    """Write all measurements of a report as CSV, so that no run is needed to check it.
+
+    Left out are metrics of single classes, and speeds, which say nothing of the method. Numbers
+    have six digits; a cell is empty where a metric has no value.
+    """
+    table = pd.concat([group.measurements for group in groups], ignore_index=True)
+    metrics = sorted(set(map(str, table)) - set(COLUMNS))
+    shown = [name for name in metrics if "." not in name and "per_second" not in name]
+    text: str = table[[*COLUMNS, *shown]].to_csv(index=False, float_format="%.6g")
+    return text.encode()
 
 
 def mean_final(groups: Sequence[Group], metric: str) -> float | None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ssgan.drawing.charts import render
 from ssgan.drawing.grids import png
-from ssgan.paper.budgets import budget_figure, place_budgets, plot_budgets, spots
+from ssgan.paper.budgets import place_budgets, plot_budgets
 from ssgan.paper.runs import Group, read_groups
 from tests.helpers.drawn import dashed, is_framed, legend
 from tests.helpers.papers import loss_of, make_groups
@@ -22,14 +23,16 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
 
 
 def test_last_values_stand_over_their_budget(groups: tuple[Group, ...]) -> None:
-    found = spots(groups, "q_ss_accuracy")
-    assert [spot.group.amount for spot in found] == ["0", "20", "10%"]
-    ends = [1 - 0.9 * loss_of(20, seed, 4) for seed in (0, 1)]
-    assert found[1].values == tuple(ends)
-    assert found[1].mean == pytest.approx(sum(ends) / 2)
-    assert found[1].deviation == pytest.approx(abs(ends[0] - ends[1]) / math.sqrt(2))
-    (alone,) = spots([replace(groups[1], runs=groups[1].runs[:1])], "q_ss_accuracy")
-    assert (alone.mean, alone.deviation) == (ends[0], None)
+    figure = plot_budgets(groups, "q_ss_accuracy", "accuracy")
+    assert figure is not None
+    (axes,) = figure.axes
+    ends = [[1 - 0.9 * loss_of(labels, seed, 4) for seed in (0, 1)] for labels in (0, 20, 100)]
+    dots = [list(line.get_ydata()) for line in axes.get_lines() if line.get_marker() == "o"]
+    assert dots == ends
+    for bar, values in zip(axes.containers, ends, strict=True):
+        assert bar.lines[0].get_ydata()[0] == pytest.approx(sum(values) / 2)
+        low, high = (cap.get_ydata()[0] for cap in bar.lines[1])
+        assert high - low == pytest.approx(2 * abs(values[0] - values[1]) / math.sqrt(2))
 
 
 def test_budgets_stand_by_their_logarithm_and_none_to_the_left() -> None:
@@ -46,10 +49,6 @@ def test_the_budget_axis_names_counts_shares_and_runs(groups: tuple[Group, ...])
     assert ticks == ["0 (InfoGAN)\nn = 2", "20\nn = 2", "100\n10%\nn = 2"]
     assert list(axes.get_xticks()) == pytest.approx(place_budgets([0, 20, 100]))
     assert dashed(axes) == [0.1]
-    dots = [list(line.get_ydata()) for line in axes.get_lines() if line.get_marker() == "o"]
-    assert dots == [list(spot.values) for spot in spots(groups, "q_ss_accuracy")]
-    means = [bar.lines[0].get_ydata()[0] for bar in axes.containers]
-    assert means == [spot.mean for spot in spots(groups, "q_ss_accuracy")]
     assert (axes.get_yscale(), axes.get_ylim()[0]) == ("linear", 0)
     assert legend(figure) == ["one run", "mean ± standard deviation", "chance: 0.1"]
 
@@ -73,8 +72,7 @@ def test_one_run_has_no_mean_of_its_own(groups: tuple[Group, ...]) -> None:
 
 def test_nothing_is_drawn_of_nothing(groups: tuple[Group, ...]) -> None:
     for some in ((), groups):
-        assert spots(some, "no_such_metric") == []
-        assert budget_figure(some, "no_such_metric", "t") is None
+        assert plot_budgets(some, "no_such_metric", "t") is None
 
 
 def test_a_loss_has_a_logarithmic_scale_that_shows_chance(groups: tuple[Group, ...]) -> None:
@@ -89,9 +87,7 @@ def test_a_loss_has_a_logarithmic_scale_that_shows_chance(groups: tuple[Group, .
 
 
 def test_equal_runs_make_equal_bytes(groups: tuple[Group, ...]) -> None:
-    first, again = (budget_figure(groups, LOSS, "0-1 loss", 0.9) for _ in range(2))
-    assert first is not None
-    assert again is not None
+    plots = (plot_budgets(some, LOSS, "0-1 loss", 0.9) for some in (groups, groups, groups[:2]))
+    first, again, other = (render(plot) for plot in plots if plot is not None)
     assert is_framed(first)
-    assert png(first) == png(again)
-    assert first != budget_figure(groups[:2], LOSS, "0-1 loss", 0.9)
+    assert png(first) == png(again) != png(other)

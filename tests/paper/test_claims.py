@@ -17,11 +17,12 @@ def verdicts(name: str, groups: tuple[Group, ...]) -> dict[str, str]:
 
 def test_the_mean_over_a_training_is_the_area_under_its_curve(tmp_path: Path) -> None:
     (group,) = read_groups(make_groups(tmp_path, amounts=[20], seeds=[0], epochs=3))
-    first, second, third = (value for _, value in group.runs[0].curve("zero_one_loss_ema"))
+    curve = group.curves("zero_one_loss_ema")[0]
+    first, second, third = curve
     # Equal steps: each inner point counts twice as much as the ends.
     expected = (first + 2 * second + third) / 4
-    assert mean_over_training(group.runs[0], "zero_one_loss_ema") == pytest.approx(expected)
-    assert mean_over_training(group.runs[0], "no such metric") is None
+    assert mean_over_training(curve) == pytest.approx(expected)
+    assert group.curves("no such metric").empty
 
 
 def test_the_judges_error_is_the_mean_over_runs(tmp_path: Path) -> None:

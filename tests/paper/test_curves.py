@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from ssgan.base.errors import BadInput
+from ssgan.drawing.charts import render
 from ssgan.drawing.grids import png
-from ssgan.paper.curves import bounds_figure, courses, loss_figure, plot_bounds, plot_loss
+from ssgan.paper.curves import mean_curve, plot_bounds, plot_losses
 from ssgan.paper.runs import Group, read_groups
 from tests.helpers.drawn import dashed, is_framed, legend, lines
 from tests.helpers.papers import IMAGES, loss_of, make_groups, metrics_of
@@ -45,25 +46,26 @@ def without(
 
 
 def test_means_are_over_seeds_at_the_epochs_that_all_have(groups: tuple[Group, ...]) -> None:
-    (course,) = courses([without(groups[1], LOSS, (1,), (2, 4))], LOSS)
-    assert [len(points) for points in course.seeds] == [4, 2]
+    curves = without(groups[1], LOSS, (1,), (2, 4)).curves(LOSS)
+    assert list(curves.count()) == [4, 2]
+    mean = mean_curve(curves)
     means = [(loss_of(20, 0, epoch) + loss_of(20, 1, epoch)) / 2 for epoch in (1, 3)]
-    assert [x for x, _ in course.mean] == [IMAGES, 3 * IMAGES]
-    assert [y for _, y in course.mean] == pytest.approx(means)
+    assert list(mean.index) == [IMAGES, 3 * IMAGES]
+    assert list(mean) == pytest.approx(means)
 
 
 def test_seeds_without_a_value_do_not_count(groups: tuple[Group, ...]) -> None:
     lame = without(groups[1], LOSS, (1,))
-    (course,) = courses([lame], LOSS)
-    assert len(course.seeds) == 1
-    assert course.mean == course.seeds[0]
-    figure = plot_loss([groups[0], lame], "t")
+    curves = lame.curves(LOSS)
+    assert list(curves) == [0]
+    assert mean_curve(curves).equals(curves[0])
+    figure = plot_losses([groups[0], lame], "t")
     assert figure is not None
     assert legend(figure)[:2] == ["0 (InfoGAN), n = 2", "20 labels, n = 1"]
 
 
 def test_the_loss_has_a_line_a_seed_and_one_of_means(groups: tuple[Group, ...]) -> None:
-    figure = plot_loss(groups, "0-1 loss")
+    figure = plot_losses(groups, "0-1 loss")
     assert figure is not None
     (axes,) = figure.axes
     drawn = lines(axes)
@@ -87,8 +89,8 @@ def test_the_loss_has_a_line_a_seed_and_one_of_means(groups: tuple[Group, ...]) 
 
 
 def test_a_budget_keeps_its_color_when_another_has_no_value(groups: tuple[Group, ...]) -> None:
-    whole = plot_loss(groups, "t")
-    part = plot_loss([groups[0], without(groups[1], LOSS), groups[2]], "t")
+    whole = plot_losses(groups, "t")
+    part = plot_losses([groups[0], without(groups[1], LOSS), groups[2]], "t")
     assert whole is not None
     assert part is not None
     of_whole, of_part = lines(whole.axes[0]), lines(part.axes[0])
@@ -97,8 +99,8 @@ def test_a_budget_keeps_its_color_when_another_has_no_value(groups: tuple[Group,
 
 
 def test_the_scale_is_logarithmic_over_a_decade_only(groups: tuple[Group, ...]) -> None:
-    wide = plot_loss(groups, "t")
-    narrow = plot_loss([without(group, "judge_error") for group in groups], "t")
+    wide = plot_losses(groups, "t")
+    narrow = plot_losses([without(group, "judge_error") for group in groups], "t")
     assert wide is not None
     assert narrow is not None
     assert wide.axes[0].get_yscale() == "log"  # from 0.77 down to C's 0.03
@@ -108,7 +110,7 @@ def test_the_scale_is_logarithmic_over_a_decade_only(groups: tuple[Group, ...]) 
 
 def test_without_a_judge_there_is_no_dashed_line(groups: tuple[Group, ...]) -> None:
     group = without(groups[1], "judge_error")
-    figure = plot_loss([group], "t")
+    figure = plot_losses([group], "t")
     assert figure is not None
     assert dashed(figure.axes[0]) == []
     assert legend(figure) == ["20 labels, n = 2"]
@@ -165,33 +167,29 @@ def test_several_codes_have_no_entropy_in_the_joint_bound(tmp_path: Path) -> Non
 
 def test_nothing_is_drawn_of_nothing(groups: tuple[Group, ...]) -> None:
     for some in ((), groups):
-        assert courses(some, "no_such_metric") == []
-        assert loss_figure(some, "t", "no_such_metric") is None
-    assert bounds_figure((), "digit") is None
-    assert bounds_figure(groups[:1], "style_1") is None  # the maker writes no bound of it
+        assert plot_losses(some, "t", "no_such_metric") is None
+    assert plot_bounds((), "digit") is None
+    assert plot_bounds(groups[:1], "style_1") is None  # the maker writes no bound of it
 
 
 def test_an_unknown_code_is_refused_with_the_nearest_name(groups: tuple[Group, ...]) -> None:
     with pytest.raises(BadInput, match=r"no code is named 'digits'.*digit"):
-        bounds_figure(groups, "digits")
+        plot_bounds(groups, "digits")
 
 
 def test_one_epoch_is_a_dot(tmp_path: Path) -> None:
     short = read_groups(make_groups(tmp_path, (20,), (0,), 1))
-    figure = plot_loss(short, "t")
+    figure = plot_losses(short, "t")
     assert figure is not None
     (line,) = (one for one in figure.axes[0].get_lines() if one.get_linestyle() == "-")
     assert line.get_marker() == "o"
 
 
 def test_equal_runs_make_equal_bytes(groups: tuple[Group, ...]) -> None:
-    for draw in (
-        lambda: loss_figure(groups, "0-1 loss"),
-        lambda: bounds_figure(groups, "digit", 2.3),
+    for plot in (
+        lambda some: plot_losses(some, "0-1 loss"),
+        lambda some: plot_bounds(some, "digit", 2.3),
     ):
-        first, again = draw(), draw()
-        assert first is not None
-        assert again is not None
+        first, again, other = (render(plot(some)) for some in (groups, groups, groups[:2]))
         assert is_framed(first)
-        assert png(first) == png(again)
-    assert loss_figure(groups, "0-1 loss") != loss_figure(groups[:2], "0-1 loss")
+        assert png(first) == png(again) != png(other)

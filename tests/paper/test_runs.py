@@ -4,8 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from ssgan.paper.numbers import curves_csv
-from ssgan.paper.runs import read_groups
+from ssgan.paper.runs import curves_csv, read_groups
 from tests.helpers.papers import IMAGES, make_groups
 
 
