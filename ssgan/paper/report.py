@@ -10,7 +10,7 @@ from ssgan.paper.claims import claims_of, finals_of
 from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.gallery import draw_figures
 from ssgan.paper.grids import Real
-from ssgan.paper.interpretation import HEADER, interpret_group
+from ssgan.paper.interpretation.correlation import HEADER, interpret_group
 from ssgan.paper.pages import Report, Table
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.runs import Group, curves_csv, mean_final

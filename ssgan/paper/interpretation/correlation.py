@@ -2,7 +2,7 @@
 
 The paper shows what an unsupervised code does by pictures (figures 2 and 5, and 9 for a code
 without meaning). Here each continuous one is read by the trait of the generated images that
-follows it best, `ssgan.paper.traits`, and InfoGAN is measured alike.
+follows it best, `ssgan.paper.interpretation.traits`, and InfoGAN is measured alike.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ import numpy as np
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.export import NamedGenerator
+from ssgan.paper.interpretation.traits import Floats, traits_of
 from ssgan.paper.runs import Group
-from ssgan.paper.traits import Floats, traits_of
 
 _UNRELATED = 1000  # codes that G never saw, for the level of chance
 _QUANTILE = 0.95

@@ -15,7 +15,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, Latents, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
-from ssgan.paper.interpretation import (
+from ssgan.paper.interpretation.correlation import (
     HEADER,
     CodeReading,
     GroupInterpretation,

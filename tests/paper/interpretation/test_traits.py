@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ssgan.base.errors import BadInput
-from ssgan.paper.traits import traits_of
+from ssgan.paper.interpretation.traits import traits_of
 
 Pixels = NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""How interpretable unsupervised codes are: their correlation with traits that people see."""
