@@ -68,6 +68,7 @@ def sample(
                 f"--out {out}: there is no folder {out.absolute().parent}; make it first"
             )
     with nothing_on_stdout():
+        from ssgan.drawing.grids import generator_name
         from ssgan.export import NamedGenerator
 
         generator = NamedGenerator.load(source)
@@ -79,8 +80,8 @@ def sample(
         show_json({"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed})
         return
     count = len(grid.images)
-    copy = "moving average (EMA)" if generator.manifest.copy_of == "ema" else "trained weights"
-    show(f"{count} image{'s' * (count != 1)} of G, {copy}: {', '.join(files)}")
+    copy = generator_name(generator.manifest.copy_of)
+    show(f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}")
     show(f"codes: {'; '.join(_describe(knob) for knob in generator.codes)}")
 
 
@@ -93,8 +94,10 @@ class _Grid(NamedTuple):
     """What each row shows."""
     columns: int
     """Images a row; the last row may be short."""
-    along: str
-    """What changes along a row."""
+    headers: list[str]
+    """What each column shows; empty where it is the noise that changes along a row."""
+    asked: str
+    """What all images were asked for, and what changes along a row: the end of the title."""
 
 
 def _grid(
@@ -124,11 +127,15 @@ def _grid(
             asked = dict(zip(lists, (row, column), strict=False))
             cells.append(generator.sample(each, seed, codes={**fixed, **asked}))
     images = np.concatenate(cells)
+    named = ", ".join(f"{name} = {value}" for name, value in fixed.items())
+    told = f", asked for {named}" if named else ""
     if lists:
-        along = f"{lists[1]} = {columns[0]} ... {columns[-1]}" if len(lists) == 2 else "noise"
-        return _Grid(images, [f"{lists[0]} = {row}" for row in rows], len(columns) * each, along)
+        labels = [f"asked for: {lists[0]} = {_shown(row)}" for row in rows]
+        headers = [_shown(column) for column in columns] if len(lists) == 2 else []
+        told += f"; along a row: {lists[1] if headers else 'noise and other codes at random'}"
+        return _Grid(images, labels, len(columns) * each, headers, told)
     side = min(each, max(1, round(each**0.5)) if each > 10 else each)
-    return _Grid(images, [""] * -(-each // side), side, "")
+    return _Grid(images, [""] * -(-each // side), side, [], told or ", codes at random")
 
 
 def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -161,22 +168,25 @@ def _values(knob: CodeInfo | None, text: str) -> Any:
     return text
 
 
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
     import numpy as np
     import torch
 
-    from ssgan.drawing.grids import class_rows, png
+    from ssgan.drawing.encoding import png
+    from ssgan.drawing.grids import generator_name, image_rows
 
     try:
         if out.suffix == ".npy":
             np.save(out, grid.images)
             return
         images = torch.from_numpy(grid.images).permute(0, 3, 1, 2).split(grid.columns)
-        copy = "moving average (EMA)" if generator.manifest.copy_of == "ema" else "raw weights"
-        none_real = [images[0][:0]] * len(images)
-        title = f"G, {copy}" + (f"; along a row: {grid.along}" if grid.along else "")
-        sheet = class_rows(none_real, images, grid.rows, title)
-        out.write_bytes(png(sheet))
+        groups = [(name, [row[i : i + 1] for row in images]) for i, name in enumerate(grid.headers)]
+        title = f"What {generator_name(generator.manifest.copy_of)} draws{grid.asked}"
+        out.write_bytes(png(image_rows(groups or [("", images)], grid.rows, title)))
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
 

@@ -1,1 +1,1 @@
-"""Pictures: sheets of images, and charts of numbers."""
+"""Pictures: grids of images on sheets, and charts of numbers."""

@@ -29,12 +29,12 @@ def loss_curve(
     Args:
         epochs: Epochs that were evaluated.
         raw: 0-1 loss of G itself at each.
-        ema: 0-1 loss of G's moving average at each.
+        ema: 0-1 loss of G's moving average (EMA) at each.
         judge_error: C's own error on real validation images, drawn as a dashed line.
         title: Title.
     """
     figure, axes = make_figure(7.0, 4.2, title)
-    for values, color, name in ((raw, _RAW, "G (raw)"), (ema, _EMA, "G (EMA)")):
+    for values, color, name in ((raw, _RAW, "generator (raw)"), (ema, _EMA, "generator (EMA)")):
         points = [(e, v) for e, v in zip(epochs, values, strict=True) if v is not None]
         if points:
             x, y = zip(*points, strict=True)
@@ -44,7 +44,7 @@ def loss_curve(
         label = f"C's own error on real images: {judge_error:.4f}"
         axes.axhline(judge_error, color=_JUDGE, linestyle="--", linewidth=1.2, label=label)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("0-1 loss of synthetic images")
+    axes.set_ylabel("0-1 loss: share of samples")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#d0d7de", linewidth=0.6)

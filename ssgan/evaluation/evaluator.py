@@ -14,7 +14,7 @@ from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
-from ssgan.evaluation.grids import Album
+from ssgan.evaluation.grids import EvaluationGrids, Real
 from ssgan.evaluation.information import (
     Information,
     dead_codes,
@@ -118,7 +118,9 @@ class Evaluator:
                 config.neighbors,
                 self._labeled,
             )
-        self._album = Album(dataset.space, self._real, self._labels, config.columns, self._labeled)
+        self._grids = EvaluationGrids(
+            dataset.space, Real(self._real, self._labels), config.columns, self._labeled
+        )
 
     def evaluate(
         self, generators: Mapping[str, nn.Module], discriminator: Discriminator
@@ -140,9 +142,9 @@ class Evaluator:
         self._measure_variety(result, samples[main])
         for copy, generator in generators.items():
             result.images.update(
-                self._album.draw(generator, copy)
+                self._grids.draw(generator, copy)
                 if copy == main
-                else {f"samples_{copy}": self._album.class_rows(generator, copy)}
+                else {f"samples_{copy}": self._grids.samples(generator, copy)}
             )
         if self._scores is not None:
             self._scores.add(result, samples, main)

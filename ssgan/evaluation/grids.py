@@ -1,169 +1,192 @@
-"""Which pictures of G are taken: rows of classes, traversals, blocks of attributes.
+"""Which grids of images are drawn of G: rows of classes, traversals, blocks of attributes.
 
 The latents are the same for every run and every epoch, so that pictures line up side by side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
-from ssgan.drawing import grids as figures
+from ssgan.drawing.grids import attribute_blocks, generator_name, image_rows, traversal
+from ssgan.drawing.rows import Row, numbered, rows_of
 from ssgan.evaluation.catalog import safe_names
 from ssgan.evaluation.samples import generate
 from ssgan.method.codes import Code, Latents, LatentSpace
 
-COPIES = {"raw": "G, raw weights", "ema": "G, moving average (EMA)"}
-"""How titles name the copies of G."""
-
+MAX_ROWS = 24
+"""Rows of a grid; further classes are left out."""
+REAL, SYNTHETIC = "real", "synthetic"
+"""Headers of the two groups of columns in a grid of samples."""
 _STREAMS = Streams(0)  # not the run's: the same latents in every run
-_MOST_ROWS = 24
-_LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # rows of a continuous code
 _VALUES = tuple(step / 2 for step in range(-4, 5))  # the paper interpolates from -2 to 2
+_NOISES = 5  # rows of a traversal that no class orders
 _BLOCKS = 5  # 2x2 blocks side by side
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row of pictures in which one code has one value."""
-
-    label: str
-    column: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Album:
-    """The pictures of one latent space.
+class Grids:
+    """The grids of one copy of G.
 
     Attributes:
         space: The codes.
-        real: Real images to stand beside the synthetic ones, uint8 (N, C, H, W).
-        labels: Their code table, float32 (N, K_ss); NaN unknown.
-        columns: Synthetic images a row; half as many real ones.
-        labeled: Whether G was shown labels. Without, rows count the code's classes and no real
-            images stand beside them, for nothing ties the two.
+        named: The codes as they are to be called, in the same order.
+        draw: Draws so many latents for a grid, which it is given the name of.
+        render: Synthesizes the images of latents, uint8 (N, C, H, W).
     """
 
     space: LatentSpace
-    real: Tensor
+    named: Sequence[Code]
+    draw: Callable[[str, int], Latents]
+    render: Callable[[Latents], Tensor]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the supervised codes; of all codes, where none is supervised."""
+        return rows_of(self.named[: len(self.space.supervised) or None])
+
+    @property
+    def binary(self) -> list[int]:
+        """Columns of the supervised codes that have two classes."""
+        return [column for column, code in enumerate(self.space.supervised) if code.size == 2]
+
+    def samples(self, rows: Sequence[Row | None], columns: int) -> list[Tensor]:
+        """Synthesize samples, noise and other codes at random.
+
+        Args:
+            rows: What is asked for by row; None for anything.
+            columns: Images a row.
+
+        Returns:
+            By row, uint8 (columns, C, H, W).
+        """
+        latents = self.draw("class rows", len(rows) * columns)
+        for row, c in zip(rows, latents.c.split(columns), strict=True):
+            if row is not None:
+                c[:, row.column] = row.value
+        return list(self.render(latents).split(columns))
+
+    def traversal(self, code: Code, title: str, label: Callable[[Row], str]) -> Image.Image:
+        """Draw one continuous code from -2 to 2, all else kept fixed in a row.
+
+        A row is a class of the first categorical code among `rows`, with one noise for all of
+        them; without classes each row has a noise of its own.
+
+        Args:
+            code: The code.
+            title: Title.
+            label: Makes the label of a row.
+        """
+        rows = [row for row in self.rows if row.code.is_categorical]
+        rows = [row for row in rows if row.column == rows[0].column][:MAX_ROWS]
+        count = len(rows) or _NOISES
+        base = self.draw("traversal", 1 if rows else count)
+        picked = torch.arange(count).repeat_interleave(len(_VALUES))
+        source = torch.zeros_like(picked) if rows else picked
+        latents = Latents(base.c[source], base.z[source])
+        latents.c[:, self.space.index(code.name)] = torch.tensor(_VALUES).repeat(count)
+        for row, c in zip(rows, latents.c.split(len(_VALUES)), strict=False):
+            c[:, row.column] = row.value
+        images = self.render(latents).unflatten(0, (count, len(_VALUES)))
+        labels = list(map(label, rows)) or [f"noise {i + 1}" for i in range(count)]
+        return traversal(images, labels, code, _VALUES, title)
+
+    def attributes(self, title: str) -> Image.Image:
+        """Draw 2x2 blocks: the first binary code downward, each other one to the right."""
+        y_column, *x_columns = self.binary
+        base = self.draw("attributes", _BLOCKS)
+        images = []
+        for x_column in x_columns:
+            c, z = (one.repeat_interleave(4, dim=0) for one in base)
+            c[:, y_column] = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(_BLOCKS)
+            c[:, x_column] = torch.tensor([0.0, 1.0, 0.0, 1.0]).repeat(_BLOCKS)
+            images.append(self.render(Latents(c, z)).unflatten(0, (_BLOCKS, 2, 2)))
+        y_code, *x_codes = (self.named[column] for column in self.binary)
+        return attribute_blocks(torch.stack(images), y_code, x_codes, title)
+
+
+def row_label(row: Row, space: LatentSpace, *, labeled: bool) -> str:
+    """Say what a row asks for: its class alone where labels gave a single code its meaning."""
+    is_alone = len(space.supervised or space.codes) == 1 and row.code.is_categorical
+    return row.name if is_alone and labeled else row.label
+
+
+class Real(NamedTuple):
+    """Real images to stand next to synthetic ones."""
+
+    images: Tensor
+    """uint8 (N, C, H, W)."""
     labels: Tensor
+    """Their code table, float32 (N, K_ss); NaN unknown."""
+
+    def like(self, row: Row, count: int) -> Tensor:
+        """Return at most so many images that show what a row asks for (`Row.pick`)."""
+        return self.images[row.pick(self.labels, count).to(self.images.device)]
+
+
+@dataclass(frozen=True)
+class EvaluationGrids:
+    """The grids that every evaluation of a run draws.
+
+    Attributes:
+        space: The codes.
+        real: Real images to stand next to the synthetic ones.
+        columns: Synthetic images a row; half as many real ones.
+        labeled: Whether G was shown labels. Without, rows count the code's classes and no real
+            images stand next to them, for nothing ties the two.
+    """
+
+    space: LatentSpace
+    real: Real
     columns: int
     labeled: bool = True
 
     def draw(self, generator: nn.Module, copy: str) -> dict[str, Image.Image]:
-        """Take all pictures of one copy of G (``raw`` or ``ema``), by name."""
-        pictures = {f"samples_{copy}": self.class_rows(generator, copy)}
+        """Draw all grids of one copy of G (``raw`` or ``ema``), by name."""
+        grids, draws = self._grids(generator), f"What {generator_name(copy)} draws"
+        pictures = {f"samples_{copy}": self.samples(generator, copy)}
         safe = safe_names([code.name for code in self.space.codes])
         for code in self.space.codes:
             if not code.is_categorical:
-                pictures[f"traversal_{safe[code.name]}_{copy}"] = self.traversal(
-                    generator, copy, code
-                )
-        if len(self._binary) > 1:
-            pictures[f"attributes_{copy}"] = self.attribute_blocks(generator, copy)
+                title = f"{draws} as {code.name} changes and all else stays"
+                picture = grids.traversal(code, title, self._label)
+                pictures[f"traversal_{safe[code.name]}_{copy}"] = picture
+        if len(grids.binary) > 1:
+            title = f"{draws} as two attributes change and all else stays"
+            pictures[f"attributes_{copy}"] = grids.attributes(title)
         return pictures
 
-    def class_rows(self, generator: nn.Module, copy: str) -> Image.Image:
+    def samples(self, generator: nn.Module, copy: str) -> Image.Image:
         """Draw one row a class of every supervised code, noise and other codes at random."""
-        rows = self._rows()
-        shown = rows[:_MOST_ROWS]
-        latents = self._latents("class rows", len(shown) * self.columns)
-        for i, row in enumerate(shown):
-            latents.c[i * self.columns : (i + 1) * self.columns, row.column] = row.value
-        images = generate(generator, self.space, latents)
-        title = f"Class rows: {COPIES[copy]}"
-        if len(rows) > len(shown):
-            title += f" (first {len(shown)} of {len(rows)} rows)"
-        return figures.class_rows(
-            [self._real(row) for row in shown],
-            images.split(self.columns),
-            [row.label for row in shown],
-            title,
+        grids = self._grids(generator)
+        rows = grids.rows
+        shown = rows[:MAX_ROWS]
+        untold = "" if self.labeled else ", trained without labels,"
+        asked = (
+            f"each {rows[0].code.name}" if rows[0].column == rows[-1].column else "one value a row"
         )
+        title = f"What {generator_name(copy)}{untold} draws, asked for {asked}"
+        groups = [(SYNTHETIC, grids.samples(shown, self.columns))]
+        if self.labeled and self.space.supervised:
+            title += "; real images left"
+            real = [self.real.like(row, max(1, self.columns // 2)) for row in shown]
+            groups.insert(0, (REAL, real))
+        if len(rows) > MAX_ROWS:
+            title += f" (first {MAX_ROWS} of {len(rows)} rows)"
+        return image_rows(groups, list(map(self._label, shown)), title)
 
-    def traversal(self, generator: nn.Module, copy: str, code: Code) -> Image.Image:
-        """Draw one continuous code from -2 to 2, one row a class, all else kept fixed."""
-        rows = [row for row in self._rows() if self.space.codes[row.column].is_categorical]
-        first = rows[0].column if rows else -1
-        rows = [row for row in rows if row.column == first][:_MOST_ROWS]
-        count = len(rows) or 5
-        # With classes one noise serves all rows; without, each row has a noise of its own.
-        base = self._latents("traversal", 1 if rows else count)
-        picked = torch.arange(count * len(_VALUES)) // len(_VALUES)
-        source = torch.zeros_like(picked) if rows else picked
-        latents = Latents(base.c[source], base.z[source])
-        latents.c[:, self.space.index(code.name)] = torch.tensor(_VALUES).repeat(count)
-        for i, row in enumerate(rows):
-            latents.c[picked == i, row.column] = row.value
-        images = generate(generator, self.space, latents)
-        units = None
-        if (code.low, code.high) != (-1.0, 1.0):
-            units = [f"{value:g}" for value in code.from_unit(torch.tensor(_VALUES)).tolist()]
-        return figures.traversal(
-            images.unflatten(0, (count, len(_VALUES))),
-            [row.label for row in rows] or [f"noise {i + 1}" for i in range(count)],
-            _VALUES,
-            f"{code.name}: {COPIES[copy]}",
-            units,
+    def _label(self, row: Row) -> str:
+        return f"asked for: {row_label(row, self.space, labeled=self.labeled)}"
+
+    def _grids(self, generator: nn.Module) -> Grids:
+        codes = self.space.codes
+        return Grids(
+            self.space,
+            codes if self.labeled else [numbered(code) for code in codes],
+            lambda name, n: self.space.sample(n, _STREAMS.generator(f"figures, {name}")),
+            lambda latents: generate(generator, self.space, latents),
         )
-
-    def attribute_blocks(self, generator: nn.Module, copy: str) -> Image.Image:
-        """Draw 2x2 blocks: the first binary code downward, each other one to the right."""
-        y_code, *x_codes = self._binary
-        y_column = self.space.index(y_code.name)
-        base = self._latents("attributes", _BLOCKS)
-        images = []
-        for x_code in x_codes:
-            latents = Latents(
-                base.c.repeat_interleave(4, dim=0), base.z.repeat_interleave(4, dim=0)
-            )
-            latents.c[:, y_column] = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(_BLOCKS)
-            x_column = self.space.index(x_code.name)
-            latents.c[:, x_column] = torch.tensor([0.0, 1.0, 0.0, 1.0]).repeat(_BLOCKS)
-            drawn = generate(generator, self.space, latents)
-            images.append(drawn.unflatten(0, (_BLOCKS, 2, 2)))
-        return figures.attribute_blocks(
-            torch.stack(images), y_code, x_codes, f"Attributes: {COPIES[copy]}"
-        )
-
-    @property
-    def _binary(self) -> list[Code]:
-        return [code for code in self.space.supervised if code.size == 2]
-
-    def _latents(self, name: str, n: int) -> Latents:
-        return self.space.sample(n, _STREAMS.generator(f"figures, {name}"))
-
-    def _rows(self) -> list[_Row]:
-        """Return the rows of the supervised codes; of all codes, where none is supervised."""
-        codes = self.space.supervised or self.space.codes
-        return [row for code in codes for row in self._rows_of(code, alone=len(codes) == 1)]
-
-    def _rows_of(self, code: Code, alone: bool) -> Iterator[_Row]:
-        column = self.space.index(code.name)
-        if code.is_categorical:
-            for value, name in enumerate(code.classes):
-                label = name if self.labeled else str(value)
-                plain = alone and self.labeled
-                yield _Row(label if plain else f"{code.name} = {label}", column, value)
-        else:
-            for level in _LEVELS:
-                shown = code.from_unit(torch.tensor(level)).item()
-                yield _Row(f"{code.name} = {shown:.3g}", column, level)
-
-    def _real(self, row: _Row) -> Tensor:
-        """Return real images that show what the row asks for: the class, the nearest values."""
-        count = max(1, self.columns // 2)
-        if not self.labeled or row.column >= self.labels.shape[1]:
-            return self.real[:0]
-        known = self.labels[:, row.column]
-        if self.space.codes[row.column].is_categorical:
-            picked = torch.nonzero(known == row.value)[:count, 0]
-        else:
-            known = known.nan_to_num(torch.inf)
-            picked = (known - row.value).abs().argsort(stable=True)[:count]
-            picked = picked[known[picked].isfinite()]
-        return self.real[picked]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from functools import cached_property
 from torch import Tensor
 
 from ssgan.drawing.charts import asked_measured, confusion_matrix
+from ssgan.drawing.grids import generator_name
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, safe_names
-from ssgan.evaluation.grids import COPIES
 from ssgan.evaluation.judge import Judge, Prediction
 from ssgan.evaluation.result import Evaluation
 from ssgan.method.codes import LatentSpace
@@ -88,7 +88,7 @@ class Scores:
             if found is not None:
                 result.metrics[f"correlation/{safe}"] = found.correlation
                 result.metrics[f"rmse/{safe}"] = found.rmse
-                title = f"{code.name}: {COPIES[copy]}"
+                title = f"{code.name} measured by C in images\nthat {generator_name(copy)} drew"
                 result.images[f"asked_{safe}_{copy}"] = asked_measured(
                     code.from_unit(asked), code.from_unit(got), code.name, title
                 )
@@ -106,7 +106,7 @@ class Scores:
                 counts[:, columns],
                 asked,
                 [code.classes[column] for column in columns],
-                f"{code.name}: {COPIES[copy]}",
+                f"{code.name} recognized by C in images\nthat {generator_name(copy)} drew",
             )
 
     @cached_property

@@ -11,7 +11,7 @@ from ssgan.base.errors import BadInput
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.drawing.charts import loss_curve
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
@@ -158,7 +158,7 @@ def draw_figures(run: RunDir) -> list[str]:
     if any(value is not None for value in raw + ema):
         error = evaluated[-1].metrics.get("judge_error")
         epochs = [record.epoch for record in evaluated]
-        title = f"{run.info.name}: 0-1 loss by the judge C"
+        title = f"{run.info.name}: samples that C does not recognize as asked for"
         pictures["zero_one_loss"] = png(loss_curve(epochs, raw, ema, error, title))
     for name, content in pictures.items():
         run.write_bytes(f"{_FIGURES}/{name}.png", content)

@@ -5,20 +5,20 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor, nn
 
-from ssgan.evaluation.grids import COPIES, Album
+from ssgan.drawing.grids import WIDEST, generator_name, picture_table
+from ssgan.drawing.rows import numbered, rows_of
+from ssgan.drawing.sheet import Cells, Sheet
+from ssgan.evaluation.grids import MAX_ROWS, REAL, SYNTHETIC, row_label
 from ssgan.export.format import MANIFEST
 from ssgan.method.codes import LatentSpace
-from ssgan.paper.panels import WIDEST, tabulate
 from ssgan.paper.runs import Group, PaperRun
 
 _COLUMNS = 8  # samples in a row, as in the other figures; more would make a large file
 _PICTURE = "samples_ema"
-_MARK = (255, 0, 255)  # a color that nothing else on a sheet of samples has
+_LANCZOS = Image.Resampling.LANCZOS
+_OLD_TITLE = "Class rows: G, moving average (EMA)"
 
 
 def choose_epochs(groups: Sequence[Group], count: int = 2) -> list[int]:
@@ -43,8 +43,7 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
     """Draw recorded samples: a column an epoch, a row a budget (the paper's figure 11).
 
     The first seed of each budget is shown, up to eight samples in a row. Real images that stand
-    beside them are cut away, by the layout of the run's export; without an export the picture is
-    shown whole.
+    next to them are cut away; a picture that does not say where they are is shown whole.
 
     Args:
         groups: The runs by label budget; those without any picture are left out.
@@ -60,27 +59,27 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
     if not shown:
         return None
     table = [
-        [_synthetic(_read(run, epoch), run, labeled=group.labels > 0) for epoch in shown]
+        [_synthetic(run, epoch, labeled=group.labels > 0) for epoch in shown]
         for group, run in pictured
     ]
-    widest = max(picture.width for row in table for picture in row)
-    share = min(1.0, WIDEST / (len(shown) * widest))
-    return tabulate(
-        [[_shrink(picture, share) for picture in row] for row in table],
+    share = min(1.0, WIDEST / (len(shown) * max(one.width for row in table for one in row)))
+    if share < 1:
+        table = [
+            [one.resize((int(one.width * share), int(one.height * share)), _LANCZOS) for one in row]
+            for row in table
+        ]
+    return picture_table(
+        table,
         [f"{group.title}, seed {run.seed}" for group, run in pictured],
         [f"epoch {epoch}" for epoch in shown],
-        f"Samples at the same epochs: {COPIES['ema']}",
+        f"What {generator_name('ema')} draws at the same epochs, by number of labels",
     )
 
 
 def _pictured(groups: Sequence[Group]) -> list[tuple[Group, PaperRun]]:
     """Return the first run with pictures of each budget."""
-    found = []
-    for group in groups:
-        run = next((one for one in group.runs if _epochs(one)), None)
-        if run is not None:
-            found.append((group, run))
-    return found
+    first = ((group, next(filter(_epochs, group.runs), None)) for group in groups)
+    return [(group, run) for group, run in first if run is not None]
 
 
 def _common(pictured: Sequence[tuple[Group, PaperRun]]) -> list[int]:
@@ -92,54 +91,26 @@ def _epochs(run: PaperRun) -> set[int]:
     return {record.epoch for record in run.records if _PICTURE in record.images}
 
 
-def _read(run: PaperRun, epoch: int) -> Image.Image:
-    record = next(one for one in run.records if one.epoch == epoch)
-    return Image.open(io.BytesIO(run.run.read_bytes(record.images[_PICTURE]))).convert("RGB")
-
-
-def _synthetic(picture: Image.Image, run: PaperRun, *, labeled: bool) -> Image.Image:
+def _synthetic(run: PaperRun, epoch: int, *, labeled: bool) -> Image.Image:
     """Cut the synthetic images out of a recorded picture."""
+    record = next(one for one in run.records if one.epoch == epoch)
+    picture = Image.open(io.BytesIO(run.run.read_bytes(record.images[_PICTURE])))
+    cells = Cells.read(picture) or _old_cells(picture, run, labeled=labeled)
+    whole = picture.convert("RGB")
+    return whole if cells is None else whole.crop(cells.box(SYNTHETIC, _COLUMNS))
+
+
+def _old_cells(picture: Image.Image, run: PaperRun, *, labeled: bool) -> Cells | None:
+    """Lay out again what a run drew before sheets said where their cells are."""
     if not run.has_export:
-        return picture
+        return None
     content: dict[str, Any] = json.loads(run.run.read_bytes(f"export/{MANIFEST}"))
-    space = LatentSpace.model_validate(content["space"])
     columns = run.experiment.evaluation.columns
-    marked = _mark(space, content["shape"][1:], columns, labeled=labeled)
-    if marked.size != picture.size:
-        return picture
-    is_image = (np.asarray(marked) == _MARK).all(axis=2)
-    y, x = (np.flatnonzero(is_image.any(axis=axis)) for axis in (1, 0))
-    cells = np.split(x, np.flatnonzero(np.diff(x) > 1) + 1)[:_COLUMNS]
-    return picture.crop((int(x[0]), int(y[0]), int(cells[-1][-1]) + 1, int(y[-1]) + 1))
-
-
-def _mark(space: LatentSpace, size: Sequence[int], columns: int, *, labeled: bool) -> Image.Image:
-    """Draw the sheet that the run drew, with a mark for each synthetic image."""
-    count = columns * max(code.size for code in space.codes)  # real images enough of each class
-    labels = [torch.arange(float(count)) % code.size for code in space.supervised]
-    album = Album(
-        space,
-        torch.zeros(count, 3, *size, dtype=torch.uint8),
-        torch.stack(labels, dim=1) if labels else torch.zeros(count, 0),
-        columns,
-        labeled,
-    )
-    return album.class_rows(_Marker(size), "ema")
-
-
-class _Marker(nn.Module):
-    """A generator of marks."""
-
-    def __init__(self, size: Sequence[int]) -> None:
-        super().__init__()
-        self.image = nn.Parameter(torch.tensor(_MARK)[:, None, None].expand(3, *size) / 255)
-
-    def forward(self, v: Tensor) -> Tensor:
-        return self.image.expand(len(v), -1, -1, -1)
-
-
-def _shrink(picture: Image.Image, share: float) -> Image.Image:
-    if share == 1:
-        return picture
-    size = (max(1, int(picture.width * share)), max(1, int(picture.height * share)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    space = LatentSpace.model_validate(content["space"])
+    codes = space.supervised or space.codes
+    rows = rows_of(codes if labeled else [numbered(code) for code in codes])
+    groups = [(REAL, max(1, columns // 2))] * labeled + [(SYNTHETIC, columns)]
+    title = _OLD_TITLE + f" (first {MAX_ROWS} of {len(rows)} rows)" * (len(rows) > MAX_ROWS)
+    labels = [row_label(row, space, labeled=labeled) for row in rows[:MAX_ROWS]]
+    sheet = Sheet(content["shape"][1:], [("", len(labels))], groups, labels, title)
+    return sheet.cells if sheet.image.size == picture.size else None

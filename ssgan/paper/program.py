@@ -6,10 +6,10 @@ from typing import Any
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import join
+from ssgan.evaluation.grids import Real
 from ssgan.launch.machine import describe_commit, describe_machine
 from ssgan.launch.outcome import load_run
 from ssgan.launch.preparation import Stage, load_dataset
-from ssgan.paper.grids import Real
 from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report

@@ -5,11 +5,11 @@ from statistics import mean
 
 from ssgan.base.config import Config
 from ssgan.evaluation import catalog
+from ssgan.evaluation.grids import Real
 from ssgan.evaluation.judge import JudgeCard
 from ssgan.paper.claims import claims_of, finals_of
 from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.gallery import draw_figures
-from ssgan.paper.grids import Real
 from ssgan.paper.interpretation.correlation import HEADER, interpret_group
 from ssgan.paper.pages import Report, Table
 from ssgan.paper.plans import Plan, Size

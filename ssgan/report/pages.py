@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir

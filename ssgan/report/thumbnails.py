@@ -1,12 +1,10 @@
 """The pictures of a contact sheet: small, and no more of them than a page should carry."""
 
 import base64
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image
-
+from ssgan.drawing.encoding import thumbnail
 from ssgan.records.histories import History
 
 PICTURE = "samples_ema"
@@ -67,23 +65,15 @@ class Thumbnails:
             count = sum(len(one & set(kept)) for one in pictured)
             if count * each > budget and len(kept) > 1:
                 continue
-            pictures = self._all(histories, pictured, kept, last, width) if not without else last
+            pictures = last
+            if not without:
+                pictures = [
+                    {e: self._uri(history, e, width) for e in kept if e in there} | final
+                    for history, there, final in zip(histories, pictured, last, strict=True)
+                ]
             if _bytes(pictures) <= budget:
                 return Selection(kept, pictures, len(epochs), without, width)
         return Selection(epochs[-1:], last, len(epochs), without, width)
-
-    def _all(
-        self,
-        histories: Sequence[History],
-        pictured: Sequence[set[int]],
-        kept: Sequence[int],
-        last: Sequence[dict[int, str]],
-        width: int,
-    ) -> list[dict[int, str]]:
-        return [
-            {epoch: self._uri(history, epoch, width) for epoch in kept if epoch in there} | final
-            for history, there, final in zip(histories, pictured, last, strict=True)
-        ]
 
     def _uri(self, history: History, epoch: int, width: int) -> str:
         record = next(record for record in history.records if record.epoch == epoch)
@@ -91,7 +81,8 @@ class Thumbnails:
         key = (history.run.location, epoch, record.timestamp_ms, width)
         if key not in self._known:
             png = history.run.read_bytes(record.images[PICTURE])
-            self._known[key] = _data_uri(_shrink(png, width))
+            webp = thumbnail(png, width, _QUALITY)
+            self._known[key] = f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
         return self._known[key]
 
 
@@ -112,17 +103,3 @@ def _cut(pictures: list[dict[int, str]], budget: int) -> int:
         cut += bool(pictures[index])
         pictures[index] = {}
     return cut
-
-
-def _shrink(png: bytes, width: int) -> bytes:
-    with Image.open(io.BytesIO(png)) as image:
-        small = image.convert("RGB")
-    if max(small.size) > width:
-        small.thumbnail((width, width), Image.Resampling.LANCZOS)
-    sink = io.BytesIO()
-    small.save(sink, "WEBP", quality=_QUALITY)
-    return sink.getvalue()
-
-
-def _data_uri(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"

@@ -5,7 +5,6 @@ timestamp (MLflow stores equal points once), pictures are named by UUIDs of run,
 resend overwrites). So a sync that broke off anywhere is mended by the next one.
 """
 
-import io
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +12,9 @@ from typing import Any, NamedTuple
 
 import yaml
 from mlflow.entities import Metric, Run
-from PIL import Image
 
 from ssgan.data.labels import LabelBudget
+from ssgan.drawing.encoding import thumbnail
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.mlflow_experiment import MlflowExperiment
 from ssgan.tracking.store import check
@@ -27,7 +26,7 @@ _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
 IMAGE_FOLDER = "images"
 """Folder of a run's artifacts in which MLflow's interface looks for pictures."""
-_THUMBNAIL = 256  # pixels of the longer side, as MLflow's own
+_SMALL = 256  # pixels of a small copy's longer side, as MLflow's own
 _LONGEST_PARAM = 6000  # MLflow's limit
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
@@ -168,7 +167,8 @@ class Recorder:
                 png = run.read_bytes(path)
                 # The small copy is sent first, so a whole picture means that both are there.
                 if sizes.get(picture) != len(png):
-                    self.experiment.upload(run_id, {small: _thumbnail(png)})
+                    copy = thumbnail(png, _SMALL, quality=90, enlarge=True)
+                    self.experiment.upload(run_id, {small: copy})
                     self.experiment.upload(run_id, {picture: png})
                     sent += 1
                 known.add(picture)
@@ -236,18 +236,6 @@ def picture_names(run_id: str, record: Record, name: str) -> tuple[str, str]:
     key = name.replace("/", "~")
     stem = f"{IMAGE_FOLDER}/{key}+step+{record.epoch}+timestamp+{record.timestamp_ms}+{unique}"
     return f"{stem}.png", f"{stem}+compressed.webp"
-
-
-def _thumbnail(png: bytes) -> bytes:
-    """Scale a picture down to a WebP; or up, and then digits of 8 pixels stay crisp."""
-    with Image.open(io.BytesIO(png)) as image:
-        scale = _THUMBNAIL / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        how = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-        small = image.convert("RGB").resize(size, how)
-    sink = io.BytesIO()
-    small.save(sink, "WEBP", quality=90)
-    return sink.getvalue()
 
 
 def _tags_of(

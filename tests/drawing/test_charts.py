@@ -3,7 +3,7 @@ import torch
 from PIL import Image
 
 from ssgan.drawing.charts import asked_measured, confusion_matrix, loss_curve
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 
 EMA, JUDGE = (9, 105, 218), (207, 34, 46)
 

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import Tensor, nn
 
-from ssgan.evaluation.grids import Album
+from ssgan.drawing.sheet import Cells, Sheet
+from ssgan.evaluation.grids import EvaluationGrids, Real, row_label
 from ssgan.method.codes import Code, LatentSpace
 
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog", "cow"))
@@ -25,9 +27,9 @@ class Recorder(nn.Module):
         return torch.zeros(len(v), 1, 8, 8) + self.anchor
 
 
-def album(
+def grids(
     supervised: tuple[Code, ...], unsupervised: tuple[Code, ...] = (STYLE,), labeled: bool = True
-) -> Album:
+) -> EvaluationGrids:
     space = LatentSpace(supervised=supervised, unsupervised=unsupervised, noise=3)
     labels = torch.stack(
         [
@@ -37,23 +39,23 @@ def album(
         or [torch.zeros(8)],
         dim=1,
     )[:, : len(supervised)]
-    return Album(space, REAL, labels, columns=4, labeled=labeled)
+    return EvaluationGrids(space, Real(REAL, labels), columns=4, labeled=labeled)
 
 
 def test_the_pictures_are_named_by_code_and_copy() -> None:
-    names = set(album((SMILE, HAT, ANGLE)).draw(Recorder(), "ema"))
+    names = set(grids((SMILE, HAT, ANGLE)).draw(Recorder(), "ema"))
     assert names == {
         "samples_ema",
         "traversal_an_gle_ema",
         "traversal_style_ema",
         "attributes_ema",
     }
-    assert set(album((PET,), ()).draw(Recorder(), "raw")) == {"samples_raw"}
+    assert set(grids((PET,), ()).draw(Recorder(), "raw")) == {"samples_raw"}
 
 
 def test_class_rows_ask_for_one_class_a_row() -> None:
     generator = Recorder()
-    album((PET,)).class_rows(generator, "ema")
+    grids((PET,)).samples(generator, "ema")
     (inputs,) = generator.seen
     assert inputs[:, :3].argmax(dim=1).tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert len(inputs[:, 4:].unique(dim=0)) == 12  # the noise differs
@@ -61,7 +63,7 @@ def test_class_rows_ask_for_one_class_a_row() -> None:
 
 def test_a_traversal_changes_one_code_only() -> None:
     generator = Recorder()
-    album((PET,)).traversal(generator, "ema", STYLE)
+    grids((PET,))._grids(generator).traversal(STYLE, "t", str)
     (inputs,) = generator.seen
     inputs = inputs.unflatten(0, (3, 9))
     assert inputs[0, :, 3].tolist() == [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2]
@@ -71,14 +73,14 @@ def test_a_traversal_changes_one_code_only() -> None:
 
 def test_without_classes_each_row_of_a_traversal_has_its_own_noise() -> None:
     generator = Recorder()
-    album((), (STYLE,)).traversal(generator, "ema", STYLE)
+    grids((), (STYLE,))._grids(generator).traversal(STYLE, "t", str)
     (inputs,) = generator.seen
     assert len(inputs[:, 1:].unique(dim=0)) == 5
 
 
 def test_attribute_blocks_change_two_codes_only() -> None:
     generator = Recorder()
-    album((SMILE, PET, HAT)).attribute_blocks(generator, "ema")
+    grids((SMILE, PET, HAT))._grids(generator).attributes("t")
     (inputs,) = generator.seen  # five blocks of smile and hat
     assert inputs[:4, 1].tolist() == [0, 0, 1, 1]  # smile = yes
     assert inputs[:4, 6].tolist() == [0, 1, 0, 1]  # hat = yes
@@ -86,28 +88,40 @@ def test_attribute_blocks_change_two_codes_only() -> None:
     assert len(inputs[:, 7:].unique(dim=0)) == 5
 
 
-def test_real_images_show_the_class_or_the_nearest_value() -> None:
-    book = album((PET, ANGLE))
-    rows = book._rows()
-    assert [row.label for row in rows[:4]] == [
-        "pet = cat",
-        "pet = dog",
-        "pet = cow",
-        "an/gle = -30",
-    ]
-    assert book._real(rows[1])[:, 0, 0, 0].tolist() == [1, 4]  # dogs
-    assert book._real(rows[3])[:, 0, 0, 0].tolist() == [0, 1]  # the smallest angles
-    assert album((PET,))._rows()[0].label == "cat"
+def test_rows_name_a_single_labeled_code_by_its_class_alone() -> None:
+    def labels(drawn: EvaluationGrids) -> list[str]:
+        rows = drawn._grids(Recorder()).rows
+        return [row_label(row, drawn.space, labeled=drawn.labeled) for row in rows]
+
+    assert labels(grids((PET,))) == ["cat", "dog", "cow"]
+    assert labels(grids((PET, ANGLE)))[2:4] == ["pet = cow", "an/gle = -30"]
+    assert labels(grids((PET,), labeled=False)) == ["pet = 0", "pet = 1", "pet = 2"]
 
 
-def test_unlabeled_codes_are_counted_and_stand_alone() -> None:
-    book = album((PET,), labeled=False)
-    assert [row.label for row in book._rows()] == ["pet = 0", "pet = 1", "pet = 2"]
-    assert len(book._real(book._rows()[0])) == 0
+def test_a_grid_of_samples_says_in_plain_words_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(Sheet, "_write", lambda _, x, y, text, *rest, **named: written.append(text))
+    grids((PET,)).samples(Recorder(), "ema")
+    title = "What the generator (EMA) draws, asked for each pet; real images left"
+    assert title in " ".join(written)  # in two lines, as the sheet is narrow
+    assert {"asked for: cat", "real", "synthetic"} <= set(written)
+    written.clear()
+    grids((PET,), labeled=False).samples(Recorder(), "raw")
+    assert "asked for: pet = 0" in written
+    assert "without labels" in " ".join(written)
+    assert "real" not in written
 
 
-def test_latents_are_the_same_for_every_album() -> None:
+def test_a_grid_of_samples_tells_real_and_synthetic_cells() -> None:
+    cells = Cells.read(grids((PET,)).samples(Recorder(), "ema"))
+    assert cells is not None
+    assert (cells.groups, len(cells.y)) == ([["real", 2], ["synthetic", 4]], 3)
+
+
+def test_latents_are_the_same_for_every_grids() -> None:
     first, again = Recorder(), Recorder()
-    album((PET,)).draw(first, "ema")
-    album((PET,)).draw(again, "raw")
+    grids((PET,)).draw(first, "ema")
+    grids((PET,)).draw(again, "raw")
     assert all(torch.equal(a, b) for a, b in zip(first.seen, again.seen, strict=True))

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ssgan.data.labels import Amount, LabelBudget, count_labels
-from ssgan.drawing.grids import png
-from ssgan.evaluation.grids import Album
+from ssgan.drawing.encoding import png
+from ssgan.evaluation.grids import EvaluationGrids, Real
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
@@ -220,4 +220,6 @@ def _class_rows(space: LatentSpace, gray: int, labeled: bool) -> bytes:
     columns = [torch.arange(float(count)) % code.size for code in space.supervised]
     labels = torch.stack(columns, dim=1)
     real = torch.zeros(count, *SHAPE, dtype=torch.uint8)
-    return png(Album(space, real, labels, COLUMNS, labeled).class_rows(_Flat(gray), "ema"))
+    return png(
+        EvaluationGrids(space, Real(real, labels), COLUMNS, labeled).samples(_Flat(gray), "ema")
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssgan.drawing.charts import render
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 from ssgan.paper.budgets import place_budgets, plot_budgets
 from ssgan.paper.runs import Group, read_groups
 from tests.helpers.drawn import dashed, is_framed, legend

@@ -9,7 +9,7 @@ import pytest
 
 from ssgan.base.errors import BadInput
 from ssgan.drawing.charts import render
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
 from ssgan.paper.curves import mean_curve, plot_bounds, plot_losses
 from ssgan.paper.runs import Group, read_groups
 from tests.helpers.drawn import dashed, is_framed, legend, lines

@@ -1,15 +1,18 @@
 """Recorded samples of the same epochs stand side by side, real images cut away."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import CELLS, png
+from ssgan.drawing.sheet import Cells, Sheet
 from ssgan.paper import epochs as recorded
 from ssgan.paper.epochs import choose_epochs, epochs_figure
-from ssgan.paper.runs import Group, read_groups
+from ssgan.paper.runs import Group, PaperRun, read_groups
+from ssgan.records.rundir import RunDir
 from tests.helpers.papers import COLUMNS, DIGITS, make_groups, shade_of
 
 REAL = 0  # the makers' real images are black, which no text is
@@ -26,6 +29,11 @@ def grays(image: Image.Image, shade: int) -> list[tuple[int, int]]:
     """Return y and x of all pixels of a gray."""
     found = np.nonzero((np.asarray(image) == shade).all(axis=2))
     return list(zip(found[0].tolist(), found[1].tolist(), strict=True))
+
+
+def picture_of(run: PaperRun, epoch: int) -> Image.Image:
+    record = next(one for one in run.records if one.epoch == epoch)
+    return Image.open(io.BytesIO(run.run.read_bytes(record.images["samples_ema"])))
 
 
 def middle(image: Image.Image, shade: int) -> tuple[float, float]:
@@ -49,7 +57,7 @@ def test_a_row_is_a_budget_and_a_column_an_epoch(groups: tuple[Group, ...]) -> N
 
 def test_real_images_are_cut_away(groups: tuple[Group, ...]) -> None:
     run = groups[1].runs[0]
-    whole = recorded._read(run, 4)
+    whole = picture_of(run, 4)
     assert len(grays(whole, REAL)) == 10 * COLUMNS // 2 * 64**2  # 16 pixels, four times as large
     image = epochs_figure(groups[1:], [4])
     assert image is not None
@@ -67,7 +75,7 @@ def test_rows_are_cut_to_as_many_samples_as_other_figures_have(
     assert len(grays(image, shade_of(20, 0, 4))) == 10 * (COLUMNS - 1) * 64**2
 
 
-def test_without_an_export_the_picture_is_whole(tmp_path: Path) -> None:
+def test_a_picture_that_is_no_sheet_is_whole(tmp_path: Path) -> None:
     (group,) = read_groups(make_groups(tmp_path, (20,), (0,), 2))
     image = epochs_figure([group], [1, 2])
     assert image is not None
@@ -75,10 +83,47 @@ def test_without_an_export_the_picture_is_whole(tmp_path: Path) -> None:
         assert len(grays(image, shade_of(20, 0, epoch))) >= 8 * 8
 
 
+def test_a_sheet_of_an_earlier_version_is_laid_out_again(
+    groups: tuple[Group, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of 0589714 have other titles and labels, and do not say where their cells are."""
+    new = epochs_figure(groups, [4])
+    for group in groups:
+        run = group.runs[0]
+        old = redraw_as_before(picture_of(run, 4), labeled=group.labels > 0)
+        assert old.size != picture_of(run, 4).size
+        path = next(one for one in run.records if one.epoch == 4).images["samples_ema"]
+        content = {path: png(old)}
+        read = RunDir.read_bytes
+        monkeypatch.setattr(
+            RunDir,
+            "read_bytes",
+            lambda self, name, r=read, c=content, w=run.run: (
+                c[name] if self is w and name in c else r(self, name)
+            ),
+        )
+    assert epochs_figure(groups, [4]) == new
+
+
+def redraw_as_before(picture: Image.Image, *, labeled: bool) -> Image.Image:
+    """Draw a sheet as 0589714 did: bare classes on rows, a shorter title."""
+    cells = Cells.read(picture)
+    assert cells is not None
+    labels = [str(i) if labeled else f"digit = {i}" for i in range(10)]
+    title = "Class rows: G, moving average (EMA)"
+    sheet = Sheet((16, 16), [("", 10)], cells.groups, labels, title)
+    left, upper = cells.x[0], cells.y[0]
+    block = picture.crop((left, upper, cells.x[-1] + cells.width, cells.y[-1] + cells.height))
+    sheet.image.paste(block, (sheet.cells.x[0], sheet.cells.y[0]))
+    del sheet.image.info[CELLS]
+    return sheet.image
+
+
 def test_an_unknown_layout_is_shown_whole(
     groups: tuple[Group, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorded, "_mark", lambda *_, **__: Image.new("RGB", (5, 5)))
+    monkeypatch.setattr(Cells, "read", lambda _: None)
+    monkeypatch.setattr(recorded, "_OLD_TITLE", "A title that no sheet ever had " * 9)
     image = epochs_figure(groups[1:], [4])
     assert image is not None
     assert grays(image, REAL)

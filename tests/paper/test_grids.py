@@ -13,17 +13,18 @@ from PIL import Image
 from torch import Tensor
 
 from ssgan.base.errors import BadInput
-from ssgan.drawing.grids import png
+from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import Sheet
+from ssgan.evaluation.grids import Real
 from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, Latents, LatentSpace
-from ssgan.paper import grids as pictures
-from ssgan.paper.grids import Real, blocks_figure, sample_figure, traversal_figure
+from ssgan.paper.grids import blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.runs import Group, read_groups
 from ssgan.records.rundir import RunDir
 from tests.helpers.papers import DIGITS, FACES, make_groups
 
 VALUES = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
-EMA = "G, moving average (EMA)"
+EMA = "What the generator (EMA) draws"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Latents]:
 def panels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Titles of all sheets in the order of drawing, that of the whole figure last."""
     titles: list[str] = []
-    sheet = pictures.figures.Sheet.__init__
+    sheet = Sheet.__init__
 
     def record(
         self: object,
@@ -73,21 +74,21 @@ def panels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         titles.append(title)
         sheet(self, size, rows, columns, labels, title, *rest, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pictures.figures.Sheet, "__init__", record)
+    monkeypatch.setattr(Sheet, "__init__", record)
     return titles
 
 
 def texts(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> list[str]:
     """Return all words that a figure writes."""
     written: list[str] = []
-    write = pictures.figures.Sheet._write
+    write = Sheet._write
 
     def record(self: object, x: int, y: int, text: str, *rest: object, **named: object) -> None:
         written.append(text)
         write(self, x, y, text, *rest, **named)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(pictures.figures.Sheet, "_write", record)
+        patch.setattr(Sheet, "_write", record)
         draw()
     return written
 
@@ -110,7 +111,7 @@ def test_a_traversal_changes_one_code_and_is_the_same_for_all_budgets(
     assert panels == [
         "0 (InfoGAN), seed 0",
         "20 labels, seed 0",
-        f"style_2 from -2 to 2: {EMA}",
+        f"{EMA} as style_2 goes from -2 to 2 and all else in a row stays",
     ]
 
 
@@ -134,7 +135,7 @@ def test_infogans_rows_are_numbered_and_labeled_ones_named(
     faces: tuple[Group, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = texts(monkeypatch, lambda: traversal_figure(faces[:1], "style_1"))
-    assert {"c = 0", "c = 1"} <= set(written)
+    assert {"c1 = 0", "c1 = 1"} <= set(written)
     assert "no" not in written
     written = texts(monkeypatch, lambda: traversal_figure(faces[1:], "style_1"))
     assert {"no", "yes"} <= set(written)
@@ -172,14 +173,19 @@ def test_samples_have_a_row_a_class(
     assert len(labeled.c[:, 1].unique()) == 80
     torch.testing.assert_close(infogan.z, labeled.z, rtol=0, atol=0)
     torch.testing.assert_close(infogan.c, labeled.c, rtol=0, atol=0)
-    assert panels == ["0 (InfoGAN), seed 0", "20 labels, seed 0", f"Random samples: {EMA}"]
+    assert panels == [
+        "0 (InfoGAN), seed 0",
+        "20 labels, seed 0",
+        f"{EMA}, asked for the digit of each row, by number of labels",
+    ]
 
 
 def test_several_binary_codes_make_rows_without_meaning(
     faces: tuple[Group, ...], asked: list[Latents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = texts(monkeypatch, lambda: sample_figure(faces[1:]))
-    assert {text for text in written if text} == {"20 labels, seed 0", f"Random samples: {EMA}"}
+    title = f"{EMA}, asked for codes at random, by number of labels"
+    assert " ".join(text for text in written if text) == f"20 labels, seed 0 {title}"
     ((c, z),) = asked
     assert len(z.unique(dim=0)) == 64
     assert len(c[:, :3].unique(dim=0)) == 8  # all combinations occur
@@ -198,21 +204,21 @@ def flat(shade: int, count: int) -> Tensor:
 def test_real_images_stand_first_by_class(
     digits: tuple[Group, ...], panels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[tuple[int, int, int]] = []
-    paste = pictures.figures.Sheet.paste
+    sheets: list[list[Tensor]] = []
+    fill = Sheet.fill
 
-    def record(self: object, row: int, column: int, image: Tensor) -> None:
-        if image.shape[-1] == 16:
-            drawn.append((row, column, int(image[0, 0, 0])))
-        paste(self, row, column, image)  # type: ignore[arg-type]
+    def record(self: Sheet, rows: list[Tensor], first: int = 0) -> None:
+        sheets.append(rows)
+        fill(self, rows, first)
 
-    monkeypatch.setattr(pictures.figures.Sheet, "paste", record)
+    monkeypatch.setattr(Sheet, "fill", record)
     images = torch.cat([flat(201, 9), flat(202, 3)])
     labels = torch.tensor([[3.0]] * 9 + [[0.0]] * 2 + [[torch.nan]])
     assert sample_figure(digits, Real(images, labels)) is not None
     # Two of class 0, eight of the nine of class 3, none whose label is not known.
-    assert drawn[:10] == [(0, i, 202) for i in range(2)] + [(3, i, 201) for i in range(8)]
-    assert len(drawn) == 10 + 2 * 80
+    real, *synthetic = ([row[:, 0, 0, 0].tolist() for row in rows] for rows in sheets[:3])
+    assert real == [[202] * 2, [], [], [201] * 8, *[[]] * 6]
+    assert [[len(row) for row in rows] for rows in synthetic] == [[8] * 10] * 2
     assert panels[0] == "real images"
 
 
@@ -246,9 +252,17 @@ def test_blocks_name_what_labels_named(
 ) -> None:
     arrow = "\N{RIGHTWARDS ARROW}"
     written = texts(monkeypatch, lambda: blocks_figure(faces[1]))
-    assert {"Smiling = yes", f"Male: no {arrow} yes", f"20 labels, seed 0: {EMA}"} <= set(written)
+    assert {
+        "Smiling = yes",
+        f"Male: no {arrow} yes",
+        f"{EMA} as two attributes change: 20 labels, seed 0",
+    } <= set(written)
     written = texts(monkeypatch, lambda: blocks_figure(faces[0]))
-    assert {"c1 = 1", f"c3: 0 {arrow} 1", f"0 (InfoGAN), seed 0: {EMA}"} <= set(written)
+    assert {
+        "c1 = 1",
+        f"c3: 0 {arrow} 1",
+        f"{EMA} as two attributes change: 0 (InfoGAN), seed 0",
+    } <= set(written)
     assert blocks_figure(digits[1]) is None
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from ssgan.base.errors import BadInput
+from ssgan.evaluation.grids import Real
 from ssgan.evaluation.judge import JudgeCard, JudgeConfig
 from ssgan.paper import program
-from ssgan.paper.grids import Real
 from ssgan.paper.plans import PLANS
 from ssgan.paper.program import write_report
 from ssgan.paper.report import Facts, make_report

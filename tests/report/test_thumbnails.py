@@ -86,7 +86,7 @@ def test_pictures_shrink_before_trials_lose_theirs(tmp_path: Path) -> None:
 def test_a_picture_is_made_once(histories: list[History], monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = Thumbnails()
     first = thumbnails.select(histories, 10**7)
-    monkeypatch.setattr("ssgan.report.thumbnails._shrink", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr("ssgan.report.thumbnails.thumbnail", lambda *_: pytest.fail("made again"))
     assert thumbnails.select(histories, 10**7) == first
 
 
