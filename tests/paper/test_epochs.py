@@ -9,6 +9,7 @@ from PIL import Image
 
 from ssgan.drawing.encoding import CELLS, png
 from ssgan.drawing.sheet import Cells, Sheet
+from ssgan.experiment.tree import Experiment
 from ssgan.paper import epochs as recorded
 from ssgan.paper.epochs import choose_epochs, epochs_figure
 from ssgan.paper.runs import Group, PaperRun, read_groups
@@ -117,6 +118,21 @@ def redraw_as_before(picture: Image.Image, *, labeled: bool) -> Image.Image:
     sheet.image.paste(block, (sheet.cells.x[0], sheet.cells.y[0]))
     del sheet.image.info[CELLS]
     return sheet.image
+
+
+def test_a_record_of_0589714_is_cut_at_its_images() -> None:
+    written = RunDir(Path(__file__).parents[1] / "compatibility" / "written-by-0589714" / "run")
+    experiment = Experiment.from_yaml(written.experiment_yaml())
+    run = PaperRun("20", 20, 0, written, experiment)
+    picture = Image.open(io.BytesIO(written.read_bytes("record/0002/samples_ema.png")))
+    assert Cells.read(picture) is None
+    cells = recorded._old_cells(picture, run, labeled=True)
+    assert cells is not None
+    pixels = np.asarray(picture.convert("RGB"))
+    left, upper, right, lower = cells.box("synthetic", 8)
+    assert (pixels[upper:lower, left - 2 : left] == 255).all()
+    assert (pixels[upper:lower, right:] == 255).all()
+    assert (pixels[upper, left:right] < 255).any()
 
 
 def test_an_unknown_layout_is_shown_whole(
