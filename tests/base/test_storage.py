@@ -1,6 +1,7 @@
 """What processes that share a folder may rely on, wherever it lives."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ssgan
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder, join, replacing, split
 from ssgan.records.checkpoint_format import parse_location
@@ -123,6 +125,18 @@ def test_a_write_that_breaks_off_leaves_what_was_there(
     write("whole")
     assert os.listdir(tmp_path / "deep") == ["target"]
     assert (target / "inside" if is_folder else target).read_text() == "whole"
+
+
+def test_there_is_no_second_atomic_writer() -> None:
+    moves = re.compile(r"os\.(rename|replace)|\.rename\(|mkstemp|mkdtemp|NamedTemporaryFile|fsync")
+    package = Path(ssgan.__file__).parent
+    found = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if moves.search(file.read_text())
+    }
+    # --replace moves a run aside, whole as it is.
+    assert found == {"base/storage.py", "cli/run_location.py"}
 
 
 @pytest.mark.parametrize("is_folder", [False, True])

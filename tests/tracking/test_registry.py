@@ -1,5 +1,6 @@
 """The champion changes hands only where two versions can be compared."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,7 @@ def test_an_export_of_a_final_belongs_to_its_run_in_the_search(tmp_path: Path, u
     assert [(one.version, one.is_champion) for one in champions] == [(1, True), (1, True)]
     client = MlflowClient(uri)
     version = client.get_model_version_by_alias("digits", "champion")
+    assert [code["name"] for code in json.loads(version.tags["ssgan.codes"])][:1] == ["digit"]
     source = client.get_run(version.run_id)
     assert source.data.tags["ssgan.trial"] == row.trial
     experiment = client.get_experiment_by_name(search.info.name)
