@@ -1,20 +1,171 @@
-"""The base of every configuration class, and the hash by which configurations are compared."""
+"""The base of every configuration class: frozen trees, unions open to other packages, YAML."""
 
 import hashlib
+import importlib
 import json
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+RENAMED_UNTIL = "0.3"
+"""The version of ssgan that no longer reads the former names of fields."""
+STORED = {"stored": True}
+"""Context of validation for trees that ssgan wrote itself: former names are read in silence."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Formerly:
+    """Marks a field that had another name: ``epochs: Annotated[int, Formerly("rounds")] = 1``."""
+
+    name: str
 
 
 class Config(BaseModel):
     """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def former_names(cls) -> dict[str, str]:
+        """Return the former names of fields, each with the name of today."""
+        return {
+            mark.name: name
+            for name, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Formerly)
+        }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for old, new in cls.former_names().items():
+            if old in data:
+                if new in data:
+                    raise ValueError(f"{old} is the former name of {new}; set {new} alone")
+                if info.context != STORED:
+                    warn_renamed(old, new)
+                data = {new if name == old else name: value for name, value in data.items()}
+        return data
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Log that a field was given by its former name."""
+    _log.warning(
+        "%s is called %s now; the former name is read until ssgan %s", old, new, RENAMED_UNTIL
+    )
+
+
+class OpenUnion(Config):
+    """A union of configuration classes told apart by their `kind`, open to other packages.
+
+    A direct subclass is the union; it declares what its members do as abstract methods. A subclass
+    of the union with a field `kind` is a member, from its definition on. A field of the union's
+    type takes any member, or a mapping whose `kind` names one. Outside of ssgan a kind is named
+    ``module.name``, and is all that it takes to use the class::
+
+        class Letters(SourceConfig):  # in letters.py
+            kind: Literal["letters.Letters"] = "letters.Letters"
+
+    A kind that is not known yet is looked for by importing its module. So command line, experiment
+    files, stored runs, exports and Ray workers find the class without being told of it elsewhere;
+    the module has to be on the path of Python (installed, or by ``PYTHONPATH``) on every node.
+    """
+
+    default_kind: ClassVar[str | None] = None
+    """The kind of a mapping that names none; None where it must."""
+    _members: ClassVar[dict[str, type[Any]]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Note a new union, or a new member of one."""
+        if OpenUnion in cls.__bases__:
+            cls._members = {}
+        elif "kind" in cls.model_fields:
+            for kind in get_args(cls.model_fields["kind"].annotation):
+                other = cls._members.get(kind, cls)
+                if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                    raise TypeError(
+                        f"{cls.__qualname__}: {other.__module__}.{other.__qualname__} is of the "
+                        f"kind {kind!r} already; choose another name"
+                    )
+                cls._members[kind] = cls  # also when a notebook defines it again
+
+    @classmethod
+    def members(cls) -> dict[str, type[Self]]:
+        """Return the members known so far, by kind."""
+        return dict(cls._members)
+
+    @classmethod
+    def member(cls, kind: Any) -> type[Self]:
+        """Return the member of a kind, importing the module that the kind names.
+
+        Raises:
+            PydanticCustomError: There is none; pydantic adds where.
+        """
+        module = str(kind).rpartition(".")[0]
+        if kind is None:
+            raise PydanticCustomError("kind", f"needs a kind{nearest('', cls._members)}")
+        if str(kind) not in cls._members and all(map(str.isidentifier, module.split("."))):
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as error:
+                if not f"{module}.".startswith(f"{error.name}."):
+                    raise  # the module is there, but one that it imports is not
+                raise PydanticCustomError(
+                    "kind",
+                    f"there is no module {error.name!r} for kind={kind}; install it, or add its "
+                    "folder to PYTHONPATH",
+                ) from error
+        if str(kind) not in cls._members:
+            raise PydanticCustomError(
+                "kind", f"there is no kind {kind!r}{nearest(str(kind), cls._members)}"
+            )
+        return cls._members[str(kind)]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate a union by the member that `kind` names, a member as any model."""
+        if "kind" in cls.model_fields:
+            return handler(source)
+        return core_schema.with_info_plain_validator_function(
+            cls._by_kind,
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                lambda value, serialize: serialize(value), schema=core_schema.any_schema()
+            ),
+        )
+
+    @classmethod
+    def _by_kind(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, cls):
+            return data
+        if not isinstance(data, Mapping):
+            raise PydanticCustomError("kind", "takes fields and their values, among them `kind`")
+        former = {
+            old
+            for member in cls._members.values()
+            for old, new in member.former_names().items()
+            if new == "kind"
+        }
+        kinds = [data[name] for name in ("kind", *former) if name in data]
+        member = cls.member(kinds[0] if kinds else cls.default_kind)
+        return member.model_validate(data, context=info.context)
 
 
 class _Scalars(yaml.SafeLoader):

@@ -7,9 +7,12 @@ in Python and among MLflow's params.
 import logging
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
-from ssgan.base.config import Config, nearest
+from pydantic_core import PydanticCustomError
+
+from ssgan.base.config import Config, OpenUnion, nearest, warn_renamed
 from ssgan.base.errors import BadInput
 from ssgan.experiment.tree import Experiment
 
@@ -43,27 +46,48 @@ def field_models(path: str) -> list[type[Config]]:
     """Return the configuration classes that can stand at a dotted path; empty at a leaf."""
     models: list[type[Config]] = [Experiment]
     for part in path.split(".") if path else []:
-        models = [
-            found
-            for model in models
-            if part in model.model_fields
-            for found in configs_in(model.model_fields[part].annotation)
-        ]
+        models = _below(models, part)
     return models
 
 
-def check_path(path: str) -> None:
-    """Refuse a name that no configuration class has, and suggest the nearest."""
+def _below(models: list[type[Config]], part: str) -> list[type[Config]]:
+    names = ((model, model.former_names().get(part, part)) for model in models)
+    fields = [model.model_fields[name] for model, name in names if name in model.model_fields]
+    return [model for field in fields for model in configs_in(field.annotation)]
+
+
+def check_path(path: str) -> str:
+    """Return a field's name of today, and warn if that is not the one given.
+
+    Raises:
+        BadInput: No configuration class has such a field; the nearest is suggested.
+    """
     parts = path.split(".")
     for depth, part in enumerate(parts):
         parent = ".".join(parts[:depth])
         models = field_models(parent)
         known = {name for model in models for name in model.model_fields}
-        if part not in known:
+        if part not in known and not any(part in model.former_names() for model in models):
             where = f"{parent} has" if parent else "an experiment has"
             if not models:
                 where = f"{parent} is a single value and has"
             raise BadInput(f"unknown field {path!r}: {where} no {part!r}{nearest(part, known)}")
+    current = current_path(path)
+    if current != path:
+        warn_renamed(path, current)
+    return current
+
+
+def current_path(path: str) -> str:
+    """Return the name of today of a field that may be given by a former one."""
+    models: list[type[Config]] = [Experiment]
+    names = []
+    for part in path.split("."):
+        former = {old: new for model in models for old, new in model.former_names().items()}
+        is_known = any(part in model.model_fields for model in models)
+        names.append(part if is_known else former.get(part, part))
+        models = _below(models, part)
+    return ".".join(names)
 
 
 def fields_of_kind(path: str, kind: Any) -> set[str]:
@@ -78,6 +102,8 @@ def fields_of_kind(path: str, kind: Any) -> set[str]:
 def configs_in(annotation: Any) -> list[type[Config]]:
     """Find the configuration classes in a type, through unions and annotations."""
     if isinstance(annotation, type) and issubclass(annotation, Config):
+        if issubclass(annotation, OpenUnion) and "kind" not in annotation.model_fields:
+            return [*annotation.members().values()]
         return [annotation]
     if typing.get_origin(annotation) in (tuple, list, dict):
         return []
@@ -93,10 +119,20 @@ def leaves_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     """Yield leaves by dotted name, each `kind` before its siblings."""
     for key in sorted(tree, key=lambda key: key != "kind"):
         value, path = tree[key], f"{prefix}{key}"
+        if path.endswith(".kind"):
+            _import_kind(path.removesuffix(".kind"), value)
         if isinstance(value, Mapping) and value and field_models(path):
             yield from leaves_of(value, f"{path}.")
         else:
             yield path, value
+
+
+def _import_kind(path: str, kind: Any) -> None:
+    """Let the union at a dotted path import what it needs for a kind from outside of ssgan."""
+    for model in field_models(path):
+        if issubclass(model, OpenUnion):
+            with suppress(PydanticCustomError):  # validation says what is wrong, and where
+                model.member(kind)
 
 
 def difference(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:

@@ -1,7 +1,7 @@
 """From a preset or a file and dotted overrides to an Experiment, and back to a file."""
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -48,11 +48,10 @@ def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment
             or a field that the user set and that has no effect.
     """
     base, own = _read(str(source))
-    assignments = [*leaves_of(own), *parse_overrides(overrides)]
+    assignments = [*_with_current_names(leaves_of(own)), *parse_overrides(overrides)]
     tree = Experiment().model_dump(mode="json")
     given: set[str] = set()
-    for path, value in [*leaves_of(base), *assignments]:
-        check_path(path)
+    for path, value in [*_with_current_names(leaves_of(base)), *assignments]:
         lost = _assign(tree, path, value, given)
         if lost:
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
@@ -71,7 +70,6 @@ def with_values(experiment: Experiment, values: Overrides) -> Experiment:
     tree = experiment.model_dump(mode="json")
     given = set(flatten(experiment))
     for path, value in parse_overrides(values):
-        check_path(path)
         _assign(tree, path, value, given)
     return _validate(tree)
 
@@ -125,12 +123,23 @@ def parse_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
     """Read overrides as leaves by dotted name, each `kind` before what it decides on.
 
     Raises:
-        BadInput: One is no override.
+        BadInput: One is not an override, or names a field that does not exist.
     """
-    leaves = [
-        leaf for path, value in read_overrides(overrides) for leaf in leaves_of({path: value})
-    ]
-    return sorted(leaves, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
+    pairs = read_overrides(overrides)
+    pairs.sort(key=lambda pair: not pair[0].endswith(".kind"))  # a kind decides which fields exist
+    return _with_current_names(leaf for path, value in pairs for leaf in leaves_of({path: value}))
+
+
+def _with_current_names(leaves: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Check the names of fields; former ones become those of today."""
+    checked = []
+    given: dict[str, str] = {}
+    for path, value in leaves:
+        name = check_path(path)
+        if given.setdefault(name, path) != path:
+            raise BadInput(f"{given[name]} and {path} are the same field; set {name} alone")
+        checked.append((name, value))
+    return sorted(checked, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
 
 
 def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:

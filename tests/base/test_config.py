@@ -1,6 +1,11 @@
 import json
+import logging
 import math
+import pickle
+from abc import abstractmethod
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import yaml
@@ -8,7 +13,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from ssgan.base.config import Config, canonical_hash, nearest, read_yaml, write_yaml
+from ssgan.base.config import (
+    STORED,
+    Config,
+    Formerly,
+    OpenUnion,
+    canonical_hash,
+    nearest,
+    read_yaml,
+    write_yaml,
+)
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -32,6 +46,133 @@ def test_unknown_fields_are_refused() -> None:
 
 def test_docstrings_describe_fields() -> None:
     assert Oven.model_fields["heat"].description == "Temperature in degrees Celsius."
+
+
+class Dish(OpenUnion):
+    """What is baked."""
+
+    default_kind = "bread"
+
+    @abstractmethod
+    def minutes(self) -> float:
+        """Return how long it takes."""
+
+
+class Bread(Dish):
+    """Bread."""
+
+    kind: Literal["bread"] = "bread"
+    weight: Annotated[float, Formerly("mass")] = Field(default=1.0, gt=0)
+    """Weight in kilograms."""
+
+    def minutes(self) -> float:
+        return 50 * self.weight
+
+
+class Pie(Dish):
+    """Pie."""
+
+    kind: Annotated[Literal["pie"], Formerly("sort")] = "pie"
+    apples: int = 6
+    """How many."""
+
+    def minutes(self) -> float:
+        return 40
+
+
+class Menu(Config):
+    """A menu."""
+
+    dish: Dish = Bread()
+    """What there is."""
+
+
+def test_a_former_name_is_read_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert Bread.model_validate({"mass": 2}) == Bread(weight=2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "mass is called weight now; the former name is read until ssgan 0.3"
+    ]
+    assert "mass" not in Bread(weight=2).model_dump()
+
+
+def test_what_ssgan_stored_is_read_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        menu = Menu.model_validate({"dish": {"mass": 2}}, context=STORED)
+    assert menu.dish == Bread(weight=2)
+    assert not caplog.records
+
+
+def test_a_field_is_not_given_by_two_names() -> None:
+    with pytest.raises(ValidationError, match="mass is the former name of weight; set weight"):
+        Bread.model_validate({"mass": 2, "weight": 2})
+
+
+def test_a_union_is_read_and_written_by_kind() -> None:
+    menu = Menu.model_validate({"dish": {"kind": "pie", "apples": 3}})
+    assert menu.dish == Pie(apples=3)
+    assert menu.dish.minutes() == 40
+    assert menu.model_dump() == {"dish": {"kind": "pie", "apples": 3}}
+    for again in (
+        Menu.model_validate_json(menu.model_dump_json()),
+        Menu.model_validate(menu.model_dump(mode="json")),
+        pickle.loads(pickle.dumps(menu)),
+        Menu(dish=menu.dish),
+    ):
+        assert again == menu
+    assert Dish.model_validate({"sort": "pie"}) == Pie()
+    assert Menu.model_validate({"dish": {"weight": 2}}).dish == Bread(weight=2)
+
+
+@pytest.mark.parametrize(
+    ("dish", "problem"),
+    [
+        ({"kind": "pi"}, r"dish\n  there is no kind 'pi'; did you mean 'pie'"),
+        ({"kind": ["pie"]}, "there is no kind"),
+        ({"kind": None}, "needs a kind; known: bread, pie"),
+        ({"kind": "..pie"}, "there is no kind"),
+        ({"kind": "no_such_module.Pie"}, "no module 'no_such_module' .* PYTHONPATH"),
+        ({"kind": "json.Pie"}, "there is no kind 'json.Pie'"),
+        ({"kind": "pie", "weight": 1}, r"dish\.weight\n  Extra inputs"),
+        ({"weight": -1}, r"dish\.weight\n  Input should be greater than 0"),
+        (5, "takes fields and their values"),
+    ],
+)
+def test_what_no_member_takes_is_refused(dish: object, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Menu.model_validate({"dish": dish})
+
+
+def test_a_union_itself_is_not_a_member() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Dish()  # type: ignore[abstract]
+
+
+@pytest.fixture
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module outside of the package, with a kind of its own, that nobody imported."""
+    (tmp_path / "bakery.py").write_text(
+        f"from typing import Literal\n\nfrom {__name__} import Dish\n\n\n"
+        'class Cake(Dish):\n    kind: Literal["bakery.Cake"] = "bakery.Cake"\n'
+        "    eggs: int = 4\n\n    def minutes(self):\n        return 10.0 * self.eggs\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(Dish, "_members", dict(Dish._members))
+    return "bakery.Cake"
+
+
+def test_a_kind_of_another_package_is_imported_by_its_name(bakery: str) -> None:
+    assert bakery not in Dish.members()
+    menu = Menu.model_validate({"dish": {"kind": bakery, "eggs": 2}})
+    assert menu.dish.minutes() == 20
+    assert Menu.model_validate(menu.model_dump(mode="json")) == menu
+    assert bakery in Dish.members()
+
+
+def test_a_kind_is_taken_once() -> None:
+    with pytest.raises(TypeError, match=r"Bread is of the kind 'bread' already"):
+
+        class Loaf(Dish):
+            kind: Literal["bread"] = "bread"
 
 
 json_values = st.recursive(
