@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import yaml
 from pydantic import (
@@ -90,27 +90,30 @@ class OpenUnion(Config):
 
     default_kind: ClassVar[str | None] = None
     """The kind of a mapping that names none; None where it must."""
-    _members: ClassVar[dict[str, type[Any]]]
+    _union_members: ClassVar[dict[str, type[Any]]]
+
+    if TYPE_CHECKING:
+        kind: str  # every member has it
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Note a new union, or a new member of one."""
         if OpenUnion in cls.__bases__:
-            cls._members = {}
+            cls._union_members = {}
         elif "kind" in cls.model_fields:
             for kind in get_args(cls.model_fields["kind"].annotation):
-                other = cls._members.get(kind, cls)
+                other = cls._union_members.get(kind, cls)
                 if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
                     raise TypeError(
                         f"{cls.__qualname__}: {other.__module__}.{other.__qualname__} is of the "
                         f"kind {kind!r} already; choose another name"
                     )
-                cls._members[kind] = cls  # also when a notebook defines it again
+                cls._union_members[kind] = cls  # also when a notebook defines it again
 
     @classmethod
     def members(cls) -> dict[str, type[Self]]:
         """Return the members known so far, by kind."""
-        return dict(cls._members)
+        return dict(cls._union_members)
 
     @classmethod
     def member(cls, kind: Any) -> type[Self]:
@@ -121,8 +124,8 @@ class OpenUnion(Config):
         """
         module = str(kind).rpartition(".")[0]
         if kind is None:
-            raise PydanticCustomError("kind", f"needs a kind{nearest('', cls._members)}")
-        if str(kind) not in cls._members and all(map(str.isidentifier, module.split("."))):
+            raise PydanticCustomError("kind", f"needs a kind{nearest('', cls._union_members)}")
+        if str(kind) not in cls._union_members and all(map(str.isidentifier, module.split("."))):
             try:
                 importlib.import_module(module)
             except ModuleNotFoundError as error:
@@ -133,11 +136,11 @@ class OpenUnion(Config):
                     f"there is no module {error.name!r} for kind={kind}; install it, or add its "
                     "folder to PYTHONPATH",
                 ) from error
-        if str(kind) not in cls._members:
+        if str(kind) not in cls._union_members:
             raise PydanticCustomError(
-                "kind", f"there is no kind {kind!r}{nearest(str(kind), cls._members)}"
+                "kind", f"there is no kind {kind!r}{nearest(str(kind), cls._union_members)}"
             )
-        return cls._members[str(kind)]
+        return cls._union_members[str(kind)]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -159,7 +162,7 @@ class OpenUnion(Config):
             raise PydanticCustomError("kind", "takes fields and their values, among them `kind`")
         former = {
             old
-            for member in cls._members.values()
+            for member in cls._union_members.values()
             for old, new in member.former_names().items()
             if new == "kind"
         }

@@ -116,8 +116,8 @@ def _print(store: Store, as_json: bool) -> None:
     show(splits)
     if manifest.columns:
         show(_columns(manifest, described["classes"]))
-    if not store.has_judge:
-        show("no judge split: Q_ss is measured on labels held out of the budget; no 0-1 loss")
+    if not store.has_test_split:
+        show("no test split: Q_ss is measured on labels held out of the budget; no 0-1 loss")
     for what, text in manifest.provenance.items():
         show(f"{what}: {text}")
     show(f"store: {store.location}")

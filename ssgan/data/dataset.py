@@ -35,7 +35,7 @@ class DataConfig(Config):
     balanced: bool = True
     """Draw the budget as even over classes, or their combinations, as the set allows."""
     held_out: float = Field(default=0.2, ge=0, lt=1)
-    """Share of the budget kept apart to measure Q_ss; only for data without a judge split."""
+    """Share of the budget kept apart to measure Q_ss; only for data without a test split."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,21 @@ class Dataset:
     Attributes:
         manifest: What the store holds.
         train: Images uint8 (N, C, H, W) and all known labels of the train split.
-        judge: The same of the judge split, or None.
+        test: The same of the test split, or None.
         space: The latent space; its supervised codes are columns of the store.
         y_known: All known labels of the train split as a code table, float32 (N, K_ss).
         y: The labels within the budget, NaN elsewhere; what training may use.
-        y_judge: The judge split's code table, or None.
+        y_test: The test split's code table, or None.
         budget: Which images count as labeled.
     """
 
     manifest: Manifest
     train: Split
-    judge: Split | None
+    test: Split | None
     space: LatentSpace
     y_known: Tensor
     y: Tensor
-    y_judge: Tensor | None
+    y_test: Tensor | None
     budget: LabelBudget
 
     @classmethod
@@ -85,7 +85,7 @@ class Dataset:
         manifest = store.manifest
         space = build_space(codes, manifest)
         train = store.split("train")
-        judge = store.split("judge") if store.has_judge else None
+        test = store.split("test") if store.has_test_split else None
         y_known = _code_table(space, manifest, train)
         if budget is None:
             budget = draw_budget(
@@ -94,7 +94,7 @@ class Dataset:
                 config.labels,
                 seed=config.label_seed,
                 balanced=config.balanced,
-                held_out=0.0 if store.has_judge else config.held_out,
+                held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
             )
         elif budget.data_hash != manifest.hash:
@@ -110,11 +110,11 @@ class Dataset:
         return cls(
             manifest=manifest,
             train=train,
-            judge=judge,
+            test=test,
             space=space,
             y_known=y_known,
             y=budget.mask(y_known),
-            y_judge=None if judge is None else _code_table(space, manifest, judge),
+            y_test=None if test is None else _code_table(space, manifest, test),
             budget=budget,
         )
 
@@ -127,11 +127,11 @@ class Dataset:
         """Return labeled real images that Q_ss never learns from, to measure it on.
 
         Returns:
-            Images uint8 (n, C, H, W) and their code table float32 (n, K_ss): the judge split,
+            Images uint8 (n, C, H, W) and their code table float32 (n, K_ss): the test split,
             or the part of the budget that was kept apart.
         """
-        if self.judge is not None and self.y_judge is not None:
-            return self.judge.images, self.y_judge
+        if self.test is not None and self.y_test is not None:
+            return self.test.images, self.y_test
         rows = self.budget.held_out
         return self.train.images[rows], self.y_known[rows]
 

@@ -36,7 +36,7 @@ class LabelBudget:
     Attributes:
         train: int64 (n,), ascending: images whose labels Q_ss learns from.
         held_out: int64 (m,), ascending: labeled images kept apart to measure Q_ss; empty where
-            the data has a judge split.
+            the data has a test split.
         amount: The budget as the user wrote it.
         seed: Seed of the draw.
         balanced: Whether it was drawn as even over classes as the set allows.

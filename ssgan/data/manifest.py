@@ -11,6 +11,14 @@ from ssgan.base.errors import CorruptFile
 from ssgan.method.codes import Code
 
 
+def stored_name(split: str) -> str:
+    """Return what manifests call a split: the test split is ``judge``, as in the first version.
+
+    The names are part of `Manifest.hash`, by which runs and label budgets know their data.
+    """
+    return {"test": "judge"}.get(split, split)
+
+
 class Shard(Config):
     """One Parquet file of a split."""
 
@@ -47,7 +55,7 @@ class Manifest(Config):
     columns: tuple[Code, ...]
     """Label columns. `low` and `high` of a continuous one are its range over the train split."""
     splits: dict[str, SplitManifest]
-    """The train split and, where there is a labeled test set, the judge split."""
+    """The train split and, where there is one, the test split, by `stored_name`."""
     provenance: dict[str, str] = Field(default_factory=dict)
     """Where the images came from, and how they were divided and changed."""
     broken: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import Folder, default_cache, replacing
-from ssgan.data.manifest import Manifest, Shard, SplitManifest
+from ssgan.data.manifest import Manifest, Shard, SplitManifest, stored_name
 from ssgan.data.memmap import Split, map_split
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.base import Chunk, Images, Labels, Source
@@ -59,25 +59,26 @@ class Store:
         return cls(str(location), Manifest.from_json(text, folder.locate(MANIFEST)))
 
     @property
-    def has_judge(self) -> bool:
-        """Whether there is a labeled test set to train and to score a judge on."""
-        return "judge" in self.manifest.splits
+    def has_test_split(self) -> bool:
+        """Whether there is a test split, which judges learn from."""
+        return stored_name("test") in self.manifest.splits
 
     def split(self, name: str, cache: Path | None = None) -> Split:
         """Map a split, decoding it first when this node has not done so yet.
 
         Args:
-            name: ``"train"`` or ``"judge"``.
+            name: ``"train"`` or ``"test"``.
             cache: Folder on the node's own disk; null for `default_cache`.
 
         Raises:
             BadInput: The store has no such split.
             CorruptFile: A shard is missing or differs from what was written.
         """
-        manifest = self.manifest
+        manifest, called = self.manifest, name
+        name = stored_name(called)
         if name not in manifest.splits:
             raise BadInput(
-                f"the store {self.location} has no {name!r} split, only "
+                f"the store {self.location} has no {called} split, only "
                 f"{' and '.join(manifest.splits)}"
             )
         folder = (cache or default_cache()) / "decoded" / manifest.hash
@@ -139,14 +140,15 @@ def write_store(location: str | Path, source: Source, progress: Progress | None 
     total, done = sum(source.counts.values()), 0
     splits = {}
     for name, chunks in source.splits().items():
-        writer = _SplitWriter(folder, name, source)
+        stored = stored_name(name)
+        writer = _SplitWriter(folder, stored, source)
         for images, labels in chunks:
             writer.add(images, labels)
             done += len(images)
             if progress is not None:
                 progress(done, total)
-        splits[name] = writer.finish()
-        if not splits[name].count:
+        splits[stored] = writer.finish()
+        if not splits[stored].count:
             raise BadInput(f"{source.name}: the {name} split has no readable image")
     manifest = Manifest(
         name=source.name,

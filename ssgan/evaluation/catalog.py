@@ -20,7 +20,7 @@ Need = Literal[
 ]
 
 REASONS: Mapping[Need, str] = {
-    "judge": "the data has no judge split, so there is no independent classifier C; "
+    "judge": "the data has no test split, so there is no independent classifier C; "
     "q_ss_accuracy is measured on labels held out of the budget instead",
     "labels": "no image is labeled, so nothing ties the codes to the labels (InfoGAN)",
     "held-out images": "no labeled image was held out (data.held_out)",

@@ -77,7 +77,7 @@ class Evaluator:
         Args:
             config: What to measure.
             dataset: The real images, their labels, the latent space.
-            judge: C, or None where the data has no judge split.
+            judge: C, or None where the data has no test split.
             streams: The run's; they key the samples' latents.
             device: Where the networks stand that will be evaluated.
         """

@@ -159,13 +159,13 @@ def _check(codes: Sequence[Code], images: Tensor, labels: Tensor) -> None:
     if len(images) < 2:
         raise BadInput(
             f"the judge C has {len(images)} images to learn from and needs two or more; "
-            "give the data set a larger judge split, or none"
+            "give the data set a larger test split, or none"
         )
     counts = (~labels.isnan()).sum(dim=0).tolist()
     empty = [code.name for code, count in zip(codes, counts, strict=True) if count == 0]
     if empty:
         raise BadInput(
-            f"the judge split labels no image with {', '.join(empty)}; label some of its "
+            f"the test split labels no image with {', '.join(empty)}; label some of its "
             "images, or leave the code out of codes.supervised"
         )
 

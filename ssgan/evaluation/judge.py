@@ -34,11 +34,11 @@ from ssgan.networks.architecture import Shape
 from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
 
 Rows = Literal["whole", "first half", "second half"]
-"""Part of the judge split."""
+"""Part of the test split."""
 
 
 def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
-    """Pick the rows of the judge split that a judge learns from.
+    """Pick the rows of the test split that a judge learns from.
 
     A half is taken within each combination of classes, by position: so both halves hold all
     classes even where the rows are sorted, and neighbors, often from one photograph, stay
@@ -74,12 +74,12 @@ _BATCH = 500  # images a forward pass
 
 
 class JudgeConfig(FitConfig):
-    """The judge C: what it is, how it is trained, on which rows of the judge split."""
+    """The judge C: what it is, how it is trained, on which rows of the test split."""
 
     classifier: ClassifierConfig = ClassifierConfig()
     """Architecture of C."""
     rows: Rows = "whole"
-    """Part of the judge split to learn from. A search chooses by one half and reports by a judge
+    """Part of the test split to learn from. A search chooses by one half and reports by a judge
     of the other half, so that nobody is crowned by the judge that chose it."""
     validation_images: int = Field(default=10_000, ge=1)
     """At most so many random images of the train split validate C."""
@@ -254,7 +254,7 @@ def train_judge(
     Args:
         config: What to train, and how.
         codes: The codes to recognize: c_ss.
-        train_images: The judge split (the paper's test set), uint8 (N, C, H, W).
+        train_images: The test split (the paper's test set), uint8 (N, C, H, W).
         train_labels: Its code table, float32 (N, K), continuous codes in [-1, 1]; NaN unknown.
         validation_images: The train split, uint8 (M, C, H, W).
         validation_labels: Its code table, float32 (M, K).

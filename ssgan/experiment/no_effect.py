@@ -31,16 +31,13 @@ def _no_supervised(e: Experiment) -> bool:
     return not e.codes.supervised
 
 
-def _has_judge(e: Experiment) -> bool:
-    source = e.data.source
-    if source.kind == "parquet":
-        return source.judge is not None or source.judge_rows is not None or source.judge_share > 0
-    return source.kind != "folder"
+def _has_test_split(e: Experiment) -> bool:
+    return e.data.source.has_test_split
 
 
 def _fully_labeled(e: Experiment) -> bool:
-    """Whether every image counts as labeled: a published set with all its labels."""
-    return _all_labels(e) and e.data.source.kind not in ("folder", "parquet")
+    """Whether every image counts as labeled: they all are, and the budget is all of them."""
+    return _all_labels(e) and e.data.source.fully_labeled
 
 
 def _not_separate(e: Experiment) -> bool:
@@ -68,13 +65,13 @@ _RULES: tuple[_Rule, ...] = (
     ("codes.prior", _no_supervised, _NO_CODES),
     (
         "data.held_out",
-        _has_judge,
-        "this source has a judge split, on which Q_ss is measured (data.source)",
+        _has_test_split,
+        "this source has a test split, on which Q_ss is measured (data.source)",
     ),
     (
         "evaluation.judge",
-        lambda e: not _has_judge(e),
-        "this source has no judge split to train C on (data.source), so there is no C",
+        lambda e: not _has_test_split(e),
+        "this source has no test split to train C on (data.source), so there is no C",
     ),
     (
         "label_sampling.probability",
@@ -97,7 +94,7 @@ _RULES: tuple[_Rule, ...] = (
         "only images of Q_ss's own batch are augmented; set label_sampling.unit=separate",
     ),
     ("data.balanced", _all_labels, _ALL),
-    ("data.label_seed", lambda e: _all_labels(e) and _has_judge(e), _ALL),
+    ("data.label_seed", lambda e: _all_labels(e) and _has_test_split(e), _ALL),
     (
         "objective.lambda1",
         lambda e: not e.codes.unsupervised,

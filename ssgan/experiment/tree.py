@@ -5,12 +5,12 @@ validated before anything starts, saved with every run,
 checkpoint and export, and passed down in parts.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, model_validator
 
-from ssgan.base.config import Config, write_yaml
+from ssgan.base.config import STORED, Config, Formerly, write_yaml
 from ssgan.base.errors import BadInput
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
@@ -39,7 +39,7 @@ class TrainingConfig(Config):
     """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
     are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
     or AMX, and slower on others."""
-    average: EmaConfig = EmaConfig()
+    ema: Annotated[EmaConfig, Formerly("average")] = EmaConfig()
     """The moving average of G that is evaluated and exported."""
     check_every: int = Field(default=20, ge=1)
     """Steps between two looks at the flag of losses that are not finite."""
@@ -188,6 +188,6 @@ class Experiment(Config):
             BadInput: The text is no experiment.
         """
         try:
-            return cls.model_validate(yaml.safe_load(text))
+            return cls.model_validate(yaml.safe_load(text), context=STORED)
         except (yaml.YAMLError, ValueError) as error:
             raise BadInput(f"this is no experiment of ssgan: {error}") from error

@@ -147,14 +147,14 @@ def find_judge(
     stage: Stage | None = None,
     seed: int = _JUDGE_SEED,
 ) -> Judge | None:
-    """Find C in the cache or train it there; None without a judge split or without labels."""
-    if dataset.judge is None or dataset.y_judge is None or not dataset.space.supervised:
+    """Find C in the cache or train it there; None without a test split or without labels."""
+    if dataset.test is None or dataset.y_test is None or not dataset.space.supervised:
         return None
     return train_judge(
         experiment.evaluation.judge,
         dataset.space.supervised,
-        dataset.judge.images,
-        dataset.y_judge,
+        dataset.test.images,
+        dataset.y_test,
         dataset.train.images,
         dataset.y_known,
         content=f"{dataset.manifest.hash}/judge",

@@ -120,7 +120,7 @@ def _write_facts(search: Search, size: Size, directory: SearchDir, command: str)
         command=command,
         data=dataset.manifest.name,
         train_images=len(dataset.train.images),
-        judge_images=0 if dataset.judge is None else len(dataset.judge.images),
+        judge_images=0 if dataset.test is None else len(dataset.test.images),
         provenance=dataset.manifest.provenance,
         machine=describe_machine(),
         commit=describe_commit(),

@@ -174,7 +174,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
     rows = [
         ("data", data.data),
         ("G, D and Q learned from", f"{data.train_images:,} images (train split)"),
-        ("C learned from", f"{data.judge_images:,} others (judge split)"),
+        ("C learned from", f"{data.judge_images:,} others (test split)"),
         *((key, value) for key, value in sorted(data.provenance.items())),
         ("C", f"{classifier.architecture}, width {classifier.width}, depth {classifier.depth}"),
         (

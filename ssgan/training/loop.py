@@ -67,7 +67,7 @@ def run(
     Args:
         experiment: What to train; its extent may be larger than when the run began.
         dataset: The same on every worker.
-        judge: C, or None where the data has no judge split.
+        judge: C, or None where the data has no test split.
         rundir: The run's record; written by rank 0 alone.
         session: Where to resume from, and where to report epochs.
         device: Where this worker computes.

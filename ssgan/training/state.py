@@ -63,7 +63,7 @@ class Training:
             wrap=worker.wrap,
             reduce_max=worker.maximum,
         )
-        self.ema = Ema(self.step.generator, experiment.training.average)
+        self.ema = Ema(self.step.generator, experiment.training.ema)
         self.batches = Batches(
             experiment.label_sampling,
             place_images(dataset.train.images, worker.device),

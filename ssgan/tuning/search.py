@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from ssgan.base.config import Config, write_yaml
+from ssgan.base.config import STORED, Config, warn_renamed, write_yaml
 from ssgan.base.errors import BadInput
 from ssgan.base.formatting import flat_values
 from ssgan.evaluation.catalog import MAIN, Direction, direction, find
-from ssgan.experiment.fields import differing, flatten
+from ssgan.experiment.fields import current_path, differing, flatten
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.records.searchdir import Stage
@@ -128,6 +128,19 @@ class Search(Config):
     finals: FinalsConfig = FinalsConfig()
     """Stage two."""
 
+    @field_validator("space", mode="before")
+    @classmethod
+    def _rename_space(cls, space: Any, info: ValidationInfo) -> Any:
+        if not isinstance(space, Mapping):
+            return space
+        names = {path: current_path(str(path)) for path in space}
+        for path, current in names.items():
+            if path != current and info.context != STORED:
+                warn_renamed(path, current)
+            if path != current and current in space:
+                raise ValueError(f"{path} is the former name of {current}; search {current} alone")
+        return {names[path]: part for path, part in space.items()}
+
     @property
     def total(self) -> int:
         """Trials of stage one."""
@@ -211,7 +224,7 @@ class Search(Config):
             BadInput: The text is no resolved search.
         """
         try:
-            return cls.model_validate(yaml.safe_load(text))
+            return cls.model_validate(yaml.safe_load(text), context=STORED)
         except (yaml.YAMLError, ValueError) as error:
             raise BadInput(f"this is no search of ssgan: {error}") from error
 

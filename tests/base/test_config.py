@@ -3,7 +3,7 @@ import logging
 import math
 import pickle
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +23,7 @@ from ssgan.base.config import (
     read_yaml,
     write_yaml,
 )
+from tests.helpers.outside import module_outside
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -147,17 +148,26 @@ def test_a_union_itself_is_not_a_member() -> None:
         Dish()  # type: ignore[abstract]
 
 
+BAKERY = f"""
+from typing import Literal
+
+from {__name__} import Dish
+
+
+class Cake(Dish):
+    kind: Literal["bakery.Cake"] = "bakery.Cake"
+    eggs: int = 4
+
+    def minutes(self):
+        return 10.0 * self.eggs
+"""
+
+
 @pytest.fixture
-def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def bakery(tmp_path: Path) -> Iterator[str]:
     """A module outside of the package, with a kind of its own, that nobody imported."""
-    (tmp_path / "bakery.py").write_text(
-        f"from typing import Literal\n\nfrom {__name__} import Dish\n\n\n"
-        'class Cake(Dish):\n    kind: Literal["bakery.Cake"] = "bakery.Cake"\n'
-        "    eggs: int = 4\n\n    def minutes(self):\n        return 10.0 * self.eggs\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(Dish, "_members", dict(Dish._members))
-    return "bakery.Cake"
+    with module_outside(tmp_path, "bakery", BAKERY, Dish):
+        yield "bakery.Cake"
 
 
 def test_a_kind_of_another_package_is_imported_by_its_name(bakery: str) -> None:

@@ -27,7 +27,7 @@ def source(judge: bool, seed: int = 0) -> ArraySource:
         y[n // 4 : n // 3, 1] = np.nan
         return random.integers(0, 256, (n, 1, 8, 8), dtype=np.uint8), y
 
-    arrays = {"train": split(48)} | ({"judge": split(24)} if judge else {})
+    arrays = {"train": split(48)} | ({"test": split(24)} if judge else {})
     return ArraySource("figures", (SHAPE, ANGLE), arrays, {})
 
 
@@ -49,8 +49,8 @@ def test_columns_become_codes_in_the_order_asked_for(store: Store) -> None:
     raw = store.split("train").labels
     torch.testing.assert_close(dataset.y_known[:, 0], raw[:, 1] / 45 - 1, equal_nan=True)
     torch.testing.assert_close(dataset.y_known[:, 1], raw[:, 0], equal_nan=True)
-    assert dataset.y_judge is not None
-    assert dataset.y_judge.shape == (24, 2)
+    assert dataset.y_test is not None
+    assert dataset.y_test.shape == (24, 2)
     assert torch.equal(dataset.train.images, store.split("train").images)
 
 
@@ -88,15 +88,15 @@ def test_with_a_judge_split_nothing_is_held_out(store: Store) -> None:
     dataset = Dataset.load(DataConfig(labels=20, held_out=0.5), CODES, store)
     assert len(dataset.budget.held_out) == 0
     images, labels = dataset.held_out()
-    assert torch.equal(images, store.split("judge").images)
-    assert dataset.y_judge is not None
-    assert labels is dataset.y_judge
+    assert torch.equal(images, store.split("test").images)
+    assert dataset.y_test is not None
+    assert labels is dataset.y_test
 
 
 def test_without_one_a_part_of_the_budget_is(unjudged: Store) -> None:
     dataset = Dataset.load(DataConfig(labels=20, held_out=0.25), CODES, unjudged)
-    assert dataset.judge is None
-    assert dataset.y_judge is None
+    assert dataset.test is None
+    assert dataset.y_test is None
     rows = dataset.budget.held_out
     assert len(rows) == 5
     assert len(dataset.budget) == 20

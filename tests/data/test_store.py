@@ -40,7 +40,7 @@ class FakeSource:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return {"train": self.rows, "judge": 4} if self.judge else {"train": self.rows}
+        return {"train": self.rows, "test": 4} if self.judge else {"train": self.rows}
 
     def arrays(self, split: str) -> Chunk:
         random = np.random.default_rng([self.seed, len(split)])
@@ -94,7 +94,7 @@ def test_what_is_written_comes_back(
     store = Store.open(folder / "a")
     assert len(store.manifest.splits["train"].shards) == -(-rows // shard_rows)
     assert store.manifest.splits["train"].count == rows
-    for split in ("train", "judge"):
+    for split in ("train", "test"):
         assert_holds(store.split(split, folder), source.arrays(split))
     # However the same data is cut and described, its hash is the same; other data differs.
     again = FakeSource(rows, (channels, height, width), 3, seed, provenance={"origin": "else"})
@@ -126,7 +126,7 @@ def test_flipped_byte_in_a_shard_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(CorruptFile, match=rf"{shard.name} was changed.*prepare"):
         store.split("train", tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.tmp"))
-    assert len(store.split("judge", tmp_path / "cache")) == 4
+    assert len(store.split("test", tmp_path / "cache")) == 4
 
 
 def test_missing_shard_is_noticed(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def test_opening_and_overwriting_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is not a store.*data prepare"):
         Store.open(tmp_path)
     store = write_store(tmp_path, FakeSource(judge=False))
-    assert not store.has_judge
-    with pytest.raises(BadInput, match="no 'judge' split, only train"):
-        store.split("judge", tmp_path)
+    assert not store.has_test_split
+    with pytest.raises(BadInput, match="no test split, only train"):
+        store.split("test", tmp_path)
     with pytest.raises(BadInput, match="already holds a store"):
         write_store(tmp_path, FakeSource())
     clash = FakeSource(columns=(Code(name="image", kind="continuous"),))
@@ -255,6 +255,6 @@ def test_processes_that_start_together_share_one_build(tmp_path: Path) -> None:
 
 
 def test_digits_store_fixture(digits_store: Store) -> None:
-    assert digits_store.has_judge
+    assert digits_store.has_test_split
     assert digits_store.split("train").images.shape == (1297, 1, 16, 16)
-    assert digits_store.split("judge").images.shape == (500, 1, 16, 16)
+    assert digits_store.split("test").images.shape == (500, 1, 16, 16)

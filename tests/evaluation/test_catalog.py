@@ -74,9 +74,9 @@ def recode(dataset: Dataset, *codes: Code) -> Dataset:
         columns = [known[code] for code in codes]
         return torch.stack(columns, dim=1) if columns else torch.zeros(len(digits), 0)
 
-    assert dataset.y_judge is not None
+    assert dataset.y_test is not None
     space = LatentSpace(supervised=codes, unsupervised=dataset.space.unsupervised, noise=4)
-    tables = {name: table(getattr(dataset, name)[:, 0]) for name in ("y", "y_known", "y_judge")}
+    tables = {name: table(getattr(dataset, name)[:, 0]) for name in ("y", "y_known", "y_test")}
     return replace(dataset, space=space, **tables)
 
 
@@ -107,7 +107,7 @@ def test_with_a_judge(dataset: Dataset, tmp_path: Path) -> None:
 @pytest.mark.parametrize("held_out", [range(100, 130), ()])
 def test_without_a_judge_split(dataset: Dataset, tmp_path: Path, held_out: range) -> None:
     budget = replace(dataset.budget, held_out=torch.tensor(held_out, dtype=torch.long))
-    alone = replace(dataset, judge=None, y_judge=None, budget=budget)
+    alone = replace(dataset, test=None, y_test=None, budget=budget)
     found = record(experiment(), alone, tmp_path)
     assert found.reasons["fd_judge"] == REASONS["judge"]
     check(found, Conditions({"digit": DIGITS}, STYLES, judge=False, held_out=bool(held_out)))
@@ -138,7 +138,7 @@ def test_a_continuous_code_alone(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_no_supervised_code(dataset: Dataset, tmp_path: Path) -> None:
     empty = replace(dataset.budget, train=dataset.budget.train[:0])
-    alone = replace(recode(dataset), judge=None, y_judge=None, budget=empty)
+    alone = replace(recode(dataset), test=None, y_test=None, budget=empty)
     found = record(experiment(), alone, tmp_path)
     assert found.reasons["q_ss_accuracy"] == REASONS["supervised codes"]
     check(found, Conditions({}, STYLES, judge=False, labels=False, held_out=False))

@@ -122,7 +122,7 @@ def test_without_a_judge_the_loss_is_null_with_the_reason(dataset: Dataset) -> N
     found = evaluate(dataset, Painter(), Painter())
     for name in ("zero_one_loss", "zero_one_loss_ema", "fd_judge", "precision", "judge_error"):
         assert found.metrics[name] is None
-        assert "judge split" in found.reasons[name]
+        assert "test split" in found.reasons[name]
     assert found.metrics["q_ss_accuracy"] is not None
     assert found.metrics["mi/digit"] == pytest.approx(math.log(10))
 
@@ -165,7 +165,7 @@ def test_without_a_supervised_code_there_is_nothing_to_judge(dataset: Dataset) -
     style = Code(name="style", kind="continuous")
     space = LatentSpace(supervised=(), unsupervised=(style,), noise=2)
     empty = torch.zeros(len(dataset.train.images), 0)
-    own = replace(dataset, space=space, y_known=empty, y_judge=empty[:500])
+    own = replace(dataset, space=space, y_known=empty, y_test=empty[:500])
 
     class Stripe(Painter):
         def forward(self, v: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ def test_a_continuous_supervised_code_is_measured_in_its_units(dataset: Dataset)
     n = len(dataset.train.images)
     labels = torch.linspace(-1, 1, n)[:, None]
     budget = replace(dataset.budget, held_out=torch.arange(20))
-    own = replace(dataset, space=space, y_known=labels, judge=None, y_judge=None, budget=budget)
+    own = replace(dataset, space=space, y_known=labels, test=None, y_test=None, budget=budget)
 
     class Dial(Painter):
         def forward(self, v: Tensor) -> Tensor:

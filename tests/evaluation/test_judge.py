@@ -178,13 +178,13 @@ def test_a_code_without_labels_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_default_judge_reads_digits(digits_store: Store, tmp_path: Path) -> None:
     data = Dataset.load(DataConfig(), CodesConfig(), digits_store)
-    assert data.judge is not None
-    assert data.y_judge is not None
+    assert data.test is not None
+    assert data.y_test is not None
     judge = train_judge(
         JudgeConfig(),
         data.space.supervised,
-        data.judge.images,
-        data.y_judge,
+        data.test.images,
+        data.y_test,
         data.train.images,
         data.y_known,
         content=data.manifest.hash,

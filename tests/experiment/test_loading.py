@@ -11,11 +11,21 @@ from hypothesis import strategies as st
 import ssgan
 from ssgan.base.errors import BadInput
 from ssgan.data.augment import AugmentConfig
-from ssgan.experiment.fields import difference, field_class, field_models, flatten
+from ssgan.data.sources import ParquetSource
+from ssgan.experiment.fields import (
+    check_path,
+    check_resume,
+    current_path,
+    difference,
+    field_class,
+    field_models,
+    flatten,
+)
 from ssgan.experiment.loading import as_file, load_experiment, preset_names, with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import CodesConfig, UnsupervisedCode
 from ssgan.method.schedules import Constant, Cosine, Exponential, Linear, Step
+from ssgan.networks.ema import EmaConfig
 
 unhurried = settings(deadline=None, max_examples=40)  # no timed assertions
 
@@ -306,3 +316,83 @@ def test_an_experiment_of_no_preset_is_written_as_a_file(tmp_path: Path) -> None
     wanted = load_experiment("digits", {"data.labels": 30}).model_copy(update={"name": "own"})
     (tmp_path / "own.yaml").write_text(as_file(wanted))
     assert load_experiment(tmp_path / "own.yaml") == wanted
+
+
+FORMER = [
+    ("data.source.judge", "test"),
+    ("data.source.judge_rows", "test_rows"),
+    ("data.source.judge_share", "test_share"),
+    ("training.average", "ema"),
+    ("training.average.half_life", "ema.half_life"),
+]
+
+
+@pytest.mark.parametrize(("former", "name"), FORMER)
+def test_a_former_name_is_known_by_its_name_of_today(
+    former: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    branch = "data.source" if former.startswith("data") else "training"
+    assert check_path(former) == current_path(former) == f"{branch}.{name}"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{former} is called {branch}.{name} now; the former name is read until ssgan 0.3"
+    ]
+    assert field_models(former) == field_models(f"{branch}.{name}")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.average.half_life=9", "training.ema.ramp_up=0.5"],
+        ["training.average={half_life: 9, ramp_up: 0.5}"],
+        {"training": {"average": {"half_life": 9, "ramp_up": 0.5}}},
+    ],
+)
+def test_overrides_may_use_former_names(overrides: Any, caplog: pytest.LogCaptureFixture) -> None:
+    for experiment in (
+        load_experiment("digits", overrides),
+        with_values(load_experiment("digits"), overrides),
+    ):
+        assert experiment.training.ema == EmaConfig(half_life=9, ramp_up=0.5)
+    assert "training.average.half_life is called training.ema.half_life now" in caplog.text
+
+
+def test_a_file_may_use_former_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text(
+        "preset: digits\n"
+        "data: {source: {kind: parquet, train: faces.parquet, judge_share: 0.3}}\n"
+        "training: {average: {half_life: 9}}\n"
+    )
+    experiment = load_experiment(file, ["data.source.test_share=0.2"])
+    assert experiment.data.source == ParquetSource(train="faces.parquet", test_share=0.2)
+    assert experiment.training.ema.half_life == 9
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.average.half_life=9", "training.ema.half_life=8"],
+        {"training": {"average": {"half_life": 9}, "ema": {"half_life": 8}}},
+    ],
+)
+def test_a_field_is_not_given_by_its_former_name_and_its_name(overrides: Any) -> None:
+    with pytest.raises(BadInput, match=r"are the same field; set training\.ema\.half_life alone"):
+        load_experiment("digits", overrides)
+
+
+def test_the_experiment_of_an_old_run_is_read_without_a_warning_and_resumed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = load_experiment("digits", ["data.source={kind: parquet, train: x, test_rows: [4, 9]}"])
+    text = now.to_yaml().replace("test_rows", "judge_rows").replace(" ema:", " average:")
+    text = text.replace("test_share", "judge_share").replace(" test:", " judge:")
+    caplog.clear()
+    old = Experiment.from_yaml(text)
+    assert not caplog.records
+    assert old == now
+    assert difference(old, now) == {}
+    check_resume(old, now)
+    changed = with_values(now, ["data.source.judge_rows=[4,8]"])
+    with pytest.raises(BadInput, match=r"data\.source\.test_rows: \[4, 9\] -> \[4, 8\]"):
+        check_resume(old, changed)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from ssgan.cluster import Cluster
-from ssgan.data.sources import idx
+from ssgan.data.sources import torchvision_sets
 from ssgan.paper.plans import PLANS
 from ssgan.paper.program import reproduce, write_report
 from ssgan.records.searchdir import SearchDir
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.usefixtures("isolated_cache"),
 ]
 
-COUNTS = {"train": 1200, "judge": 500}
+COUNTS = {"train": 1200, "test": 500}
 TINY = (
     "training.epochs=2",
     "training.steps_per_epoch=4",
@@ -40,7 +40,7 @@ TINY = (
 @pytest.fixture
 def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write scikit-learn's digits as MNIST's four files."""
-    monkeypatch.setattr(idx, "_COUNTS", COUNTS)
+    monkeypatch.setattr(torchvision_sets, "IDX_COUNTS", COUNTS)
     digits = load_digits()
     large = np.kron(digits.images * 255 / 16, np.ones((3, 3))).astype(np.uint8)
     images = np.pad(large, ((0, 0), (2, 2), (2, 2)))
@@ -71,7 +71,7 @@ def test_an_experiment_ends_in_its_report_and_is_not_run_twice(
         "| 0 (InfoGAN) | 1 |",
         "| 132 labels | 1 |",
         "| G, D and Q learned from | 1,200 images (train split) |",
-        "| C learned from | 500 others (judge split) |",
+        "| C learned from | 500 others (test split) |",
         "Figure 2: the unsupervised code style_1",
     ):
         assert said in page

@@ -105,7 +105,7 @@ def test_data_without_a_judge_split_has_no_judge(digits_store: Store) -> None:
     from dataclasses import replace
 
     experiment = Experiment()
-    dataset = replace(load_dataset(experiment), judge=None, y_judge=None)
+    dataset = replace(load_dataset(experiment), test=None, y_test=None)
     plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
     assert find_judge(experiment, dataset, plan) is None
 
@@ -133,9 +133,9 @@ def write_pictures(file: Path) -> None:
 @pytest.mark.parametrize(
     "split",
     [
-        {"train_rows": [0, 70], "judge_rows": [70, PICTURES]},
-        {"judge_share": 0.4},
-        {"judge_share": 0.4, "split_by": "person"},
+        {"train_rows": [0, 70], "test_rows": [70, PICTURES]},
+        {"test_share": 0.4},
+        {"test_share": 0.4, "split_by": "person"},
     ],
 )
 def test_c_learns_from_judge_rows_and_is_validated_on_train_rows_only(
@@ -180,8 +180,8 @@ def test_c_learns_from_judge_rows_and_is_validated_on_train_rows_only(
         }
     )
     dataset = load_dataset(experiment)
-    assert dataset.judge is not None
-    train, judge = set(seen(dataset.train.images)), set(seen(dataset.judge.images))
+    assert dataset.test is not None
+    train, judge = set(seen(dataset.train.images)), set(seen(dataset.test.images))
     assert not train & judge
     if "split_by" in split:
         assert not {row // 3 for row in train} & {row // 3 for row in judge}

@@ -22,7 +22,7 @@ def test_the_grid_is_label_budgets_times_seeds(
     search = PLANS[name].search("cpu")
     assert search.total == len(amounts) * seeds
     assert search.space["data.labels"].model_dump()["values"] == tuple(amounts)
-    # Nothing is chosen, so one C, of the whole judge split, measures all runs.
+    # Nothing is chosen, so one C, of the whole test split, measures all runs.
     experiment = search.experiment({"data.labels": amounts[-1], "seed": 1})
     assert experiment.evaluation.judge.rows == "whole"
     assert (experiment.data.labels, experiment.seed) == (amounts[-1], 1)

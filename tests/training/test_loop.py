@@ -284,4 +284,4 @@ def test_checkpoints_are_ranked_by_it(undisturbed: Run) -> None:
 def test_a_record_says_why_a_metric_has_no_value(undisturbed: Run) -> None:
     record = undisturbed.folder.records()[-1]
     assert record.metrics["zero_one_loss"] is None
-    assert "no judge split" in record.reasons["zero_one_loss"]
+    assert "no test split" in record.reasons["zero_one_loss"]

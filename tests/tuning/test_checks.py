@@ -38,7 +38,7 @@ def schedule(*options: dict[str, Any]) -> dict[str, Any]:
         (space(scaling__workers=GRID), "scaling.workers cannot be searched"),
         (space(tracking__uri=GRID), "tracking.uri cannot be searched"),
         (space(name=GRID), "name cannot be searched"),
-        (space(data__held_out=UNIFORM), "data.held_out has no effect: this source has a judge"),
+        (space(data__held_out=UNIFORM), "data.held_out has no effect: this source has a test"),
         (
             {**space(label_sampling__probability=CHOICE)},
             "reaches label_sampling.probability=0.1, which fails",
@@ -116,7 +116,7 @@ def test_what_the_base_rules_out_is_refused(
 
 def test_without_a_judge_split_the_accuracy_of_q_is_suggested() -> None:
     base = load_experiment("digits", ['data.source={"kind": "folder", "root": "nowhere"}'])
-    with pytest.raises(BadInput, match=r"no judge split.* search.metric=q_ss_accuracy"):
+    with pytest.raises(BadInput, match=r"no test split.* search.metric=q_ss_accuracy"):
         load_search(definition(base=base))
     search = load_search(definition(base=base, metric="q_ss_accuracy"))
     assert (search.metric, search.mode) == ("q_ss_accuracy", "max")

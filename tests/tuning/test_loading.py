@@ -160,3 +160,17 @@ def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
 def test_a_bad_override_is_refused(override: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load_search("lambdas", "digits", [override])
+
+
+def test_a_space_may_use_former_names(caplog: pytest.LogCaptureFixture) -> None:
+    drawn = {"kind": "uniform", "low": 0.1, "high": 1}
+    search = load_search(definition(space={"training.average.ramp_up": drawn}))
+    assert [*search.space] == ["training.ema.ramp_up"]
+    assert "training.average.ramp_up is called training.ema.ramp_up now" in caplog.text
+    caplog.clear()
+    old = search.to_yaml().replace("training.ema", "training.average").replace(" ema:", " average:")
+    assert Search.from_yaml(old) == search
+    assert not caplog.records
+    both = {"training.average.ramp_up": drawn, "training.ema.ramp_up": drawn}
+    with pytest.raises(BadInput, match=r"former name of training\.ema\.ramp_up"):
+        load_search(definition(space=both))

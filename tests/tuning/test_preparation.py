@@ -104,7 +104,7 @@ def test_every_end_of_the_space_is_held_against_the_data(
 ) -> None:
     search = load_search(definition(space=space))
     if message is None:
-        assert prepare_data(search).has_judge
+        assert prepare_data(search).has_test_split
         return
     with pytest.raises(BadInput, match=message):
         prepare_data(search)

@@ -1,5 +1,6 @@
-"""What every source of images hands to the store: chunks of decoded images with a code table."""
+"""What a source of images is: a configuration that opens it, and chunks of images and labels."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ssgan.base.config import OpenUnion
 from ssgan.method.codes import Code
 
 Images = NDArray[np.uint8]
@@ -18,6 +20,32 @@ NaN where the label is not known."""
 Chunk = tuple[Images, Labels]
 
 CHUNK_ROWS = 1000
+
+
+class SourceConfig(OpenUnion):
+    """Where images and labels come from; `kind` says which source it is."""
+
+    @abstractmethod
+    def open(self) -> "Source":
+        """Check the inputs, before any other work starts.
+
+        Raises:
+            BadInput: Files are missing or are not what they should be.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash that changes when the parameters or the files do; needs no opening."""
+
+    @property
+    @abstractmethod
+    def has_test_split(self) -> bool:
+        """Whether there is a test split, which C learns from and Q_ss is measured on."""
+
+    @property
+    @abstractmethod
+    def fully_labeled(self) -> bool:
+        """Whether every image has all labels."""
 
 
 class Source(Protocol):
@@ -48,7 +76,7 @@ class Source(Protocol):
         """Files that could not be read so far; complete once every split has been read."""
 
     def splits(self) -> dict[str, Iterable[Chunk]]:
-        """Return ``"train"`` and, where there is a labeled test set, ``"judge"``."""
+        """Return ``"train"`` and, where there is a test split, ``"test"``."""
 
 
 def in_chunks(images: Images, labels: Labels) -> Iterator[Chunk]:

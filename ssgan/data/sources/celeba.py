@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ssgan.base.config import nearest
 from ssgan.data.sources.encoded_images import EncodedSource, Picture
 from ssgan.data.sources.framing import Crop, FramingConfig, Size
-from ssgan.data.sources.torchvision_sets import Published
+from ssgan.data.sources.torchvision_sets import TorchvisionSource
 from ssgan.method.codes import Code
 
 ATTRIBUTES = (
@@ -57,11 +57,9 @@ ATTRIBUTES = (
 )
 """The attributes of list_attr_celeba.txt, in its order."""
 
-_PARTITIONS = {"train": "train", "judge": "test"}
 
-
-class CelebaSource(Published, FramingConfig):
-    """CelebA: 162,770 aligned faces to train and 19,962 to judge by (its test partition)."""
+class CelebaSource(TorchvisionSource, FramingConfig):
+    """CelebA: 162,770 aligned faces to train and 19,962 to test."""
 
     title: ClassVar[str] = "CelebA"
     files: ClassVar[tuple[str, ...]] = (
@@ -99,12 +97,12 @@ class CelebaSource(Published, FramingConfig):
             BadInput: They are not, and `download` is false.
         """
         self.require()
-        read = {split: self._read(split) for split in _PARTITIONS}
+        read = {split: self._read(split) for split in ("train", "test")}
         chosen = [ATTRIBUTES.index(name) for name in self.attributes]
         labels = np.concatenate(
             [part.attr.numpy()[:, chosen].astype(np.float32) for part in read.values()]
         )
-        offsets = {"train": 0, "judge": len(read["train"].filename)}
+        offsets = {"train": 0, "test": len(read["train"].filename)}
         folder = self.folder / "celeba" / "img_align_celeba"
 
         def pictures(split: str) -> Iterator[Picture]:
@@ -125,16 +123,16 @@ class CelebaSource(Published, FramingConfig):
             framing=self,
             provenance={
                 "origin": "torchvision: CelebA, aligned and cropped",
-                "split": "train: train partition; judge: test partition",
+                "split": "train: train partition; test: test partition",
                 "framing": self.rule,
             },
         )
 
     def fetch(self) -> None:
         """Let torchvision download and unpack the images and the lists."""
-        self._read("judge", download=True)
+        self._read("test", download=True)
 
     def _read(self, split: str, download: bool = False) -> Any:
         from torchvision.datasets import CelebA
 
-        return CelebA(str(self.folder), split=_PARTITIONS[split], download=download)
+        return CelebA(str(self.folder), split=split, download=download)

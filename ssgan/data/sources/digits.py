@@ -1,11 +1,11 @@
 """The embedded default: scikit-learn's 1,797 handwritten digits, no download."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from ssgan.base.config import Config, canonical_hash
-from ssgan.data.sources.base import ArraySource
+from ssgan.base.config import canonical_hash
+from ssgan.data.sources.base import ArraySource, SourceConfig
 from ssgan.data.sources.framing import Size, resize_all
 from ssgan.method.codes import Code
 
@@ -14,15 +14,18 @@ _TRAIN_ROWS = 1297
 _HIGHEST = 16  # scikit-learn's pixels are counts from 0 to 16
 
 
-class DigitsSource(Config):
+class DigitsSource(SourceConfig):
     """Handwritten digits that scikit-learn carries: 8x8 gray, enlarged."""
+
+    has_test_split: ClassVar[bool] = True
+    fully_labeled: ClassVar[bool] = True
 
     kind: Literal["digits"] = "digits"
     size: Size = 16
     """Height and width in pixels; 8 keeps the original pixels."""
 
     def open(self) -> ArraySource:
-        """Read the set. Rows 0 to 1296 are the train split, rows 1297 to 1796 the judge split.
+        """Read the set. Rows 0 to 1296 are the train split, rows 1297 to 1796 the test split.
 
         The rows are ordered by writer, so a division by position keeps writers apart.
         """
@@ -37,11 +40,11 @@ class DigitsSource(Config):
             columns=(DIGIT,),
             arrays={
                 "train": (images[:_TRAIN_ROWS], labels[:_TRAIN_ROWS]),
-                "judge": (images[_TRAIN_ROWS:], labels[_TRAIN_ROWS:]),
+                "test": (images[_TRAIN_ROWS:], labels[_TRAIN_ROWS:]),
             },
             provenance={
                 "origin": "scikit-learn's load_digits (UCI optical recognition of digits)",
-                "split": f"train: rows 0-{_TRAIN_ROWS - 1}; judge: rows {_TRAIN_ROWS}-1796",
+                "split": f"train: rows 0-{_TRAIN_ROWS - 1}; test: rows {_TRAIN_ROWS}-1796",
                 "size": f"8x8 enlarged to {self.size}x{self.size}, bicubic",
             },
         )

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.base import Labels, stamp
+from ssgan.data.sources.base import Labels, SourceConfig, stamp
 from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelColumn, read_columns
 from ssgan.data.sources.encoded_images import EncodedSource, Picture
 from ssgan.data.sources.framing import FramingConfig, measure
@@ -23,8 +23,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 _SHOWN = 5
 
 
-class FolderSource(ColumnsConfig, FramingConfig):
-    """A folder of pictures. Without labels it trains InfoGAN; there is no judge split."""
+class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
+    """A folder of pictures. Without labels it trains InfoGAN; there is no test split."""
+
+    has_test_split: ClassVar[bool] = False
+    fully_labeled: ClassVar[bool] = False
 
     kind: Literal["folder"] = "folder"
     name: str | None = None
@@ -75,7 +78,7 @@ class FolderSource(ColumnsConfig, FramingConfig):
             provenance={
                 "origin": f"folder {self.root.resolve().name}"
                 + (f", labels from {self.csv.name}" if self.csv else ""),
-                "split": "train: all pictures; no judge split",
+                "split": "train: all pictures; no test split",
                 "framing": self.rule,
             },
             failed=list(headers.broken),

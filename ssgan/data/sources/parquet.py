@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ssgan.base.config import canonical_hash
+from ssgan.base.config import Formerly, canonical_hash
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.base import stamp
+from ssgan.data.sources.base import SourceConfig, stamp
 from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelColumn, read_columns
 from ssgan.data.sources.encoded_images import EncodedSource, Picture
 from ssgan.data.sources.framing import FramingConfig, Unreadable, decode
@@ -19,53 +19,63 @@ from ssgan.data.sources.shards import Shards
 Rows = tuple[int, int]
 """A half-open range of rows, from 0: (0, 6000) are the first six thousand."""
 
+# Fingerprints keep the names that fields had in ssgan 0.1, or every store would be built again.
+_HASHED_AS = {"test": "judge", "test_rows": "judge_rows", "test_share": "judge_share"}
 
-class ParquetSource(ColumnsConfig, FramingConfig):
+
+class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
     """Parquet with one row a picture: its encoded file (PNG, JPEG ...) and its labels.
 
-    The judge split comes from files of its own (`judge`), from rows of the train files
-    (`judge_rows`), or from a share of them (`judge_share`): whole groups (`split_by`), or the
+    The test split comes from files of its own (`test`), from rows of the train files
+    (`test_rows`), or from a share of them (`test_share`): whole groups (`split_by`), or the
     last rows, since neighboring rows often show the same object.
     """
+
+    fully_labeled: ClassVar[bool] = False
 
     kind: Literal["parquet"] = "parquet"
     name: str | None = None
     """Short name of the data set; null for the name of the file or folder."""
     train: str = Field(min_length=1)
     """A file, a folder of shards, or a pattern such as ``data/train-*.parquet``."""
-    judge: str | None = None
-    """The same for the judge split; null where it is part of the train files or absent."""
+    test: Annotated[str | None, Formerly("judge")] = None
+    """The same for the test split; null where it is part of the train files or absent."""
     image: str = "image"
     """Column of the encoded pictures: binary, or a struct with a binary field `bytes`."""
     labels: tuple[str, ...] = ("label",)
     """Columns that hold labels: integers, text and booleans make categorical codes, floats
     continuous ones; null is an unknown label."""
     train_rows: Rows | None = None
-    """Rows of the train files to use, half-open; null for all that the judge does not take."""
-    judge_rows: Rows | None = None
-    """Rows of the judge files, or else of the train files, for the judge split, half-open."""
-    judge_share: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the train rows that becomes the judge split."""
+    """Rows of the train files to use, half-open; null for all that the test split does not take."""
+    test_rows: Annotated[Rows | None, Formerly("judge_rows")] = None
+    """Rows of the test files, or else of the train files, for the test split, half-open."""
+    test_share: Annotated[float, Formerly("judge_share")] = Field(default=0.0, ge=0, lt=1)
+    """Share of the train rows that becomes the test split."""
     split_by: str | None = None
-    """Column of groups (for example identities) that `judge_share` must not tear apart."""
+    """Column of groups (for example identities) that `test_share` must not tear apart."""
 
     @model_validator(mode="after")
     def _check_division(self) -> "ParquetSource":
-        for name in ("train_rows", "judge_rows"):
+        for name in ("train_rows", "test_rows"):
             rows = getattr(self, name)
             if rows is not None and not 0 <= rows[0] < rows[1]:
                 raise ValueError(f"{name} must be (first, end) with 0 <= first < end, not {rows}")
-        if self.judge_share and (self.judge is not None or self.judge_rows is not None):
-            raise ValueError("judge_share excludes judge and judge_rows; use one of them")
-        if self.split_by is not None and not self.judge_share:
-            raise ValueError("split_by has no effect without judge_share; set judge_share=0.2")
-        if self.judge is None and self.judge_rows is not None and self.train_rows is not None:
-            first, end = max(self.train_rows[0], self.judge_rows[0]), self.judge_rows[1]
+        if self.test_share and (self.test is not None or self.test_rows is not None):
+            raise ValueError("test_share excludes test and test_rows; use one of them")
+        if self.split_by is not None and not self.test_share:
+            raise ValueError("split_by has no effect without test_share; set test_share=0.2")
+        if self.test is None and self.test_rows is not None and self.train_rows is not None:
+            first, end = max(self.train_rows[0], self.test_rows[0]), self.test_rows[1]
             if first < min(end, self.train_rows[1]):
                 raise ValueError(
-                    f"train_rows {self.train_rows} and judge_rows {self.judge_rows} overlap"
+                    f"train_rows {self.train_rows} and test_rows {self.test_rows} overlap"
                 )
         return self
+
+    @property
+    def has_test_split(self) -> bool:
+        """Whether files, rows or a share of them are set apart as the test split."""
+        return self.test is not None or self.test_rows is not None or self.test_share > 0
 
     def open(self) -> EncodedSource:
         """Check the files, read the labels, and divide the rows.
@@ -103,10 +113,13 @@ class ParquetSource(ColumnsConfig, FramingConfig):
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
         files = [stamp(file) for part in self._shards() for file in part.files]
-        return canonical_hash([self.model_dump(mode="json"), files])
+        parameters = self.model_dump(mode="json")
+        return canonical_hash(
+            [{_HASHED_AS.get(name, name): value for name, value in parameters.items()}, files]
+        )
 
     def _shards(self) -> list[Shards]:
-        specs = [self.train] if self.judge is None else [self.train, self.judge]
+        specs = [self.train] if self.test is None else [self.train, self.test]
         return [Shards.find(spec) for spec in specs]
 
     def _columns(self, shards: Sequence[Shards]) -> tuple[LabelColumn, ...]:
@@ -127,23 +140,23 @@ class ParquetSource(ColumnsConfig, FramingConfig):
         first = shards[0]
         total = sum(part.rows for part in shards)
         train = _range(self.train_rows, 0, first.rows, total, "train_rows", first.where)
-        if self.judge is not None:
+        if self.test is not None:
             own = shards[1]
-            rows = _range(self.judge_rows, first.rows, own.rows, total, "judge_rows", own.where)
-            return {"train": train, "judge": rows}
-        if self.judge_rows is not None:
-            judge = _range(self.judge_rows, 0, first.rows, total, "judge_rows", first.where)
-            return {"train": train & ~judge, "judge": judge}
-        if self.judge_share:
-            judge = train & self._drawn(first, train)
-            return {"train": train & ~judge, "judge": judge}
+            rows = _range(self.test_rows, first.rows, own.rows, total, "test_rows", own.where)
+            return {"train": train, "test": rows}
+        if self.test_rows is not None:
+            test = _range(self.test_rows, 0, first.rows, total, "test_rows", first.where)
+            return {"train": train & ~test, "test": test}
+        if self.test_share:
+            test = train & self._drawn(first, train)
+            return {"train": train & ~test, "test": test}
         return {"train": train}
 
     def _drawn(self, part: Shards, train: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self.split_by is None:
-            return np.cumsum(train) > round(int(train.sum()) * (1 - self.judge_share))
+            return np.cumsum(train) > round(int(train.sum()) * (1 - self.test_share))
         groups = part.cells([self.split_by])[self.split_by]
-        drawn = {group: _position(group) < self.judge_share for group in set(groups)}
+        drawn = {group: _position(group) < self.test_share for group in set(groups)}
         return np.array([drawn[group] for group in groups])
 
     def _shape(self, pictures: Iterator[Picture], where: str) -> tuple[int, int, int]:
@@ -158,18 +171,18 @@ class ParquetSource(ColumnsConfig, FramingConfig):
         raise BadInput(f"{where}: column {self.image!r} holds no readable picture in the rows used")
 
     def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:
-        division = "no judge split"
-        if self.judge is not None:
-            division = f"judge: {shards[1].name}, rows {_spell(self.judge_rows, 'all')}"
-        elif self.judge_rows is not None:
-            division = f"judge: rows {_spell(self.judge_rows)}"
+        division = "no test split"
+        if self.test is not None:
+            division = f"test: {shards[1].name}, rows {_spell(self.test_rows, 'all')}"
+        elif self.test_rows is not None:
+            division = f"test: rows {_spell(self.test_rows)}"
         elif self.split_by is not None:
             division = (
-                f"judge: {self.judge_share:.0%} of the values of {self.split_by}, chosen by their "
+                f"test: {self.test_share:.0%} of the values of {self.split_by}, chosen by their "
                 "hash, so that none is on both sides"
             )
-        elif self.judge_share:
-            division = f"judge: the last {self.judge_share:.0%} of the rows"
+        elif self.test_share:
+            division = f"test: the last {self.test_share:.0%} of the rows"
         return {
             "origin": ", ".join(file.name for part in shards for file in part.files),
             "split": f"train: rows {_spell(self.train_rows, 'left')}; {division}",

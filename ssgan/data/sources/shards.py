@@ -56,7 +56,7 @@ class Shards:
         if not files:
             raise BadInput(
                 f"{spec} is no Parquet file, no folder with *.parquet and matches no file; set "
-                "data.source.train (and data.source.judge) to where the files are"
+                "data.source.train (and data.source.test) to where the files are"
             )
         if not path.is_file() and "-of-" not in path.name:  # else a choice of shards is meant
             _check_complete(files)

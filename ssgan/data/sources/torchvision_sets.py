@@ -1,43 +1,51 @@
-"""SVHN and CIFAR-10 through torchvision, which checks the files' hashes."""
+"""Published sets that torchvision downloads and reads: MNIST, Fashion-MNIST, SVHN and CIFAR-10."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import gzip
+import shutil
+import tempfile
+import zlib
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from PIL import Image
+from pydantic import Field
 
-from ssgan.base.config import Config, canonical_hash
-from ssgan.base.errors import BadInput
+from ssgan.base.config import canonical_hash
+from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.rng import Streams
 from ssgan.base.storage import default_cache
-from ssgan.data.sources.base import Chunk, in_chunks, stamp
+from ssgan.data.sources.base import ArraySource, Chunk, Images, Labels, SourceConfig, stamp
 from ssgan.data.sources.digits import DIGIT
 from ssgan.data.sources.framing import Size, resize_all
 from ssgan.method.codes import Code
 
-CATEGORY = Code(
-    name="category",
-    kind="categorical",
-    classes=(
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ),
+_ARTICLES = "t_shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot"
+_CATEGORIES = "airplane automobile bird cat deer dog frog horse ship truck"
+ARTICLE = Code(name="article", kind="categorical", classes=tuple(_ARTICLES.split()))
+CATEGORY = Code(name="category", kind="categorical", classes=tuple(_CATEGORIES.split()))
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
 )
+IDX_COUNTS = {"train": 60_000, "test": 10_000}
 
 
-class Published(Config):
-    """What the published sets have in common: a folder, and whether to download to it."""
+class TorchvisionSource(SourceConfig):
+    """A published set with a test split and all labels: its folder, and whether to download it."""
 
     title: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
+    """What has to be in the folder."""
+    hint: ClassVar[str] = ""
+    """Where else the files may be, for messages."""
+    has_test_split: ClassVar[bool] = True
+    fully_labeled: ClassVar[bool] = True
 
     root: Path | None = None
     """Folder with the files as torchvision lays them out. Null: the download folder of ssgan's
@@ -50,9 +58,13 @@ class Published(Config):
         """The folder that `root` stands for."""
         return (self.root or default_cache() / "downloads").expanduser()
 
+    @abstractmethod
     def fetch(self) -> None:
         """Let torchvision download and unpack the files to `folder`."""
-        raise NotImplementedError
+
+    def missing(self) -> list[str]:
+        """Return which of the files are not there."""
+        return [name for name in self.files if not (self.folder / name).exists()]
 
     def require(self) -> None:
         """Make sure that the files are there, downloading them if that is allowed.
@@ -60,12 +72,12 @@ class Published(Config):
         Raises:
             BadInput: They are not, with the overrides that would help.
         """
-        missing = [name for name in self.files if not (self.folder / name).exists()]
+        missing = ", ".join(self.missing())
         if not missing:
             return
         if not self.download:
             raise BadInput(
-                f"{self.title}: {', '.join(missing)} not found in {self.folder}; add "
+                f"{self.title}: {missing} not found in {self.folder}{self.hint}; add "
                 "data.source.download=true to download, or data.source.root=FOLDER if you have "
                 "the files elsewhere"
             )
@@ -73,9 +85,10 @@ class Published(Config):
         try:
             self.fetch()
         except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
             raise BadInput(
-                f"{self.title} could not be downloaded ({error}); fetch {', '.join(missing)} "
-                "by other means and name their folder with data.source.root=FOLDER"
+                f"{self.title} could not be downloaded ({reason}); fetch {missing} by other means "
+                "and name their folder with data.source.root=FOLDER"
             ) from error
 
     def fingerprint(self) -> str:
@@ -84,118 +97,248 @@ class Published(Config):
         return canonical_hash([parameters, [stamp(self.folder / name) for name in self.files]])
 
 
-@dataclass(frozen=True)
-class PublishedArrays:
-    """A set that torchvision reads whole, one split at a time.
+class _Arrays(TorchvisionSource):
+    """A set small enough to be read whole."""
 
-    Attributes:
-        config: Reads a split.
-        columns: The label column.
-        counts: Images of each split.
-    """
+    column: ClassVar[Code]
 
-    config: "SvhnSource | Cifar10Source"
-    columns: tuple[Code, ...]
-    counts: Mapping[str, int]
-    broken: tuple[str, ...] = ()
+    size: Size = 32
+    """Height and width in pixels; 32 keeps the original pixels."""
 
-    @property
-    def name(self) -> str:
-        """Short name of the data set."""
-        return self.config.kind
+    def open(self) -> ArraySource:
+        """Read the set, downloading it before if that is allowed.
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of every image."""
-        return 3, self.config.size, self.config.size
-
-    @property
-    def provenance(self) -> Mapping[str, str]:
-        """Where the images came from."""
-        return {
-            "origin": f"torchvision: {self.config.title}",
-            "split": "train: official train split; judge: official test split",
-            "size": f"{self.config.size}x{self.config.size}",
-        }
-
-    def splits(self) -> dict[str, Iterable[Chunk]]:
-        """Return the chunks of each split; a split is read when its first chunk is asked for."""
-        return {split: self._chunks(split) for split in self.counts}
-
-    def _chunks(self, split: str) -> Iterator[Chunk]:
+        Raises:
+            BadInput: Files are missing and `download` is false, or are not the published ones.
+            CorruptFile: Files are truncated or are not what they should be.
+        """
+        self.require()
         try:
-            images, labels = self.config.read(split)
+            arrays = self.read()
         except RuntimeError as error:
             raise BadInput(
-                f"{self.config.title}: a file in {self.config.folder} is not the published one "
-                f"({error}); remove it and add data.source.download=true"
+                f"{self.title}: a file in {self.folder} is not the published one ({error}); "
+                "remove it and add data.source.download=true"
             ) from error
-        for chunk, values in in_chunks(images, labels):
-            yield resize_all(chunk, self.config.size), values
+        return ArraySource(
+            name=self.kind,
+            columns=(self.column,),
+            arrays={
+                split: (resize_all(images, self.size), labels)
+                for split, (images, labels) in arrays.items()
+            },
+            provenance={
+                "origin": f"torchvision: {self.title}",
+                "split": "train: official train split; test: official test split",
+                "size": f"{self.size}x{self.size}",
+            },
+        )
+
+    def fetch(self) -> None:
+        """Let torchvision download the files, which it does on the way to reading them."""
+        self.read()
+
+    @abstractmethod
+    def read(self) -> dict[str, Chunk]:
+        """Read the splits: images uint8 (N, C, H, W), labels float32 (N, 1)."""
 
 
-class SvhnSource(Published):
-    """SVHN, cropped house-number digits: 32x32 RGB, 73,257 to train and 26,032 to judge by."""
+class SvhnSource(_Arrays):
+    """SVHN, cropped house-number digits: 32x32 RGB, 73,257 to train and 26,032 to test."""
 
     title: ClassVar[str] = "SVHN"
     files: ClassVar[tuple[str, ...]] = ("train_32x32.mat", "test_32x32.mat")
+    column: ClassVar[Code] = DIGIT
 
     kind: Literal["svhn"] = "svhn"
-    size: Size = 32
-    """Height and width in pixels; 32 keeps the original pixels."""
 
-    def open(self) -> PublishedArrays:
-        """Check that the files are there, or download them.
-
-        Raises:
-            BadInput: They are not, and `download` is false.
-        """
-        self.require()
-        return PublishedArrays(self, (DIGIT,), {"train": 73_257, "judge": 26_032})
-
-    def fetch(self) -> None:
-        """Let torchvision download both files."""
-        for split in ("train", "judge"):
-            self.read(split)
-
-    def read(self, split: str) -> Chunk:
-        """Read a whole split: uint8 (N, 3, 32, 32), labels (N, 1); 0 stands for the digit 0."""
+    def read(self) -> dict[str, Chunk]:
+        """Read both files."""
         from torchvision.datasets import SVHN
 
-        part = "train" if split == "train" else "test"
-        read = SVHN(str(self.folder), split=part, download=self.download)
-        # The files say 10 for the digit 0, torchvision says 0; make sure whoever reads them.
-        labels = np.asarray(read.labels) % 10
-        return read.data, labels.astype(np.float32)[:, None]
+        arrays = {}
+        for split in ("train", "test"):
+            read = SVHN(str(self.folder), split=split, download=self.download)
+            # The files say 10 for the digit 0, torchvision says 0; make sure whoever reads them.
+            arrays[split] = (read.data, _column(np.asarray(read.labels) % 10))
+        return arrays
 
 
-class Cifar10Source(Published):
-    """CIFAR-10: 32x32 RGB in ten categories, 50,000 to train and 10,000 to judge by."""
+class Cifar10Source(_Arrays):
+    """CIFAR-10: 32x32 RGB in ten categories, 50,000 to train and 10,000 to test."""
 
     title: ClassVar[str] = "CIFAR-10"
     files: ClassVar[tuple[str, ...]] = ("cifar-10-batches-py",)
+    column: ClassVar[Code] = CATEGORY
 
     kind: Literal["cifar10"] = "cifar10"
-    size: Size = 32
-    """Height and width in pixels; 32 keeps the original pixels."""
 
-    def open(self) -> PublishedArrays:
-        """Check that the files are there, or download them.
-
-        Raises:
-            BadInput: They are not, and `download` is false.
-        """
-        self.require()
-        return PublishedArrays(self, (CATEGORY,), {"train": 50_000, "judge": 10_000})
-
-    def fetch(self) -> None:
-        """Let torchvision download and unpack the archive."""
-        self.read("judge")
-
-    def read(self, split: str) -> Chunk:
-        """Read a whole split: uint8 (N, 3, 32, 32), labels (N, 1)."""
+    def read(self) -> dict[str, Chunk]:
+        """Read the batches of both splits."""
         from torchvision.datasets import CIFAR10
 
-        read = CIFAR10(str(self.folder), train=split == "train", download=self.download)
-        images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))
-        return images, np.asarray(read.targets, dtype=np.float32)[:, None]
+        arrays = {}
+        for split in ("train", "test"):
+            read = CIFAR10(str(self.folder), train=split == "train", download=self.download)
+            images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))
+            arrays[split] = (images, _column(read.targets))
+        return arrays
+
+
+class _IdxSource(_Arrays):
+    torchvision_class: ClassVar[str]
+    files: ClassVar[tuple[str, ...]] = IDX_FILES
+    hint: ClassVar[str] = ", nor in its subfolders raw and torchvision's, plain or .gz"
+
+    size: Size = 28
+    """Height and width in pixels; 28 keeps the original pixels."""
+    turned: float = Field(default=0, ge=0, le=180)
+    """Turn each image by an angle of its own, at most so many degrees either way, and label it with
+    the angle, column `angle`. 0 leaves images and labels as they are."""
+
+    def open(self) -> ArraySource:
+        """Read the set, and turn its images if asked to."""
+        source = super().open()
+        if not self.turned:
+            return source
+        note = f"each by its own angle, at most {self.turned:g} degrees"
+        return replace(
+            source,
+            columns=(*source.columns, angle_code(self.turned)),
+            arrays={
+                split: turn(*pair, self.turned, split) for split, pair in source.arrays.items()
+            },
+            provenance={**source.provenance, "turned": note},
+        )
+
+    def fingerprint(self) -> str:
+        """Identify the source's content by its files' sizes and times."""
+        files = [stamp(file) for file in self._find().values()]
+        turned = [self.turned] if self.turned else []  # stores of images as they are stay found
+        return canonical_hash([self.kind, self.size, *turned, files])
+
+    def fetch(self) -> None:
+        """Let torchvision download and unpack all four files."""
+        self._dataset(self.folder, "train", download=True)
+
+    def missing(self) -> list[str]:
+        """Return all four files unless one folder holds them all."""
+        return [] if self._find() else list(self.files)
+
+    def read(self) -> dict[str, Chunk]:
+        """Read both splits, from a private copy where torchvision would not take the files."""
+        files = self._find()
+        if all(
+            file.parent == self._raw(self.folder) and not file.suffix for file in files.values()
+        ):
+            return self._read(self.folder)
+        with tempfile.TemporaryDirectory(prefix="ssgan-idx-") as private:
+            _unpack(files, self._raw(Path(private)))
+            return self._read(Path(private))
+
+    def _raw(self, root: Path) -> Path:
+        return root / self.torchvision_class / "raw"
+
+    def _find(self) -> dict[str, Path]:
+        """Find all four files in one folder; empty when a folder with all four does not exist."""
+        for folder in (self._raw(self.folder), self.folder / "raw", self.folder):
+            found: dict[str, Path] = {}
+            for name in self.files:
+                for candidate in (folder / name, folder / f"{name}.gz"):
+                    if candidate.is_file():
+                        found.setdefault(name, candidate)
+            if len(found) == len(self.files):
+                return found
+        return {}
+
+    def _dataset(self, root: Path, split: str, download: bool = False) -> Any:
+        from torchvision import datasets
+
+        dataset = getattr(datasets, self.torchvision_class)
+        return dataset(str(root), train=split == "train", download=download)
+
+    def _read(self, root: Path) -> dict[str, Chunk]:
+        arrays = {}
+        for split, count in IDX_COUNTS.items():
+            try:
+                read = self._dataset(root, split)
+                images, labels = read.data.numpy()[:, None], _column(read.targets)
+            except (ValueError, AssertionError, LookupError, RuntimeError) as error:
+                raise CorruptFile(
+                    f"{self.title}: the {split} files in {self.folder} are not valid idx files "
+                    f"({error}); fetch them again"
+                ) from error
+            if len(images) != count or len(labels) != count or not 0 <= labels.max() <= 9:
+                raise CorruptFile(
+                    f"{self.title}: the {split} files in {self.folder} hold {len(images)} images "
+                    f"and {len(labels)} labels instead of {count}; fetch them again"
+                )
+            arrays[split] = (images, labels)
+        return arrays
+
+
+class MnistSource(_IdxSource):
+    """MNIST: handwritten digits, 28x28 gray, 60,000 to train and 10,000 to test."""
+
+    title: ClassVar[str] = "MNIST"
+    torchvision_class: ClassVar[str] = "MNIST"
+    column: ClassVar[Code] = DIGIT
+
+    kind: Literal["mnist"] = "mnist"
+
+
+class FashionMnistSource(_IdxSource):
+    """Fashion-MNIST: articles of clothing, 28x28 gray, 60,000 to train and 10,000 to test."""
+
+    title: ClassVar[str] = "Fashion-MNIST"
+    torchvision_class: ClassVar[str] = "FashionMNIST"
+    column: ClassVar[Code] = ARTICLE
+
+    kind: Literal["fashion-mnist"] = "fashion-mnist"
+
+
+def angle_code(most: float) -> Code:
+    """Return the label column of turned images: degrees, counterclockwise, from -most to most."""
+    return Code(name="angle", kind="continuous", low=-most, high=most)
+
+
+def turn(images: Images, labels: Labels, most: float, split: str) -> tuple[Images, Labels]:
+    """Turn each image about its middle by an angle of its own, always the same one.
+
+    Args:
+        images: uint8 (N, 1, H, W); what comes into the picture from outside is 0.
+        labels: float32 (N, K).
+        most: Largest angle in degrees; angles are uniform in [-most, most].
+        split: Name of the split, so that no two splits are turned alike.
+
+    Returns:
+        The images, uint8 (N, 1, H, W), bicubic, and the labels with the angles in degrees as
+        another column, float32 (N, K + 1).
+    """
+    stream = {"test": "judge"}.get(split, split)  # names of streams are seeds, and stay
+    random = np.random.default_rng(Streams(0).key(f"turn {stream}"))
+    angles = random.uniform(-most, most, len(images)).astype(np.float32)
+    turned = [
+        np.asarray(Image.fromarray(image[0]).rotate(float(angle), Image.Resampling.BICUBIC))
+        for image, angle in zip(images, angles, strict=True)
+    ]
+    return np.stack(turned)[:, None], np.column_stack([labels, angles])
+
+
+def _column(labels: Any) -> Labels:
+    return np.asarray(labels, dtype=np.float32)[:, None]
+
+
+def _unpack(files: Mapping[str, Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, file in files.items():
+        try:
+            with (
+                gzip.open(file) if file.suffix == ".gz" else file.open("rb") as packed,
+                (folder / name).open("wb") as plain,
+            ):
+                shutil.copyfileobj(packed, plain)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise CorruptFile(
+                f"{file} is truncated or damaged ({error}); fetch it again"
+            ) from error

@@ -49,7 +49,7 @@ def test_partitions_attributes_and_crop(tmp_path: Path, root: Path) -> None:
     assert [code.name for code in store.manifest.columns] == list(chosen)
     assert {code.classes for code in store.manifest.columns} == {("no", "yes")}
     train = store.split("train", tmp_path / "cache")
-    judge = store.split("judge", tmp_path / "cache")
+    judge = store.split("test", tmp_path / "cache")
     assert train.labels.tolist() == [[0, 0], [0, 1], [0, 0]]
     assert judge.labels.tolist() == [[1, 0], [0, 0]]
     # The white above and below the central square is cut off.
@@ -88,6 +88,6 @@ def test_download_goes_through_torchvision(
     monkeypatch.setattr(celeba, "extract_archive", extract)
     (tmp_path / "new" / "celeba").mkdir(parents=True)
     source = CelebaSource(root=tmp_path / "new", download=True)
-    assert source.open().counts == {"train": 3, "judge": 2}
+    assert source.open().counts == {"train": 3, "test": 2}
     assert "img_align_celeba.zip" in asked
     assert "list_attr_celeba.txt" in asked

@@ -38,7 +38,7 @@ def test_partial_csv_becomes_codes_with_unknown_cells(tmp_path: Path, root: Path
     shape, angle = store.manifest.columns
     assert (shape.name, shape.classes) == ("shape", ("circle", "square"))
     assert (angle.kind, angle.low, angle.high) == ("continuous", -30, 45)
-    assert not store.has_judge
+    assert not store.has_test_split
     assert store.manifest.splits["train"].known == (3, 3)
     split = store.split("train", tmp_path)
     nan = np.nan

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.data.sources.base import stamp
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.data.store import Store, prepare
 
@@ -69,7 +71,7 @@ def test_columns_of_every_type(tmp_path: Path, file: Path) -> None:
     assert (angle.low, angle.high) == (0, 43.5)
     assert store.manifest.name == "pictures"
     assert store.manifest.shape == (1, 6, 6)
-    assert not store.has_judge
+    assert not store.has_test_split
     split = store.split("train", tmp_path)
     expected = [[i % 3, i % 3, np.nan if i % 5 == 0 else i % 2 == 0, i * 1.5] for i in range(ROWS)]
     np.testing.assert_array_equal(split.labels.numpy(), np.array(expected, dtype=np.float32))
@@ -77,41 +79,41 @@ def test_columns_of_every_type(tmp_path: Path, file: Path) -> None:
 
 
 def test_one_file_is_divided_by_position(tmp_path: Path, file: Path) -> None:
-    store = stored(tmp_path, train=str(file), train_rows=(2, 10), judge_rows=(12, 29))
+    store = stored(tmp_path, train=str(file), train_rows=(2, 10), test_rows=(12, 29))
     assert levels(store, "train", tmp_path) == list(range(2, 10))
-    assert levels(store, "judge", tmp_path) == list(range(12, 29))
-    assert store.manifest.provenance["split"] == "train: rows 2-9; judge: rows 12-28"
-    rest = stored(tmp_path, train=str(file), judge_rows=(0, 20))
+    assert levels(store, "test", tmp_path) == list(range(12, 29))
+    assert store.manifest.provenance["split"] == "train: rows 2-9; test: rows 12-28"
+    rest = stored(tmp_path, train=str(file), test_rows=(0, 20))
     assert levels(rest, "train", tmp_path) == list(range(20, 30))
-    last = stored(tmp_path, train=str(file), train_rows=(0, 20), judge_share=0.25)
+    last = stored(tmp_path, train=str(file), train_rows=(0, 20), test_share=0.25)
     assert levels(last, "train", tmp_path) == list(range(15))
-    assert levels(last, "judge", tmp_path) == list(range(15, 20))
+    assert levels(last, "test", tmp_path) == list(range(15, 20))
 
 
 def test_groups_are_never_torn_apart(tmp_path: Path, file: Path) -> None:
-    store = stored(tmp_path, train=str(file), judge_share=0.4, split_by="person")
+    store = stored(tmp_path, train=str(file), test_share=0.4, split_by="person")
     train = {level // 3 for level in levels(store, "train", tmp_path)}
-    judge = {level // 3 for level in levels(store, "judge", tmp_path)}
+    judge = {level // 3 for level in levels(store, "test", tmp_path)}
     assert not train & judge
     assert train | judge == set(range(10))
     assert 1 <= len(judge) <= 7
     assert "40% of the values of person" in store.manifest.provenance["split"]
     # A group's side depends on the group alone, so more data does not move it.
     pq.write_table(table(rows=60), file)
-    more = stored(tmp_path, train=str(file), judge_share=0.4, split_by="person")
-    assert judge <= {level // 3 for level in levels(more, "judge", tmp_path)}
+    more = stored(tmp_path, train=str(file), test_share=0.4, split_by="person")
+    assert judge <= {level // 3 for level in levels(more, "test", tmp_path)}
 
 
 def test_judge_files_and_ranges(tmp_path: Path, file: Path) -> None:
     other = tmp_path / "judge.parquet"
     pq.write_table(table(100, 9), other)
-    fields = {"train": str(file), "judge": str(other), "labels": ("angle",)}
-    store = stored(tmp_path, **fields, train_rows=(3, 6), judge_rows=(2, 9))
+    fields = {"train": str(file), "test": str(other), "labels": ("angle",)}
+    store = stored(tmp_path, **fields, train_rows=(3, 6), test_rows=(2, 9))
     assert levels(store, "train", tmp_path) == [3, 4, 5]
-    assert levels(store, "judge", tmp_path) == list(range(102, 109))
+    assert levels(store, "test", tmp_path) == list(range(102, 109))
     (angle,) = store.manifest.columns
     assert (angle.low, angle.high) == (4.5, 7.5)
-    assert store.split("judge", tmp_path).labels[0].item() == 153
+    assert store.split("test", tmp_path).labels[0].item() == 153
 
 
 def test_shards_by_folder_and_pattern(tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_shards_by_folder_and_pattern(tmp_path: Path) -> None:
     for shard in range(3):
         pq.write_table(table(shard * 10, 10), folder / f"train-{shard:05d}-of-00003.parquet")
     for spec in (str(folder), f"{folder}/train-*.parquet", f"{tmp_path}/sh*/*"):
-        store = stored(tmp_path, train=spec, judge_rows=(8, 12))
+        store = stored(tmp_path, train=spec, test_rows=(8, 12))
         assert levels(store, "train", tmp_path) == [*range(8), *range(12, 30)]
-        assert levels(store, "judge", tmp_path) == [8, 9, 10, 11]
+        assert levels(store, "test", tmp_path) == [8, 9, 10, 11]
     (folder / "train-00001-of-00003.parquet").unlink()
     with pytest.raises(BadInput, match=r"shard train-00001-of-00003\.parquet is missing"):
         stored(tmp_path, train=str(folder))
@@ -172,11 +174,11 @@ def test_mixed_sizes_and_broken_pictures(tmp_path: Path) -> None:
         ({"image": "label"}, "int64 is no encoded picture"),
         ({"labels": ("labels",)}, "no column 'labels'; did you mean 'label'"),
         ({"labels": ("image",)}, "binary is no label"),
-        ({"judge_share": 0.2, "split_by": "persons"}, "did you mean 'person'"),
+        ({"test_share": 0.2, "split_by": "persons"}, "did you mean 'person'"),
         ({"train_rows": (0, 31)}, "train_rows=0,31 exceeds the 30 rows"),
-        ({"judge_rows": (25, 31)}, "judge_rows=25,31 exceeds the 30 rows"),
-        ({"judge_rows": (0, 30)}, "no row is left for the train split"),
-        ({"judge_share": 0.001}, "no row is left for the judge split"),
+        ({"test_rows": (25, 31)}, "test_rows=25,31 exceeds the 30 rows"),
+        ({"test_rows": (0, 30)}, "no row is left for the train split"),
+        ({"test_share": 0.001}, "no row is left for the test split"),
         ({"classes": {"label": ("a", "b")}}, r"none of the classes a, b: 2 \(row 2\)"),
     ],
 )
@@ -191,10 +193,10 @@ def test_bad_parameters_are_refused(
     ("fields", "message"),
     [
         ({"train_rows": (5, 5)}, "0 <= first < end"),
-        ({"judge": "x", "judge_share": 0.1}, "judge_share excludes"),
-        ({"split_by": "person"}, "no effect without judge_share"),
-        ({"train_rows": (0, 10), "judge_rows": (9, 12)}, "overlap"),
-        ({"train_rows": (9, 12), "judge_rows": (0, 10)}, "overlap"),
+        ({"test": "x", "test_share": 0.1}, "test_share excludes"),
+        ({"split_by": "person"}, "no effect without test_share"),
+        ({"train_rows": (0, 10), "test_rows": (9, 12)}, "overlap"),
+        ({"train_rows": (9, 12), "test_rows": (0, 10)}, "overlap"),
         ({"image_column": "x"}, "image_column"),
     ],
 )
@@ -220,3 +222,12 @@ def test_fingerprint_follows_the_file(file: Path) -> None:
     assert ParquetSource(train=str(file), channels=1).fingerprint() != before
     pq.write_table(table(5), file)
     assert ParquetSource(train=str(file)).fingerprint() != before
+
+
+def test_stores_that_were_made_before_fields_were_renamed_are_found(file: Path) -> None:
+    source = ParquetSource(train=str(file), test_share=0.25)
+    then = source.model_dump(mode="json")
+    for former, name in ParquetSource.former_names().items():
+        then[former] = then.pop(name)
+    assert {"judge", "judge_rows", "judge_share"} <= then.keys()
+    assert source.fingerprint() == canonical_hash([then, [stamp(file)]])

@@ -48,7 +48,7 @@ def test_mnist(shared_data: Path, tmp_path: Path) -> None:
     train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     judge = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert class_counts(store, "train", tmp_path) == train
-    assert class_counts(store, "judge", tmp_path) == judge
+    assert class_counts(store, "test", tmp_path) == judge
     assert store.split("train", tmp_path).labels[:5, 0].tolist() == [5, 0, 4, 1, 9]
 
 
@@ -57,7 +57,7 @@ def test_fashion_mnist(tmp_path: Path) -> None:
         pytest.skip("apt-get install dataset-fashion-mnist brings the files")
     store = prepare(FashionMnistSource(root=FASHION), tmp_path)
     assert class_counts(store, "train", tmp_path) == [6000] * 10
-    assert class_counts(store, "judge", tmp_path) == [1000] * 10
+    assert class_counts(store, "test", tmp_path) == [1000] * 10
     assert store.manifest.columns[0].classes[9] == "ankle_boot"
 
 
@@ -66,7 +66,7 @@ def test_svhn_divided_by_position(shared_data: Path, tmp_path: Path) -> None:
         train=str(shared_data / "svhn/test_first10000.parquet"),
         names={"label": "digit"},
         train_rows=(0, 300),
-        judge_rows=(9800, 10000),
+        test_rows=(9800, 10000),
     )
     store = prepare(source, tmp_path)
     assert store.manifest.shape == (3, 32, 32)
@@ -78,16 +78,16 @@ def test_svhn_divided_by_position(shared_data: Path, tmp_path: Path) -> None:
 def test_cifar10_with_class_names(shared_data: Path, tmp_path: Path) -> None:
     source = ParquetSource(
         train=str(shared_data / "cifar10/train.parquet"),
-        judge=str(shared_data / "cifar10/test.parquet"),
+        test=str(shared_data / "cifar10/test.parquet"),
         labels=("class_name",),
         names={"class_name": "category"},
         train_rows=(0, 300),
-        judge_rows=(0, 100),
+        test_rows=(0, 100),
     )
     store = prepare(source, tmp_path)
     assert store.manifest.columns[0].classes[:2] == ("airplane", "automobile")
     assert class_counts(store, "train", tmp_path) == [30] * 10
-    assert class_counts(store, "judge", tmp_path) == [10] * 10
+    assert class_counts(store, "test", tmp_path) == [10] * 10
 
 
 def test_celeba_divided_by_identity(shared_data: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_celeba_divided_by_identity(shared_data: Path, tmp_path: Path) -> None:
         labels=attributes,
         classes=dict.fromkeys(attributes, ("no", "yes")),
         train_rows=(0, 600),
-        judge_share=0.2,
+        test_share=0.2,
         split_by="identity",
         crop=(0, 10 / 109, 1, 99 / 109),
         size=32,
@@ -111,5 +111,5 @@ def test_celeba_divided_by_identity(shared_data: Path, tmp_path: Path) -> None:
     assert store.manifest.splits["train"].count == 600 - judge
     # Without regard to order, no label is lost or changed.
     known = pq.read_table(file, columns=["Smiling"]).slice(0, 600).column(0).to_pylist()
-    smiles = sum(store.split(split, tmp_path).labels[:, 0].sum() for split in ("train", "judge"))
+    smiles = sum(store.split(split, tmp_path).labels[:, 0].sum() for split in ("train", "test"))
     assert float(smiles) == sum(known)
