@@ -140,7 +140,7 @@ def test_a_damaged_start_is_warned_of_and_made_anew(
     with caplog.at_level(logging.WARNING):
         train(tmp_path, progress=lambda done, total: told.append(done))
     assert told == [1, 2, 3, 4, 5, 6]
-    assert f"{file.name} is damaged" in caplog.text
+    assert f"{file.name} is corrupt" in caplog.text
     assert weights(tmp_path) == weights(tmp_path / "undisturbed")
     assert not file.exists()
 
