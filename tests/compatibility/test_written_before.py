@@ -96,11 +96,13 @@ def metrics_of(file: Path) -> dict[str, float | None]:
 def assert_alike(found: dict[str, float | None], expected: dict[str, float | None]) -> None:
     """Compare metrics, with room for another CPU's rounding.
 
-    Shares are counts of 40 to 100 images, of which rounding may move one or two across a border.
+    With vector units from SSE 4 to AVX-512, and one thread or two, G and Q differed by less than
+    1e-6 and what the judge measures by at most 0.02, or 1 % of the Fréchet distance. Shares are
+    counts of 40 to 100 images, of which one or two may cross a border.
     """
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=0.02, abs=0.05), name
+        assert found[name] == pytest.approx(value, rel=0.05, abs=0.05), name
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
