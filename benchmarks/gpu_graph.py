@@ -54,7 +54,7 @@ class UpdateGraphs:
             updates: Length of the tables.
         """
         self.training, self._experiment, self._updates = training, experiment, updates
-        batches, device = training.batches, training._device
+        batches, device = training.batches, training.device
         self._size, self._own_size = experiment.training.batch_size, batches._config.batch_size
         self._y, self._images = batches._y.to(device), batches._images
         self._unknown = torch.full((self._size, self._y.shape[1]), math.nan, device=device)

@@ -201,14 +201,7 @@ def real_digits(bench: Bench) -> Iterator[Result]:
         started = time.perf_counter()
         run_updates(training, 2 * experiment.training.steps_per_epoch)
         losses, trained = training.take_losses(), time.perf_counter()
-        snapshot = take_snapshot(
-            training.step.generator,
-            training.step.discriminator,
-            training.ema,
-            dataset,
-            training.streams,
-            experiment.training.batch_size,
-        )
+        snapshot = take_snapshot(training, dataset)
         evaluator = Evaluator(experiment.evaluation, dataset, None, training.streams, bench.device)
         metrics = evaluator.evaluate(snapshot.generators, snapshot.discriminator).metrics
         yield {

@@ -102,14 +102,7 @@ def reach(
     step, state = found
     training = Training(experiment, dataset, Worker(0, 1, device))
     training.load(state)
-    snapshot = take_snapshot(
-        training.step.generator,
-        training.step.discriminator,
-        training.ema,
-        dataset,
-        training.streams,
-        experiment.training.batch_size,
-    )
+    snapshot = take_snapshot(training, dataset)
     return Reached(step, training, snapshot)
 
 

@@ -122,8 +122,10 @@ def run(
         training.synchronize()
         record, checkpoint = None, None
         if evaluator is not None:
-            is_due = epoch % experiment.evaluation.every == 0 or epoch == extent.epochs
-            evaluation = _evaluate(training, dataset, evaluator, extent.batch_size, is_due)
+            evaluation = Evaluation()
+            if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
+                snapshot = take_snapshot(training, dataset)
+                evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
             record = _commit(rundir, training, epoch, metrics, evaluation)
             checkpoint = _save(checkpoints, training, record)
         worker.wait()
@@ -147,27 +149,14 @@ def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
         )
 
 
-def _evaluate(
-    training: Training, dataset: Dataset, evaluator: Evaluator, batch_size: int, is_due: bool
-) -> Evaluation | None:
-    if not is_due:
-        return None
-    step = training.step
-    snapshot = take_snapshot(
-        step.generator, step.discriminator, training.ema, dataset, training.streams, batch_size
-    )
-    return evaluator.evaluate(snapshot.generators, snapshot.discriminator)
-
-
 def _commit(
     rundir: RunDir,
     training: Training,
     epoch: int,
     metrics: dict[str, float | None],
-    evaluation: Evaluation | None,
+    evaluation: Evaluation,
 ) -> Record:
     """Commit the epoch's record; one that was committed before a crash stands."""
-    evaluation = evaluation or Evaluation()
     return rundir.commit_record(
         Record(
             epoch=epoch,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.networks.discriminator import Discriminator
-from ssgan.networks.ema import Ema, reestimate_batchnorm
+from ssgan.networks.ema import reestimate_batchnorm
 from ssgan.networks.generator import Generator
+from ssgan.training.state import Training
 
 _BATCHES = 8  # batches that statistics are the mean of
 
@@ -33,49 +33,36 @@ class Snapshot:
     discriminator: Discriminator
 
 
-def take_snapshot(
-    generator: Generator,
-    discriminator: Discriminator,
-    ema: Ema,
-    dataset: Dataset,
-    streams: Streams,
-    batch_size: int,
-) -> Snapshot:
+def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
     """Copy the networks and estimate their BatchNorm statistics.
 
     Args:
-        generator: G in training.
-        discriminator: D in training.
-        ema: The moving average of G.
+        training: Its networks are copied; its streams give the same latents and rows at every call.
         dataset: Gives the fixed real images.
-        streams: Give the fixed latents and rows, the same at every call.
-        batch_size: Images a batch, as in training.
     """
-    device = next(generator.parameters()).device
-    raw, averaged, copied_d = deepcopy(generator), deepcopy(generator), deepcopy(discriminator)
-    ema.copy_to(averaged)
+    step = training.step
+    raw, averaged = deepcopy(step.generator), deepcopy(step.generator)
+    training.ema.copy_to(averaged)
     for copied in (raw, averaged):
-        latents = _latents(dataset, streams, batch_size, device)
-        reestimate_batchnorm(copied, copied, latents)
-    images = _real_and_fake(raw, dataset, streams, batch_size, device)
-    reestimate_batchnorm(copied_d, lambda x: copied_d.q_us(copied_d.trunk(x)), images)
-    return Snapshot({"raw": raw, "ema": averaged}, copied_d)
+        reestimate_batchnorm(copied, copied, _latents(training, dataset))
+    discriminator = deepcopy(step.discriminator)
+    images = _real_and_fake(raw, training, dataset)
+    reestimate_batchnorm(
+        discriminator, lambda x: discriminator.q_us(discriminator.trunk(x)), images
+    )
+    return Snapshot({"raw": raw, "ema": averaged}, discriminator)
 
 
-def _latents(
-    dataset: Dataset, streams: Streams, batch_size: int, device: torch.device
-) -> Iterator[Tensor]:
+def _latents(training: Training, dataset: Dataset) -> Iterator[Tensor]:
     for index in range(_BATCHES):
-        generator = streams.generator("statistics of G", index, device)
-        yield dataset.space.encode(*dataset.space.sample(batch_size, generator))
+        generator = training.streams.generator("statistics of G", index, training.device)
+        yield dataset.space.encode(*dataset.space.sample(training.batch_size, generator))
 
 
-def _real_and_fake(
-    generator: Generator, dataset: Dataset, streams: Streams, batch_size: int, device: torch.device
-) -> Iterator[Tensor]:
+def _real_and_fake(generator: Generator, training: Training, dataset: Dataset) -> Iterator[Tensor]:
     images = dataset.train.images
-    for index, latents in enumerate(_latents(dataset, streams, batch_size, device)):
-        drawn = streams.generator("statistics of D", index)
-        rows = torch.randint(len(images), (batch_size,), generator=drawn)
-        yield images[rows.to(images.device)].to(device).float().div_(255)
+    for index, latents in enumerate(_latents(training, dataset)):
+        drawn = training.streams.generator("statistics of D", index)
+        rows = torch.randint(len(images), (training.batch_size,), generator=drawn)
+        yield images[rows.to(images.device)].to(training.device).float().div_(255)
         yield generator(latents)

@@ -31,6 +31,8 @@ class Training:
 
     Attributes:
         updates: Number of updates made.
+        batch_size: Real images of an update, over all workers.
+        device: Where this worker computes.
         streams: The run's random streams.
         step: G, D, their optimizers, and how one update changes them.
         ema: The moving average of G.
@@ -48,7 +50,8 @@ class Training:
         self._experiment = experiment
         self._space = dataset.space
         self._worker = worker
-        self._device = worker.device
+        self.device = worker.device
+        self.batch_size = experiment.training.batch_size
         self.updates = 0
         self.streams = Streams(experiment.seed)
         sizes = (experiment.networks, dataset.space, dataset.manifest.shape)
@@ -68,7 +71,7 @@ class Training:
             experiment.label_sampling,
             place_images(dataset.train.images, worker.device),
             dataset.y,
-            batch_size=experiment.training.batch_size,
+            batch_size=self.batch_size,
             streams=self.streams,
             rank=worker.rank,
             world_size=worker.world_size,
@@ -85,7 +88,7 @@ class Training:
 
     def clock(self, updates: int) -> Clock:
         """Return how far the run is after so many updates."""
-        images_seen = updates * self._experiment.training.batch_size
+        images_seen = updates * self.batch_size
         return Clock(images_seen, self._experiment.images_per_epoch)
 
     def weights(self, updates: int) -> Weights:
@@ -105,7 +108,7 @@ class Training:
         found = torch.where(torch.isfinite(losses), math.inf, float(self.updates))
         torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
         self.updates += 1
-        self.ema.update(self._experiment.training.batch_size, self.images_seen)
+        self.ema.update(self.batch_size, self.images_seen)
 
     def take_losses(self) -> dict[str, float | None]:
         """Return the terms' means since the last call, over all workers, and reset them."""
@@ -154,7 +157,7 @@ class Training:
     def draw(self) -> StepInput:
         """Draw what this rank needs for the next update; the same again until it is made."""
         real = self.batches.draw(self.updates, self.label_probability(self.updates))
-        size = self._experiment.training.batch_size
+        size = self.batch_size
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
         noise_real, noise_fake = self._instance_noise(real.x)
@@ -171,7 +174,7 @@ class Training:
         def maps(count: int) -> Tensor:
             return affine_maps(config, self._slice(draw_affine(count, generator)))
 
-        size, own = self._experiment.training.batch_size, self._experiment.label_sampling.batch_size
+        size, own = self.batch_size, self._experiment.label_sampling.batch_size
         real, fake, fake_g = (maps(size) for _ in range(3))
         return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
 
@@ -180,12 +183,12 @@ class Training:
         std = self._experiment.instance_noise.at(*self.clock(self.updates))
         if std == 0:
             return None, None
-        shape = (2, self._experiment.training.batch_size, *x.shape[1:])
-        noise = torch.randn(shape, generator=self._generator("instance noise"), device=self._device)
+        shape = (2, self.batch_size, *x.shape[1:])
+        noise = torch.randn(shape, generator=self._generator("instance noise"), device=self.device)
         return self._slice(noise[0]) * std, self._slice(noise[1]) * std
 
     def _generator(self, stream: str) -> torch.Generator:
-        return self.streams.generator(stream, self.updates, self._device)
+        return self.streams.generator(stream, self.updates, self.device)
 
     def _slice(self, rows: Tensor) -> Tensor:
         """Return this rank's part of what was drawn for the global batch."""

@@ -9,7 +9,7 @@ from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import CodesConfig
 from ssgan.training.distributed import Worker
-from ssgan.training.snapshot import Snapshot, take_snapshot
+from ssgan.training.snapshot import take_snapshot
 from ssgan.training.state import Training
 
 B = 8
@@ -35,13 +35,6 @@ def training(dataset: Dataset) -> Training:
     return made
 
 
-def take(training: Training, dataset: Dataset) -> Snapshot:
-    step = training.step
-    return take_snapshot(
-        step.generator, step.discriminator, training.ema, dataset, training.streams, B
-    )
-
-
 def copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
@@ -54,7 +47,7 @@ def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> N
     networks = (training.step.generator, training.step.discriminator)
     before, ambient = [copy(network) for network in networks], torch.get_rng_state()
     average = [value.clone() for value in training.ema.parameters]
-    take(training, dataset)
+    take_snapshot(training, dataset)
     assert all(same(old, copy(now)) for old, now in zip(before, networks, strict=True))
     assert all(map(torch.equal, average, training.ema.parameters))
     assert torch.equal(ambient, torch.get_rng_state())
@@ -66,7 +59,7 @@ def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> N
 def test_copies_have_the_parameters_that_they_are_named_for(
     training: Training, dataset: Dataset
 ) -> None:
-    snapshot = take(training, dataset)
+    snapshot = take_snapshot(training, dataset)
     raw, ema = snapshot.generators["raw"], snapshot.generators["ema"]
     assert all(map(torch.equal, raw.parameters(), training.step.generator.parameters()))
     assert all(map(torch.equal, ema.parameters(), training.ema.parameters))
@@ -82,7 +75,7 @@ def test_copies_have_the_parameters_that_they_are_named_for(
 
 
 def test_a_snapshot_is_the_same_each_time(training: Training, dataset: Dataset) -> None:
-    one, other = take(training, dataset), take(training, dataset)
+    one, other = take_snapshot(training, dataset), take_snapshot(training, dataset)
     for a, b in (
         (one.generators["raw"], other.generators["raw"]),
         (one.generators["ema"], other.generators["ema"]),
@@ -95,7 +88,7 @@ def test_a_snapshot_is_the_same_each_time(training: Training, dataset: Dataset) 
 def test_statistics_of_G_are_those_of_its_own_parameters(
     name: str, training: Training, dataset: Dataset
 ) -> None:
-    generator = take(training, dataset).generators[name]  # type: ignore[index]
+    generator = take_snapshot(training, dataset).generators[name]  # type: ignore[index]
     norm = next(m for m in generator.modules() if isinstance(m, nn.BatchNorm1d))
     linear = next(m for m in generator.modules() if isinstance(m, nn.Linear))
     means = []
@@ -110,7 +103,7 @@ def test_statistics_of_G_are_those_of_its_own_parameters(
 def test_statistics_of_D_are_of_real_and_synthetic_images_alike(
     training: Training, dataset: Dataset
 ) -> None:
-    snapshot = take(training, dataset)
+    snapshot = take_snapshot(training, dataset)
     norms = [m for m in snapshot.discriminator.modules() if hasattr(m, "running_mean")]
     assert len(norms) == 3
     assert all(norm.num_batches_tracked == 16 for norm in norms)
@@ -122,11 +115,11 @@ def test_statistics_of_D_are_of_real_and_synthetic_images_alike(
 def test_evaluation_does_not_depend_on_running_statistics(
     training: Training, dataset: Dataset
 ) -> None:
-    before = take(training, dataset)
+    before = take_snapshot(training, dataset)
     for network in (training.step.generator, training.step.discriminator):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.reset_running_stats()
-    after = take(training, dataset)
+    after = take_snapshot(training, dataset)
     assert same(copy(before.discriminator), copy(after.discriminator))
     assert same(copy(before.generators["ema"]), copy(after.generators["ema"]))
