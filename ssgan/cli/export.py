@@ -64,7 +64,7 @@ def _pack(opened: LoadedRun, copy_of: str) -> dict[str, bytes]:
         networks=opened.experiment.networks,
         space=dataset.space,
         shape=dataset.manifest.shape,
-        copy_of="ema" if copy_of == "ema" else "online",
+        copy_of="ema" if copy_of == "ema" else "raw",
         provenance={
             "run_id": run.run_id,
             "run": run.info.name,

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as pack_weights
@@ -21,6 +21,10 @@ from ssgan.networks.architecture import NetworksConfig
 WEIGHTS, MANIFEST = "model.safetensors", "generator.json"
 FORMAT = 1
 
+CopyOf = Annotated[
+    Literal["raw", "ema"], BeforeValidator(lambda name: "raw" if name == "online" else name)
+]
+"""The copies of G; "online" is what 0.1.0 wrote for "raw"."""
 Provenance = str | int | float | bool | None
 _REMEDY = "Write the folder again with `ssgan export RUN_DIR`, or copy it again"
 
@@ -32,8 +36,8 @@ class ExportManifest(Config):
     """Version of this layout."""
     ssgan: str = __version__
     """Version of ssgan that wrote the export."""
-    copy_of: Literal["ema", "online"] = "ema"
-    """Which copy of G this is: the moving average of its parameters, or the trained ones."""
+    copy_of: CopyOf = "ema"
+    """Which copy of G this is: the moving average of its parameters, or the raw ones."""
     networks: NetworksConfig
     """Sizes of the networks."""
     space: LatentSpace
@@ -55,7 +59,7 @@ def pack_export(
     networks: NetworksConfig,
     space: LatentSpace,
     shape: tuple[int, int, int],
-    copy_of: Literal["ema", "online"] = "ema",
+    copy_of: CopyOf = "ema",
     provenance: Mapping[str, Provenance],
 ) -> dict[str, bytes]:
     """Pack networks as the files of an export folder, to be written in this order.

@@ -145,7 +145,7 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
     assert ssgan("export", "runs/tiny", "--copy", "raw", "--out", "raw").code == 0
     assert ssgan("export", "runs/tiny", "--out", "ema").code == 0
     raw, ema = NamedGenerator.load("raw"), NamedGenerator.load("ema")
-    assert (raw.manifest.copy_of, ema.manifest.copy_of) == ("online", "ema")
+    assert (raw.manifest.copy_of, ema.manifest.copy_of) == ("raw", "ema")
     assert raw.manifest.weights_sha256 != ema.manifest.weights_sha256
     own = NamedGenerator.load("runs/tiny")
     assert np.array_equal(own.sample(digit=7), ema.sample(digit=7))

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.export.format import pack_export, read_manifest, read_weights, save_export
+from ssgan.export.format import MANIFEST, pack_export, read_manifest, read_weights, save_export
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import NetworksConfig
 from ssgan.networks.discriminator import build_discriminator
@@ -26,7 +27,7 @@ def files(step: int = 7) -> dict[str, bytes]:
         networks=NETWORKS,
         space=SPACE,
         shape=SHAPE,
-        copy_of="online",
+        copy_of="raw",
         provenance={"step": step},
     )
 
@@ -41,11 +42,21 @@ def test_weights_and_manifest_come_back(tmp_path: Path) -> None:
     save_export(tmp_path / "deep/export", files())
     manifest = read_manifest(tmp_path / "deep/export")
     assert (manifest.networks, manifest.space, manifest.shape) == (NETWORKS, SPACE, SHAPE)
-    assert (manifest.copy_of, manifest.provenance) == ("online", {"step": 7})
+    assert (manifest.copy_of, manifest.provenance) == ("raw", {"step": 7})
     states = load(tmp_path / "deep/export")
     assert states["generator"].keys() == generator.state_dict().keys()
     for name, tensor in generator.state_dict().items():
         assert states["generator"][name].equal(tensor)
+
+
+def test_the_raw_copy_was_once_called_online(tmp_path: Path) -> None:
+    made = files()
+    written = json.loads(made[MANIFEST])
+    del written["manifest_sha256"]
+    written["copy_of"] = "online"
+    text = json.dumps({**written, "manifest_sha256": canonical_hash(written)})
+    save_export(tmp_path, made | {MANIFEST: text.encode()})
+    assert read_manifest(tmp_path).copy_of == "raw"
 
 
 def test_the_same_networks_give_the_same_bytes() -> None:
