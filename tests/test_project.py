@@ -113,13 +113,47 @@ def test_the_docs_list_every_package() -> None:
     assert listed - {"data/sources"} == {file.parent.name for file in package.glob("*/__init__.py")}
 
 
-@pytest.mark.parametrize("module", ["ssgan", "ssgan.export", "ssgan.training.loop"])
-def test_import_needs_neither_ray_nor_mlflow(module: str) -> None:
-    program = f"import sys, {module}; print([m for m in ('ray', 'mlflow') if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import ssgan", ("torch", "ray", "mlflow", "matplotlib")),
+        ("import ssgan; ssgan.NamedGenerator", ("ray", "mlflow", "matplotlib")),
+        ("import ssgan; ssgan.load_experiment", ("ray", "mlflow")),
+        ("import ssgan.training.loop", ("ray", "mlflow")),
+    ],
+)
+def test_import_needs_nothing_heavy(statement: str, heavy: tuple[str, ...]) -> None:
+    program = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_package_exports_what_it_lists() -> None:
+    import ssgan as package
+
+    for name in package.__all__:
+        assert getattr(package, name) is getattr(package, name)
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = package.trian
+
+
+def python_imports() -> list[tuple[str, str]]:
+    """Find what README and docs import from ssgan: (page, statement)."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            compile(block, page.name, "exec")
+            statements = re.findall(r"^((?:from|import) ssgan.*)$", block, flags=re.MULTILINE)
+            found += [(page.name, statement) for statement in statements]
+    return found
+
+
+@pytest.mark.parametrize(("page", "statement"), python_imports())
+def test_pages_import_names_that_exist(page: str, statement: str) -> None:
+    exec(statement, {})
 
 
 def test_ci_runs_lint_and_tests() -> None:

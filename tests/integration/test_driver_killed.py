@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.launch import train
+from ssgan import train
 from ssgan.records.rundir import RunDir
 from tests.helpers.runs import assert_same_bits, small
 
@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures
 
 _DRIVER = """
 import sys
+from ssgan import train
 from ssgan.experiment.tree import Experiment
-from ssgan.launch import train
 from ssgan.training.loop import Watch
 
 experiment = Experiment.from_yaml(sys.stdin.read())
