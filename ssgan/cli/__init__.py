@@ -1,4 +1,4 @@
-"""The command line, `ssgan`: one file a verb, thin; the work is done in the rooms below.
+"""The command line, `ssgan`: one file a verb, thin; the work is done in the packages below.
 
 The result of a verb is all that goes to stdout; progress and logs go to stderr. Exit codes: 0
 done, 1 failed, 2 bad input. Verbs import what they need when they run, so that help is instant.
@@ -58,19 +58,9 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-for verb in (
-    init,
-    data,
-    train,
-    search,
-    reproduce,
-    evaluate,
-    sample,
-    figures,
-    export,
-    track,
-    doctor,
-):
+_VERBS: list[click.Command] = [init, data, train, search, reproduce, evaluate, sample]
+_VERBS += [figures, export, track, doctor]
+for verb in _VERBS:
     ssgan.add_command(verb)
 
 
@@ -87,8 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code if error.exit_code == BAD_INPUT else FAILED)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         sys.exit(FAILED)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, progress, say, show, show_json, table
+from ssgan.cli.screen import progress, say, table
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.data.manifest import Manifest
@@ -25,33 +26,31 @@ def data() -> None:
 
 
 @data.command(
-    epilog="""\b
-Examples:
+    cls=Verb,
+    json="the store's description",
+    examples="""\
   ssgan data prepare digits
   ssgan data prepare mnist data.source.download=true
   ssgan data prepare mnist data.source.root=/data/mnist   files that are on this machine
   ssgan data prepare my-photos.yaml data.source.size=64
-"""
+""",
 )
 @click.argument("source", metavar="PRESET|FILE.yaml")
 @click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print the store's description as JSON.")
-def prepare(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def prepare(source: str, overrides: tuple[str, ...]) -> Answer:
     """Decode the images of an experiment's data.source into a store.
 
     Training does this by itself when it has not been done; the store is kept in $SSGAN_CACHE or
     the user's cache folder and shared by all experiments on the same images.
     """
-    log_to_stderr()
-    with nothing_on_stdout():
-        store = prepared(source, overrides)
-    _print(store, as_json)
+    return _answer(prepared(source, overrides))
 
 
 @data.command(
     "show",
-    epilog="""\b
-Examples:
+    cls=Verb,
+    json="the store's description",
+    examples="""\
   ssgan data show digits
   ssgan data show mnist data.source.root=/data/mnist --sheet mnist.png
   ssgan data show my-photos.yaml --sheet contact.png
@@ -61,20 +60,17 @@ Examples:
 @click.argument("source", metavar="PRESET|FILE.yaml|STORE")
 @click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet, FILE.png.")
-@click.option("--json", "as_json", is_flag=True, help="Print the description as JSON.")
-def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None, as_json: bool) -> None:
+def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> Answer:
     """Show what a store holds: splits, label columns, counts of classes, broken images.
 
     The contact sheet has real images of each class in rows.
     """
-    log_to_stderr()
     if sheet is not None and sheet.suffix != ".png":
         raise BadInput(f"--sheet {sheet} must end in .png")
-    with nothing_on_stdout():
-        store = _opened(source, overrides)
-        if sheet is not None:
-            _write_sheet(store, sheet)
-    _print(store, as_json)
+    store = _opened(source, overrides)
+    if sheet is not None:
+        _write_sheet(store, sheet)
+    return _answer(store)
 
 
 def prepared(source: str, overrides: tuple[str, ...]) -> Store:
@@ -97,35 +93,27 @@ def _opened(source: str, overrides: tuple[str, ...]) -> Store:
     return prepared(source, overrides)
 
 
-def _print(store: Store, as_json: bool) -> None:
-    described = {
-        "location": store.location,
-        "hash": store.manifest.hash,
-        "classes": _count_classes(store),
-        **store.manifest.model_dump(mode="json"),
-    }
-    if as_json:
-        show_json(described)
-        return
+def _answer(store: Store) -> Answer:
     manifest = store.manifest
+    counts = _count_classes(store)
     channels, height, width = manifest.shape
-    show(f"{manifest.name}: {width}x{height} pixels, {'gray' if channels == 1 else 'RGB'}")
     splits = table("split", "images ", *(f"with {column.name} " for column in manifest.columns))
     for name, split in manifest.splits.items():
         splits.add_row(name, f"{split.count:,}", *(f"{known:,}" for known in split.known))
-    show(splits)
-    if manifest.columns:
-        show(_columns(manifest, described["classes"]))
+    shown = [f"{manifest.name}: {width}x{height} pixels, {'gray' if channels == 1 else 'RGB'}"]
+    shown += [splits, _columns(manifest, counts)] if manifest.columns else [splits]
     if not store.has_test_split:
-        show("no test split: Q_ss is measured on labels held out of the budget; no 0-1 loss")
-    for what, text in manifest.provenance.items():
-        show(f"{what}: {text}")
-    show(f"store: {store.location}")
-    show(f"hash: {manifest.hash}")
+        shown.append(
+            "no test split: Q_ss is measured on labels held out of the budget; no 0-1 loss"
+        )
+    shown += [f"{what}: {text}" for what, text in manifest.provenance.items()]
+    shown += [f"store: {store.location}", f"hash: {manifest.hash}"]
     if manifest.broken:
         more = len(manifest.broken) - _SHOWN
         listed = ", ".join(manifest.broken[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         say(f"{len(manifest.broken)} broken images were left out: {listed}", style="yellow")
+    facts = {"location": store.location, "hash": manifest.hash, "classes": counts}
+    return Answer(shown, {**facts, **manifest.model_dump(mode="json")})
 
 
 def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from ssgan.cli.options import out_option
-from ssgan.cli.screen import nothing_on_stdout, show, show_json, table, waiting
+from ssgan.cli.screen import table, waiting
+from ssgan.cli.verb import Answer, Verb
 
 
 @click.command(
+    cls=Verb,
     short_help="Examine this machine.",
-    epilog="""\b
-Examples:
+    json="the checks",
+    examples="""\
   ssgan doctor                              this machine, its disk, its GPUs, Ray
   ssgan doctor --workers 4 --out /data/runs
   ssgan doctor --uri http://mlflow:5000     does the tracking server answer?
@@ -22,7 +22,7 @@ Examples:
 """,
 )
 @out_option("Where runs will go, a folder or a URI.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that shall train.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Workers that will train.")
 @click.option(
     *("--uri", "uri"),
     envvar="MLFLOW_TRACKING_URI",
@@ -30,8 +30,7 @@ Examples:
     help="MLflow tracking URI to reach as well.",
 )
 @click.option("--ray/--no-ray", "with_ray", default=True, help="Start or join Ray (10 s or more).")
-@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def doctor(out: str, workers: int, uri: str | None, with_ray: bool, as_json: bool) -> None:
+def doctor(out: str, workers: int, uri: str | None, with_ray: bool) -> Answer:
     """Examine this machine and what it can reach; exit with 1 when something is wrong.
 
     With RAY_ADDRESS set, every node of that cluster is examined too: its versions, whether it
@@ -40,7 +39,7 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool, as_json: boo
     from ssgan.base.storage import default_cache
     from ssgan.cluster import examine
 
-    with nothing_on_stdout(), waiting("examining this machine"):
+    with waiting("examining this machine"):
         checks = list(
             examine(
                 out,
@@ -50,16 +49,13 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool, as_json: boo
                 with_ray=with_ray,
             )
         )
-    if as_json:
-        show_json({"checks": [vars(check) for check in checks]})
-    else:
-        rows = table("", "check", "found", "what to do")
-        for check in checks:
-            remedy = "" if check.ok else check.remedy
-            rows.add_row("ok" if check.ok else "WRONG", check.name, check.detail, remedy)
-        show(rows)
-    if not all(check.ok for check in checks):
-        sys.exit(1)
+    rows = table("", "check", "found", "what to do")
+    for check in checks:
+        remedy = "" if check.ok else check.remedy
+        rows.add_row("ok" if check.ok else "WRONG", check.name, check.detail, remedy)
+    is_well = all(check.ok for check in checks)
+    facts = {"checks": [vars(check) for check in checks]}
+    return Answer([rows], facts, None if is_well else SystemExit(1))
 
 
 def _reach_tracking(uri: str) -> str:

@@ -8,64 +8,60 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json, table
+from ssgan.cli.options import copy_option, run_options
+from ssgan.cli.screen import Screen, say, table, waiting
+from ssgan.cli.verb import Answer, Verb
 from ssgan.evaluation.catalog import METRICS, find
 
 if TYPE_CHECKING:
+    from ssgan.evaluation.result import Evaluation
     from ssgan.experiment.tree import Experiment
+    from ssgan.launch.loaded_run import LoadedRun
 
 
 @click.command(
+    cls=Verb,
     short_help="Score a run again.",
-    epilog="""\b
-Examples:
+    json="the metrics",
+    examples="""\
   ssgan evaluate runs/digits                               the last checkpoint, both copies of G
   ssgan evaluate runs/digits --checkpoint best --copy ema
   ssgan evaluate runs/digits evaluation.samples=10000      a finer 0-1 loss
 """,
 )
-@click.argument("run", metavar="RUN")
+@run_options
 @click.argument("overrides", metavar="[evaluation.FIELD=VALUE]...", nargs=-1)
-@click.option("--checkpoint", default="last", show_default=True, help="last, best, or its name.")
-@click.option(
-    "--copy",
-    "copy_of",
-    type=click.Choice(["ema", "raw"]),
-    help="Score G's moving average or its raw weights; both by default.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def evaluate(
-    run: str, overrides: tuple[str, ...], checkpoint: str, copy_of: str | None, as_json: bool
-) -> None:
+@copy_option("Score G's moving average or its raw weights; both by default.", default=None)
+def evaluate(run: str, overrides: tuple[str, ...], checkpoint: str, copy_of: str | None) -> Answer:
     """Score a checkpoint of a run again and print every metric.
 
     Nothing is written: the record of a run is what was measured while it trained.
     """
-    log_to_stderr()
-    with nothing_on_stdout():
-        from ssgan.cli import loaded_run as reopened
+    from ssgan.launch.loaded_run import load_run
 
-        opened = reopened.reopen(run, checkpoint)
-        copies = ("raw", "ema") if copy_of is None else (copy_of,)
-        experiment = _changed(opened.experiment, overrides)
-        found = reopened.evaluate(opened, experiment, copies)
-    step = opened.reached.step
-    if as_json:
-        show_json(
-            {
-                "run_dir": opened.run.location,
-                "step": step,
-                "copies": copies,
-                "metrics": found.metrics,
-                "reasons": found.reasons,
-                "alarms": list(found.alarms),
-            }
-        )
-        return
+    loaded = load_run(run, checkpoint)
+    copies = ("raw", "ema") if copy_of is None else (copy_of,)
+    found = score(loaded, _changed(loaded.experiment, overrides), copies)
     for alarm in found.alarms:
         say(f"alarm: {alarm}", style="yellow")
-    show(f"{opened.run.info.name} after {step:,} updates; G: {' and '.join(copies)}")
-    show(_table(found.metrics, found.reasons))
+    title = f"{loaded.run.info.name} after {loaded.step:,} updates; G: {' and '.join(copies)}"
+    facts = {
+        "run_dir": loaded.run.location,
+        "step": loaded.step,
+        "copies": copies,
+        "metrics": found.metrics,
+        "reasons": found.reasons,
+        "alarms": list(found.alarms),
+    }
+    return Answer([title, _table(found.metrics, found.reasons)], facts)
+
+
+def score(loaded: LoadedRun, experiment: Experiment, copies: tuple[str, ...]) -> Evaluation:
+    """Evaluate copies of G, with progress."""
+    with Screen() as screen:
+        judge = loaded.find_judge(experiment, screen.prepare)
+    with waiting("evaluating"):
+        return loaded.evaluate(experiment, judge, copies)
 
 
 def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:

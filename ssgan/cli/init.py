@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import nothing_on_stdout, program, show, waiting
+from ssgan.cli.screen import program, waiting
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.data.sources.inspect import Survey
 
 
 @click.command(
+    cls=Verb,
     short_help="Look at your pictures, write an experiment file.",
-    epilog="""\b
-Examples:
+    examples="""\
   ssgan init my-photos                     writes my-photos.yaml
   ssgan init my-photos --csv labels.csv    a row a file, an empty cell where a label is unknown
   ssgan init my-photos --out trial.yaml --force
@@ -33,7 +34,7 @@ Examples:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file; FOLDER.yaml by default.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> None:
+def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answer:
     """Look at your pictures and labels, and write a commented experiment file.
 
     Text columns of the CSV and the names of sub-folders become classes, numbers become values.
@@ -44,20 +45,19 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> None:
         raise BadInput(f"--out {out} must end in .yaml")
     if out.exists() and not force:
         raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
-    with nothing_on_stdout():
-        from ssgan.cli.template import draft
-        from ssgan.data.sources.inspect import survey
+    from ssgan.cli.template import draft
+    from ssgan.data.sources.inspect import survey
 
-        with waiting(f"looking at the pictures in {folder}"):
-            found = survey(folder, csv)
-            text = draft(found)
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
-        with waiting("checking the file"):
-            _check(out)
-    _report(found, out)
+    with waiting(f"looking at the pictures in {folder}"):
+        found = survey(folder, csv)
+        text = draft(found)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
+    with waiting("checking the file"):
+        _check(out)
+    return Answer(_report(found, out))
 
 
 def _check(file: Path) -> None:
@@ -77,20 +77,21 @@ def _check(file: Path) -> None:
     )
 
 
-def _report(found: Survey, out: Path) -> None:
+def _report(found: Survey, out: Path) -> list[str]:
     from ssgan.cli.template import describe
 
     colors = "gray" if found.gray else "color"
-    show(f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}")
+    lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:
-        show(f"broken and left out: {len(found.broken)} (listed in {out})")
-    for column in found.columns:
-        show(f"label {describe(column)}")
-    if found.folders is not None:
-        show(f"label {describe(found.folders)}")
+        lines.append(f"broken and left out: {len(found.broken)} (listed in {out})")
+    labels = [*found.columns, *([] if found.folders is None else [found.folders])]
+    lines += [f"label {describe(column)}" for column in labels]
     if not found.chosen:
-        show("no labels: the file trains InfoGAN, which finds codes by itself")
+        lines.append("no labels: the file trains InfoGAN, which finds codes by itself")
     ssgan, file = program("ssgan"), shlex.quote(str(out))
-    show(f"wrote {out}; next:")
-    show(f"  {ssgan} data show {file} --sheet contact.png   # look at what it makes of them")
-    show(f"  {ssgan} train {file}")
+    return [
+        *lines,
+        f"wrote {out}; next:",
+        f"  {ssgan} data show {file} --sheet contact.png   # look at what it makes of them",
+        f"  {ssgan} train {file}",
+    ]

@@ -1,11 +1,15 @@
-"""Options that several verbs have."""
+"""Arguments and options that several verbs have."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+from ssgan.base.errors import BadInput
+
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 
 def out_option(help_text: str) -> Decorator:
@@ -16,5 +20,62 @@ def out_option(help_text: str) -> Decorator:
         default="runs",
         show_default=True,
         show_envvar=True,
+        help=help_text,
+    )
+
+
+def place_options(
+    what: str, several: str, name: str, resume: tuple[str, str] | None = None
+) -> Decorator:
+    """Return the options of what is started in OUT: ``--out``, ``--name``, ``--resume`` ...
+
+    Args:
+        what: What is started, in a word.
+        several: The plural of it.
+        name: Help of ``--name``.
+        resume: Metavar and help of ``--resume``; None where the same command resumes, so that
+            there is neither ``--resume`` nor ``--replace``.
+    """
+    options: list[Decorator] = [
+        out_option(f"Folder, or URI, of the {several}."),
+        click.option("--name", help=name),
+    ]
+    if resume is not None:
+        aside = f"Move a {what} of that name aside, to NAME.1 or so."
+        options += [
+            click.option("--resume", metavar=resume[0], help=resume[1]),
+            click.option("--replace", is_flag=True, help=aside),
+        ]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def checked(**given: Any) -> Any:
+            if given.get("resume") is not None and (given["name"] or given["replace"]):
+                raise BadInput(f"--resume resumes a {what}; leave out --name and --replace")
+            return function(**given)
+
+        verb: Function = checked
+        for option in reversed(options):
+            verb = option(verb)
+        return verb
+
+    return decorate
+
+
+def run_options(function: Function) -> Function:
+    """Add the run directory and ``--checkpoint``: which networks are meant."""
+    checkpoint = click.option(
+        "--checkpoint", default="last", show_default=True, help="last, best, or its name."
+    )
+    return click.argument("run", metavar="RUN")(checkpoint(function))
+
+
+def copy_option(help_text: str, default: str | None) -> Decorator:
+    """Return ``--copy``: which weights of G."""
+    return click.option(
+        *("--copy", "copy_of"),
+        type=click.Choice(["ema", "raw"]),
+        default=default,
+        show_default=default is not None,
         help=help_text,
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput, TrialsFailed
-from ssgan.cli.options import out_option
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
+from ssgan.cli.options import place_options
+from ssgan.cli.screen import say
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.paper.plans import Size
@@ -18,9 +19,10 @@ _NAMES = ["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]
 
 
 @click.command(
+    cls=Verb,
     short_help="Rebuild one of the paper's experiments, with a report.",
-    epilog="""\b
-Examples:
+    json="the summary",
+    examples="""\
   ssgan reproduce mnist --budget smoke data.source.root=mnist   the whole report, in minutes
   ssgan reproduce mnist --seeds 3                               the claims, within two hours
   ssgan reproduce cifar10 --budget paper scaling.gpus=0.5       on a cluster with GPUs
@@ -30,7 +32,7 @@ Examples:
   ssgan reproduce svhn --rebuild --with more                    one report of all three
 """,
 )
-@click.argument("name", type=click.Choice(_NAMES))
+@click.argument("experiment", type=click.Choice(_NAMES))
 @click.argument("overrides", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option(
     "--budget",
@@ -51,8 +53,7 @@ Examples:
     metavar="AMOUNT",
     help="A label budget, 10 or 1%, repeatable; instead of the paper's.",
 )
-@click.option("--name", "place", help="Name in OUT; paper-DATA-BUDGET by default.")
-@out_option("Folder, or URI, of the experiments.")
+@place_options(*("experiment", "experiments"), name="Name in OUT; paper-DATA-BUDGET by default.")
 @click.option("--rebuild", is_flag=True, help="Write the report of the runs that are finished.")
 @click.option(
     "--with",
@@ -62,101 +63,74 @@ Examples:
     help="With --rebuild: a further experiment in OUT, of other seeds, in the same report; "
     "repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 def reproduce(
-    name: str,
+    experiment: str,
     overrides: tuple[str, ...],
     size: Size,
     seeds: int | None,
     first_seed: int | None,
     amounts: tuple[str, ...],
-    place: str | None,
     out: str,
+    name: str | None,
     rebuild: bool,
     others: tuple[str, ...],
-    as_json: bool,
-) -> None:
+) -> Answer:
     """Train a grid over label budgets and seeds, and report the paper's figures and claims.
 
     Everything goes to one folder in OUT; the report is in its folder `paper`, as one HTML file
-    and as Markdown. What is there already is not computed again: the same command goes on after a
+    and as Markdown. What is there already is not computed again: the same command resumes after a
     crash or Ctrl-C. Fields of all runs follow by their dotted names.
     """
-    log_to_stderr()
     if rebuild and (overrides or amounts or seeds is not None or first_seed is not None):
         raise BadInput(
             "--rebuild trains nothing; leave out --seeds, --first-seed, --labels and the fields"
         )
     if others and not rebuild:
         raise BadInput("--with joins finished experiments; it goes with --rebuild")
-    with nothing_on_stdout():
-        from ssgan.cli.run_location import join
-        from ssgan.paper.plans import PLANS
-        from ssgan.paper.program import write_report
-        from ssgan.records.searchdir import SearchDir
 
-        plan = PLANS[name]
-        place = place or f"paper-{name}-{size}"
-        if rebuild:
-            summary: dict[str, Any] = {
-                "report": write_report(
-                    plan,
-                    SearchDir.open(join(out, place)),
-                    [SearchDir.open(join(out, other)) for other in others],
-                ),
-                "failed": 0,
-            }
-        else:
-            summary = _run(name, size, seeds, first_seed, amounts, overrides, out, place)
-    if as_json:
-        show_json(summary)
-    else:
-        pages = [file for file in summary["report"] if file.endswith((".html", ".md"))]
-        show("\n".join(f"report  {page}" for page in pages))
-    if summary["failed"]:
-        raise TrialsFailed(
-            f"{summary['failed']} of {summary['trials']} runs failed, and the report is of the "
-            "others; the same command starts them again"
-        )
-
-
-def _run(
-    name: str,
-    size: Size,
-    seeds: int | None,
-    first_seed: int | None,
-    amounts: tuple[str, ...],
-    overrides: tuple[str, ...],
-    out: str,
-    place: str,
-) -> dict[str, Any]:
-    from ssgan.cli.run_location import join, refuse_unwritable
     from ssgan.cli.search_screen import SearchScreen
+    from ssgan.launch.location import check_writable, join
+    from ssgan.paper import program
     from ssgan.paper.plans import PLANS
-    from ssgan.paper.program import reproduce as run
+    from ssgan.records.searchdir import SearchDir
 
-    plan = PLANS[name]
-    counts = [int(amount) if amount.isdecimal() else amount for amount in amounts]
-    search = plan.search(size, seeds, overrides, counts or None, first_seed or 0)
-    refuse_unwritable(out)
+    plan = PLANS[experiment]
+    name = name or f"paper-{experiment}-{size}"
+    if rebuild:
+        joined = [SearchDir.open(join(out, other)) for other in (name, *others)]
+        report = program.write_report(plan, joined[0], joined[1:])
+        return _answer({"report": report, "failed": 0})
+    budgets = [int(amount) if amount.isdecimal() else amount for amount in amounts]
+    search = plan.search(size, seeds, overrides, budgets or None, first_seed or 0)
+    check_writable(out)
     length = search.base.training
     say(
         f"{plan.title}: {search.total} runs of {length.epochs} epochs of {length.steps_per_epoch} "
-        f"updates, into {join(out, place)}"
+        f"updates, into {join(out, name)}"
     )
-    given = ["ssgan", "reproduce", name, "--budget", size]
-    given += [] if seeds is None else ["--seeds", str(seeds)]
-    given += [] if first_seed is None else ["--first-seed", str(first_seed)]
-    given += [word for amount in amounts for word in ("--labels", amount)]
-    command = shlex.join([*given, *overrides])
+    given: list[tuple[str, object]] = [
+        ("--budget", size),
+        ("--seeds", seeds),
+        ("--first-seed", first_seed),
+    ]
+    given += [("--labels", amount) for amount in amounts]
+    options = [word for pair in given if pair[1] is not None for word in map(str, pair)]
+    command = shlex.join(["ssgan", "reproduce", experiment, *options, *overrides])
     with SearchScreen(search) as screen:
-        return run(
-            plan,
-            search,
-            size,
-            out,
-            place,
-            command,
-            progress=screen.prepare,
-            opened=screen.follow,
+        return _answer(
+            program.reproduce(
+                *(plan, search, size, out, name, command),
+                progress=screen.prepare,
+                opened=screen.follow,
+            )
         )
+
+
+def _answer(summary: dict[str, Any]) -> Answer:
+    pages = [file for file in summary["report"] if file.endswith((".html", ".md"))]
+    failure = TrialsFailed(
+        f"{summary['failed']} of {summary.get('trials')} runs failed, and the report is of the "
+        "others; the same command starts them again"
+    )
+    lines = [f"report  {page}" for page in pages]
+    return Answer(lines, summary, failure if summary["failed"] else None)

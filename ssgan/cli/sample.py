@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import nothing_on_stdout, show, show_json
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ssgan.export import NamedGenerator
     from ssgan.export.code_values import CodeInfo
+    from ssgan.export.generator import NamedGenerator
 
 _SWEEP = 9  # values of a range LOW..HIGH
 _N = 16
@@ -23,9 +23,10 @@ _MOST = 10_000  # images of one picture
 
 
 @click.command(
+    cls=Verb,
     short_help="Make images with codes of your choice.",
-    epilog="""\b
-Examples:
+    json="what was written",
+    examples="""\
   ssgan sample runs/digits                            what the generator can do, at random
   ssgan sample runs/digits digit=7 -n 16 --seed 3     sixteen sevens
   ssgan sample runs/digits digit=all -n 8             one row a digit, the same noise in a column
@@ -44,15 +45,9 @@ Examples:
     type=click.Path(path_type=Path),
     help="FILE.png for a picture, FILE.npy for an array; repeatable. samples.png by default.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def sample(
-    source: Path,
-    codes: tuple[str, ...],
-    n: int | None,
-    seed: int,
-    outs: tuple[Path, ...],
-    as_json: bool,
-) -> None:
+    source: Path, codes: tuple[str, ...], n: int | None, seed: int, outs: tuple[Path, ...]
+) -> Answer:
     """Make images with codes of your choice.
 
     A class goes by its name, a continuous code by its value in your units. VALUE may also be a
@@ -67,22 +62,23 @@ def sample(
             raise BadInput(
                 f"--out {out}: there is no folder {out.absolute().parent}; make it first"
             )
-    with nothing_on_stdout():
-        from ssgan.drawing.grids import generator_name
-        from ssgan.export import NamedGenerator
+    from ssgan.drawing.grids import generator_name
+    from ssgan.export.generator import NamedGenerator
 
-        generator = NamedGenerator.load(source)
-        grid = _grid(generator, codes, n, seed)
-        for out in outs:
-            _write(generator, grid, out)
+    generator = NamedGenerator.load(source)
+    grid = _grid(generator, codes, n, seed)
+    for out in outs:
+        _write(generator, grid, out)
     files = [str(out) for out in outs]
-    if as_json:
-        show_json({"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed})
-        return
     count = len(grid.images)
     copy = generator_name(generator.manifest.copy_of)
-    show(f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}")
-    show(f"codes: {'; '.join(_describe(knob) for knob in generator.codes)}")
+    return Answer(
+        [
+            f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}",
+            f"codes: {'; '.join(_describe(code) for code in generator.codes)}",
+        ],
+        {"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed},
+    )
 
 
 class _Grid(NamedTuple):

@@ -1,4 +1,4 @@
-"""What people see: lines and progress bars on stderr, results on stdout."""
+"""What people see: lines and progress bars on stderr, results on stdout, and a last screen."""
 
 import contextlib
 import json
@@ -8,18 +8,20 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import Advance
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Advance = Callable[[int, int], None]
-"""Called with what is done so far and what is to be done in all."""
+    from ssgan.records.rundir import RunDir
+    from ssgan.records.searchdir import SearchDir
 
 _LINE_EVERY = 10.0  # seconds between lines of progress where there is no terminal
 _SHORT = 2.0  # seconds below which a step needs no progress
@@ -52,14 +54,10 @@ def report_failure(error: Exception) -> bool:
     return False
 
 
-def log_to_stderr(quiet: bool = False) -> None:
-    """Send ssgan's log lines, and warnings of libraries, to stderr.
-
-    Args:
-        quiet: Leave out all below warnings.
-    """
+def log_to_stderr() -> None:
+    """Send ssgan's log lines, and warnings of libraries, to stderr."""
     logging.basicConfig(level=logging.WARNING, handlers=[_Lines()], force=True)
-    logging.getLogger("ssgan").setLevel(logging.WARNING if quiet else logging.INFO)
+    logging.getLogger("ssgan").setLevel(logging.INFO)
 
 
 class _Lines(logging.Handler):
@@ -123,95 +121,12 @@ def program(name: str) -> str:
     return str(beside)
 
 
-@contextlib.contextmanager
-def progress(title: str, unit: str = "images") -> Iterator[Advance]:
-    """Show progress with rate and time left: a bar on a terminal, else a line now and then.
-
-    It appears with the first call of what this yields. Lines that are said meanwhile stand above
-    the bar.
-    """
-    shown = _Terminal(title, unit) if console().is_terminal else _Plain(title, unit)
-    try:
-        yield shown.advance
-    finally:
-        shown.close()
-
-
-class _Plain:
-    """Progress as lines of text, for logs."""
-
-    def __init__(self, title: str, unit: str) -> None:
-        self._title, self._unit = title, unit
-        self._start: tuple[float, int] | None = None
-        self._last = 0.0
-
-    def advance(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self._start is None:
-            self._start, self._last = (now, done), now
-        ended = done >= total and now - self._start[0] > _SHORT
-        if now - self._last < _LINE_EVERY and not ended:
-            return
-        self._last = now
-        rate = (done - self._start[1]) / max(now - self._start[0], 1e-9)
-        left = "" if done >= total or not rate else f", {duration((total - done) / rate)} left"
-        say(f"{self._title}: {done:,} of {total:,} {self._unit}, {rate:,.0f} a second{left}")
-
-    def close(self) -> None:
-        """Nothing is left to be cleaned up."""
-
-
-class _Terminal:
-    """Progress as a bar of rich."""
-
-    def __init__(self, title: str, unit: str) -> None:
-        self._title, self._unit = title, unit
-        self._bar: Any = None
-        self._task: Any = None
-
-    def advance(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._open(done, total)
-        self._bar.update(self._task, completed=done, total=total)
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _open(self, done: int, total: int) -> None:
-        from rich import progress as rich
-
-        class Rate(rich.ProgressColumn):
-            def render(self, task: rich.Task) -> str:
-                return "" if not task.speed else f"{task.speed:,.0f} {unit}/s"
-
-        unit = self._unit
-        self._bar = rich.Progress(
-            rich.TextColumn("{task.description}"),
-            rich.BarColumn(bar_width=20),  # all else must fit into 80 columns
-            rich.TaskProgressColumn(),
-            Rate(),
-            rich.TimeRemainingColumn(compact=True),
-            rich.TextColumn("left"),
-            console=console(),
-            transient=True,
-            speed_estimate_period=60.0,
-        )
-        # What a resume finds done already must not count as speed: it is no sample of the task.
-        self._task = self._bar.add_task(self._title, total=total, completed=done)
-        self._bar.start()
-
-
-@contextlib.contextmanager
-def waiting(title: str) -> Iterator[None]:
-    """Show that something whose length is unknown is going on, and for how long."""
-    shown = console()
-    if not shown.is_terminal:
-        yield
-        return
-    with shown.status(title):
-        yield
+def short(location: str) -> str:
+    """Write a path relative to the working directory where that is shorter."""
+    if "://" in location:
+        return location
+    relative = os.path.relpath(location)
+    return relative if len(relative) < len(location) else str(Path(location))
 
 
 def duration(seconds: float) -> str:
@@ -219,3 +134,134 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def last_screen(title: str, *sections: list[Any]) -> Any:
+    """Lay out what a run or a search reached: a rule with its name, then sections of lines."""
+    from rich.console import Group
+    from rich.rule import Rule
+
+    lines: list[Any] = [Rule(f"ssgan: {title}", align="left")]
+    for number, section in enumerate(sections):
+        lines += ["", *section] if number else section
+    return Group(*lines)
+
+
+def places(record: "RunDir | SearchDir", files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return rows that say where a run or search is, and those of its files that are there."""
+    found = {title: record.locate(file) for title, file in files.items() if record.exists(file)}
+    return [(what, short(where)) for what, where in {record.what: record.location, **found}.items()]
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
+    """Lay rows out in columns without cutting any: commands must stay whole to be copied."""
+    from rich.text import Text
+
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        Text(
+            "  " + "  ".join(map(str.ljust, row, widths)).rstrip(), no_wrap=True, overflow="ignore"
+        )
+        for row in rows
+    ]
+
+
+@contextlib.contextmanager
+def progress(title: str, unit: str = "images") -> Iterator[Advance]:
+    """Show progress with rate and time left: a bar on a terminal, else a line now and then.
+
+    It appears with the first call of what this yields. Lines that are said meanwhile appear above
+    the bar.
+    """
+    if not console().is_terminal:
+        yield _lines(title, unit)
+        return
+    bar = _bar(unit)
+
+    def advance(done: int, total: int) -> None:
+        if not bar.tasks:
+            # What a resume finds done already must not count as speed: it is not a sample of it.
+            bar.add_task(title, total=total, completed=done)
+            bar.start()
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+@contextlib.contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Show that something whose length is unknown is going on, and for how long."""
+    with console().status(title) if console().is_terminal else contextlib.nullcontext():
+        yield
+
+
+class Screen:
+    """The bar of what is being prepared; those of trainings and searches show more."""
+
+    def __init__(self) -> None:
+        self._title: str | None = None
+        self._advance: Advance
+        self._bar = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def prepare(self, title: str, done: int, total: int, unit: str = "images") -> None:
+        """Show how far a step is, in place of the step before it; this is a `Stage`."""
+        if title != self._title:
+            self._bar.close()
+            self._title = title
+            self._advance = self._bar.enter_context(progress(title, unit))
+        self._advance(done, total)
+
+
+def _lines(title: str, unit: str) -> Advance:
+    """Show progress as lines of text, for logs."""
+    start: tuple[float, int] | None = None
+    last = 0.0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal start, last
+        now = time.monotonic()
+        if start is None:
+            start, last = (now, done), now
+        ended = done >= total and now - start[0] > _SHORT
+        if now - last < _LINE_EVERY and not ended:
+            return
+        last = now
+        rate = (done - start[1]) / max(now - start[0], 1e-9)
+        left = "" if done >= total or not rate else f", {duration((total - done) / rate)} left"
+        say(f"{title}: {done:,} of {total:,} {unit}, {rate:,.0f} a second{left}")
+
+    return advance
+
+
+def _bar(unit: str) -> Any:
+    from rich import progress as rich
+
+    class Rate(rich.ProgressColumn):
+        def render(self, task: rich.Task) -> str:
+            return "" if not task.speed else f"{task.speed:,.0f} {unit}/s"
+
+    return rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=20),  # all else must fit into 80 columns
+        rich.TaskProgressColumn(),
+        Rate(),
+        rich.TimeRemainingColumn(compact=True),
+        rich.TextColumn("left"),
+        console=console(),
+        transient=True,
+        speed_estimate_period=60.0,
+    )

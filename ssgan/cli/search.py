@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssgan.base.errors import BadInput, TrialsFailed
-from ssgan.cli.options import out_option
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
+from ssgan.base.errors import TrialsFailed
+from ssgan.cli.options import place_options
+from ssgan.cli.screen import say
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.tuning.search import Search
 
 
 @click.command(
+    cls=Verb,
     short_help="Search over settings with many trainings at once.",
-    epilog="""\b
-Examples:
+    json="the summary",
+    examples="""\
   ssgan search                                     the weights of the objective, on MNIST
   ssgan search --search annealing mnist training.epochs=20
   ssgan search --search my-search.yaml search.trials=32 scaling.gpus=0.25
-  ssgan search --resume lambdas-mnist              go on after a crash or Ctrl-C
+  ssgan search --resume lambdas-mnist              resume after a crash or Ctrl-C
 \b
 On a cluster: ray submit cluster.yaml tune/run.py -- --search lambdas mnist""",
 )
@@ -34,13 +36,11 @@ On a cluster: ray submit cluster.yaml tune/run.py -- --search lambdas mnist""",
     metavar="NAME|FILE.yaml",
     help="What to search: a search that ships, or a file of your own.",
 )
-@out_option("Folder, or URI, of the searches.")
-@click.option(
-    "--name", help="Name of the search in there; by default a free one like SEARCH-PRESET."
+@place_options(
+    *("search", "searches"),
+    name="Name of the search in there; by default a free one like SEARCH-PRESET.",
+    resume=("NAME", "Resume the search of this name in OUT."),
 )
-@click.option("--resume", metavar="NAME", help="Go on with the search of this name in OUT.")
-@click.option("--replace", is_flag=True, help="Move a search of that name aside, to NAME.1 or so.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
 def search(
     arguments: tuple[str, ...],
     source: str,
@@ -48,58 +48,44 @@ def search(
     name: str | None,
     resume: str | None,
     replace: bool,
-    as_json: bool,
-) -> None:
+) -> Answer:
     """Search over settings: stage one chooses, stage two runs the best again with fresh seeds.
 
     Everything goes to OUT/NAME: the table of trials, a run directory for each, pages and charts,
     and summary.json with the figures of the winner. Fields of the experiment are set for all
     trials by their dotted names, fields of the search as search.FIELD=VALUE.
     """
-    log_to_stderr()
-    if resume is not None and (name is not None or replace):
-        raise BadInput("--resume goes on with a search; leave out --name and --replace")
-    with nothing_on_stdout():
-        from ssgan.cli.run_location import choose_name, join, move_aside, refuse_unwritable
-        from ssgan.cli.search_screen import SearchScreen
-        from ssgan.cli.search_summary import last_screen
-        from ssgan.records.searchdir import SearchDir
-        from ssgan.tuning.program import run_search
+    from ssgan.cli.search_screen import SearchScreen, search_summary
+    from ssgan.launch.location import check_writable, join, settle_name
+    from ssgan.records.searchdir import SearchDir
+    from ssgan.tuning.program import run_search
 
-        definition = _search(arguments, source, None if resume is None else join(out, resume))
-        refuse_unwritable(out)
-        usual = f"{definition.name}-{definition.base.name}"
-        if resume is not None:
-            place = resume
-        elif replace:
-            place = name or usual
-            move_aside(out, place)
-        else:
-            place = choose_name(out, name, usual, SearchDir)
-        length = definition.base.training
-        say(
-            f"{definition.name}: {definition.total} trials of {definition.base.name}, at most "
-            f"{length.epochs} epochs of {length.steps_per_epoch} updates of {length.batch_size} "
-            f"images each, into {join(out, place)}"
+    definition = _search(arguments, source, None if resume is None else join(out, resume))
+    check_writable(out)
+    usual = f"{definition.name}-{definition.base.name}"
+    place = resume or settle_name(out, name, usual, kind=SearchDir, replace=replace)
+    length = definition.base.training
+    say(
+        f"{definition.name}: {definition.total} trials of {definition.base.name}, at most "
+        f"{length.epochs} epochs of {length.steps_per_epoch} updates of {length.batch_size} "
+        f"images each, into {join(out, place)}"
+    )
+    with SearchScreen(definition) as screen:
+        result = run_search(
+            definition,
+            out,
+            place,
+            resume=resume is not None,
+            progress=screen.prepare,
+            opened=screen.follow,
         )
-        with SearchScreen(definition) as screen:
-            result = run_search(
-                definition,
-                out,
-                place,
-                resume=resume is not None,
-                progress=screen.prepare,
-                opened=screen.follow,
-            )
-    if as_json:
-        show_json(result.summary)
-    else:
-        show(last_screen(result.directory, result.summary))
-    if result.summary["failed"]:
-        raise TrialsFailed(
-            f"{result.summary['failed']} of {result.summary['trials']} trials failed, as the table "
-            f"says; `ssgan search --resume {place}` starts them again"
-        )
+    summary = result.summary
+    failure = TrialsFailed(
+        f"{summary['failed']} of {summary['trials']} trials failed, as the table says; "
+        f"`ssgan search --resume {place}` starts them again"
+    )
+    shown = search_summary(result.directory, summary)
+    return Answer([shown], summary, failure if summary["failed"] else None)
 
 
 def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Search:

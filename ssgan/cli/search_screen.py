@@ -1,80 +1,78 @@
-"""What `ssgan search` shows while it runs: the table of trials, or a line for each event.
+"""What `ssgan search` shows: the trials while it runs, at the end what won and where it is.
 
-It is drawn from the search directory alone, so what people see is what is recorded.
+All of it is drawn from the search directory alone, so what people see is what is recorded.
 """
 
 from __future__ import annotations
 
+import shlex
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ssgan.base.formatting import spell_all
-from ssgan.cli.screen import Advance, console, duration, progress, say, table
+from ssgan.cli.screen import (
+    Screen,
+    aligned,
+    console,
+    duration,
+    last_screen,
+    places,
+    program,
+    say,
+    short,
+    table,
+)
+from ssgan.cli.train_screen import more_samples, scores, show_tracking
+from ssgan.evaluation.catalog import HEADLINES
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ssgan.records.searchdir import SearchDir, TrialRow
     from ssgan.tuning.search import Search
 
+_FILES = {
+    "samples": "report/samples_ema.png",
+    "all trials": "report/contact-sheet.html",
+    "export": "export",
+}
 _POLL = 1.0  # seconds between two looks at the table of trials
 _ORDER = ("RUNNING", "PAUSED", "PENDING", "FINISHED", "STOPPED", "FAILED")
 _STYLES = {"RUNNING": "bold", "STOPPED": "dim", "FAILED": "red", "PENDING": "dim"}
 _FRAME = 6  # lines around the rows
-_MOST_ROWS = 40
+_MAX_ROWS = 40
 
 
-class SearchScreen:
+class SearchScreen(Screen):
     """The screen of a search: a bar while it is prepared, then the live table.
+
+    Without a terminal it is a line for each event.
 
     Args:
         definition: What is searched.
     """
 
     def __init__(self, definition: Search) -> None:
+        super().__init__()
         self._experiment = definition.base
         self._metric = definition.metric
         self._sign = 1 if definition.mode == "min" else -1
-        self._stage: tuple[str, Any, Advance] | None = None
         self._search: SearchDir | None = None
         self._done = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="screen", daemon=True)
         self._live: Any = None
         self._said: dict[str, TrialRow] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._end_stage()
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
         self._done.set()
         if self._follower.is_alive():
             self._follower.join()
 
-    def prepare(self, title: str, done: int, total: int, unit: str) -> None:
-        """Show how far the preparation is; this is a `Stage`."""
-        if self._stage is None or self._stage[0] != title:
-            self._end_stage()
-            bar = progress(title, unit)
-            self._stage = (title, bar, bar.__enter__())
-        self._stage[2](done, total)
-
     def follow(self, search: SearchDir) -> None:
         """Show the trials of a search from now on."""
-        self._end_stage()
+        self._bar.close()
         self._search = search
         self._follower.start()
-
-    def _end_stage(self) -> None:
-        if self._stage is not None:
-            self._stage[1].__exit__(None, None, None)
-            self._stage = None
 
     def _follow(self) -> None:
         rows: Sequence[TrialRow] = ()
@@ -125,9 +123,9 @@ class SearchScreen:
         columns = ("trial", "stage", "status", "epoch ", f"{self._metric} ", "images/s ", "left ")
         over = sum(row.is_over for row in rows)
         shown = table(*columns, "values", title=f"{over} of {len(rows)} trials are over")
-        room = max(4, min(_MOST_ROWS, console().height - _FRAME))
+        fit = max(4, min(_MAX_ROWS, console().height - _FRAME))
         ordered = self._in_order(rows)
-        for row in ordered[:room]:
+        for row in ordered[:fit]:
             shown.add_row(
                 row.trial,
                 row.stage,
@@ -139,8 +137,8 @@ class SearchScreen:
                 spell_all(row.values),
                 style=_STYLES.get(row.status),
             )
-        if len(ordered) > room:
-            shown.caption = f"and {len(ordered) - room} more"
+        if len(ordered) > fit:
+            shown.caption = f"and {len(ordered) - fit} more"
         return shown
 
     def _in_order(self, rows: Sequence[TrialRow]) -> list[TrialRow]:
@@ -161,3 +159,70 @@ class SearchScreen:
             return ""
         epochs = self._experiment.training.epochs - row.epoch
         return duration(epochs * self._experiment.images_per_epoch / row.images_per_second)
+
+
+def search_summary(search: SearchDir, summary: Mapping[str, Any]) -> Any:
+    """Lay out what a search reached, for a rich console.
+
+    Args:
+        search: The search directory.
+        summary: Content of its summary.json.
+    """
+    from rich.text import Text
+
+    failed = [
+        Text(f"  {row.trial} failed: {row.reason}", style="red")
+        for row in search.rows()
+        if row.status == "FAILED"
+    ]
+    top = [_configurations(summary)] if summary["configurations"] else []
+    top += [*failed, ""] if failed else []
+    return last_screen(
+        search.info.name,
+        top + aligned(_reached(summary)),
+        aligned(places(search, _FILES) + _model(summary)),
+        aligned(_next(search, summary)),
+    )
+
+
+def _configurations(summary: Mapping[str, Any]) -> Any:
+    """Draw the table of what stage two, or stage one where there was no other, compared."""
+    shown = table(f"{summary['metric']} ", "spread ", "seeds ", "trial", "values")
+    for line in summary["configurations"]:
+        shown.add_row(
+            "none" if line["mean"] is None else f"{line['mean']:.4f}",
+            "" if line["spread"] is None else f"{line['spread']:.4f}",
+            str(line["n"]),
+            line["trial"],
+            spell_all(line["values"]),
+        )
+    return shown
+
+
+def _reached(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    ended = f"{summary['stopped_early']} stopped early, {summary['failed']} failed"
+    images = f"{summary['images_in_all']:,} images over all trials"
+    metrics = scores({name: summary.get(name) for name in HEADLINES})
+    return [
+        ("trials", str(summary["trials"]), ended),
+        *((title, value, "of the registered run") for title, value, _ in metrics),
+        ("time", duration(summary["seconds"]), images),
+    ]
+
+
+def _model(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not summary.get("model"):
+        return []
+    champion = ", the champion" if summary["champion"] else ""
+    return [("model", f"{summary['model']}, version {summary['model_version']}{champion}")]
+
+
+def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    from ssgan.records.searchdir import BEST
+
+    rows = more_samples(summary, search)
+    if search.exists(BEST):
+        best = shlex.quote(short(search.locate(BEST)))
+        rows.append(("train the best", f"{program('ssgan')} train {best}"))
+    rows.append(("compare trials", show_tracking(str(summary["tracking_uri"]))))
+    return rows

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
+from ssgan.base.storage import split
+from ssgan.cli.screen import say
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import SearchDir
-
-
-class _Synced(NamedTuple):
-    """A directory that is in MLflow now."""
-
-    facts: dict[str, Any]
-    """What `--json` tells of it."""
-    line: str
-    """What the screen tells of it."""
 
 
 @click.group(short_help="Fill MLflow from run and search directories.")
@@ -29,13 +23,14 @@ def track() -> None:
 
 
 @track.command(
-    epilog="""\b
-Examples:
+    cls=Verb,
+    json="what was written",
+    examples="""\
   ssgan track sync runs/digits                                 catch up after MLflow was down
   ssgan track sync runs/lambdas                                a search with all its trials
   ssgan track sync runs/* --uri http://mlflow:5000             fill another server
   ssgan track sync runs/* --uri sqlite:////data/mlflow.db --experiment all
-"""
+""",
 )
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @click.option("--uri", help="MLflow tracking URI; the one each run was recorded in by default.")
@@ -43,87 +38,87 @@ Examples:
     "--experiment",
     help="MLflow experiment for all of them; by default that of a run's preset or a search's name.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None, as_json: bool) -> None:
+def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None) -> Answer:
     """Write run directories and search directories to MLflow.
 
-    Runs that were never recorded go to MLFLOW_TRACKING_URI, or beside themselves.
+    Runs that were never recorded go to MLFLOW_TRACKING_URI, or next to themselves.
 
     What is there already is not written twice, so this can be repeated at will. Among the
     arguments (runs/*) what is neither run nor search is passed over when others are.
     """
-    log_to_stderr()
-    with nothing_on_stdout():
-        from ssgan.cli.run_location import uri_of
-        from ssgan.cli.train_summary import show_tracking
+    from ssgan.cli.train_screen import show_tracking
 
-        opened, searches = _open(runs)
-        places: dict[str, list[_Synced]] = {}
-        for run in opened:
-            place = uri or uri_of(run)
-            places.setdefault(place, []).append(_sync_run(run, place, experiment))
-        for search in searches:
-            place = uri or uri_of(search)
-            places.setdefault(place, []).append(_sync_search(search, place, experiment))
-    synced = [one for members in places.values() for one in members]
-    if as_json:
-        facts = [one.facts for one in synced]
-        written = {"runs": [one for one in facts if "run_dir" in one]}
-        found = [one for one in facts if "search_dir" in one]
-        show_json({**written, "searches": found} if found else written)
-        return
-    for one in synced:
-        show(one.line)
-    for place in places:
-        show(f"look at them: {show_tracking(place)}")
+    facts: dict[str, list[dict[str, Any]]] = {"runs": [], "searches": []}
+    lines: list[str] = []
+    for record in _open(runs):
+        place = uri or _uri_of(record)
+        report, line = _sync(record, place, experiment)
+        several = "runs" if record.what == "run" else "searches"
+        names = {f"{record.what}_dir": record.location, "tracking_uri": place}
+        facts[several].append({**names, **report})
+        lines.append(line)
+    places = dict.fromkeys(one["tracking_uri"] for some in facts.values() for one in some)
+    lines += [f"look at them: {show_tracking(place)}" for place in places]
+    return Answer(lines, {name: some for name, some in facts.items() if some or name == "runs"})
 
 
-def _sync_run(run: RunDir, place: str, experiment: str | None) -> _Synced:
-    from ssgan.tracking import sync_all
+def _sync(
+    record: RunDir | SearchDir, place: str, experiment: str | None
+) -> tuple[dict[str, Any], str]:
+    """Sync one directory: what `--json` tells of it, and what the screen does."""
+    from ssgan.records.rundir import RunDir
+    from ssgan.tracking import SearchSyncResult, SyncResult, sync_all, sync_search
 
-    (report,) = sync_all(place, [run], experiment)
-    say(f"{run.location}: {report.sent} epochs and {report.images} pictures sent")
-    return _Synced(
-        {"run_dir": run.location, "tracking_uri": place, **report._asdict()},
-        f"{run.info.name}: {report.epochs} epochs in MLflow experiment {report.experiment}, "
-        f"{report.status}",
+    report: SyncResult | SearchSyncResult
+    if isinstance(record, RunDir):
+        (report,) = sync_all(place, [record], experiment)
+        size, sent = f"{report.epochs} epochs", f"{report.sent} epochs"
+        of = ""
+    else:
+        report = sync_search(place, record, experiment)
+        size, sent = f"{report.trials} trials", f"{report.epochs} epochs"
+        of = f" of {report.synced} trials"
+    say(f"{record.location}: {sent} and {report.images} pictures{of} sent")
+    return report._asdict(), (
+        f"{record.info.name}: {size} in MLflow experiment {report.experiment}, {report.status}"
     )
 
 
-def _sync_search(search: SearchDir, place: str, experiment: str | None) -> _Synced:
-    from ssgan.tracking import sync_search
-
-    report = sync_search(place, search, experiment)
-    say(
-        f"{search.location}: {report.epochs} epochs and {report.images} pictures of "
-        f"{report.synced} trials sent"
-    )
-    return _Synced(
-        {"search_dir": search.location, "tracking_uri": place, **report._asdict()},
-        f"{search.info.name}: {report.trials} trials in MLflow experiment {report.experiment}, "
-        f"{report.status}",
-    )
-
-
-def _open(locations: tuple[str, ...]) -> tuple[list[RunDir], list[SearchDir]]:
+def _open(locations: tuple[str, ...]) -> list[RunDir | SearchDir]:
+    """Open the runs, then the searches."""
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import SearchDir
 
-    runs: list[RunDir] = []
-    searches: list[SearchDir] = []
-    others = []
+    found: dict[type[RunDir | SearchDir], list[str]] = {RunDir: [], SearchDir: []}
+    others: list[str] = []
     for location in locations:
         folder = RunDir(location)
         if folder.local_path is not None and not folder.local_path.exists():
             raise BadInput(f"there is no {folder.location}; give run or search directories")
-        if folder.exists("run.json"):
-            runs.append(RunDir.open(location))
-        elif folder.exists("search.json"):
-            searches.append(SearchDir.open(location))
-        else:
-            others.append(location)
-    if not runs and not searches:
+        kinds = [kind for kind in found if folder.exists(kind.identity_file)]
+        (found[kinds[0]] if kinds else others).append(location)
+    opened = [kind.open(location) for kind, some in found.items() for location in some]
+    if not opened:
         raise BadInput(f"none of these is a run or search directory: {', '.join(locations)}")
     if others:
-        say(f"passed over, since they are no runs: {', '.join(others)}", style="dim")
-    return runs, searches
+        say(f"passed over, since they are not runs: {', '.join(others)}", style="dim")
+    return opened
+
+
+def _uri_of(record: RunDir | SearchDir) -> str:
+    """Return the MLflow tracking URI that a run or search was, or was to be, recorded in."""
+    import yaml
+
+    from ssgan.tracking import default_uri
+
+    tree = yaml.safe_load(record.definition())
+    experiment = tree.get("base", tree) if isinstance(tree, dict) else {}
+    recorded = (record.summary() or {}).get("tracking_uri")
+    chosen = (experiment.get("tracking") or {}).get("uri") if isinstance(experiment, dict) else None
+    if recorded or chosen:
+        return str(recorded or chosen)
+    if record.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise BadInput(
+            f"{record.location} names no tracking store; give it with --uri or MLFLOW_TRACKING_URI"
+        )
+    return default_uri(split(record.location)[0])

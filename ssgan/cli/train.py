@@ -7,88 +7,69 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.options import out_option
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, say, show, show_json
+from ssgan.cli.options import place_options
+from ssgan.cli.screen import say
+from ssgan.cli.verb import Answer, Verb
 
 if TYPE_CHECKING:
     from ssgan.experiment.tree import Experiment
 
 
 @click.command(
+    cls=Verb,
     short_help="Train, score, record and export a generator.",
-    epilog="""\b
-Examples:
+    json="the summary",
+    examples="""\
   ssgan train digits                                  into runs/digits
   ssgan train mnist data.labels=500 objective.lambda2=1.5 seed=3 --name mnist-500
   ssgan train my-photos.yaml training.epochs=20       an experiment file of your own
-  ssgan train --resume runs/mnist-500                 go on where it stopped
+  ssgan train --resume runs/mnist-500                 resume a run that was stopped
   ssgan train --resume runs/mnist-500 training.epochs=100   ... and for longer
 """,
 )
 @click.argument("arguments", metavar="PRESET|FILE.yaml [FIELD=VALUE]...", nargs=-1)
-@out_option("Folder, or URI, of the runs.")
-@click.option("--name", help="Name of the run in there; the preset's, or a free one like it.")
-@click.option("--resume", metavar="RUN_DIR", help="Go on with this run.")
-@click.option("--replace", is_flag=True, help="Move a run of that name aside, to NAME.1 or so.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, nothing else.")
+@place_options(
+    *("run", "runs"),
+    name="Name of the run in there; the preset's, or a free one like it.",
+    resume=("RUN_DIR", "Resume this run."),
+)
 def train(
-    arguments: tuple[str, ...],
-    out: str,
-    name: str | None,
-    resume: str | None,
-    replace: bool,
-    as_json: bool,
-) -> None:
+    arguments: tuple[str, ...], out: str, name: str | None, resume: str | None, replace: bool
+) -> Answer:
     """Train a generator, score it, record it and export it.
 
     Everything goes to OUT/NAME: configuration, record, checkpoints, figures, export and
     summary.json. Fields are set by their dotted names.
     """
-    log_to_stderr()
-    if resume is not None and (name is not None or replace):
-        raise BadInput("--resume goes on with a run; leave out --name and --replace")
-    with nothing_on_stdout():
-        from ssgan.cli.run_location import (
-            choose_name,
-            join,
-            move_aside,
-            place_of,
-            refuse_unwritable,
-        )
-        from ssgan.cli.train_screen import watched
-        from ssgan.cli.train_summary import last_screen
-        from ssgan.launch import train as launch
-        from ssgan.launch.preparation import load_dataset
+    from ssgan.cli.train_screen import TrainScreen, train_summary
+    from ssgan.launch.driver import train as launch
+    from ssgan.launch.location import check_writable, join, settle_name
+    from ssgan.launch.preparation import load_dataset
+    from ssgan.records.rundir import RunDir
 
-        experiment = _experiment(arguments, resume)
-        if resume is not None:
-            out, place = place_of(resume)
-            refuse_unwritable(out)
-        elif replace:
-            place = name or experiment.name
-            refuse_unwritable(out)
-            load_dataset(experiment)  # bad input is found before anything is moved
-            move_aside(out, place)
-        else:
-            refuse_unwritable(out)
-            place = choose_name(out, name, experiment.name)
-        length = experiment.training
-        say(
-            f"{experiment.name}: {length.epochs} epochs of {length.steps_per_epoch} updates of "
-            f"{length.batch_size} images, into {join(out, place)}"
-        )
-        with watched(experiment) as (watch, stage):
-            result = launch(experiment, out, place, resume=resume, watch=watch, stage=stage)
-    if as_json:
-        show_json(result.summary)
+    experiment = _experiment(arguments, resume)
+    if resume is not None:
+        where = RunDir(resume).location
+        check_writable(where)
     else:
-        show(last_screen(result.summary, result.run_dir))
+        check_writable(out)
+        if replace:
+            load_dataset(experiment)  # bad input is found before anything is moved
+        name = settle_name(out, name, experiment.name, replace=replace)
+        where = join(out, name)
+    length = experiment.training
+    say(
+        f"{experiment.name}: {length.epochs} epochs of {length.steps_per_epoch} updates of "
+        f"{length.batch_size} images, into {where}"
+    )
+    with TrainScreen(experiment) as screen, screen.watching() as watch:
+        result = launch(experiment, out, name, resume=resume, watch=watch, stage=screen.prepare)
+    return Answer([train_summary(result.summary, result.run_dir)], result.summary)
 
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     """Build the experiment that the arguments name, or the run's own with their changes."""
     from ssgan.base.storage import join
-    from ssgan.experiment.fields import check_resume
     from ssgan.experiment.loading import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.experiment.tree import Experiment
     from ssgan.records.rundir import RunDir
@@ -104,18 +85,10 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
         return load_experiment(arguments[0], arguments[1:])
     if (search := SearchDir(resume)).exists(search.identity_file):
         raise BadInput(
-            f"{resume} is a search: `ssgan search --resume {search.base_name}` goes on with it, "
+            f"{resume} is a search: `ssgan search --resume {search.base_name}` resumes it, "
             f"`ssgan train {join(resume, BEST)}` trains its best configuration"
         )
+    if named:
+        return load_experiment(arguments[0], arguments[1:])
     started = Experiment.from_yaml(RunDir.open(resume).experiment_yaml())
-    experiment = (
-        load_experiment(arguments[0], arguments[1:])
-        if named
-        else with_values(started, dict(parse_overrides(arguments)))
-    )
-    try:
-        check_resume(started, experiment)
-    except BadInput as error:
-        hint = f"`ssgan train --resume {resume}` goes on with the run's own values"
-        raise BadInput(f"{error}\n{hint}") from None
-    return experiment
+    return with_values(started, dict(parse_overrides(arguments)))

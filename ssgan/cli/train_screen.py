@@ -1,91 +1,65 @@
-"""What `ssgan train` shows while it runs: a bar for each stage, and a line for every epoch."""
+"""What `ssgan train` shows: a bar and a line for every epoch, at the end what was reached."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ssgan.cli.screen import Advance, progress, say
+from ssgan.cli.screen import Screen, aligned, duration, last_screen, places, program, say, short
+from ssgan.evaluation.catalog import HEADLINES, MAIN, METRICS
 
 if TYPE_CHECKING:
     from ssgan.experiment.tree import Experiment
-    from ssgan.launch.preparation import Stage
-    from ssgan.records.rundir import Record
+    from ssgan.records.rundir import Record, RunDir
+    from ssgan.records.searchdir import SearchDir
     from ssgan.training.loop import Progress, Watch
 
-
-class Watching(NamedTuple):
-    """What a run is watched by."""
-
-    watch: Watch
-    """For the training loop."""
-    stage: Stage
-    """For what comes before it."""
-
-
-@contextmanager
-def watched(experiment: Experiment) -> Iterator[Watching]:
-    """Show a training run until it ends; the pair is for `ssgan.launch.train`."""
-    from ssgan.training.loop import Watch
-
-    screen = _Screen(experiment)
-    try:
-        with _stop_on_interrupt(lambda: screen.trains) as stop:
-            yield Watching(Watch(progress=screen.see, stop=stop), screen.prepare)
-    finally:
-        screen.close()
-
-
+_FILES = {"samples": "figures/samples_ema.png", "figures": "figures", "export": "export"}
 _STOPPING = b"\nstopping with a checkpoint; press Ctrl-C again to stop at once\n"
 
 
-@contextmanager
-def _stop_on_interrupt(trains: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C stop the training with a checkpoint; a second one ends it at once."""
-    from ssgan.launch.signals import handling
-
-    raised = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if raised.is_set() or not trains():
-            raise KeyboardInterrupt
-        raised.set()
-        os.write(2, _STOPPING)  # not through rich: the signal may have come while it prints
-
-    with handling(signal.SIGINT, handle):
-        yield raised.is_set
-
-
-class _Screen:
-    """The bar of the current stage.
-
-    Attributes:
-        trains: Whether training has begun, so that there is something to save.
-    """
+class TrainScreen(Screen):
+    """The screen of a training: a bar for each stage, lines for epochs and alarms."""
 
     def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
         self._experiment = experiment
-        self._title = ""
-        self._advance: Advance | None = None
-        self._open = ExitStack()
         self._alarms: set[str] = set()
-        self.trains = False
+        self._trains = False
 
-    def prepare(self, title: str, done: int, total: int, unit: str) -> None:
-        """Take one report of the preparation; this is a `Stage`."""
-        self._bar(title, unit)(done, total)
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """Yield what the training loop is watched by.
+
+        The first Ctrl-C stops the training with a checkpoint, a second one, or one before there is
+        anything to save, ends it at once.
+        """
+        from ssgan.launch.signals import handling
+        from ssgan.training.loop import Watch
+
+        raised = threading.Event()
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if raised.is_set() or not self._trains:
+                raise KeyboardInterrupt
+            raised.set()
+            os.write(2, _STOPPING)  # not through rich: the signal may have come while it prints
+
+        with handling(signal.SIGINT, handle):
+            yield Watch(progress=self.see, stop=raised.is_set)
 
     def see(self, now: Progress) -> None:
         """Take one report of the loop."""
-        self.trains = True
-        size = now.images_per_update
-        self._bar(f"training {self._experiment.name}")(now.updates * size, now.total_updates * size)
+        self._trains = True
+        size, title = now.images_per_update, f"training {self._experiment.name}"
+        self.prepare(title, now.updates * size, now.total_updates * size)
         if now.record is not None:
             say(epoch_line(now.record, self._experiment.training.epochs))
             for alarm in now.record.alarms:
@@ -93,18 +67,6 @@ class _Screen:
                 if kind not in self._alarms:
                     self._alarms.add(kind)
                     say(f"alarm: {alarm}", style="yellow")
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self._open.close()
-
-    def _bar(self, title: str, unit: str = "images") -> Advance:
-        """Return the bar of a stage; the one before it is taken away."""
-        if self._advance is None or title != self._title:
-            self._open.close()
-            self._title = title
-            self._advance = self._open.enter_context(progress(title, unit))
-        return self._advance
 
 
 def epoch_line(record: Record, epochs: int) -> str:
@@ -114,13 +76,103 @@ def epoch_line(record: Record, epochs: int) -> str:
     raw, ema = metrics.get("zero_one_loss"), metrics.get("zero_one_loss_ema")
     if raw is not None and ema is not None:
         parts.append(f"0-1 loss {raw:.3f}, EMA {ema:.3f}")
-    accuracy = metrics.get("q_ss_accuracy")
-    if accuracy is not None:
-        parts.append(f"Q_ss {accuracy:.1%}")
-    probability = metrics.get("label_probability")
-    if probability is not None:
-        parts.append(f"labels drawn {probability:.0%}")
-    speed = metrics.get("images_per_second")
-    if speed is not None:
-        parts.append(f"{speed:,.0f} images/s")
+    formats = {
+        "q_ss_accuracy": "Q_ss {:.1%}",
+        "label_probability": "labels drawn {:.0%}",
+        "images_per_second": "{:,.0f} images/s",
+    }
+    for name, text in formats.items():
+        if (value := metrics.get(name)) is not None:
+            parts.append(text.format(value))
     return "  ".join(parts)
+
+
+def train_summary(summary: Mapping[str, Any], run_dir: str) -> Any:
+    """Lay out what a run reached, for a rich console.
+
+    Args:
+        summary: Content of summary.json.
+        run_dir: The run directory.
+    """
+    from rich.text import Text
+
+    from ssgan.records.rundir import RunDir
+
+    run = RunDir(run_dir)
+    records = run.records()
+    last = records[-1] if records else None
+    alarms = [Text(f"  alarm: {one}", style="yellow") for one in (last.alarms if last else ())]
+    return last_screen(
+        run.info.name,
+        aligned(_reached(summary, last)) + alarms,
+        aligned(places(run, _FILES)),
+        aligned(_next(summary, run)),
+    )
+
+
+def scores(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return rows of metrics by their names in the catalog; those without a value are left out."""
+    return [
+        (METRICS[name].title, f"{value:.4f}", METRICS[name].meaning)
+        for name, value in values.items()
+        if value is not None
+    ]
+
+
+def more_samples(summary: Mapping[str, Any], record: RunDir | SearchDir) -> list[tuple[str, str]]:
+    """Return the command that samples an export, in a row; none where there is no export."""
+    if not summary.get("export"):
+        return []
+    place = shlex.quote(short(record.location))
+    return [("more samples", f"{program('ssgan')} sample {place} {_example(record)}".rstrip())]
+
+
+def show_tracking(uri: str) -> str:
+    """Return the command that shows what MLflow recorded, or the address to open."""
+    from ssgan.tracking import ui_command
+
+    command = ui_command(uri)
+    if command.startswith("mlflow "):
+        return program("mlflow") + command.removeprefix("mlflow")
+    return f"open {command}"
+
+
+def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[str, str, str]]:
+    metrics = record.metrics if record is not None else {}
+    values = {name: summary.get(name) for name in HEADLINES}
+    rows = scores(values | {name: metrics.get(name) for name in ("judge_error", "diversity")})
+    if values[MAIN] is None:
+        reasons = record.reasons if record is not None else {}
+        rows.append((METRICS[MAIN].title, "none", reasons.get(MAIN, "not evaluated")))
+    rows.append(("alarms", str(len(record.alarms) if record is not None else 0), ""))
+    if summary.get("images_per_second") is not None:
+        seen = f"{summary.get('images_seen', 0):,} images in {summary.get('epochs')} epochs"
+        if summary.get("seconds") is not None:
+            seen += f", {duration(summary['seconds'])} in all"
+        rows.append(("speed", f"{summary['images_per_second']:,.0f} images/s", seen))
+    if summary.get("stop_reason"):
+        rows.append(("stopped", str(summary["stop_reason"]), ""))
+    return rows
+
+
+def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
+    rows = more_samples(summary, run)
+    if summary.get("tracking_uri"):
+        rows.append(("all runs", show_tracking(str(summary["tracking_uri"]))))
+    train = f"{program('ssgan')} train --resume {shlex.quote(short(run.location))}"
+    rows.append(("train longer", f"{train} training.epochs={2 * int(summary.get('epochs') or 1)}"))
+    return rows
+
+
+def _example(record: RunDir | SearchDir) -> str:
+    """Return arguments of `ssgan sample` that suit the codes."""
+    from ssgan.export.generator import NamedGenerator
+
+    folder = record.local_path
+    if folder is None:
+        return ""
+    named = [code for code in NamedGenerator.load(folder).codes if code.supervised and code.classes]
+    if not named:
+        return "-n 16"
+    value = "7" if "7" in named[0].classes else named[0].classes[-1]
+    return f"{shlex.quote(f'{named[0].name}={value}')} -n 16"

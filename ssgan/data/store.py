@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,12 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.progress import Advance
 from ssgan.base.storage import Folder, default_cache, replacing
 from ssgan.data.manifest import Manifest, Shard, SplitManifest, stored_name
 from ssgan.data.memmap import Split, map_split
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.base import Chunk, Images, Labels, Source
-
-Progress = Callable[[int, int], None]
-"""Called with the images done so far and the images in all."""
 
 MANIFEST = "manifest.json"
 IMAGE_COLUMN = "image"
@@ -119,7 +117,7 @@ class Store:
         return images, labels
 
 
-def write_store(location: str | Path, source: Source, progress: Progress | None = None) -> Store:
+def write_store(location: str | Path, source: Source, progress: Advance | None = None) -> Store:
     """Write all splits of a source; the manifest comes last, so a store has one or is none.
 
     Args:
@@ -163,7 +161,7 @@ def write_store(location: str | Path, source: Source, progress: Progress | None 
 
 
 def prepare(
-    config: SourceConfig, cache: Path | None = None, progress: Progress | None = None
+    config: SourceConfig, cache: Path | None = None, progress: Advance | None = None
 ) -> Store:
     """Find the store of a source in the cache, or build it there.
 

@@ -16,15 +16,13 @@ from torch import Tensor
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.codes import Code
 from ssgan.method.objective import q_losses
 from ssgan.networks.classifier import Classifier
 from ssgan.networks.precision import Precision, compute
-
-Progress = Callable[[int, int], None]
-"""Called with the updates done and the updates in all."""
 
 
 class FitState(TypedDict):
@@ -73,7 +71,7 @@ def fit(
     images: Tensor,
     labels: Tensor,
     streams: Streams,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
     *,
     state: FitState | None = None,
     keep: Keep | None = None,

@@ -23,9 +23,10 @@ from torch import Tensor
 
 from ssgan.base.config import Config, canonical_hash
 from ssgan.base.errors import CorruptFile, NonFiniteLoss
+from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
-from ssgan.evaluation.fit import FitConfig, Progress, fit
+from ssgan.evaluation.fit import FitConfig, fit
 from ssgan.evaluation.fit_state import PartialFit
 from ssgan.evaluation.metrics import accuracy, agreement
 from ssgan.method.codes import Code
@@ -243,7 +244,7 @@ def train_judge(
     cache: Path,
     device: torch.device | str = "cpu",
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Judge:
     """Find the judge in the cache, or train it there; processes that ask at once wait for one.
 

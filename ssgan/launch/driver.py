@@ -3,13 +3,12 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from ssgan.base.errors import NonFiniteLoss
+from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.base.storage import join, split
 from ssgan.cluster import (
     Cluster,
@@ -23,17 +22,8 @@ from ssgan.cluster import (
 )
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.environment import record_environment
-from ssgan.launch.local import run_here, stop_on_sigterm, use_threads
-from ssgan.launch.outcome import (
-    Result,
-    draw_figures,
-    export,
-    reach,
-    read_budget,
-    save_budget,
-    summarize,
-)
+from ssgan.launch.machine import record_environment
+from ssgan.launch.outcome import Result, finish, summarize
 from ssgan.launch.preparation import (
     Plan,
     Stage,
@@ -43,12 +33,18 @@ from ssgan.launch.preparation import (
     make_plan,
     pack_judge,
     plan_here,
+    read_budget,
+    save_budget,
+    use_threads,
 )
+from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.resume import starting_point
 from ssgan.records.rundir import RunDir
 from ssgan.tracking import RunSync, Unreachable, check, default_uri, register
+from ssgan.training import loop
 from ssgan.training.loop import Stopped, Watch
+from ssgan.training.session import InProcess
 
 _log = logging.getLogger(__name__)
 
@@ -105,17 +101,16 @@ def train(
         conclude = partial(summarize, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
-        watch = _stopping(watch, raised)
+        asked = watch.stop
+        watch = Watch(watch.progress, stop=lambda: raised() or asked())
         try:
             if cluster is not None:
                 run_under_ray(experiment, store.location, pack_judge(judge), run, plan, watch)
             else:
-                run_here(experiment, dataset, judge, run, plan, starting_point(run), watch)
-            with use_threads(plan.threads):
-                reached = reach(run, experiment, dataset, plan.device_here)
-            location = export(run, experiment, dataset, reached)
-            draw_figures(run)
-            summary = conclude(export_location=location)
+                session = InProcess(starting_point(run))
+                with use_threads(plan.threads):
+                    loop.run(experiment, dataset, judge, run, session, plan.device_here, watch)
+            summary = conclude(export_location=finish(run, experiment, dataset, plan))
         except Stopped as stopped:
             conclude(stop_reason=str(stopped))
             follower.close("KILLED")
@@ -138,7 +133,11 @@ def _place(
     """Return the directory of the run, which is free, or holds the run that is resumed."""
     if resume is not None:
         run = RunDir.open(resume)
-        check_resume(Experiment.from_yaml(run.experiment_yaml()), experiment)
+        try:
+            check_resume(Experiment.from_yaml(run.experiment_yaml()), experiment)
+        except BadInput as error:
+            hint = f"`ssgan train --resume {run.location}` resumes it with the run's own values"
+            raise BadInput(f"{error}\n{hint}") from None
         return run
     run = RunDir(join(out, name or experiment.name))
     run.refuse_taken()
@@ -161,10 +160,6 @@ def _plan(experiment: Experiment, stack: contextlib.ExitStack) -> tuple[Plan, Cl
     plan = make_plan(scaling, has[0], has[1], shared=not cluster.started)
     preflight(least, plan.cpus, plan.gpus, cluster.nodes, cluster.growth)
     return plan, cluster
-
-
-def _stopping(watch: Watch, raised: Callable[[], bool]) -> Watch:
-    return Watch(progress=watch.progress, stop=lambda: raised() or watch.stop())
 
 
 def _tracking_uri(experiment: Experiment, run: RunDir) -> str:

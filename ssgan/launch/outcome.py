@@ -1,29 +1,21 @@
 """What a run ends with: the exported generator, the figures, summary.json."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import torch
-
-from ssgan.base.errors import BadInput
 from ssgan.data.dataset import Dataset
-from ssgan.data.labels import LabelBudget
 from ssgan.drawing.charts import loss_curve
 from ssgan.drawing.encoding import png
 from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
-from ssgan.launch.preparation import load_dataset
-from ssgan.records.checkpoints import Checkpoints
+from ssgan.launch.loaded_run import LoadedRun, load_networks
+from ssgan.launch.preparation import Plan, use_threads
 from ssgan.records.rundir import Record, RunDir
-from ssgan.records.searchdir import open_run
-from ssgan.training.distributed import Worker
-from ssgan.training.snapshot import Snapshot, take_snapshot
-from ssgan.training.state import Training
 
-_EXPORT, _FIGURES, _LABELS = "export", "figures", "labels.parquet"
+_EXPORT, _FIGURES = "export", "figures"
 
 
 @dataclass(frozen=True)
@@ -39,120 +31,78 @@ class Result:
     summary: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Reached:
-    """The networks of a checkpoint, ready to be evaluated or exported.
-
-    Attributes:
-        step: Updates made.
-        training: The training as it was then.
-        snapshot: Copies in eval mode, BatchNorm statistics estimated anew.
-    """
-
-    step: int
-    training: Training
-    snapshot: Snapshot
-
-
-def save_budget(run: RunDir, budget: LabelBudget) -> None:
-    """Write labels.parquet."""
-    run.write_bytes(_LABELS, budget.to_parquet())
-
-
-def read_budget(run: RunDir) -> LabelBudget | None:
-    """Read labels.parquet; None where the run was stopped before there was one."""
-    return LabelBudget.from_parquet(run.read_bytes(_LABELS)) if run.exists(_LABELS) else None
-
-
-def load_run(location: str) -> tuple[RunDir, Experiment, Dataset]:
-    """Open a run, or the winner of a search, with its experiment and data.
-
-    Raises:
-        BadInput: There is no run, or its data is not here.
-    """
-    run = open_run(location)
-    experiment = Experiment.from_yaml(run.experiment_yaml())
-    return run, experiment, load_dataset(experiment, read_budget(run))
-
-
-def reach(
-    run: RunDir,
-    experiment: Experiment,
-    dataset: Dataset,
-    device: torch.device,
-    name: str | None = None,
-) -> Reached:
-    """Load the networks of a checkpoint.
+def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, bytes]:
+    """Pack a copy of G, the trunk and the Q heads as the files of an export folder.
 
     Args:
-        run: The run directory.
-        experiment: The run's own.
-        dataset: The run's own.
-        device: Where the networks shall stand.
-        name: Name of the checkpoint; None is the newest.
-
-    Raises:
-        BadInput: The run has no checkpoint, or none of that name.
-        CorruptFile: It is not whole; of the newest, none before it either.
+        loaded: The run and the checkpoint.
+        copy: ``ema`` or ``raw``.
     """
-    checkpoints = Checkpoints(run)
-    found = checkpoints.latest() if name is None else checkpoints.load(name)
-    if found is None:
-        raise BadInput(f"{run.location} has no checkpoint yet; train it first, with --resume")
-    step, state = found
-    training = Training(experiment, dataset, Worker(0, 1, device))
-    training.load(state)
-    snapshot = take_snapshot(training, dataset)
-    return Reached(step, training, snapshot)
-
-
-def export(run: RunDir, experiment: Experiment, dataset: Dataset, reached: Reached) -> str:
-    """Write the moving average of G, the trunk and the Q heads to the run's export folder.
-
-    Returns:
-        The folder's location.
-    """
-    files = pack_export(
-        reached.snapshot.generators["ema"],
-        reached.snapshot.discriminator,
-        networks=experiment.networks,
+    run, dataset = loaded.run, loaded.dataset
+    return pack_export(
+        loaded.snapshot.generators[copy],
+        loaded.snapshot.discriminator,
+        networks=loaded.experiment.networks,
         space=dataset.space,
         shape=dataset.manifest.shape,
-        copy_of="ema",
+        copy_of=copy,
         provenance={
             "run_id": run.run_id,
             "run": run.info.name,
-            "experiment": experiment.name,
-            "step": reached.step,
-            "seed": experiment.seed,
+            "experiment": loaded.experiment.name,
+            "step": loaded.step,
+            "seed": loaded.experiment.seed,
             "data": dataset.manifest.name,
             "data_hash": dataset.manifest.hash,
             "labels": len(dataset.budget),
             "labels_hash": dataset.budget.hash,
         },
     )
+
+
+def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:
+    """Write the files of an export to the run's export folder; return its location."""
     for name, content in files.items():
         run.write_bytes(f"{_EXPORT}/{name}", content)
     return run.locate(_EXPORT)
 
 
-def draw_figures(run: RunDir) -> list[str]:
+def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: Plan) -> str:
+    """Export the moving average of the newest checkpoint and draw the figures.
+
+    Returns:
+        The export folder's location.
+    """
+    with use_threads(plan.threads):
+        loaded = load_networks(run, experiment, dataset, plan.device_here)
+    location = write_export(run, export(loaded))
+    draw_figures(run)
+    return location
+
+
+def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[str]:
     """Write the last evaluation's pictures and the curve of the 0-1 loss into `figures`.
+
+    Args:
+        run: The run directory.
+        drawn: PNG bytes by name, drawn again, that replace those of the last evaluation.
 
     Returns:
         The files' names, relative to the run directory.
     """
     evaluated = [record for record in run.records() if record.images]
-    if not evaluated:
-        return []
-    pictures = {name: run.read_bytes(file) for name, file in evaluated[-1].images.items()}
-    raw = [record.metrics.get("zero_one_loss") for record in evaluated]
-    ema = [record.metrics.get("zero_one_loss_ema") for record in evaluated]
-    if any(value is not None for value in raw + ema):
-        error = evaluated[-1].metrics.get("judge_error")
-        epochs = [record.epoch for record in evaluated]
-        title = f"{run.info.name}: samples that C does not recognize as asked for"
-        pictures["zero_one_loss"] = png(loss_curve(epochs, raw, ema, error, title))
+    pictures: dict[str, bytes] = {}
+    if evaluated:
+        last = evaluated[-1]
+        pictures = {name: run.read_bytes(file) for name, file in last.images.items()}
+        raw = [record.metrics.get("zero_one_loss") for record in evaluated]
+        ema = [record.metrics.get("zero_one_loss_ema") for record in evaluated]
+        if any(value is not None for value in raw + ema):
+            epochs = [record.epoch for record in evaluated]
+            title = f"{run.info.name}: samples that C does not recognize as asked for"
+            error = last.metrics.get("judge_error")
+            pictures["zero_one_loss"] = png(loss_curve(epochs, raw, ema, error, title))
+    pictures |= drawn or {}
     for name, content in pictures.items():
         run.write_bytes(f"{_FIGURES}/{name}.png", content)
     return [f"{_FIGURES}/{name}.png" for name in pictures]

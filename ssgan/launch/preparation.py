@@ -6,12 +6,13 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import Advance
 from ssgan.base.storage import default_cache
 from ssgan.cluster import cores, threads_per_worker
 from ssgan.data.dataset import Dataset
@@ -20,10 +21,13 @@ from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
 from ssgan.evaluation.judge import Judge, train_judge
 from ssgan.experiment.tree import Experiment, ScalingConfig
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import open_run
 
 Stage = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""
 
+_LABELS = "labels.parquet"
 _JUDGE_SEED = 0  # the same C for all seeds of a run, so that they are measured alike
 
 
@@ -97,6 +101,27 @@ def plan_here(scaling: ScalingConfig) -> Plan:
     return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
 
 
+@contextlib.contextmanager
+def use_threads(threads: int) -> Iterator[None]:
+    """Let torch compute with so many CPU threads, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def save_budget(run: RunDir, budget: LabelBudget) -> None:
+    """Write labels.parquet."""
+    run.write_bytes(_LABELS, budget.to_parquet())
+
+
+def read_budget(run: RunDir) -> LabelBudget | None:
+    """Read labels.parquet; None where the run was stopped before there was one."""
+    return LabelBudget.from_parquet(run.read_bytes(_LABELS)) if run.exists(_LABELS) else None
+
+
 def find_store(
     experiment: Experiment, stage: Stage | None = None, location: str | None = None
 ) -> Store:
@@ -121,7 +146,6 @@ def find_store(
 def load_dataset(
     experiment: Experiment,
     budget: LabelBudget | None = None,
-    stage: Stage | None = None,
     store: Store | None = None,
 ) -> Dataset:
     """Check the experiment against its store and apply the label budget.
@@ -129,15 +153,25 @@ def load_dataset(
     Args:
         experiment: What to train.
         budget: A budget drawn before; drawn here when None.
-        stage: Is told of the progress if the store must be built.
         store: The experiment's store; found or built when None.
 
     Raises:
         BadInput: The source, a code or the budget is wrong.
     """
-    store = store or find_store(experiment, stage)
+    store = store or find_store(experiment)
     experiment.validate_against(store.manifest)
     return Dataset.load(experiment.data, experiment.codes, store, budget)
+
+
+def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
+    """Open a run, or the winner of a search, with its experiment and data.
+
+    Raises:
+        BadInput: There is no run, or its data is not here.
+    """
+    run = open_run(location)
+    experiment = Experiment.from_yaml(run.experiment_yaml())
+    return run, experiment, load_dataset(experiment, read_budget(run))
 
 
 def find_judge(
@@ -175,5 +209,5 @@ def unpack_judge(files: Mapping[str, bytes] | None, device: torch.device) -> Jud
     return None if files is None else Judge.from_files(files, device)
 
 
-def _named(stage: Stage, name: str, unit: str) -> Callable[[int, int], None]:
+def _named(stage: Stage, name: str, unit: str) -> Advance:
     return lambda done, total: stage(name, done, total, unit)

@@ -33,3 +33,21 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM (a spot instance that ends, Slurm's time limit) into a flag.
+
+    A second one does what it did before. Outside the main thread, where Python allows no
+    handlers, the flag stays down.
+    """
+    raised = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def raise_flag(number: int, frame: FrameType | None) -> None:
+        raised.set()
+        signal.signal(signal.SIGTERM, before)
+
+    with handling(signal.SIGTERM, raise_flag):
+        yield raised.is_set

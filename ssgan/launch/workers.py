@@ -12,8 +12,7 @@ import torch
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import worker_environment
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.outcome import read_budget
-from ssgan.launch.preparation import Plan, find_store, load_dataset, unpack_judge
+from ssgan.launch.preparation import Plan, find_store, load_dataset, read_budget, unpack_judge
 from ssgan.records.resume import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop

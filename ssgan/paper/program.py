@@ -8,8 +8,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.storage import join
 from ssgan.evaluation.grids import Real
 from ssgan.launch.machine import describe_commit, describe_machine
-from ssgan.launch.outcome import load_run
-from ssgan.launch.preparation import Stage, load_dataset
+from ssgan.launch.preparation import Stage, load_dataset, load_run_data
 from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report
@@ -131,7 +130,7 @@ def _write_facts(search: Search, size: Size, directory: SearchDir, command: str)
 def _real_images(groups: tuple[Group, ...]) -> Real | None:
     """Return real images with their labels; None where the data is not at hand."""
     try:
-        _, _, dataset = load_run(groups[-1].runs[0].run.location)
+        _, _, dataset = load_run_data(groups[-1].runs[0].run.location)
     except BadInput as error:
         _log.warning("the report shows no real images, because the data is not at hand: %s", error)
         return None

@@ -11,7 +11,6 @@ from ssgan.base.storage import Folder
 from ssgan.cluster import Cluster, Node, cores
 from ssgan.data.store import MANIFEST, Store
 from ssgan.evaluation.judge import CARD, Judge, JudgeCard
-from ssgan.launch.local import use_threads
 from ssgan.launch.preparation import (
     Plan,
     find_judge,
@@ -20,6 +19,7 @@ from ssgan.launch.preparation import (
     make_plan,
     pack_judge,
     unpack_judge,
+    use_threads,
 )
 from ssgan.launch.preparation import Stage as Progress
 from ssgan.records.searchdir import SearchDir, Stage

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from ssgan.launch.outcome import read_budget
+from ssgan.launch.preparation import read_budget
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tracking import register_champion
 from ssgan.tuning.preparation import read_judge_card

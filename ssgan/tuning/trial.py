@@ -13,10 +13,16 @@ from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
-from ssgan.launch.environment import record_environment
-from ssgan.launch.local import use_threads
-from ssgan.launch.outcome import draw_figures, export, reach, read_budget, save_budget, summarize
-from ssgan.launch.preparation import Plan, find_store, load_dataset
+from ssgan.launch.machine import record_environment
+from ssgan.launch.outcome import finish, summarize
+from ssgan.launch.preparation import (
+    Plan,
+    find_store,
+    load_dataset,
+    read_budget,
+    save_budget,
+    use_threads,
+)
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.checkpoint_format import step_at, step_of
 from ssgan.records.checkpoints import Checkpoints
@@ -203,10 +209,7 @@ class Trial:
         run, experiment = self._at.run, self.experiment
         if run.summary() is not None:
             return
-        with use_threads(self._plan.threads):
-            reached = reach(run, experiment, self.dataset, self._plan.device_here)
-        location = export(run, experiment, self.dataset, reached)
-        draw_figures(run)
+        location = finish(run, experiment, self.dataset, self._plan)
         uri = self._order["tracking_uri"]
         summarize(run, experiment, uri, environment, self._started, export_location=location)
 

@@ -37,7 +37,7 @@ def test_bad_input_is_told_before_anything_starts(
 
 
 def test_every_experiment_can_be_asked_for() -> None:
-    (names,) = (one.type.choices for one in reproduce.params if one.name == "name")
+    (names,) = (one.type.choices for one in reproduce.params if one.name == "experiment")
     assert sorted(names) == sorted(PLANS)
 
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from ssgan.base.errors import BadInput
+from ssgan.cli.screen import short
 from ssgan.cli.search import _search
-from ssgan.cli.search_summary import last_screen
-from ssgan.cli.train_summary import short
+from ssgan.cli.search_screen import search_summary
 from ssgan.records.searchdir import BEST, TrialRow
 from ssgan.tuning import load_search
 from tests.cli.conftest import Run
@@ -41,7 +41,7 @@ def test_a_name_that_is_taken_says_how_this_search_goes_on(tmp_path: Path, ssgan
     (tmp_path / "mine/notes.txt").write_text("x")
     done = ssgan("search", "--out", tmp_path, "--name", "mine")
     assert done.code == 2
-    assert "go on with that search by --resume mine," in " ".join(done.err.split())
+    assert "resume that search by --resume mine," in " ".join(done.err.split())
 
 
 def test_the_base_and_fields_are_what_the_arguments_say() -> None:
@@ -90,7 +90,7 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(
         "tracking_uri": "http://mlflow:5000",
     }
     console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(last_screen(search, summary))
+    console.print(search_summary(search, summary))
     shown = " ".join(console.export_text().split())
     for said in (
         "0.0190 1 00000 lambda1 0.25",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ssgan.cli.search_screen import SearchScreen
-from ssgan.cli.train_screen import _Screen as TrainScreen
+from ssgan.cli.train_screen import TrainScreen
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tuning import load_search
 from tests.helpers.searchdirs import make_search

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssgan import launch
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
+from ssgan.launch.outcome import Result
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 
@@ -178,12 +178,12 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the places of runs instead of training them."""
     places: list[str] = []
 
-    def train(experiment: object, out: str, name: str, **named: object) -> launch.Result:
+    def train(experiment: object, out: str, name: str, **named: object) -> Result:
         run = RunDir.create(f"{out}/{name}", "seed: 0")
         places.append(f"{out}/{name}")
-        return launch.Result(run.location, {"run_dir": run.location})
+        return Result(run.location, {"run_dir": run.location})
 
-    monkeypatch.setattr(launch, "train", train)
+    monkeypatch.setattr("ssgan.launch.driver.train", train)
     return places
 
 
@@ -234,7 +234,7 @@ def test_resume_goes_on_and_refuses_another_identity(folder: Path, ssgan) -> Non
     by_preset = ssgan("train", "digits", "--resume", "runs/longer")
     assert by_preset.code == 2
     assert "networks.width: 4 -> 32" in by_preset.err
-    assert "goes on with the run's own values" in by_preset.err
+    assert "resumes it with the run's own values" in by_preset.err
     done = ssgan("train", "--resume", "runs/longer", "training.epochs=2", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["epochs"] == 2
@@ -246,7 +246,7 @@ def test_a_search_is_no_run_to_go_on_with(tmp_path: Path, ssgan) -> None:
     SearchDir.create(tmp_path / "runs/hunt", "base: digits\n")
     refused = ssgan("train", "--resume", "runs/hunt")
     assert refused.code == 2
-    assert "`ssgan search --resume hunt` goes on with it" in refused.err
+    assert "`ssgan search --resume hunt` resumes it" in refused.err
 
 
 @pytest.mark.parametrize(

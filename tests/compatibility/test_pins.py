@@ -24,13 +24,14 @@ from ssgan.evaluation.judge import Judge
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch.local import run_here
-from ssgan.launch.outcome import export, reach
-from ssgan.launch.preparation import find_judge, load_dataset, plan_here
+from ssgan.launch.outcome import finish
+from ssgan.launch.preparation import find_judge, load_dataset, plan_here, use_threads
 from ssgan.paper.interpretation.correlation import interpret
 from ssgan.records.rundir import RunDir
+from ssgan.training import loop
 from ssgan.training.distributed import Worker
 from ssgan.training.loop import Watch
+from ssgan.training.session import InProcess
 from ssgan.training.state import Training
 
 WRITTEN = Path(__file__).parent / "written-by-0589714"
@@ -131,8 +132,9 @@ def train_and_sample(folder: Path) -> tuple[RunDir, Judge]:
     judge = find_judge(separate, dataset, plan)
     assert judge is not None
     run = RunDir.create(folder / "run", separate.to_yaml())
-    run_here(separate, dataset, judge, run, plan, None, Watch())
-    export(run, separate, dataset, reach(run, separate, dataset, CPU))
+    with use_threads(plan.threads):
+        loop.run(separate, dataset, judge, run, InProcess(), CPU, Watch())
+    finish(run, separate, dataset, plan)
     NamedGenerator.load(folder / "run").sample(n=3, seed=SAMPLE)
     interpret(NamedGenerator.load(WRITTEN / "run"), 100, SAMPLE)
     store_sheet(Store.open(WRITTEN / "store"))

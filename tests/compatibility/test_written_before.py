@@ -20,7 +20,7 @@ from ssgan.evaluation.judge import Judge
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch.outcome import load_run, read_budget
+from ssgan.launch.preparation import load_run_data, read_budget
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, open_run
@@ -306,7 +306,7 @@ def test_the_pages_of_a_search_are_drawn(written: Path, ssgan: Ssgan) -> None:
 
 
 def test_the_judges_of_a_search_are_read(written: Path) -> None:
-    _, _, dataset = load_run("search")
+    _, _, dataset = load_run_data("search")
     for stage in ("search", "final"):
         judge = Judge.load(written / "search/judges" / stage)
         card = json.loads((written / "search/judges" / stage / "judge.json").read_text())
@@ -318,6 +318,6 @@ def test_the_judges_of_a_search_are_read(written: Path) -> None:
 
 def test_a_trial_that_was_stopped_is_a_run_like_others(written: Path) -> None:
     shutil.rmtree(written / "search/finals")
-    run, experiment, dataset = load_run("search/trials/00000")
+    run, experiment, dataset = load_run_data("search/trials/00000")
     assert (experiment.training.epochs, len(run.records())) == (2, 1)
     assert dataset.budget.hash == read_budget(RunDir.open("search/trials/00001")).hash

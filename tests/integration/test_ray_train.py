@@ -14,7 +14,9 @@ from ray import cloudpickle
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import Cluster
 from ssgan.cluster.nodes import examine_cluster
-from ssgan.launch import Result, train, workers
+from ssgan.launch import workers
+from ssgan.launch.driver import train
+from ssgan.launch.outcome import Result
 from ssgan.records.rundir import RunDir
 from ssgan.training.loop import Progress, Stopped, Watch
 from tests.helpers.runs import assert_same_bits, small

@@ -9,8 +9,7 @@ from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster
 from ssgan.experiment.loading import load_experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch.outcome import load_run
-from ssgan.records.searchdir import BEST, SearchDir
+from ssgan.records.searchdir import BEST, SearchDir, open_run
 from ssgan.tuning.program import run_search
 from tests.helpers.searches import seconds_until_free, small_search
 
@@ -52,7 +51,7 @@ def test_a_search_ends_with_a_registered_winner(ray_here: Cluster, tmp_path: Pat
 
     # The search stands for its winner: what takes a run takes it too.
     assert summary["run_dir"] == f"{directory.location}/{summary['winner']}"
-    assert load_run(directory.location)[0].location == summary["run_dir"]
+    assert open_run(directory.location).location == summary["run_dir"]
     generator = NamedGenerator.load(directory.location)
     assert generator.manifest.provenance["run_id"] == summary["run_id"]
 

@@ -13,7 +13,9 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch import Result, driver, environment, train
+from ssgan.launch import driver, machine
+from ssgan.launch.driver import train
+from ssgan.launch.outcome import Result
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.tracking import Unreachable
@@ -93,7 +95,7 @@ def test_a_run_can_be_made_longer_but_not_another(
     run_dir = train(short, tmp_path, "grown").run_dir
     with pytest.raises(BadInput, match=r"objective\.lambda2: .* -> 9\.0"):
         train(with_values(tiny, {"objective.lambda2": 9.0}), resume=run_dir)
-    monkeypatch.setattr(environment, "__version__", "0.2")
+    monkeypatch.setattr(machine, "__version__", "0.2")
     with caplog.at_level(logging.WARNING):
         result = train(tiny, resume=run_dir)
     assert f"ssgan=0.2 (before {__version__})" in caplog.text
@@ -130,7 +132,7 @@ def test_bad_input_is_refused_before_anything_is_written(
     RunDir.create(tmp_path / "taken", "")
     with pytest.raises(BadInput, match="--resume"):
         train(tiny, tmp_path, "taken")
-    with pytest.raises(BadInput, match="no run directory"):
+    with pytest.raises(BadInput, match="is not a run directory"):
         train(tiny, resume=tmp_path / "nothing")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(BadInput, match="cannot write the run directory"):

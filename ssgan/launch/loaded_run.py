@@ -1,0 +1,138 @@
+"""A run loaded from its directory: its data, and the networks of one of its checkpoints."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ssgan.base.config import nearest
+from ssgan.base.errors import BadInput
+from ssgan.data.dataset import Dataset
+from ssgan.evaluation.evaluator import Evaluator
+from ssgan.evaluation.judge import Judge
+from ssgan.evaluation.result import Evaluation
+from ssgan.experiment.tree import Experiment
+from ssgan.launch.preparation import Stage, find_judge, load_run_data, plan_here, use_threads
+from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.rundir import RunDir
+from ssgan.training.distributed import Worker
+from ssgan.training.snapshot import Snapshot, take_snapshot
+from ssgan.training.state import Training
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run and the networks of one of its checkpoints.
+
+    Attributes:
+        run: The run directory.
+        experiment: The run's own.
+        dataset: The run's own.
+        device: Where the networks are.
+        step: Updates made.
+        training: The training as it was then.
+        snapshot: Copies in eval mode, with BatchNorm statistics estimated from scratch.
+    """
+
+    run: RunDir
+    experiment: Experiment
+    dataset: Dataset
+    device: torch.device
+    step: int
+    training: Training
+    snapshot: Snapshot
+
+    def find_judge(self, experiment: Experiment, stage: Stage | None = None) -> Judge | None:
+        """Find C in the cache or train it there; None without a judge split or without labels.
+
+        Args:
+            experiment: The run's own, or with another `evaluation`.
+            stage: Is told of the progress if C must be trained.
+        """
+        plan = plan_here(experiment.scaling)
+        with use_threads(plan.threads):
+            return find_judge(experiment, self.dataset, plan, stage)
+
+    def evaluate(
+        self, experiment: Experiment, judge: Judge | None, copies: tuple[str, ...]
+    ) -> Evaluation:
+        """Evaluate copies of G.
+
+        Args:
+            experiment: The run's own, or with another `evaluation`.
+            judge: C.
+            copies: ``raw``, ``ema`` or both.
+        """
+        streams, snapshot = self.training.streams, self.snapshot
+        with use_threads(plan_here(experiment.scaling).threads):
+            evaluator = Evaluator(experiment.evaluation, self.dataset, judge, streams, self.device)
+            generators = {copy: snapshot.generators[copy] for copy in copies}
+            return evaluator.evaluate(generators, snapshot.discriminator)
+
+
+def load_run(location: str, checkpoint: str = "last") -> LoadedRun:
+    """Load a run, or the winner of a search.
+
+    Args:
+        location: The run or search directory.
+        checkpoint: ``last``, ``best`` or the name of one.
+
+    Raises:
+        BadInput: There is no such run or checkpoint, or its data is not here.
+        CorruptFile: The checkpoint is not whole.
+    """
+    run, experiment, dataset = load_run_data(location)
+    device = plan_here(experiment.scaling).device_here
+    return load_networks(run, experiment, dataset, device, _name(run, checkpoint))
+
+
+def load_networks(
+    run: RunDir,
+    experiment: Experiment,
+    dataset: Dataset,
+    device: torch.device,
+    name: str | None = None,
+) -> LoadedRun:
+    """Load the networks of a checkpoint.
+
+    Args:
+        run: The run directory.
+        experiment: The run's own.
+        dataset: The run's own.
+        device: Where the networks shall be.
+        name: Name of the checkpoint; None is the newest.
+
+    Raises:
+        BadInput: The run has no checkpoint, or none of that name.
+        CorruptFile: It is not whole; of the newest, none before it either.
+    """
+    checkpoints = Checkpoints(run)
+    found = checkpoints.latest() if name is None else checkpoints.load(name)
+    if found is None:
+        raise BadInput(f"{run.location} has no checkpoint yet; train it first, with --resume")
+    step, state = found
+    training = Training(experiment, dataset, Worker(0, 1, device))
+    training.load(state)
+    snapshot = take_snapshot(training, dataset)
+    return LoadedRun(run, experiment, dataset, device, step, training, snapshot)
+
+
+def _name(run: RunDir, checkpoint: str) -> str | None:
+    """Find the name of a checkpoint; None is the newest whole one."""
+    if checkpoint == "last":
+        return None
+    checkpoints = Checkpoints(run)
+    known = checkpoints.manifests()
+    if checkpoint == "best":
+        best = checkpoints.best()
+        if best is None and known:
+            raise BadInput(
+                f"no checkpoint of {run.location} was scored, so none is best; take "
+                "--checkpoint last"
+            )
+        return best
+    if checkpoint not in known:
+        raise BadInput(
+            f"{run.location} has no checkpoint {checkpoint!r}{nearest(checkpoint, known)}; or take "
+            "best or last"
+        )
+    return checkpoint

@@ -1,0 +1,108 @@
+"""Where a run or a search goes: its name in the folder of runs, when that is taken, what to do."""
+
+import itertools
+import logging
+import re
+
+from ssgan.base import storage
+from ssgan.base.errors import BadInput
+from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir
+
+Kind = type[RunDir] | type[SearchDir]
+
+_log = logging.getLogger(__name__)
+
+
+def settle_name(
+    out: str, name: str | None, usual: str, *, kind: Kind = RunDir, replace: bool = False
+) -> str:
+    """Return the name of a new run or search, which is free then.
+
+    Args:
+        out: Folder of the runs.
+        name: The user's name; by default the usual one, or the first free one with a number.
+        usual: The usual name.
+        kind: Which of the two it is.
+        replace: Move aside what has the name.
+
+    Raises:
+        BadInput: The user's name cannot be one, or is taken, or cannot be moved aside.
+    """
+    if replace:
+        move_aside(out, name or usual)
+        return name or usual
+    if name is not None:
+        taken = kind(join(out, name))
+        if not taken.is_free():
+            raise BadInput(
+                f"{taken.location} is taken; choose another --name, resume that {kind.what} by "
+                f"--resume {_resumed_by(out, name, kind)}, or move it aside with --replace"
+            )
+        return name
+    numbered = (f"{usual}-{number}" for number in itertools.count(2))
+    candidates = itertools.chain([usual], numbered)
+    free = next(candidate for candidate in candidates if kind(join(out, candidate)).is_free())
+    if free != usual:
+        _log.info(
+            "%s is taken, so this %s goes to %s (to resume a %s: --resume %s)",
+            *(join(out, usual), kind.what, join(out, free)),
+            *(kind.what, _resumed_by(out, usual, kind)),
+        )
+    return free
+
+
+def move_aside(out: str, name: str) -> None:
+    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing.
+
+    Raises:
+        BadInput: It is not on this machine's file system, or cannot be moved.
+    """
+    run = RunDir(join(out, name))
+    if run.is_free():
+        return
+    place = run.local_path
+    if place is None:
+        raise BadInput(f"--replace works on this machine only, not on {run.location}; use --name")
+    numbered = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
+    target = next(path for path in numbered if not path.exists())
+    try:
+        place.rename(target)
+    except OSError as error:
+        raise BadInput(
+            f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
+        ) from error
+    _log.info("moved %s aside to %s", join(out, name), join(out, target.name))
+
+
+def check_writable(out: str) -> None:
+    """Find out, before any work starts, whether runs can be written to a folder.
+
+    Raises:
+        BadInput: They cannot; the message says why.
+    """
+    folder = storage.Folder(out)
+    try:
+        folder.try_writing()
+    except OSError as error:
+        raise BadInput(
+            f"cannot write to {folder.location}: {error}; choose a writable folder with --out"
+        ) from error
+
+
+def join(out: str, name: str) -> str:
+    """Return the location of a run.
+
+    Raises:
+        BadInput: That cannot be a name.
+    """
+    if not re.fullmatch(r"[\w.][\w.+ -]*", name) or set(name) == {"."}:
+        raise BadInput(
+            f"{name!r} cannot name a run; use letters, digits, dots, hyphens and underscores"
+        )
+    return storage.join(out, name)
+
+
+def _resumed_by(out: str, name: str, kind: Kind) -> str:
+    """Return what the verb's ``--resume`` takes: a run's directory, a search's name."""
+    return name if kind is SearchDir else join(out, name)
