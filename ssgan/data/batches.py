@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ssgan.base.config import Config
+from ssgan.base.markers import Mutable
 from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.schedules import Linear, Schedule
@@ -30,9 +31,11 @@ class LabelSamplingConfig(Config):
     the coin says so Q_ss gets a labeled batch of its own."""
     batch_size: int = Field(default=128, ge=2)
     """Labeled images in Q_ss's own batch, over all workers; `separate` only."""
-    probability: Schedule = Linear(start=1.0, floor=0.0, duration=10, unit="epochs")
+    probability: Annotated[Schedule, Mutable] = Linear(
+        start=1.0, floor=0.0, duration=10, unit="epochs"
+    )
     """Probability of drawing labeled images, before the floor is applied."""
-    floor: Annotated[float, Field(ge=0, le=1)] | Literal["share"] = "share"
+    floor: Annotated[Annotated[float, Field(ge=0, le=1)] | Literal["share"], Mutable] = "share"
     """Lowest probability: the labeled share of the data (the paper), or a higher value."""
     augment: AugmentConfig | None = None
     """Affine augmentation of Q_ss's own batch alone; `separate` only."""

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.markers import NotSearchable
 from ssgan.data.labels import Amount, LabelBudget, draw_budget
 from ssgan.data.manifest import Manifest
 from ssgan.data.memmap import Split
@@ -25,7 +27,12 @@ _log = logging.getLogger(__name__)
 class DataConfig(Config):
     """The images, and how many of their labels may be used."""
 
-    source: SourceConfig = DigitsSource()
+    source: Annotated[
+        SourceConfig,
+        NotSearchable(
+            "all trials share one store of images, prepared once; start one search a source"
+        ),
+    ] = DigitsSource()
     """Where images and labels come from."""
     labels: Amount = "100%"
     """The label budget: a count (132), a share (0.0022) or a percentage ("10%") of the labeled

@@ -10,50 +10,45 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Literal
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from ssgan.base.config import Config, OpenUnion, nearest, warn_renamed
 from ssgan.base.errors import BadInput
+from ssgan.base.markers import Changes, NotSearchable
 from ssgan.experiment.tree import Experiment
 
 FieldClass = Literal["mutable", "extent", "free", "identity"]
 """Who may change a field of a run: PBT, a resume, anyone, nobody."""
 
-_CLASSES: tuple[tuple[str, FieldClass], ...] = (
-    ("objective", "mutable"),
-    ("label_sampling.probability", "mutable"),
-    ("label_sampling.floor", "mutable"),
-    ("instance_noise", "mutable"),
-    ("training.epochs", "extent"),
-    ("scaling", "extent"),
-    ("evaluation", "free"),
-    ("tracking", "free"),
-    ("name", "free"),
-)
-
 _log = logging.getLogger(__name__)
 
 
 def field_class(path: str) -> FieldClass:
-    """Say what may change a field: nothing, PBT, a resume, or anyone (design of the tree)."""
-    for prefix, kind in _CLASSES:
-        if path == prefix or path.startswith(f"{prefix}."):
-            return kind
-    return "identity"
+    """Say who may change a field: nobody, PBT, a resume, or anyone."""
+    return next((mark.by for mark in _marks(path) if isinstance(mark, Changes)), "identity")
+
+
+def why_not_searchable(path: str) -> str | None:
+    """Say why no search may vary a field; None where one may."""
+    return next((mark.why for mark in _marks(path) if isinstance(mark, NotSearchable)), None)
 
 
 def field_models(path: str) -> list[type[Config]]:
     """Return the configuration classes that can stand at a dotted path; empty at a leaf."""
     models: list[type[Config]] = [Experiment]
-    for part in path.split(".") if path else []:
-        models = _below(models, part)
+    for fields in _fields_along(path):
+        models = [found for field in fields for found in configs_in(field.annotation)]
     return models
 
 
-def _below(models: list[type[Config]], part: str) -> list[type[Config]]:
+def _fields_of(models: list[type[Config]], part: str) -> list[FieldInfo]:
     names = ((model, model.former_names().get(part, part)) for model in models)
-    fields = [model.model_fields[name] for model, name in names if name in model.model_fields]
-    return [model for field in fields for model in configs_in(field.annotation)]
+    return [model.model_fields[name] for model, name in names if name in model.model_fields]
+
+
+def _below(models: list[type[Config]], part: str) -> list[type[Config]]:
+    return [model for field in _fields_of(models, part) for model in configs_in(field.annotation)]
 
 
 def check_path(path: str) -> str:
@@ -97,6 +92,20 @@ def fields_of_kind(path: str, kind: Any) -> set[str]:
         return kind in typing.get_args(model.model_fields["kind"].annotation)
 
     return {name for m in field_models(path) if is_of_kind(m) for name in m.model_fields}
+
+
+def _fields_along(path: str) -> Iterator[list[FieldInfo]]:
+    """Yield the fields that each part of a dotted path can name, from the root down."""
+    models: list[type[Config]] = [Experiment]
+    for part in path.split(".") if path else []:
+        fields = _fields_of(models, part)
+        yield fields
+        models = [found for field in fields for found in configs_in(field.annotation)]
+
+
+def _marks(path: str) -> Iterator[Any]:
+    """Yield what is said about a field (`ssgan.base.markers`), and about those it is part of."""
+    return (mark for fields in _fields_along(path) for field in fields for mark in field.metadata)
 
 
 def configs_in(annotation: Any) -> list[type[Config]]:

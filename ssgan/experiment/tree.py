@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ssgan.base.config import STORED, Config, Formerly, write_yaml
 from ssgan.base.errors import BadInput
+from ssgan.base.markers import Extent, Free, Mutable, NotSearchable
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
@@ -29,7 +30,13 @@ from ssgan.networks.precision import Precision
 class TrainingConfig(Config):
     """How long to train, and what to keep."""
 
-    epochs: int = Field(default=50, ge=1)
+    epochs: Annotated[
+        int,
+        Extent,
+        NotSearchable(
+            "the epochs are the budget that trials are compared at; set it with an override"
+        ),
+    ] = Field(default=50, ge=1)
     """Epochs; an epoch is a number of updates, not a walk through the data."""
     steps_per_epoch: int = Field(default=100, ge=1)
     """Updates in an epoch, each of D and Q, then G."""
@@ -43,9 +50,9 @@ class TrainingConfig(Config):
     """The moving average of G that is evaluated and exported."""
     check_every: int = Field(default=20, ge=1)
     """Steps between two looks at the flag of losses that are not finite."""
-    keep_last: int = Field(default=2, ge=1)
+    keep_last: Annotated[int, NotSearchable()] = Field(default=2, ge=1)
     """Newest checkpoints kept."""
-    keep_best: int = Field(default=1, ge=0)
+    keep_best: Annotated[int, NotSearchable()] = Field(default=1, ge=0)
     """Best checkpoints kept besides, by the 0-1 loss of the average."""
 
 
@@ -97,7 +104,7 @@ class TrackingConfig(Config):
 class Experiment(Config):
     """Everything that determines a run."""
 
-    name: str = "experiment"
+    name: Annotated[str, Free, NotSearchable()] = "experiment"
     """Name of the preset or file it came from."""
     data: DataConfig = DataConfig()
     """Images and label budget."""
@@ -105,11 +112,11 @@ class Experiment(Config):
     """What drives the generator."""
     networks: NetworksConfig = NetworksConfig()
     """Sizes of G and D."""
-    objective: ObjectiveConfig = ObjectiveConfig()
+    objective: Annotated[ObjectiveConfig, Mutable] = ObjectiveConfig()
     """The paper's λ1 and λ2."""
     label_sampling: LabelSamplingConfig = LabelSamplingConfig()
     """How labeled images reach D and Q_ss."""
-    instance_noise: Schedule = Constant(value=0.0)
+    instance_noise: Annotated[Schedule, Mutable] = Constant(value=0.0)
     """Standard deviation of the noise on D's images (image range 0 to 1), real and fake."""
     augmentation: AugmentConfig | None = None
     """How D and the Qs see images while they learn, and while G learns from them: real, labeled
@@ -120,11 +127,19 @@ class Experiment(Config):
     """Adam's settings."""
     training: TrainingConfig = TrainingConfig()
     """Extent of training."""
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: Annotated[
+        EvaluationConfig,
+        Free,
+        NotSearchable("it says how runs are measured, and then they could not be compared"),
+    ] = EvaluationConfig()
     """What is measured."""
-    scaling: ScalingConfig = ScalingConfig()
+    scaling: Annotated[
+        ScalingConfig,
+        Extent,
+        NotSearchable("trials are planned alike on the cluster; set it with an override"),
+    ] = ScalingConfig()
     """Workers."""
-    tracking: TrackingConfig = TrackingConfig()
+    tracking: Annotated[TrackingConfig, Free, NotSearchable()] = TrackingConfig()
     """MLflow."""
     seed: int = 0
     """Seed of weights, draws and noise; not of the label budget."""

@@ -7,7 +7,7 @@ continuous one. NaN marks a label that is not known.
 
 import math
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.markers import NotSearchable
 
 Posterior = Literal["mse", "gaussian"]
 
@@ -89,7 +90,13 @@ class UnsupervisedCode(Config):
 class CodesConfig(Config):
     """Which codes drive the generator, and how Q models them."""
 
-    supervised: tuple[str, ...] = ("digit",)
+    supervised: Annotated[
+        tuple[str, ...],
+        NotSearchable(
+            "all trials share one judge C, trained on these codes; start one search for each set "
+            "of codes"
+        ),
+    ] = ("digit",)
     """Label columns of the data that become semi-supervised codes, c_ss."""
     unsupervised: tuple[UnsupervisedCode, ...] = (
         UnsupervisedCode(name="style_1"),

@@ -24,7 +24,7 @@ from ssgan.method.schedules import WarmUp
 
 
 class ObjectiveConfig(Config):
-    """Weights of the mutual-information terms; mutable during a run (PBT)."""
+    """Weights of the mutual-information terms."""
 
     lambda1: float = Field(default=0.8, ge=0)
     """Weight λ1 of L_I, the bound on I(c_us; x̃): equation 2."""

@@ -6,28 +6,12 @@ from typing import Any
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.evaluation.catalog import METRICS, Conditions, find
-from ssgan.experiment.fields import check_path, field_class, field_models
+from ssgan.experiment.fields import check_path, field_class, field_models, why_not_searchable
 from ssgan.experiment.no_effect import find_inert
 from ssgan.experiment.tree import Experiment
 from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
 from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
 
-_MEASURED = "it says how runs are measured, and then they could not be compared"
-_COMMON = "it is the same for all trials; set it with an override"
-# What no search may vary, and why.
-_FIXED = {
-    "name": _COMMON,
-    "data.source": "all trials share one store of images, prepared once; start one search a source",
-    "codes.supervised": "all trials share one judge C, trained on these codes; start one search "
-    "for each set of codes",
-    "evaluation": _MEASURED,
-    "scaling": "trials are planned alike on the cluster; set it with an override",
-    "tracking": _COMMON,
-    "training.epochs": "the epochs are the budget that trials are compared at; set it with an "
-    "override",
-    "training.keep_last": _COMMON,
-    "training.keep_best": _COMMON,
-}
 
 
 def check_search(search: Search) -> None:
@@ -61,9 +45,9 @@ def _check_field(path: str) -> None:
         check_path(path)
     except BadInput as error:
         raise BadInput(f"the space names an {error}") from error
-    for prefix, reason in _FIXED.items():
-        if path == prefix or path.startswith(f"{prefix}."):
-            raise BadInput(f"{path} cannot be searched: {reason}")
+    reason = why_not_searchable(path)
+    if reason is not None:
+        raise BadInput(f"{path} cannot be searched: {reason}")
 
 
 def _check_values(search: Search) -> None:

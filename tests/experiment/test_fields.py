@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.experiment.fields import check_resume, difference, field_class, flatten
+from ssgan.experiment.fields import (
+    check_resume,
+    difference,
+    field_class,
+    field_models,
+    flatten,
+    why_not_searchable,
+)
 from ssgan.experiment.loading import load_experiment, with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.method.schedules import Constant, Linear
@@ -20,6 +27,8 @@ from ssgan.method.schedules import Constant, Linear
         ("instance_noise.kind", "mutable"),
         ("label_sampling.probability.start", "mutable"),
         ("label_sampling.floor", "mutable"),
+        ("optimizer.lr_schedule.duration", "mutable"),
+        ("optimizer.generator_lr_schedule", "mutable"),
         ("training.epochs", "extent"),
         ("scaling.workers", "extent"),
         ("evaluation.every", "free"),
@@ -37,6 +46,28 @@ from ssgan.method.schedules import Constant, Linear
 )
 def test_classes_of_fields(path: str, expected: str) -> None:
     assert field_class(path) == expected
+
+
+def test_every_schedule_is_mutable() -> None:
+    experiment = Experiment()
+    schedules = {path for path in flatten(experiment) if path.endswith(".kind")}
+    paths = [p.removesuffix(".kind") for p in schedules]
+    found = [p for p in paths if any(issubclass(m, Linear) for m in field_models(p))]
+    assert "optimizer.lr_schedule" in found
+    assert {field_class(path) for path in found} == {"mutable"}
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("evaluation.judge.rows", "it says how runs are measured"),
+        ("training.epochs", "the budget that trials are compared at"),
+        ("training.keep_best", "the same for all trials"),
+    ],
+)
+def test_a_field_says_why_no_search_may_vary_it(path: str, reason: str) -> None:
+    assert reason in str(why_not_searchable(path))
+    assert why_not_searchable("objective.lambda1") is None
 
 
 def test_a_resume_may_extend_and_look_closer(caplog: pytest.LogCaptureFixture) -> None:
