@@ -1,6 +1,6 @@
-"""The machines: start or join Ray, set up workers, refuse what cannot fit, examine it all."""
+"""The machines: start or join Ray, set up workers, refuse what cannot fit, examine all of it."""
 
-from ssgan.cluster.capacity import Node, preflight, resources, room_for
+from ssgan.cluster.capacity import Node, preflight, resources, workers_that_fit
 from ssgan.cluster.check import Check
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.environment import WORKER_BYTES, cores, threads_per_worker, worker_environment
@@ -20,7 +20,7 @@ __all__ = [
     "preflight",
     "require_shared",
     "resources",
-    "room_for",
     "threads_per_worker",
     "worker_environment",
+    "workers_that_fit",
 ]

@@ -54,12 +54,12 @@ def growth(limits: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[Node, ...]
             possible[node] += int(kind.get("max_workers", limits.get("max_workers", 0)))
     missing = sorted((possible - Counter(nodes)).elements(), key=lambda n: (n.gpus, n.cpus))
     workers = max(len(nodes) - 1, 0)
-    most = max(int(limits.get("max_workers", len(missing))) - workers, 0)
-    return tuple(reversed(missing))[:most]
+    limit = max(int(limits.get("max_workers", len(missing))) - workers, 0)
+    return tuple(reversed(missing))[:limit]
 
 
 def _limits_of_launcher(address: str) -> dict[str, Any] | None:
-    """Read the file of the autoscaler that runs beside this process, if one does."""
+    """Read the file of the autoscaler that runs next to this process, if one does."""
     for process in psutil.process_iter():
         try:
             command = process.cmdline()

@@ -21,7 +21,7 @@ def preflight(
     nodes: Sequence[Node],
     growth: Sequence[Node] = (),
 ) -> None:
-    """Refuse a group of workers that would wait for ever.
+    """Refuse a group of workers that would wait forever.
 
     Args:
         workers: The least number of workers that may train.
@@ -31,18 +31,19 @@ def preflight(
         growth: Machines that an autoscaler may add to them.
 
     Raises:
-        BadInput: They do not fit; the message holds the arithmetic.
+        BadInput: They do not fit; the message has the arithmetic.
     """
-    room = sum(room_for(node, cpus, gpus) for node in (*nodes, *growth))
-    if room >= workers:
+    fitting = sum(workers_that_fit(node, cpus, gpus) for node in (*nodes, *growth))
+    if fitting >= workers:
         return
     has = describe(nodes)
     if growth:
         has += f" and may grow by {describe(growth)}"
     raise BadInput(
         f"{workers} workers x ({resources(cpus, gpus)}) = "
-        f"{resources(workers * cpus, workers * gpus)}, but the cluster has {has}, which is room "
-        f"for {room} of them; lower scaling.workers, scaling.cpus or scaling.gpus, or add machines"
+        f"{resources(workers * cpus, workers * gpus)}, but the cluster has {has}, where "
+        f"{fitting} of them fit; lower scaling.workers, scaling.cpus or scaling.gpus, or add "
+        "machines"
     )
 
 
@@ -56,7 +57,7 @@ def describe(nodes: Sequence[Node]) -> str:
     return " + ".join(parts) or "no machine"
 
 
-def room_for(node: Node, cpus: float, gpus: float) -> int:
+def workers_that_fit(node: Node, cpus: float, gpus: float) -> int:
     """Return how many workers fit on a machine; those that ask for nothing fit nowhere."""
     shares = [(node.cpus, cpus), (node.gpus, gpus)]
     return min((int(has / asked + 1e-9) for has, asked in shares if asked > 0), default=0)

@@ -31,7 +31,7 @@ def examine(
     Args:
         output: Where runs are written, a folder or a URI.
         cache: Where prepared data is kept.
-        workers: Workers that shall train here.
+        workers: Workers that will train here.
         tracking: Reaches the tracking store and says what it found; raises what is wrong.
         with_ray: Whether to start or join Ray, which takes ten seconds and more. Of a cluster
             that is joined every node is examined.
@@ -97,7 +97,7 @@ def _check_disk(name: str, folder: Path, setting: str) -> Check:
         name,
         can_write and free >= _FREE_DISK,
         f"{folder}: {_gib(free)} free{'' if can_write else ', but it cannot be written'}",
-        f"make room, or choose another place with {setting}",
+        f"free some space, or choose another place with {setting}",
     )
 
 

@@ -22,10 +22,10 @@ def test_what_fits_passes(workers: int, cpus: float, gpus: float, nodes: list[No
 @pytest.mark.parametrize(
     ("workers", "cpus", "gpus", "nodes", "arithmetic"),
     [
-        (3, 1.0, 0.0, [Node(2)], r"3 workers x \(1 CPUs\) = 3 CPUs, but .* 2 CPUs.* room for 2"),
+        (3, 1.0, 0.0, [Node(2)], r"3 workers x \(1 CPUs\) = 3 CPUs, but .* 2 CPUs.* 2 of them fit"),
         # Six cores in all, but no worker is divided between machines.
-        (2, 3.0, 0.0, [Node(2), Node(4)], r"= 6 CPUs, .*2 CPUs \+ 4 CPUs.* room for 1"),
-        (2, 1.0, 1.0, [Node(8, 1)], r"2 CPUs and 2 GPUs, .*8 CPUs and 1 GPUs.* room for 1"),
+        (2, 3.0, 0.0, [Node(2), Node(4)], r"= 6 CPUs, .*2 CPUs \+ 4 CPUs.* 1 of them fit"),
+        (2, 1.0, 1.0, [Node(8, 1)], r"2 CPUs and 2 GPUs, .*8 CPUs and 1 GPUs.* 1 of them fit"),
         (1, 1.0, 0.0, [], r"no machine"),
     ],
 )
@@ -40,7 +40,7 @@ def test_what_an_autoscaler_may_add_counts() -> None:
     head, worker = Node(2), Node(8, 1)
     preflight(4, 1.0, 1.0, [head], growth=[worker] * 4)
     with pytest.raises(
-        BadInput, match=r"has 2 CPUs and may grow by 4 x \(8 CPUs and 1 GPUs\), .* room for 4"
+        BadInput, match=r"has 2 CPUs and may grow by 4 x \(8 CPUs and 1 GPUs\), .* 4 of them fit"
     ):
         preflight(5, 1.0, 1.0, [head], growth=[worker] * 4)
 
