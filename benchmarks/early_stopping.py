@@ -22,7 +22,8 @@ from ssgan.launch.machine import describe_machine
 from ssgan.records.histories import Histories, History
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search, summarize
-from ssgan.tuning.search import Asha, difference
+from ssgan.tuning.schedulers import Asha
+from ssgan.tuning.search import difference
 
 _STOPPED, _WHOLE = "asha", "unstopped"
 _ORDERS = 1000

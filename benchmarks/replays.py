@@ -8,9 +8,7 @@ from typing import NamedTuple
 from scipy import stats
 
 from ssgan.records.histories import History
-from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search
-from ssgan.tuning.schedulers import make_scheduler
 
 
 class Event(NamedTuple):
@@ -78,7 +76,7 @@ def replay(
         search: Whose scheduler decides.
         slots: Trials at a time; each epoch is taken to last equally long.
     """
-    scheduler = make_scheduler(search, SearchDir("nowhere"))
+    scheduler = search.scheduler.build(search, "nowhere/trials")
     waiting = list(order)
     running: list[tuple[SimpleNamespace, list[Event]]] = []
     events = []

@@ -21,6 +21,9 @@ from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from ssgan.base.config import OpenUnion
+from ssgan.method.schedules import Schedule
+
 Classify = Callable[[str], str]
 Model = type[BaseModel]
 
@@ -136,10 +139,11 @@ def _bare(annotation: Any) -> Any:
 
 
 def _models(annotation: Any) -> list[Model]:
-    """Find the models that a field's value can be or contain."""
+    """Find the models that a field's value can be or contain; of a union its members."""
     annotation = _bare(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        is_union = issubclass(annotation, OpenUnion) and "kind" not in annotation.model_fields
+        return [*annotation.members().values()] if is_union else [annotation]
     if get_origin(annotation) in (Union, types.UnionType, tuple):
         return [model for part in get_args(annotation) for model in _models(part)]
     return []
@@ -147,15 +151,12 @@ def _models(annotation: Any) -> list[Model]:
 
 def _is_schedule(models: list[Model]) -> bool:
     """Whether they are kinds of schedules, which have a page of their own."""
-    return bool(models) and all(
-        model.__module__ == "ssgan.method.schedules" and "kind" in model.model_fields
-        for model in models
-    )
+    return bool(models) and all(issubclass(model, Schedule) for model in models)
 
 
 def _kind(model: Model) -> str:
-    default = model.model_fields["kind"].default if "kind" in model.model_fields else None
-    return str(default or model.__name__)
+    kinds = get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+    return str(kinds[0] if kinds else model.__name__)
 
 
 def _type(annotation: Any, metadata: list[Any]) -> str:

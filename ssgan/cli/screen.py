@@ -218,7 +218,7 @@ class Screen:
         self._bar.close()
 
     def prepare(self, title: str, done: int, total: int, unit: str = "images") -> None:
-        """Show how far a step is, in place of the step before it; this is a `Stage`."""
+        """Show how far a step is, in place of the one before; this is a `PreparationProgress`."""
         if title != self._title:
             self._bar.close()
             self._title = title

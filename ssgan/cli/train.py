@@ -63,7 +63,7 @@ def train(
         f"{length.batch_size} images, into {where}"
     )
     with TrainScreen(experiment) as screen, screen.watching() as watch:
-        result = launch(experiment, out, name, resume=resume, watch=watch, stage=screen.prepare)
+        result = launch(experiment, out, name, resume=resume, watch=watch, progress=screen.prepare)
     return Answer([train_summary(result.summary, result.run_dir)], result.summary)
 
 

@@ -100,7 +100,7 @@ def _fields_along(path: str) -> Iterator[list[FieldInfo]]:
     for part in path.split(".") if path else []:
         fields = _fields_of(models, part)
         yield fields
-        models = [found for field in fields for found in configs_in(field.annotation)]
+        models = _below(models, part)
 
 
 def _marks(path: str) -> Iterator[Any]:

@@ -23,10 +23,10 @@ from ssgan.cluster import (
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import record_environment
-from ssgan.launch.outcome import Result, finish, summarize
+from ssgan.launch.outcome import Result, finish, write_summary
 from ssgan.launch.preparation import (
-    Plan,
-    Stage,
+    ComputePlan,
+    PreparationProgress,
     find_judge,
     find_store,
     load_dataset,
@@ -56,7 +56,7 @@ def train(
     *,
     resume: str | Path | None = None,
     watch: Watch | None = None,
-    stage: Stage | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Result:
     """Train a generator, score it, record it and export it.
 
@@ -71,7 +71,7 @@ def train(
         name: Name of the run in there; the experiment's by default.
         resume: Run directory to go on with instead; `out` and `name` do not count then.
         watch: Shows progress and may stop the run.
-        stage: Is told of the preparation's progress.
+        progress: Is told of the preparation's progress.
 
     Returns:
         The run directory and its summary.
@@ -89,7 +89,7 @@ def train(
         plan, cluster = _plan(experiment, stack)
         if cluster is not None:
             require_shared(cluster, split(run.location)[0])
-        store = find_store(experiment, stage)
+        store = find_store(experiment, progress)
         dataset = load_dataset(experiment, read_budget(run), store=store)
         if not run.exists("run.json"):
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
@@ -97,8 +97,8 @@ def train(
         run.delete("summary.json")  # of a run that goes on; it is not over any more
         save_budget(run, dataset.budget)
         environment = record_environment(run, experiment, plan)
-        judge = find_judge(experiment, dataset, plan, stage)
-        conclude = partial(summarize, run, experiment, uri, environment, started)
+        judge = find_judge(experiment, dataset, plan, progress)
+        conclude = partial(write_summary, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
         asked = watch.stop
@@ -144,7 +144,9 @@ def _place(
     return run
 
 
-def _plan(experiment: Experiment, stack: contextlib.ExitStack) -> tuple[Plan, Cluster | None]:
+def _plan(
+    experiment: Experiment, stack: contextlib.ExitStack
+) -> tuple[ComputePlan, Cluster | None]:
     """Decide how workers compute, and connect to Ray if they need it."""
     scaling = experiment.scaling
     least = scaling.counts()[0]

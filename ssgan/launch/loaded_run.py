@@ -11,7 +11,13 @@ from ssgan.evaluation.evaluator import Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.evaluation.result import Evaluation
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import Stage, find_judge, load_run_data, plan_here, use_threads
+from ssgan.launch.preparation import (
+    PreparationProgress,
+    find_judge,
+    load_run_data,
+    plan_here,
+    use_threads,
+)
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.training.distributed import Worker
@@ -41,16 +47,18 @@ class LoadedRun:
     training: Training
     snapshot: Snapshot
 
-    def find_judge(self, experiment: Experiment, stage: Stage | None = None) -> Judge | None:
+    def find_judge(
+        self, experiment: Experiment, progress: PreparationProgress | None = None
+    ) -> Judge | None:
         """Find C in the cache or train it there; None without a judge split or without labels.
 
         Args:
             experiment: The run's own, or with another `evaluation`.
-            stage: Is told of the progress if C must be trained.
+            progress: Is told of the progress if C must be trained.
         """
         plan = plan_here(experiment.scaling)
         with use_threads(plan.threads):
-            return find_judge(experiment, self.dataset, plan, stage)
+            return find_judge(experiment, self.dataset, plan, progress)
 
     def evaluate(
         self, experiment: Experiment, judge: Judge | None, copies: tuple[str, ...]

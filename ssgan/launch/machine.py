@@ -13,7 +13,7 @@ import torch
 
 from ssgan import __version__
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import Plan
+from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import RunDir
 
 _ENVIRONMENT = "environment.json"
@@ -52,7 +52,7 @@ def describe_commit() -> str | None:
     return f"{commit}+" if changed else commit
 
 
-def record_environment(run: RunDir, experiment: Experiment, plan: Plan) -> dict[str, Any]:
+def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -> dict[str, Any]:
     """Write environment.json, and warn where a run that goes on does so under another one."""
     environment = {
         "ssgan": __version__,

@@ -12,7 +12,7 @@ from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
 from ssgan.launch.loaded_run import LoadedRun, load_networks
-from ssgan.launch.preparation import Plan, use_threads
+from ssgan.launch.preparation import ComputePlan, use_threads
 from ssgan.records.rundir import Record, RunDir
 
 _EXPORT, _FIGURES = "export", "figures"
@@ -67,7 +67,7 @@ def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:
     return run.locate(_EXPORT)
 
 
-def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: Plan) -> str:
+def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: ComputePlan) -> str:
     """Export the moving average of the newest checkpoint and draw the figures.
 
     Returns:
@@ -108,7 +108,7 @@ def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[
     return [f"{_FIGURES}/{name}.png" for name in pictures]
 
 
-def summarize(
+def write_summary(
     run: RunDir,
     experiment: Experiment,
     tracking_uri: str | None,

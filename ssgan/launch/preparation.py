@@ -1,4 +1,4 @@
-"""What stands before the first update: device, threads, data, label budget, judge.
+"""What comes before the first update: device, threads, data, label budget, judge.
 
 The driver prepares everything once. Workers find it in the cache, or, on another machine, build
 the store again from its source and are handed the judge.
@@ -24,7 +24,7 @@ from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
-Stage = Callable[[str, int, int, str], None]
+PreparationProgress = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""
 
 _LABELS = "labels.parquet"
@@ -32,7 +32,7 @@ _JUDGE_SEED = 0  # the same C for all seeds of a run, so that they are measured 
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComputePlan:
     """How the workers compute.
 
     Attributes:
@@ -55,7 +55,7 @@ class Plan:
         return torch.device("cuda" if self.cuda and torch.cuda.is_available() else "cpu")
 
 
-def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) -> Plan:
+def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) -> ComputePlan:
     """Decide how workers compute.
 
     One worker on this machine needs no Ray. Several on one machine that is theirs divide its
@@ -85,7 +85,7 @@ def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) ->
         threads = max(1, int(scaling.cpus))
     else:
         threads = threads_per_worker(int(cpus), scaling.most_workers)
-    return Plan(
+    return ComputePlan(
         under_ray=scaling.workers != 1,
         cuda=cuda,
         threads=threads,
@@ -94,7 +94,7 @@ def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) ->
     )
 
 
-def plan_here(scaling: ScalingConfig) -> Plan:
+def plan_here(scaling: ScalingConfig) -> ComputePlan:
     """Decide how workers compute on this machine alone; OMP_NUM_THREADS is heeded."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     usable = int(limit) * scaling.most_workers if limit.isdigit() else cores()
@@ -123,13 +123,13 @@ def read_budget(run: RunDir) -> LabelBudget | None:
 
 
 def find_store(
-    experiment: Experiment, stage: Stage | None = None, location: str | None = None
+    experiment: Experiment, progress: PreparationProgress | None = None, location: str | None = None
 ) -> Store:
     """Find or build the store of an experiment's images.
 
     Args:
         experiment: Names the source.
-        stage: Is told of the progress.
+        progress: Is told of the progress.
         location: Where the driver has its store. It is taken if this machine can see it, because
             a worker's working directory, to which the source's path may be relative, is another.
 
@@ -139,8 +139,8 @@ def find_store(
     if location is not None:
         with contextlib.suppress(BadInput):
             return Store.open(location)
-    progress = None if stage is None else _named(stage, "preparing images", "images")
-    return prepare_store(experiment.data.source, progress=progress)
+    told = None if progress is None else _named(progress, "preparing images", "images")
+    return prepare_store(experiment.data.source, progress=told)
 
 
 def load_dataset(
@@ -177,8 +177,8 @@ def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
 def find_judge(
     experiment: Experiment,
     dataset: Dataset,
-    plan: Plan,
-    stage: Stage | None = None,
+    plan: ComputePlan,
+    progress: PreparationProgress | None = None,
     seed: int = _JUDGE_SEED,
 ) -> Judge | None:
     """Find C in the cache or train it there; None without a test split or without labels."""
@@ -195,7 +195,7 @@ def find_judge(
         seed=seed,
         cache=default_cache() / "judges",
         device=plan.device_here,
-        progress=None if stage is None else _named(stage, "training the judge C", "updates"),
+        progress=None if progress is None else _named(progress, "training the judge C", "updates"),
     )
 
 
@@ -209,5 +209,5 @@ def unpack_judge(files: Mapping[str, bytes] | None, device: torch.device) -> Jud
     return None if files is None else Judge.from_files(files, device)
 
 
-def _named(stage: Stage, name: str, unit: str) -> Advance:
-    return lambda done, total: stage(name, done, total, unit)
+def _named(progress: PreparationProgress, name: str, unit: str) -> Advance:
+    return lambda done, total: progress(name, done, total, unit)

@@ -12,7 +12,13 @@ import torch
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import worker_environment
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import Plan, find_store, load_dataset, read_budget, unpack_judge
+from ssgan.launch.preparation import (
+    ComputePlan,
+    find_store,
+    load_dataset,
+    read_budget,
+    unpack_judge,
+)
 from ssgan.records.resume import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
@@ -51,7 +57,7 @@ def run_under_ray(
     store: str,
     judge: dict[str, bytes] | None,
     run: RunDir,
-    plan: Plan,
+    plan: ComputePlan,
     watch: Watch,
     *,
     start: str | None = None,

@@ -6,11 +6,12 @@ the learning rates, which the paper keeps. A warm-up, which it does not have eit
 """
 
 import math
-from typing import Annotated, Literal, NamedTuple
+from abc import abstractmethod
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from ssgan.base.config import Config
+from ssgan.base.config import Config, OpenUnion
 
 Unit = Literal["images", "epochs"]
 
@@ -27,6 +28,19 @@ class Clock(NamedTuple):
 _ROUNDING = 1e-9  # 1.1 epochs of 12,800 images are 14,080.000000000002 images
 
 
+class Schedule(OpenUnion):
+    """A value that changes while a run sees images; every kind gives it by `at`."""
+
+    @abstractmethod
+    def at(self, images_seen: int, images_per_epoch: int) -> float:
+        """Return the value, 0 or more, after so many images: a pure function of its arguments.
+
+        Args:
+            images_seen: Real images that D has seen.
+            images_per_epoch: Those of an epoch of this run.
+        """
+
+
 class _Delayed(Config):
     delay: float = Field(default=0.0, ge=0)
     """Length of the time before the change, in `unit`."""
@@ -41,7 +55,7 @@ class _Delayed(Config):
         return max(0.0, images_seen - self.delay * scale) / (self.duration * scale)
 
 
-class _Annealed(_Delayed):
+class _Annealed(_Delayed, Schedule):
     start: float = Field(default=1.0, ge=0)
     """Value before the descent."""
     floor: float = Field(default=0.0, ge=0)
@@ -56,8 +70,8 @@ class _Annealed(_Delayed):
         return self
 
 
-class Constant(Config):
-    """The same value for ever."""
+class Constant(Schedule):
+    """The same value throughout."""
 
     kind: Literal["constant"] = "constant"
     value: float = Field(default=0.0, ge=0)
@@ -114,10 +128,6 @@ class Exponential(_Annealed):
         """Return the value after so many images."""
         rest = math.exp(-self.progress(images_seen, images_per_epoch))
         return self.floor + (self.start - self.floor) * rest
-
-
-Schedule = Annotated[Constant | Step | Linear | Cosine | Exponential, Field(discriminator="kind")]
-"""Any schedule; `kind` says which. Each has ``at(images_seen, images_per_epoch) -> float``."""
 
 
 class WarmUp(_Delayed):

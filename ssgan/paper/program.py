@@ -8,7 +8,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.storage import join
 from ssgan.evaluation.grids import Real
 from ssgan.launch.machine import describe_commit, describe_machine
-from ssgan.launch.preparation import Stage, load_dataset, load_run_data
+from ssgan.launch.preparation import PreparationProgress, load_dataset, load_run_data
 from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report
@@ -34,7 +34,7 @@ def reproduce(
     name: str,
     command: str,
     *,
-    progress: Stage | None = None,
+    progress: PreparationProgress | None = None,
     opened: Callable[[SearchDir], None] = lambda directory: None,
 ) -> dict[str, Any]:
     """Run what is not run yet, and write the report.

@@ -13,11 +13,11 @@ pages, the screen) is made from this directory, while the search runs and afterw
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ssgan.base.config import Config
+from ssgan.base.config import STORED, Config, Formerly
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.recorddir import Identity, RecordDir
 from ssgan.records.rundir import RunDir
@@ -39,7 +39,7 @@ class Exploit(Config):
 
     epoch: int = Field(ge=0)
     """Epoch of the checkpoint that was loaded."""
-    donor: str
+    source_trial: Annotated[str, Formerly("donor")]
     """Name of the source trial, whose checkpoint that is."""
     values: dict[str, Any]
     """The searched fields as they were perturbed."""
@@ -57,7 +57,7 @@ class TrialRow(Config):
     seed: int
     """The run's seed."""
     status: Status = "PENDING"
-    """Where it stands."""
+    """Its state."""
     reason: str | None = None
     """Why it ended before its time: what stopped it, or the error in one line."""
     epoch: int = Field(default=0, ge=0)
@@ -121,7 +121,7 @@ class SearchDir(RecordDir[SearchIdentity]):
             return ()
         try:
             table = json.loads(self.read_bytes(_TABLE))
-            return tuple(TrialRow.model_validate(row) for row in table)
+            return tuple(TrialRow.model_validate(row, context=STORED) for row in table)
         except ValueError as error:
             raise CorruptFile(f"{self.locate(_TABLE)} cannot be read: {error}") from error
 
@@ -138,7 +138,7 @@ class SearchDir(RecordDir[SearchIdentity]):
         """Return the run that stands for the search: the one that was registered.
 
         Raises:
-            BadInput: The search has none.
+            BadInput: The search has no winner.
         """
         summary = self.summary()
         if summary is None:

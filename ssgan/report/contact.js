@@ -93,7 +93,7 @@ function card(trial) {
   text.append(list);
   const speed = trial.speed ? ` · ${Math.round(trial.speed).toLocaleString("en")} images/s` : "";
   text.append(make("p", "facts", `seed ${trial.seed} · ${trial.epoch} ${trial.epoch === 1 ? "epoch" : "epochs"}${speed}`));
-  for (const line of [trial.reason, ...trial.lineage.map(one => `Took over ${one}`)]) {
+  for (const line of [trial.reason, ...trial.lineage.map(one => `Exploited ${one}`)]) {
     if (line) text.append(make("p", "reason", line));
   }
   article.append(trial.shot, text);

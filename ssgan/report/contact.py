@@ -101,7 +101,7 @@ def _trial(history: History, info: SearchInfo, pictures: dict[int, str]) -> dict
         "epoch": row.epoch,
         "metric": row.metric,
         "speed": row.images_per_second,
-        "lineage": [_exploit(one.epoch, one.donor, one.values) for one in row.lineage],
+        "lineage": [_exploit(one.epoch, one.source_trial, one.values) for one in row.lineage],
         "values": {key: shown[key] if value is None else value for key, value in sortable.items()},
         "shown": shown,
         "curve": [[record.epoch, value] for record, value in history.curve(info.metric)],

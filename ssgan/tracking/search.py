@@ -250,7 +250,7 @@ def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
         tags["ssgan.lineage"] = json.dumps(
             [exploit.model_dump(mode="json") for exploit in row.lineage], ensure_ascii=False
         )
-        tags["ssgan.donors"] = ", ".join(exploit.donor for exploit in row.lineage)
+        tags["ssgan.source_trials"] = ", ".join(one.source_trial for one in row.lineage)
     return tags
 
 

@@ -1,17 +1,16 @@
 """What is wrong with a search, found before anything starts."""
 
 import re
-from typing import Any
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.evaluation.catalog import METRICS, Conditions, find
-from ssgan.experiment.fields import check_path, field_class, field_models, why_not_searchable
+from ssgan.experiment.fields import check_path, field_models, why_not_searchable
 from ssgan.experiment.no_effect import find_inert
 from ssgan.experiment.tree import Experiment
-from ssgan.tuning.search import Asha, NoScheduler, OptunaSearcher, Pb2, Pbt, Search
-from ssgan.tuning.space import Choice, Grid, LogUniform, ScheduleChoice, Uniform, grid_size
-
+from ssgan.method.schedules import Schedule
+from ssgan.tuning.search import Search
+from ssgan.tuning.space import grid_size
 
 
 def check_search(search: Search) -> None:
@@ -28,16 +27,8 @@ def check_search(search: Search) -> None:
     _check_values(search)
     _check_metric(search)
     _check_trials(search)
-    if isinstance(search.searcher, OptunaSearcher):
-        _check_optuna(search)
-    if isinstance(search.scheduler, Asha) and search.scheduler.grace > search.epochs:
-        raise BadInput(
-            f"search.scheduler.grace={search.scheduler.grace} is beyond training.epochs="
-            f"{search.epochs}, so no trial would ever be stopped; lower it, or use "
-            "search.scheduler.kind=none"
-        )
-    if isinstance(search.scheduler, Pbt | Pb2):
-        _check_population(search, search.scheduler)
+    search.searcher.check(search)
+    search.scheduler.check(search)
 
 
 def _check_field(path: str) -> None:
@@ -53,28 +44,14 @@ def _check_field(path: str) -> None:
 def _check_values(search: Search) -> None:
     """Build the experiment at every end of every distribution, and look for one with an effect."""
     for path, part in search.space.items():
-        if isinstance(part, ScheduleChoice) != _is_schedule(path) and not isinstance(
-            part, Choice | Grid
-        ):
-            raise BadInput(
-                f"{path} {'is' if _is_schedule(path) else 'is not'} a schedule; "
-                + (
-                    f"search it with kind: schedule, or one of its parameters, as {path}.duration"
-                    if _is_schedule(path)
-                    else "search it with uniform, loguniform, integers, choice or grid"
-                )
-            )
+        is_schedule = any(issubclass(model, Schedule) for model in field_models(path))
+        part.check(path, is_schedule)
     reasons: dict[str, set[str | None]] = {}
     for path, _, experiment in search.corners():
         reasons.setdefault(path, set()).add(_why_inert(experiment, path))
     for path, found in reasons.items():
         if None not in found:
             raise BadInput(f"{path} has no effect: {sorted(filter(None, found))[0]}")
-
-
-def _is_schedule(path: str) -> bool:
-    """Whether a whole schedule stands at a path, of which `kind` decides."""
-    return any(name.__module__ == "ssgan.method.schedules" for name in field_models(path))
 
 
 def _why_inert(experiment: Experiment, path: str) -> str | None:
@@ -114,73 +91,12 @@ def _check_trials(search: Search) -> None:
     rounded = -(-search.total // combinations) * combinations
     if search.total % combinations:
         raise BadInput(
-            f"the grids have {combinations} combinations, and search.trials={search.total} is no "
-            f"multiple of that; leave it out, or set {rounded}"
+            f"the grids have {combinations} combinations, and search.trials={search.total} is not "
+            f"a multiple of that; leave it out, or set {rounded}"
         )
-    is_drawn = any(not isinstance(part, Grid) for part in search.space.values())
+    is_drawn = any(not part.is_grid for part in search.space.values())
     if not is_drawn and search.total > combinations:
         raise BadInput(
             f"the space has {combinations} combinations only, so search.trials={search.total} "
             "would train the same trial again; leave search.trials out"
-        )
-
-
-def _check_optuna(search: Search) -> None:
-    for path, part in search.space.items():
-        if isinstance(part, Grid):
-            raise BadInput(
-                f"Optuna draws values and walks no grid ({path}); use kind: choice there, or "
-                "search.searcher.kind=random"
-            )
-    if not isinstance(search.scheduler, NoScheduler | Asha):
-        raise BadInput(
-            f"search.scheduler.kind={search.scheduler.kind} chooses values itself and goes with "
-            "no searcher but search.searcher.kind=random"
-        )
-
-
-def _check_population(search: Search, scheduler: Pbt | Pb2) -> None:
-    kind = scheduler.kind
-    if search.total < 2:
-        raise BadInput(f"{kind} needs a population: set search.trials to 4 or more")
-    if scheduler.interval >= search.epochs:
-        raise BadInput(
-            f"search.scheduler.interval={scheduler.interval} leaves no take-over before the end at "
-            f"training.epochs={search.epochs}; lower it"
-        )
-    every = search.base.evaluation.every
-    if scheduler.interval % every:
-        raise BadInput(
-            f"{kind} compares trials every {scheduler.interval} epochs (search.scheduler.interval),"
-            f" but they are evaluated every {every} (evaluation.every); make the one a multiple of "
-            "the other"
-        )
-    if search.concurrent is not None and search.concurrent < search.total:
-        raise BadInput(
-            f"{kind} trains the whole population in turns, so search.concurrent="
-            f"{search.concurrent} would cut it; leave search.concurrent out"
-        )
-    for path, part in search.space.items():
-        if field_class(path) != "mutable":
-            raise BadInput(
-                f"{kind} changes values while trials train, and {path} is fixed for a run; search "
-                "it with another scheduler, or leave it out of the space"
-            )
-        if kind == "pb2":
-            _check_bandit(path, part)
-        elif isinstance(part, ScheduleChoice) and len(part.options) > 1:
-            raise BadInput(
-                f"{kind} perturbs the parameters of one kind of schedule, and {path} has "
-                f"{len(part.options)} options; leave one of them"
-            )
-
-
-def _check_bandit(path: str, part: Any) -> None:
-    drawn = [part]
-    if isinstance(part, ScheduleChoice):
-        drawn = list(part.options[0].drawn().values()) if len(part.options) == 1 else [part]
-    if not all(isinstance(one, Uniform | LogUniform) for one in drawn):
-        raise BadInput(
-            f"pb2 chooses numbers between bounds, and {path} is none; use kind: uniform there, or "
-            "search.scheduler.kind=pbt"
         )

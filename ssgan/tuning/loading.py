@@ -141,7 +141,7 @@ def _explain(detail: Any) -> str:
     path = ".".join(map(str, detail["loc"]))
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden" and path.endswith("time_attr"):
-        message = "time is always counted in epochs, which go on after a restart; leave it out"
+        message = "time is always counted in epochs, which continue after a restart; leave it out"
     elif detail["type"] == "extra_forbidden":
         message = "there is no such field here"
     return f"search.{path}: {message}"

@@ -1,18 +1,22 @@
-"""What the driver prepares once for all trials: the images, the judges, the plan.
+"""What the driver prepares once for all trials: the images, the judges, what fits at a time.
 
 Trials are told of it as plain data, because references into Ray's object store would dangle after
 a restart.
 """
 
+import logging
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import Any
 
+from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
-from ssgan.cluster import Cluster, Node, cores
+from ssgan.cluster import Cluster, Node, cores, preflight, resources, workers_that_fit
 from ssgan.data.store import MANIFEST, Store
 from ssgan.evaluation.judge import CARD, Judge, JudgeCard
 from ssgan.launch.preparation import (
-    Plan,
+    ComputePlan,
+    PreparationProgress,
     find_judge,
     find_store,
     load_dataset,
@@ -21,37 +25,98 @@ from ssgan.launch.preparation import (
     unpack_judge,
     use_threads,
 )
-from ssgan.launch.preparation import Stage as Progress
 from ssgan.records.searchdir import SearchDir, Stage
-from ssgan.tuning.preflight import Need
 from ssgan.tuning.search import Search, refusing
 
 # So that a configuration is not crowned by the judge that chose it.
 _JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
 
+_log = logging.getLogger(__name__)
 
-class TrialSpec(TypedDict):
-    """What each trial is told beside its values; plain data."""
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What each trial is told besides its values.
+
+    Attributes:
+        search: Location of the search directory, which holds the search and the judges.
+        stage: Which stage the trial belongs to.
+        store: Location of the images.
+        tracking_uri: Where MLflow records the trials; written into their summaries.
+        plan: How the workers of a trial compute.
+    """
 
     search: str
-    """Location of the search directory, which holds the search and the judges."""
     stage: Stage
-    """Which stage the trial belongs to."""
     store: str
-    """Location of the images."""
     tracking_uri: str | None
-    """Where MLflow records the trials; written into their summaries."""
-    threads: int
-    """CPU threads of a worker."""
+    plan: ComputePlan
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one trial reserves while it trains.
+
+    Attributes:
+        workers: Workers of a trial, the least of an elastic number.
+        cpus: CPU cores of each.
+        gpus: GPUs of each.
+    """
+
+    workers: int
     cpus: float
-    """CPU cores that a worker reserves."""
-    gpus: float
-    """GPUs that a worker reserves."""
-    cuda: bool
-    """Whether workers compute on GPUs."""
+    gpus: float = 0.0
+
+    def __str__(self) -> str:
+        """Write the arithmetic of one trial."""
+        each = resources(self.cpus, self.gpus)
+        return each if self.workers == 1 else f"{self.workers} workers x ({each})"
 
 
-def plan_trials(search: Search, cluster: Cluster) -> Plan:
+def trials_at_a_time(
+    need: Need,
+    trials: int,
+    nodes: Sequence[Node],
+    growth: Sequence[Node] = (),
+    *,
+    asked: int | None = None,
+    population: bool = False,
+) -> int:
+    """Return how many trials can train at a time.
+
+    Args:
+        need: What one trial reserves.
+        trials: Trials in all.
+        nodes: The machines that are alive.
+        growth: Machines that an autoscaler may add.
+        asked: How many the user wants at a time; lowered, with a warning, to what fits.
+        population: Whether all trials wait for each other (PBT), so that nested ones, which keep
+            their workers while they wait, must all fit at once.
+
+    Raises:
+        BadInput: One trial never fits, or a population of nested trials does not; the message
+            has the arithmetic.
+    """
+    preflight(need.workers, need.cpus, need.gpus, nodes, growth)
+    workers = sum(workers_that_fit(node, need.cpus, need.gpus) for node in (*nodes, *growth))
+    fitting = workers // need.workers
+    if population and need.workers > 1 and fitting < trials:
+        raise BadInput(
+            f"a population of {trials} trials x {need} must train at once, and {fitting} of them "
+            "fit on the cluster; lower search.trials or scaling.workers, or add machines"
+        )
+    wanted = min(asked or trials, trials)
+    if asked is not None and fitting < wanted:
+        _log.warning(
+            "search.concurrent=%d x %s is more than the cluster has; %d trials train at a time",
+            asked,
+            need,
+            fitting,
+        )
+    return min(wanted, fitting)
+
+
+def plan_trials(search: Search, cluster: Cluster) -> ComputePlan:
     """Decide how the workers of each trial compute.
 
     Raises:
@@ -61,27 +126,18 @@ def plan_trials(search: Search, cluster: Cluster) -> Plan:
     return make_plan(search.base.scaling, cpus, gpus, shared=True)
 
 
-def need_of(search: Search, plan: Plan) -> Need:
+def need_of(search: Search, plan: ComputePlan) -> Need:
     """Return what one trial reserves."""
     return Need(search.base.scaling.counts()[0], plan.cpus, plan.gpus)
 
 
-def find_data(search: Search, progress: Progress | None = None) -> Store:
-    """Find or build the images.
-
-    Raises:
-        BadInput: The source is wrong.
-    """
-    return find_store(search.base, progress)
-
-
-def prepare_data(search: Search, progress: Progress | None = None) -> Store:
+def prepare_data(search: Search, progress: PreparationProgress | None = None) -> Store:
     """Find or build the images, and check every end of the space against them.
 
     Raises:
         BadInput: The source is wrong, or a corner of the space does not fit its images or labels.
     """
-    store = find_data(search, progress)
+    store = find_store(search.base, progress)
     for path, value, experiment in search.corners():
         with refusing(path, value):
             load_dataset(experiment, store=store)
@@ -107,12 +163,12 @@ def save_judge(
     stage: Stage,
     search_dir: SearchDir,
     store: Store,
-    plan: Plan,
-    progress: Progress | None = None,
+    plan: ComputePlan,
+    progress: PreparationProgress | None = None,
 ) -> None:
     """Train the judge of a stage, or find it in the cache, and keep it with the search.
 
-    No trial runs beside it, so it may have all cores of this machine.
+    No trial runs at that time, so it may have all cores of this machine.
     """
     experiment = search.experiment(search.corner, stage=stage)
     dataset = load_dataset(experiment, store=store)

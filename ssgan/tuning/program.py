@@ -16,13 +16,13 @@ from typing import Any
 from ssgan.base.storage import join
 from ssgan.cluster import Cluster, connect
 from ssgan.experiment.loading import as_file
-from ssgan.launch.preparation import Stage as Progress
+from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
-from ssgan.tracking import SearchSync, check, default_uri
+from ssgan.tracking import SearchSync, check, default_uri, register_champion
 from ssgan.training.loop import Stopped
-from ssgan.tuning.registration import register_winner
+from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import Configuration, SeedTable, summarize
 from ssgan.tuning.tuner import build_finals, build_tuner, has_begun, restore_tuner
@@ -51,7 +51,7 @@ def run_search(
     name: str | None = None,
     *,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: PreparationProgress | None = None,
     opened: Callable[[SearchDir], None] = lambda directory: None,
 ) -> SearchResult:
     """Run a search to its end: both stages, the report, the registered model.
@@ -60,7 +60,7 @@ def run_search(
         search: What to search; of a search that is resumed it must be the same.
         out: Folder of the searches, or its URI; on several machines one that all of them reach.
         name: Name of the search in there; the definition's by default.
-        resume: Go on with the search of that name.
+        resume: Resume the search of that name.
         progress: Is told of the preparation's progress.
         opened: Is given the search directory as soon as there is one.
 
@@ -70,7 +70,7 @@ def run_search(
 
     Raises:
         BadInput: Something cannot work; no trial was started.
-        Stopped: Ctrl-C or SIGTERM; a resume goes on.
+        Stopped: Ctrl-C or SIGTERM; it can be resumed.
     """
     started = time.monotonic()
     location = join(out, name or search.name)
@@ -84,12 +84,12 @@ def run_search(
             else build_tuner(search, location, cluster=cluster, tracking_uri=uri, progress=progress)
         )
         directory = SearchDir.open(location)
-        directory.delete("summary.json")  # of a search that goes on; it is not over any more
+        directory.delete("summary.json")  # a search that is resumed is not over any more
         opened(directory)
         follower = SearchSync(directory, uri).start()
         try:
             _fit(tuner, directory, "search")
-            if search.finals.best and _can_go_on(directory):
+            if search.finals.best and _is_scored(directory):
                 _fit(_final_tuner(search, directory, cluster, uri), directory, "final")
             summary = conclude(search, directory, uri, started)
         except BaseException:
@@ -146,6 +146,59 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
     return summary
 
 
+def register_winner(
+    search: Search, directory: SearchDir, winner: TrialRow, uri: str
+) -> dict[str, Any]:
+    """Register the winner's export.
+
+    Args:
+        search: The search.
+        directory: Its directory.
+        winner: The run whose export it is.
+        uri: MLflow tracking and registry URI.
+
+    Returns:
+        ``model``, ``model_version``, ``champion`` and ``champion_reason`` for summary.json; empty
+        where MLflow does not answer, because the search is whole without it.
+    """
+    run = directory.run(winner)
+    name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
+    assert winner.metric is not None
+    try:
+        with run.local_copy("export") as folder:
+            champion = register_champion(
+                uri,
+                folder,
+                name,
+                run,
+                metric=(search.metric, winner.metric),
+                identity=_identity(directory, winner),
+                mode=search.mode,
+                experiment=directory.info.name,
+            )
+    except Exception as error:  # whatever MLflow says, nothing else is lost
+        _log.warning("the winner could not be registered as %s: %s", name, error)
+        return {}
+    _log.info("registered as %s, version %d: %s", name, champion.version, champion.reason)
+    return {
+        "model": name,
+        "model_version": champion.version,
+        "champion": champion.is_champion,
+        "champion_reason": champion.reason,
+    }
+
+
+def _identity(directory: SearchDir, winner: TrialRow) -> dict[str, str]:
+    """Return the hashes that two versions must share to be compared."""
+    budget = read_budget(directory.run(winner))
+    judge = read_judge_card(directory, winner.stage)
+    return {
+        "data": budget.data_hash if budget else "none",
+        "labels": budget.hash if budget else "none",
+        "judge": judge.hash if judge else "none",
+    }
+
+
 def typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
     """Return the run of the best configuration with the median value; of an even number the better.
 
@@ -179,11 +232,12 @@ def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
     going = sum(not row.is_over for row in rows)
     if going or not rows:
         raise Stopped(
-            f"stopped with {going} trials on their way; go on with --resume {directory.base_name}"
+            f"stopped with {going} trials on their way; "
+            f"continue with --resume {directory.base_name}"
         )
 
 
-def _can_go_on(directory: SearchDir) -> bool:
+def _is_scored(directory: SearchDir) -> bool:
     """Whether stage one left anything to run again."""
     if any(row.stage == "search" and row.is_scored for row in directory.rows()):
         return True

@@ -1,26 +1,35 @@
-"""Where a trial stands when it starts, for the first time or again.
+"""Where a trial stands when it starts, for the first time or again, and which trials it exploited.
 
 The run directory is the record. Ray Tune says which checkpoint it knows of: the trial's own, that
-of another trial which it takes over, or none. What the run directory has beyond is used, unless it
-belongs to a past that Ray has forgotten (its driver died) or to the trial before a take-over.
+of another trial which it exploits, or none. What the run directory has beyond is used, unless it
+belongs to a past that Ray has forgotten (its driver died) or to the trial before an exploit.
+
+The driver writes each exploit of population based training to ``lineage.json`` of the run
+directory; the trial marks in ``taken-over.json`` that it has cut its own past off for it, so that a
+second start does not do so again.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ssgan.base.config import STORED
 from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoint_format import parse_location, step_at, step_of
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.resume import starting_point
 from ssgan.records.rundir import RunDir
-from ssgan.tuning.lineage import forget_exploits, is_taken_over, mark_taken_over
+from ssgan.records.searchdir import Exploit
+
+_LINEAGE = "lineage.json"
+_MARK = "taken-over.json"
 
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a trial goes on.
+    """Where a trial resumes.
 
     Attributes:
         run: Its run directory.
@@ -38,7 +47,7 @@ class ResumePoint:
 def find_resume_point(
     location: str, experiment: Experiment, values: Mapping[str, Any], pointer: str | None
 ) -> ResumePoint:
-    """Open or make the run directory of a trial, and find out where it goes on.
+    """Open or make the run directory of a trial, and find out where it resumes.
 
     Args:
         location: Where the run directory is.
@@ -54,24 +63,25 @@ def find_resume_point(
     step = 0 if pointer is None else step_at(pointer)
     known = step // experiment.training.steps_per_epoch
     is_other = pointer is not None and parse_location(pointer)[0] != run.location
-    taken_over = pointer if is_other else None
-    is_news = taken_over is not None and not is_taken_over(run, taken_over, values)
-    is_changed = taken_over is None and _is_changed(run, experiment)
+    exploited = pointer if is_other else None
+    mark = {"checkpoint": exploited, "values": dict(values)}
+    is_news = exploited is not None and _read_mark(run) != mark
+    is_changed = exploited is None and _is_changed(run, experiment)
     if is_news or is_changed:
         _cut(run, known, step)
     if is_changed:
-        forget_exploits(run, known)
+        _forget_exploits(run, known)
     run.write_experiment(experiment.to_yaml())
-    if is_news and taken_over is not None:
-        mark_taken_over(run, taken_over, values)
-    return ResumePoint(run, starting_point(run, pointer), known, taken_over)
+    if is_news:
+        run.write_json(_MARK, mark)
+    return ResumePoint(run, starting_point(run, pointer), known, exploited)
 
 
-def release(position: ResumePoint) -> None:
+def release(at: ResumePoint) -> None:
     """Let another trial's checkpoint go, once this one has its own."""
-    if position.held is not None:
-        donor, name = parse_location(position.held)
-        Checkpoints(RunDir(donor)).release(name, position.run.base_name)
+    if at.held is not None:
+        source, name = parse_location(at.held)
+        Checkpoints(RunDir(source)).release(name, at.run.base_name)
 
 
 def is_saved(run: RunDir, step: int) -> bool:
@@ -80,8 +90,38 @@ def is_saved(run: RunDir, step: int) -> bool:
     return newest is not None and step_of(newest) >= step
 
 
+def read_lineage(run: RunDir) -> tuple[Exploit, ...]:
+    """Return all exploits of a trial, in order."""
+    if not run.exists(_LINEAGE):
+        return ()
+    lines = json.loads(run.read_bytes(_LINEAGE))
+    return tuple(Exploit.model_validate(line, context=STORED) for line in lines)
+
+
+def add_exploit(run: RunDir, exploit: Exploit) -> None:
+    """Add an exploit. Those of later epochs are of a past that was lost with a driver."""
+    _forget_exploits(run, exploit.epoch)
+    _write_lineage(run, (*read_lineage(run), exploit))
+
+
+def _forget_exploits(run: RunDir, since: int) -> None:
+    """Drop the exploits of an epoch and later ones."""
+    lineage = read_lineage(run)
+    kept = tuple(line for line in lineage if line.epoch < since)
+    if kept != lineage:
+        _write_lineage(run, kept)
+
+
+def _write_lineage(run: RunDir, lineage: tuple[Exploit, ...]) -> None:
+    run.write_json(_LINEAGE, [line.model_dump(mode="json") for line in lineage])
+
+
+def _read_mark(run: RunDir) -> Any:
+    return json.loads(run.read_bytes(_MARK)) if run.exists(_MARK) else None
+
+
 def _is_changed(run: RunDir, experiment: Experiment) -> bool:
-    """Whether the run directory stands for a training with other values."""
+    """Whether the run directory is of a training with other values."""
     changed = difference(Experiment.from_yaml(run.experiment_yaml()), experiment)
     return any(field_class(path) in ("mutable", "identity") for path in changed)
 

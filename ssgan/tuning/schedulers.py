@@ -1,295 +1,197 @@
-"""Schedulers: who stops trials, and who lets one take over another's weights.
+"""Schedulers: who stops trials, or changes their values while they train."""
 
-All are Ray's own, with what a real search needs besides: no retry where none can help, a memory
-that survives the driver, checkpoints that stay while another trial starts from them, and rounds of
-population based training that do not wait for the dead.
-"""
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import logging
-import random
-from collections.abc import Callable
-from typing import Any
+from pydantic import Field
 
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
-from ray.tune.schedulers.pb2 import PB2
-
+from ssgan.base.config import OpenUnion
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import join
-from ssgan.records.checkpoint_format import parse_location, step_of
-from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.rundir import RunDir
-from ssgan.records.searchdir import FOLDERS, Exploit, SearchDir, Stage
-from ssgan.training.session import read_pointer
-from ssgan.tuning.lineage import add_exploit
-from ssgan.tuning.search import Asha, NoScheduler, Pbt, Search
-from ssgan.tuning.space import Choice, Grid, ScheduleChoice
-from ssgan.tuning.trial import FAILURE
+from ssgan.experiment.fields import field_class
+from ssgan.tuning.space import Distribution
+
+if TYPE_CHECKING:
+    from ssgan.tuning.search import Search
 
 TIME = "epoch"
-"""The attribute that time is counted by: it goes on after a restart, Tune's iteration does not."""
-
-_log = logging.getLogger(__name__)
+"""The metric that time is counted by: it continues after a restart, Tune's iteration does not."""
 
 
-def make_scheduler(search: Search, search_dir: SearchDir, stage: Stage = "search") -> Any:
-    """Return Ray Tune's scheduler.
+class Scheduler(OpenUnion):
+    """Who stops trials, or changes their values while they train."""
 
-    Args:
-        search: The search.
-        search_dir: Its directory.
-        stage: Which stage it schedules; the runs of stage two are never stopped.
-    """
-    runs = search_dir.locate(FOLDERS[stage])
-    scheduler = search.scheduler
-    measured: dict[str, Any] = {"metric": search.metric, "mode": search.mode, "time_attr": TIME}
-    if stage == "final" or isinstance(scheduler, NoScheduler):
-        return _Fifo(runs)
-    if isinstance(scheduler, Asha):
-        return _Asha(
+    compares: ClassVar[bool] = True
+    """Whether it decides anything by the metric."""
+    changes_values: ClassVar[bool] = False
+    """Whether it changes the values of trials that train, all of which wait for each other."""
+
+    @abstractmethod
+    def build(self, search: "Search", runs: str) -> Any:
+        """Return Ray Tune's scheduler.
+
+        Args:
+            search: The search.
+            runs: Location of the trials' run directories, which are named like the trials.
+        """
+
+    def check(self, search: "Search") -> None:
+        """Check what can be known before a search starts.
+
+        Raises:
+            BadInput: The search cannot work with this scheduler.
+        """
+
+    @staticmethod
+    def measured_by(search: "Search") -> dict[str, Any]:
+        """Return what every scheduler of Ray Tune takes: the metric, its direction, the time."""
+        return {"metric": search.metric, "mode": search.mode, "time_attr": TIME}
+
+
+class NoScheduler(Scheduler):
+    """Every trial trains to its end."""
+
+    compares = False
+    kind: Literal["none"] = "none"
+
+    def build(self, search: "Search", runs: str) -> Any:
+        from ssgan.tuning.ray_schedulers import Fifo
+
+        return Fifo(runs)
+
+
+class Asha(Scheduler):
+    """Asynchronous successive halving: at each rung the worse trials are stopped."""
+
+    kind: Literal["asha"] = "asha"
+    grace: int = Field(default=1, ge=1)
+    """Epochs that every trial may train; also the first rung."""
+    reduction: float = Field(default=3, gt=1)
+    """One in so many continues at a rung; also the factor between two rungs."""
+
+    def build(self, search: "Search", runs: str) -> Any:
+        from ssgan.tuning.ray_schedulers import Halving
+
+        return Halving(
             runs,
             search,
             max_t=search.epochs,
-            grace_period=scheduler.grace,
-            reduction_factor=scheduler.reduction,
-            **measured,
+            grace_period=self.grace,
+            reduction_factor=self.reduction,
+            **self.measured_by(search),
         )
-    rounds: dict[str, Any] = {
-        **measured,
-        "perturbation_interval": scheduler.interval,
-        "quantile_fraction": scheduler.quantile,
-        "custom_explore_fn": Clip(search),
-        "synch": True,
-        "log_config": False,
-    }
-    space = search.space.items()
-    if isinstance(scheduler, Pbt):
-        return _Pbt(
+
+    def check(self, search: "Search") -> None:
+        """Check that some trial could be stopped."""
+        if self.grace > search.epochs:
+            raise BadInput(
+                f"search.scheduler.grace={self.grace} is beyond training.epochs={search.epochs}, "
+                "so no trial would ever be stopped; lower it, or use search.scheduler.kind=none"
+            )
+
+
+class _Population(Scheduler):
+    """What `pbt` and `pb2` have in common."""
+
+    changes_values = True
+    kind: str  # no member of the union, because it names no kind
+    interval: int = Field(default=2, ge=1)
+    """Epochs between two rounds, at which bad trials exploit good ones."""
+    quantile: float = Field(default=0.25, gt=0, le=0.5)
+    """Share of the population that exploits another trial, and that is exploited."""
+
+    def rounds(self, search: "Search") -> dict[str, Any]:
+        """Return the settings of Ray's population based schedulers."""
+        from ssgan.tuning.ray_schedulers import Clip
+
+        return {
+            **self.measured_by(search),
+            "perturbation_interval": self.interval,
+            "quantile_fraction": self.quantile,
+            "custom_explore_fn": Clip(search),
+            "synch": True,
+            "log_config": False,
+        }
+
+    def check(self, search: "Search") -> None:
+        """Check the size of the population, the rounds, and that all fields may change."""
+        if search.searcher.suggests:
+            raise BadInput(
+                f"search.scheduler.kind={self.kind} chooses values itself and goes with no "
+                "searcher but search.searcher.kind=random"
+            )
+        if search.total < 2:
+            raise BadInput(f"{self.kind} needs a population: set search.trials to 4 or more")
+        if self.interval >= search.epochs:
+            raise BadInput(
+                f"search.scheduler.interval={self.interval} leaves no round before the end at "
+                f"training.epochs={search.epochs}; lower it"
+            )
+        every = search.base.evaluation.every
+        if self.interval % every:
+            raise BadInput(
+                f"{self.kind} compares trials every {self.interval} epochs "
+                f"(search.scheduler.interval), but they are evaluated every {every} "
+                "(evaluation.every); make the one a multiple of the other"
+            )
+        if search.concurrent is not None and search.concurrent < search.total:
+            raise BadInput(
+                f"{self.kind} trains the whole population in turns, so search.concurrent="
+                f"{search.concurrent} would cut it; leave search.concurrent out"
+            )
+        for path, part in search.space.items():
+            if field_class(path) != "mutable":
+                raise BadInput(
+                    f"{self.kind} changes values while trials train, and {path} is fixed for a "
+                    "run; search it with another scheduler, or leave it out of the space"
+                )
+            self._check_distribution(path, part)
+
+    @abstractmethod
+    def _check_distribution(self, path: str, part: Distribution) -> None:
+        """Check that the values of a field can be changed in this way."""
+
+
+class Pbt(_Population):
+    """Population based training: the worst trials exploit the best, with perturbed values."""
+
+    kind: Literal["pbt"] = "pbt"
+    resample: float = Field(default=0.25, ge=0, le=1)
+    """Probability that a value is drawn again rather than multiplied by 0.8 or 1.2."""
+
+    def build(self, search: "Search", runs: str) -> Any:
+        from ssgan.tuning.ray_schedulers import Pbt as RayPbt
+
+        mutations = {path: part.mutation() for path, part in search.space.items()}
+        return RayPbt(
             runs,
             search,
-            resample_probability=scheduler.resample,
-            hyperparam_mutations={path: _describe(part, _mutation) for path, part in space},
-            **rounds,
+            resample_probability=self.resample,
+            hyperparam_mutations=mutations,
+            **self.rounds(search),
         )
-    bounds = {path: _describe(part, _bounds) for path, part in space}
-    return _Pb2(runs, search, hyperparam_bounds=bounds, **rounds)
+
+    def _check_distribution(self, path: str, part: Distribution) -> None:
+        if part.alternatives > 1:
+            raise BadInput(
+                f"{self.kind} perturbs the parameters of one kind of schedule, and {path} has "
+                f"{part.alternatives} options; leave one of them"
+            )
 
 
-class Clip:
-    """Brings perturbed values back into their distributions; Ray multiplies without looking."""
+class Pb2(_Population):
+    """Population based bandits: as `pbt`, with values chosen by a Gaussian process."""
 
-    def __init__(self, search: Search) -> None:
-        """Take the search, whose space has the bounds."""
-        self._space = dict(search.space)
+    kind: Literal["pb2"] = "pb2"
 
-    def __call__(self, config: dict[str, Any]) -> dict[str, Any]:
-        """Return a config with all numbers inside their bounds."""
-        clipped = {path: _change(part, config[path], _clip) for path, part in self._space.items()}
-        return {**config, **clipped}
+    def build(self, search: "Search", runs: str) -> Any:
+        from ssgan.tuning.ray_schedulers import Pb2 as RayPb2
 
+        bounds = {path: part.bounds() for path, part in search.space.items()}
+        return RayPb2(runs, search, hyperparam_bounds=bounds, **self.rounds(search))
 
-class _GivesUp:
-    """A scheduler that lets no trial be tried again that would fail again."""
-
-    _runs: str
-
-    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """End hopeless trials before they start again, then choose as the scheduler does."""
-        for trial in tune_controller.get_trials():
-            has_failed = trial.status == Trial.PENDING and trial.run_metadata.num_failures
-            if has_failed and self.run_of(trial).exists(FAILURE):
-                tune_controller._set_trial_status(trial, Trial.ERROR)
-                tune_controller.search_alg.on_trial_complete(trial.trial_id, error=True)
-        chosen: Trial | None = super().choose_trial_to_run(tune_controller)  # type: ignore[misc]
-        return chosen
-
-    def run_of(self, trial: Trial) -> RunDir:
-        """Return a trial's run directory."""
-        return RunDir(join(self._runs, str(trial)))
-
-
-class _Fifo(_GivesUp, FIFOScheduler):
-    """Every trial trains to its end."""
-
-    def __init__(self, runs: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._runs = runs
-
-
-class _Asha(_GivesUp, ASHAScheduler):
-    """Successive halving that lets the survivors export, and remembers the rungs."""
-
-    def __init__(self, runs: str, search: Search, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._runs, self._last = runs, search.epochs
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Add a trial; one from before a restart stands on its rungs as it did."""
-        super().on_trial_add(tune_controller, trial)
-        reached = (trial.last_result or {}).get(TIME, 0)
-        if not reached:
-            return
-        metric, sign = str(self._metric), float(self._metric_op or 1)
-        values = {
-            record.epoch: record.metrics.get(metric)
-            for record in self.run_of(trial).records()
-            if record.epoch <= reached
-        }
-        for milestone, recorded in self._trial_info[trial.trial_id]._rungs:
-            later = (value for epoch, value in values.items() if epoch >= milestone)
-            value = next((value for value in later if value is not None), None)
-            if value is not None:
-                recorded.setdefault(trial.trial_id, sign * value)
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Any) -> str:
-        """Decide at a rung; a trial at its end goes on, to export its generator."""
-        decision = str(super().on_trial_result(tune_controller, trial, result))
-        return self.CONTINUE if result.get(TIME, 0) >= self._last else decision
-
-
-class _Living:
-    """The controller as a population sees it: those who failed are not waited for."""
-
-    def __init__(self, controller: Any) -> None:
-        self._controller = controller
-
-    def get_live_trials(self) -> list[Trial]:
-        return [one for one in self._controller.get_live_trials() if not one.is_finished()]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._controller, name)
-
-
-class _Population(_GivesUp):
-    """Rounds of take-overs, on top of Ray's population based schedulers.
-
-    At a round all trials have paused at the same epoch. The worst continue from checkpoints of the
-    best, which are kept until the copies have saved their own.
-    """
-
-    def __init__(self, runs: str, search: Search, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._runs, self._last = runs, search.epochs
-        self._steps = search.base.training.steps_per_epoch
-        self._space = dict(search.space)
-        self._coming: list[int] = []  # the next rounds of the trials from before a restart
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Add a trial; one from before a restart goes on between the rounds where it was."""
-        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
-        reached = (trial.last_result or {}).get(TIME, 0)
-        if not reached or trial.is_finished():
-            return
-        interval = self._perturbation_interval  # type: ignore[attr-defined]
-        rounds = reached // interval
-        self._trial_state[trial].last_perturbation_time = rounds * interval  # type: ignore[attr-defined]
-        self._coming.append((rounds + 1) * interval)
-        self._next_perturbation_sync = min(self._coming)
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: Any) -> str:
-        """Pause at a round; at its end a trial goes on, to export its generator."""
-        if result.get(TIME, 0) >= self._last:
-            return FIFOScheduler.CONTINUE
-        return str(super().on_trial_result(_Living(tune_controller), trial, result))  # type: ignore[misc]
-
-    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Hold the round that everybody waits for, if those who were late have failed."""
-        chosen = super().choose_trial_to_run(tune_controller)
-        waiting = [one for one in tune_controller.get_trials() if not one.is_finished()]
-        if chosen is None and waiting and all(one.status == Trial.PAUSED for one in waiting):
-            self._hold_round(tune_controller, waiting)
-            chosen = super().choose_trial_to_run(tune_controller)
-        if chosen is not None and chosen.status == Trial.PENDING:
-            # It starts anyway. Ray would let the others wait until its process is up.
-            chosen = next((one for one in waiting if self._may_go_on(one)), chosen)
-        return chosen
-
-    def _may_go_on(self, trial: Trial) -> bool:
-        """Whether a trial has paused for a round that was held."""
-        reached = self._trial_state[trial].last_train_time  # type: ignore[attr-defined]
-        return bool(trial.status == Trial.PAUSED and reached < self._next_perturbation_sync)
-
-    def _hold_round(self, controller: Any, waiting: list[Trial]) -> None:
-        lower, upper = self._quantiles()  # type: ignore[attr-defined]
-        rest = [one for one in waiting if one not in lower and one not in upper]
-        states = self._trial_state  # type: ignore[attr-defined]
-        for trial in [*upper, *rest, *lower]:  # the best save before the worst take over
-            states[trial].last_perturbation_time = states[trial].last_train_time
-            self._checkpoint_or_exploit(trial, controller, upper, lower)  # type: ignore[attr-defined]
-        reached = min(states[trial].last_train_time for trial in waiting)
-        self._next_perturbation_sync = reached + self._perturbation_interval  # type: ignore[attr-defined]
-
-    def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
-        """Let a trial take over another's weights, and keep these until it has saved its own."""
-        state = self._trial_state[trial_to_clone]  # type: ignore[attr-defined]
-        address = read_pointer(state.last_checkpoint)
-        donor, name = parse_location(address)
-        try:
-            Checkpoints(RunDir(donor)).protect(name, str(trial))
-        except BadInput as error:
-            _log.warning("%s does not take over %s: %s", trial, trial_to_clone, error)
-            return
-        super()._exploit(tune_controller, trial, trial_to_clone)  # type: ignore[misc]
-        exploit = Exploit(
-            epoch=step_of(name) // self._steps,
-            donor=str(trial_to_clone),
-            values={path: trial.config[path] for path in self._space},
-        )
-        add_exploit(self.run_of(trial), exploit)
-
-
-class _Pbt(_Population, PopulationBasedTraining):  # type: ignore[misc]
-    """Population based training."""
-
-
-class _Pb2(_Population, PB2):  # type: ignore[misc]
-    """Population based bandits."""
-
-    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[Any, Any]:
-        """Choose values; where there is nothing to learn from yet, perturb them as PBT does.
-
-        Ray would keep the donor's, and with common seeds the copy would be its twin for ever.
-        """
-        config, operations = super()._get_new_config(trial, trial_to_clone)
-        if all(config[path] == trial_to_clone.config[path] for path in self._space):
-            perturbed = {
-                path: _change(part, _change(part, config[path], _perturb), _clip)
-                for path, part in self._space.items()
-            }
-            config = {**config, **perturbed}
-        return config, operations
-
-
-def _describe(part: Any, describe: Callable[[Any], Any]) -> Any:
-    """Describe a distribution to Ray; of a schedule each parameter that is drawn."""
-    if isinstance(part, ScheduleChoice):
-        return {name: _describe(one, describe) for name, one in part.options[0].drawn().items()}
-    return describe(part)
-
-
-def _mutation(part: Any) -> Any:
-    """Return how PBT draws a value anew: a domain, or a list to step along."""
-    return list(part.values) if isinstance(part, Choice | Grid) else part.domain()
-
-
-def _bounds(part: Any) -> Any:
-    """Return the bounds of PB2."""
-    return [part.low, part.high]
-
-
-def _change(part: Any, value: Any, change: Callable[[Any, Any], Any]) -> Any:
-    """Change a value of a distribution; of a schedule each parameter that is drawn."""
-    if isinstance(part, ScheduleChoice):
-        drawn = part.options[0].drawn()
-        return {**value, **{name: _change(one, value[name], change) for name, one in drawn.items()}}
-    return change(part, value)
-
-
-def _perturb(part: Any, value: Any) -> Any:
-    """Multiply a number by 0.8 or 1.2."""
-    return value * random.choice((0.8, 1.2))
-
-
-def _clip(part: Any, value: Any) -> Any:
-    """Bring a number back into its bounds."""
-    return value if isinstance(part, Choice | Grid) else part.clip(value)
+    def _check_distribution(self, path: str, part: Distribution) -> None:
+        if part.bounds() is None:
+            raise BadInput(
+                f"pb2 chooses numbers between bounds, and {path} is none; use kind: uniform "
+                "there, or search.scheduler.kind=pbt"
+            )

@@ -6,7 +6,7 @@ It is one frozen tree, saved with the search, that builds each trial's experimen
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,67 +19,14 @@ from ssgan.experiment.fields import current_path, differing, flatten
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.records.searchdir import Stage
-from ssgan.tuning.space import Distribution, Grid, grid_size
+from ssgan.tuning.schedulers import NoScheduler, Scheduler
+from ssgan.tuning.searchers import RandomSearcher, Searcher
+from ssgan.tuning.space import Distribution, grid_size
 
 OWN = "search."
 """What starts so is a field of the search, not of its experiment."""
 
 _DEFAULT_TRIALS = 16
-
-
-class RandomSearcher(Config):
-    """Draws every trial's values at random, and walks all grids."""
-
-    kind: Literal["random"] = "random"
-
-
-class OptunaSearcher(Config):
-    """Optuna's tree-structured Parzen estimator: later trials are drawn where earlier did well."""
-
-    kind: Literal["optuna"] = "optuna"
-    startup: int = Field(default=10, ge=1)
-    """Trials drawn at random before the estimator begins."""
-
-
-class NoScheduler(Config):
-    """Every trial trains to its end."""
-
-    kind: Literal["none"] = "none"
-
-
-class Asha(Config):
-    """Asynchronous successive halving: at each rung the worse trials are stopped."""
-
-    kind: Literal["asha"] = "asha"
-    grace: int = Field(default=1, ge=1)
-    """Epochs that every trial may train; also the first rung."""
-    reduction: float = Field(default=3, gt=1)
-    """One in so many goes on at a rung; also the factor between two rungs."""
-
-
-class _Population(Config):
-    interval: int = Field(default=2, ge=1)
-    """Epochs from one round of take-overs to the next."""
-    quantile: float = Field(default=0.25, gt=0, le=0.5)
-    """Share of the population that takes over, and that is taken over."""
-
-
-class Pbt(_Population):
-    """Population based training: the worst take over the best, with perturbed values."""
-
-    kind: Literal["pbt"] = "pbt"
-    resample: float = Field(default=0.25, ge=0, le=1)
-    """Probability that a value is drawn anew rather than multiplied by 0.8 or 1.2."""
-
-
-class Pb2(_Population):
-    """Population based bandits: as `pbt`, with values chosen by a Gaussian process."""
-
-    kind: Literal["pb2"] = "pb2"
-
-
-Searcher = Annotated[RandomSearcher | OptunaSearcher, Field(discriminator="kind")]
-Scheduler = Annotated[NoScheduler | Asha | Pbt | Pb2, Field(discriminator="kind")]
 
 
 class FinalsConfig(Config):
@@ -150,8 +97,8 @@ class Search(Config):
     @property
     def chooses(self) -> bool:
         """Whether the metric decides anything; in a grid that all trials finish it does not."""
-        is_grid = all(isinstance(part, Grid) for part in self.space.values())
-        return self.finals.best > 0 or not isinstance(self.scheduler, NoScheduler) or not is_grid
+        is_grid = all(part.is_grid for part in self.space.values())
+        return self.finals.best > 0 or self.scheduler.compares or not is_grid
 
     @property
     def samples(self) -> int:
@@ -209,24 +156,19 @@ class Search(Config):
 
     def to_yaml(self) -> str:
         """Write the whole tree; `from_yaml` reads it back."""
-        tree = self.model_dump(mode="json")
-        tree["space"] = {
-            name: part.model_dump(mode="json", exclude_unset=True)
-            for name, part in self.space.items()
-        }
-        return write_yaml(tree)
+        return write_yaml(self.model_dump(mode="json"))
 
     @classmethod
     def from_yaml(cls, text: str) -> "Search":
         """Read a tree that `to_yaml` wrote.
 
         Raises:
-            BadInput: The text is no resolved search.
+            BadInput: The text is not a resolved search.
         """
         try:
             return cls.model_validate(yaml.safe_load(text), context=STORED)
         except (yaml.YAMLError, ValueError) as error:
-            raise BadInput(f"this is no search of ssgan: {error}") from error
+            raise BadInput(f"this is not a search of ssgan: {error}") from error
 
 
 @contextmanager

@@ -5,12 +5,16 @@ Optuna's suggestions for TPE; both draw the same kinds of values.
 """
 
 import math
+import random
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
-from ssgan.base.config import Config
+from ssgan.base.config import Config, OpenUnion, nearest
+from ssgan.base.errors import BadInput
+from ssgan.method.schedules import Schedule
 
 
 class Suggester(Protocol):
@@ -26,7 +30,68 @@ class Suggester(Protocol):
         """Draw one of the choices."""
 
 
-class _Interval(Config):
+class Distribution(OpenUnion):
+    """The values of one field that a search tries."""
+
+    is_grid: ClassVar[bool] = False
+    """Whether all values are walked, with every draw of the others."""
+
+    @abstractmethod
+    def domain(self) -> Any:
+        """Return the domain of Ray Tune."""
+
+    @abstractmethod
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """Draw a value by an Optuna trial."""
+
+    @abstractmethod
+    def corners(self) -> Sequence[Any]:
+        """Return the values at which a bound of the field would be met first."""
+
+    @property
+    def combinations(self) -> int:
+        """Values that a grid walks; 1 of what is drawn."""
+        return 1
+
+    @property
+    def alternatives(self) -> int:
+        """Kinds of schedules among the values; 1 of other values."""
+        return 1
+
+    def check(self, path: str, is_schedule: bool) -> None:
+        """Check that the values are of the kind that a field takes.
+
+        Args:
+            path: The field.
+            is_schedule: Whether the field is a whole schedule.
+
+        Raises:
+            BadInput: They are not.
+        """
+        if is_schedule:
+            raise BadInput(
+                f"{path} is a schedule; search it with kind: schedule, or one of its parameters, "
+                f"as {path}.duration"
+            )
+
+    def mutation(self) -> Any:
+        """Return how Ray's PBT draws a value again: a domain, or a list to step along."""
+        return self.domain()
+
+    def bounds(self) -> Any:
+        """Return the bounds of Ray's PB2; None where values are not numbers between bounds."""
+        return None
+
+    def clip(self, value: Any) -> Any:
+        """Bring a perturbed value back into the distribution."""
+        return value
+
+    def perturb(self, value: Any) -> Any:
+        """Multiply a number by 0.8 or 1.2, within its bounds."""
+        return value
+
+
+class _Interval(Distribution):
     low: float
     """Least value."""
     high: float
@@ -41,12 +106,16 @@ class _Interval(Config):
         return self
 
     def corners(self) -> Sequence[float]:
-        """Return the values at which a bound of the field would be met first."""
         return (self.low, self.high)
 
+    def bounds(self) -> Any:
+        return [self.low, self.high]
+
     def clip(self, value: float) -> float:
-        """Bring a perturbed value back into the interval."""
         return min(max(value, self.low), self.high)
+
+    def perturb(self, value: float) -> float:
+        return self.clip(value * random.choice((0.8, 1.2)))
 
 
 class Uniform(_Interval):
@@ -55,13 +124,11 @@ class Uniform(_Interval):
     kind: Literal["uniform"]
 
     def domain(self) -> Any:
-        """Return the domain of Ray Tune."""
         from ray import tune
 
         return tune.uniform(self.low, self.high)
 
     def suggest(self, trial: Suggester, name: str) -> float:
-        """Draw a value by an Optuna trial."""
         return trial.suggest_float(name, self.low, self.high)
 
 
@@ -73,17 +140,15 @@ class LogUniform(_Interval):
     """Least value."""
 
     def domain(self) -> Any:
-        """Return the domain of Ray Tune."""
         from ray import tune
 
         return tune.loguniform(self.low, self.high)
 
     def suggest(self, trial: Suggester, name: str) -> float:
-        """Draw a value by an Optuna trial."""
         return trial.suggest_float(name, self.low, self.high, log=True)
 
 
-class Integers(Config):
+class Integers(Distribution):
     """Any integer from low to high, both included."""
 
     kind: Literal["integers"]
@@ -110,11 +175,9 @@ class Integers(Config):
         return draw(self.low, self.high + 1)
 
     def suggest(self, trial: Suggester, name: str) -> int:
-        """Draw a value by an Optuna trial."""
         return trial.suggest_int(name, self.low, self.high, log=self.log)
 
     def corners(self) -> Sequence[int]:
-        """Return the values at which a bound of the field would be met first."""
         return (self.low, self.high)
 
     def clip(self, value: float) -> int:
@@ -122,34 +185,44 @@ class Integers(Config):
         return round(min(max(value, self.low), self.high))
 
 
-class Choice(Config):
-    """One of several values, all alike."""
-
-    kind: Literal["choice"]
+class _Values(Distribution):
     values: tuple[Any, ...] = Field(min_length=1)
     """The values, of whatever type the field has."""
 
+    def corners(self) -> Sequence[Any]:
+        return self.values
+
+    def check(self, path: str, is_schedule: bool) -> None:
+        """Take any field: the values are checked when experiments are built of them."""
+
+    def mutation(self) -> Any:
+        """Return the list that Ray's PBT steps along."""
+        return list(self.values)
+
+
+class Choice(_Values):
+    """One of several values, all alike."""
+
+    kind: Literal["choice"]
+
     def domain(self) -> Any:
-        """Return the domain of Ray Tune."""
         from ray import tune
 
         return tune.choice(list(self.values))
 
     def suggest(self, trial: Suggester, name: str) -> Any:
-        """Draw a value by an Optuna trial, by its index: values need not be scalars."""
         return self.values[trial.suggest_categorical(name, range(len(self.values)))]
 
-    def corners(self) -> Sequence[Any]:
-        """Return all values."""
-        return self.values
 
-
-class Grid(Config):
+class Grid(_Values):
     """Each of several values in turn, combined with every other grid."""
 
+    is_grid = True
     kind: Literal["grid"]
-    values: tuple[Any, ...] = Field(min_length=1)
-    """The values, of whatever type the field has."""
+
+    @property
+    def combinations(self) -> int:
+        return len(self.values)
 
     def domain(self) -> Any:
         """Return what Ray Tune takes for a grid."""
@@ -157,103 +230,122 @@ class Grid(Config):
 
         return tune.grid_search(list(self.values))
 
-    def corners(self) -> Sequence[Any]:
-        """Return all values."""
-        return self.values
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        raise BadInput(f"{name} is a grid, which is walked; use kind: choice to draw from it")
 
 
-Number = Annotated[Uniform | LogUniform | Integers, Field(discriminator="kind")]
-"""A distribution of numbers, which population based training can perturb."""
-Drawn = Annotated[Uniform | LogUniform | Integers | Choice, Field(discriminator="kind")]
-"""A distribution that values are drawn from."""
+def _read_parameter(value: Any) -> Any:
+    """Read a distribution where one is given; a schedule checks its own fixed values."""
+    if not isinstance(value, Mapping | Distribution):
+        return value
+    part = Distribution.model_validate(value)
+    if part.is_grid or part.alternatives != 1:
+        raise ValueError("a parameter of a schedule is drawn; use kind: choice or a range")
+    return part
 
 
 class ScheduleOption(Config):
-    """One kind of schedule, with the parameters to draw and those that are fixed."""
+    """One kind of schedule, with the parameters to draw and those that are fixed.
 
-    kind: Literal["constant", "step", "linear", "cosine", "exponential"]
+    It takes the fields of the schedule that `kind` names, each a value or a distribution.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Any, PlainValidator(_read_parameter)]]
+    kind: str
     """Kind of the schedule (`ssgan.method.schedules`)."""
-    value: Drawn | float | None = None
-    """Of a constant: the value."""
-    start: Drawn | float | None = None
-    """Value before the descent."""
-    delay: Drawn | float | None = None
-    """Length of the time before the descent, in `unit`."""
-    floor: Drawn | float | None = None
-    """Value that it never goes below."""
-    duration: Drawn | float | None = None
-    """Length of the descent, in `unit`."""
-    drop: Drawn | float | None = None
-    """Of a step: height of one stair."""
-    unit: Literal["images", "epochs"] | None = None
-    """Unit of `delay` and `duration`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScheduleOption":
+        known = Schedule.member(self.kind).model_fields.keys() - {"kind"}
+        for name in self.parameters:
+            if name not in known:
+                raise ValueError(
+                    f"a schedule of kind {self.kind} has no {name!r}{nearest(name, known)}"
+                )
+        return self
 
     @property
-    def given(self) -> dict[str, Any]:
-        """The parameters that are not left to the base experiment, as they were written."""
-        return {name: getattr(self, name) for name in self.model_fields_set if name != "kind"}
+    def parameters(self) -> dict[str, Any]:
+        """The fields that are not left to the base experiment, in one order however written."""
+        return dict(sorted(self.__pydantic_extra__.items()))
 
-    def domain(self) -> dict[str, Any]:
-        """Return the schedule as data, with domains of Ray Tune in it."""
-        return {"kind": self.kind, **self._filled(lambda name, drawn: drawn.domain())}
+    def drawn(self) -> dict[str, Distribution]:
+        """Return the parameters that are drawn, with their distributions."""
+        parts = self.parameters.items()
+        return {name: part for name, part in parts if isinstance(part, Distribution)}
 
-    def suggest(self, trial: Suggester, name: str) -> dict[str, Any]:
-        """Draw a schedule by an Optuna trial."""
-        filled = self._filled(lambda part, drawn: drawn.suggest(trial, f"{name}.{part}"))
-        return {"kind": self.kind, **filled}
+    def filled(self, draw: Callable[[str, Distribution], Any]) -> dict[str, Any]:
+        """Return the schedule as data, what is drawn replaced by what `draw` makes of it."""
+        drawn = {name: draw(name, part) for name, part in self.drawn().items()}
+        return {"kind": self.kind, **self.parameters, **drawn}
 
     def corners(self) -> Sequence[dict[str, Any]]:
-        """Return the schedules in which each parameter stands at one of its ends."""
-        most = max((len(part.corners()) for part in self.drawn().values()), default=1)
-        return [{"kind": self.kind, **self._filled(_corner(index))} for index in range(most)]
-
-    def drawn(self) -> dict[str, Any]:
-        """Return the parameters that are drawn, with their distributions."""
-        return {name: part for name, part in self.given.items() if isinstance(part, Config)}
-
-    def _filled(self, draw: Callable[[str, Any], Any]) -> dict[str, Any]:
-        given = sorted(self.given.items())  # one order of draws, however the file was written
-        return {
-            name: draw(name, part) if isinstance(part, Config) else part for name, part in given
-        }
+        """Return the schedules in which each parameter is at one of its ends."""
+        ends = max((len(part.corners()) for part in self.drawn().values()), default=1)
+        return [
+            self.filled(lambda name, part, index=index: part.corners()[: index + 1][-1])  # type: ignore[misc]
+            for index in range(ends)
+        ]
 
 
-def _corner(index: int) -> Callable[[str, Any], Any]:
-    """Return a draw that takes the value at a place among the corners, or the last one."""
-    return lambda name, drawn: drawn.corners()[: index + 1][-1]
-
-
-class ScheduleChoice(Config):
+class ScheduleChoice(Distribution):
     """A whole annealing schedule: one of several kinds, each with its own parameters."""
 
     kind: Literal["schedule"]
     options: tuple[ScheduleOption, ...] = Field(min_length=1)
-    """The kinds, all alike."""
+    """The kinds, all alike. Each takes the fields of its schedule, as values or distributions."""
+
+    @property
+    def alternatives(self) -> int:
+        return len(self.options)
+
+    def check(self, path: str, is_schedule: bool) -> None:
+        """Take only fields that are schedules."""
+        if not is_schedule:
+            raise BadInput(
+                f"{path} is not a schedule; search it with uniform, loguniform, integers, choice "
+                "or grid"
+            )
 
     def domain(self) -> Any:
         """Return the domain of Ray Tune; it draws the parameters after the kind."""
         from ray import tune
 
-        if len(self.options) == 1:
-            return self.options[0].domain()
-        return tune.choice([option.domain() for option in self.options])
+        domains = [option.filled(lambda name, part: part.domain()) for option in self.options]
+        return domains[0] if len(domains) == 1 else tune.choice(domains)
 
     def suggest(self, trial: Suggester, name: str) -> dict[str, Any]:
-        """Draw a schedule by an Optuna trial: its kind, then that kind's parameters."""
         index = 0
         if len(self.options) > 1:
             index = trial.suggest_categorical(name, range(len(self.options)))
-        return self.options[index].suggest(trial, f"{name}[{index}]")
+        return self.options[index].filled(
+            lambda parameter, part: part.suggest(trial, f"{name}[{index}].{parameter}")
+        )
 
     def corners(self) -> Sequence[dict[str, Any]]:
-        """Return every kind at the ends of its parameters."""
         return [corner for option in self.options for corner in option.corners()]
 
+    def mutation(self) -> Any:
+        """Return how Ray's PBT draws each parameter again; there is one option."""
+        return {name: part.mutation() for name, part in self.options[0].drawn().items()}
 
-Distribution = Annotated[
-    Uniform | LogUniform | Integers | Choice | Grid | ScheduleChoice, Field(discriminator="kind")
-]
-"""Any distribution; `kind` says which."""
+    def bounds(self) -> Any:
+        """Return the bounds of each parameter; None without some, or with several options."""
+        found = {name: part.bounds() for name, part in self.options[0].drawn().items()}
+        return None if len(self.options) > 1 or None in found.values() else found
+
+    def clip(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Bring each parameter back into its distribution."""
+        drawn = self.options[0].drawn().items()
+        return {**value, **{name: part.clip(value[name]) for name, part in drawn}}
+
+    def perturb(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Perturb each parameter."""
+        drawn = self.options[0].drawn().items()
+        return {**value, **{name: part.perturb(value[name]) for name, part in drawn}}
+
+
 Space = Mapping[str, Distribution]
 """Dotted fields of an experiment to their distributions."""
 
@@ -267,9 +359,9 @@ class DefineByRun:
 
     def __call__(self, trial: Suggester) -> dict[str, Any]:
         """Draw one configuration."""
-        return {name: part.suggest(trial, name) for name, part in self._space.items()}  # type: ignore[union-attr]
+        return {name: part.suggest(trial, name) for name, part in self._space.items()}
 
 
 def grid_size(space: Space) -> int:
     """Return the number of combinations of all grids; 1 without any."""
-    return math.prod(len(part.values) for part in space.values() if isinstance(part, Grid))
+    return math.prod(part.combinations for part in space.values())

@@ -87,13 +87,13 @@ def summarize(
 
 
 def best_trials(rows: Iterable[TrialRow], count: int, mode: str) -> Sequence[TrialRow]:
-    """Return the rows of stage one that go on to stage two.
+    """Return the rows of stage one that continue in stage two.
 
     Those that finished go before those that were stopped early, whatever their values.
 
     Args:
         rows: All rows.
-        count: How many go on.
+        count: How many continue.
         mode: Whether the least (``min``) or the largest value is best.
     """
     sign = 1 if mode == "min" else -1

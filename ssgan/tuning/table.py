@@ -1,5 +1,10 @@
-"""The table of trials, ``trials.json``: kept by the driver from what Ray Tune tells it."""
+"""The table of trials, ``trials.json``: kept by the driver from what Ray Tune tells it.
 
+Of a trial that failed it says why, in one line.
+"""
+
+import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +14,13 @@ from ray.tune.experiment import Trial
 
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, Stage, Status, TrialRow
-from ssgan.tuning.lineage import read_lineage
-from ssgan.tuning.reasons import explain
+from ssgan.tuning.resume_point import read_lineage
 from ssgan.tuning.schedulers import TIME
 from ssgan.tuning.search import Search
-from ssgan.tuning.trial import read_assignment
+from ssgan.tuning.trial import FAILURE, read_assignment
 
 _PAUSE = 1.0  # seconds between two writes, unless a trial changes its state
+_LONGEST = 300  # characters of a reason
 _STATES: dict[str, Status] = {
     Trial.PENDING: "PENDING",
     Trial.RUNNING: "RUNNING",
@@ -43,7 +48,7 @@ class TrialTable(Callback):
         self._is_stale = False
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Read what the directory holds when the stage begins, or goes on."""
+        """Read what the directory holds when the stage begins, or is resumed."""
         directory = SearchDir(self._location)
         self._search = Search.from_yaml(directory.search_yaml())
         rows = directory.rows()
@@ -89,7 +94,7 @@ class TrialTable(Callback):
         self._update(trial, at_once=True)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Write the table as it stands at the end, or when somebody stopped the search."""
+        """Write the table at the end, or when somebody stopped the search."""
         for trial in trials:
             self._update(trial, at_once=True)
         self._flush()
@@ -108,7 +113,7 @@ class TrialTable(Callback):
         seed = assigned.seed
         if seed is None:
             seed = int(assigned.values.get("seed", self._search.base.seed))
-        status = self._status(trial)
+        status, changes_values = self._status(trial), self._search.scheduler.changes_values
         row = TrialRow(
             trial=name,
             stage=self._stage,
@@ -120,7 +125,7 @@ class TrialTable(Callback):
             images_per_second=latest.get(
                 "images_per_second", before.images_per_second if before else None
             ),
-            lineage=read_lineage(self._run(name)) if self._changes else (),
+            lineage=read_lineage(self._run(name)) if changes_values else (),
         )
         row = row.model_copy(update={"reason": self._reason(trial, row, before)})
         if row != before:
@@ -128,11 +133,6 @@ class TrialTable(Callback):
             self._is_stale = True
         if at_once and self._is_stale:
             self._written = 0.0
-
-    @property
-    def _changes(self) -> bool:
-        """Whether the scheduler changes values of running trials."""
-        return self._search is not None and self._search.scheduler.kind in ("pbt", "pb2")
 
     def _status(self, trial: Trial) -> Status:
         assert self._search is not None
@@ -143,7 +143,7 @@ class TrialTable(Callback):
             return _STATES[trial.status]
         before = self._rows.get(name)
         if name not in self._ended and not (before and before.is_over):
-            return "PAUSED"  # the driver was interrupted; a resume goes on
+            return "PAUSED"  # the driver was interrupted; a resume continues
         reached = (trial.last_result or {}).get(TIME, before.epoch if before else 0)
         return "FINISHED" if reached >= self._search.epochs else "STOPPED"
 
@@ -166,3 +166,43 @@ class TrialTable(Callback):
         if self._is_stale and time.monotonic() - self._written >= _PAUSE:
             SearchDir(self._location).write_rows([*self._others, *self._rows.values()])
             self._written, self._is_stale = time.monotonic(), False
+
+
+def explain(run: RunDir, trial: Any) -> str:
+    """Say why a trial of Ray Tune failed.
+
+    Args:
+        run: Its run directory, where a trial leaves what no retry can mend.
+        trial: The `ray.tune.experiment.Trial`.
+    """
+    if run.exists(FAILURE):
+        return _shorten(str(json.loads(run.read_bytes(FAILURE))["message"]))
+    return read_error(_error_text(trial))
+
+
+def read_error(text: str) -> str:
+    """Make one line of an error that Ray wrote down, which may be pages long."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if re.search(r"OutOfMemoryError|memory monitor|\(OOM\)|out of memory|can't allocate", text):
+        known = [one for one in lines if re.search(r"memory|allocate", one)]
+        return _shorten(f"out of memory: {known[-1] if known else lines[-1]}")
+    if re.search(r"ActorDiedError|ActorUnavailable|actor died|worker process has died", text):
+        died = next((one for one in lines if "SIGKILL" in one or "exit" in one), "")
+        return _shorten(f"its process died (killed, or the machine is gone). {died}".strip())
+    causes = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
+    return _shorten((causes or lines or ["unknown error"])[-1])
+
+
+def _error_text(trial: Any) -> str:
+    """Return the last of the errors that Tune wrote for the trial."""
+    try:
+        with open(trial.error_file, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, TypeError):
+        return "unknown error"
+    return str(re.split(r"^Failure # \d+ .*$", text, flags=re.MULTILINE)[-1])
+
+
+def _shorten(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -14,9 +14,8 @@ from typing import Any
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
 from ssgan.launch.machine import record_environment
-from ssgan.launch.outcome import finish, summarize
+from ssgan.launch.outcome import finish, write_summary
 from ssgan.launch.preparation import (
-    Plan,
     find_store,
     load_dataset,
     read_budget,
@@ -60,51 +59,44 @@ class Assignment:
     seed: int | None = None
 
 
-def make_trainable(order: TrialSpec, nested: bool) -> Any:
+def make_trainable(spec: TrialSpec) -> Any:
     """Return the function that Ray Tune runs for each trial, with what it reserves.
 
-    Args:
-        order: What each trial is told.
-        nested: Whether a trial has workers of its own, beside its own process.
+    A trial with workers of its own reserves nothing for its own process, which computes nothing.
     """
     from ray import tune
 
     def trial(config: dict[str, Any]) -> None:
-        Trial(order, config).run()
+        Trial(spec, config).run()
 
-    if nested:
+    plan = spec.plan
+    if plan.under_ray:
         return tune.with_resources(trial, _DRIVER)
-    gpus = {"GPU": order["gpus"]} if order["cuda"] else {}
-    return tune.with_resources(trial, {"CPU": order["cpus"], **gpus})
+    gpus = {"GPU": plan.gpus} if plan.cuda else {}
+    return tune.with_resources(trial, {"CPU": plan.cpus, **gpus})
 
 
 class Trial:
     """One run of a search."""
 
-    def __init__(self, order: TrialSpec, config: Mapping[str, Any]) -> None:
-        """Read what there is to do, and where the run stands.
+    def __init__(self, spec: TrialSpec, config: Mapping[str, Any]) -> None:
+        """Read what there is to do, and how far the run is.
 
         Args:
-            order: What the driver told all trials.
+            spec: What the driver told all trials.
             config: What Ray Tune gives this one.
         """
         from ray import tune
 
         self._started = time.monotonic()
-        self._order = order
-        self._search_dir = SearchDir(order["search"])
+        self._spec = spec
+        self._search_dir = SearchDir(spec.search)
         self.search = Search.from_yaml(self._search_dir.search_yaml())
         name = str(tune.get_context().get_trial_name())
         assigned = read_assignment(self.search, name, config)
-        self.experiment = self.search.experiment(assigned.values, assigned.seed, order["stage"])
-        self._plan = Plan(
-            under_ray=self.search.base.scaling.workers != 1,
-            cuda=order["cuda"],
-            threads=order["threads"],
-            cpus=order["cpus"],
-            gpus=order["gpus"],
-        )
-        location = self._search_dir.run_of(order["stage"], name).location
+        self.experiment = self.search.experiment(assigned.values, assigned.seed, spec.stage)
+        self._plan = spec.plan
+        location = self._search_dir.run_of(spec.stage, name).location
         pointer = RayTune().restore()
         self._at: ResumePoint = find_resume_point(
             location, self.experiment, assigned.values, pointer
@@ -137,7 +129,7 @@ class Trial:
     @cached_property
     def dataset(self) -> Dataset:
         """The images, mapped, with the labels of this run's budget."""
-        store = find_store(self.experiment, location=self._order["store"])
+        store = find_store(self.experiment, location=self._spec.store)
         return load_dataset(self.experiment, read_budget(self._at.run), store=store)
 
     def restore(self) -> str | None:
@@ -150,7 +142,7 @@ class Trial:
             release(self._at)
         known = {name: value for name, value in metrics.items() if value is not None}
         if self.search.metric in known:
-            RayTune().report(known, checkpoint)  # does not return if the trial shall pause or stop
+            RayTune().report(known, checkpoint)  # does not return if the trial has to pause or stop
 
     def _catch_up(self) -> None:
         """Report the epochs that the run directory holds and Tune does not know of."""
@@ -164,7 +156,7 @@ class Trial:
 
     def _train_here(self) -> None:
         device = self._plan.device_here
-        judge = load_judge(self._search_dir, self._order["stage"], device)
+        judge = load_judge(self._search_dir, self._spec.stage, device)
         with use_threads(self._plan.threads):
             loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
 
@@ -174,10 +166,10 @@ class Trial:
         if start is not None:
             steps = self.experiment.training.steps_per_epoch
             told = max(told, step_at(start) // steps)
-        judge = read_judge(self._search_dir, self._order["stage"])
+        judge = read_judge(self._search_dir, self._spec.stage)
         run_under_ray(
             self.experiment,
-            self._order["store"],
+            self._spec.store,
             judge,
             run,
             self._plan,
@@ -210,8 +202,8 @@ class Trial:
         if run.summary() is not None:
             return
         location = finish(run, experiment, self.dataset, self._plan)
-        uri = self._order["tracking_uri"]
-        summarize(run, experiment, uri, environment, self._started, export_location=location)
+        uri = self._spec.tracking_uri
+        write_summary(run, experiment, uri, environment, self._started, export_location=location)
 
 
 def read_assignment(search: Search, name: str, config: Mapping[str, Any]) -> Assignment:

@@ -18,19 +18,20 @@ from ssgan.base.storage import split
 from ssgan.cluster import Cluster, connect, require_shared
 from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
-from ssgan.launch.preparation import Stage as Progress
-from ssgan.records.searchdir import SearchDir, Stage, TrialRow
-from ssgan.tuning.preflight import trials_at_a_time
+from ssgan.launch.preparation import PreparationProgress, find_store
+from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, TrialRow
 from ssgan.tuning.preparation import (
     TrialSpec,
-    find_data,
     need_of,
     plan_trials,
     prepare_data,
     save_judge,
     share_store,
+    trials_at_a_time,
 )
-from ssgan.tuning.search import Pb2, Pbt, Search, difference
+from ssgan.tuning.schedulers import NoScheduler
+from ssgan.tuning.search import Search, difference
+from ssgan.tuning.searchers import walk_grid
 from ssgan.tuning.summary import best_trials
 from ssgan.tuning.trial import FAILURE, FINAL, make_trainable
 
@@ -44,7 +45,7 @@ def build_tuner(
     *,
     cluster: Cluster | None = None,
     tracking_uri: str | None = None,
-    progress: Progress | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Any:
     """Prepare stage one of a search, and return the `ray.tune.Tuner` that runs it.
 
@@ -71,7 +72,7 @@ def build_finals(
     *,
     cluster: Cluster | None = None,
     tracking_uri: str | None = None,
-    progress: Progress | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Any:
     """Return the `ray.tune.Tuner` of stage two: the best configurations, with fresh seeds.
 
@@ -95,23 +96,23 @@ def restore_tuner(
     *,
     cluster: Cluster | None = None,
     tracking_uri: str | None = None,
-    progress: Progress | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Any:
-    """Return a `ray.tune.Tuner` that goes on with a search.
+    """Return a `ray.tune.Tuner` that resumes a search.
 
-    Trials go on from their last checkpoints, also those that had failed. A stage that had not
+    Trials resume from their last checkpoints, also those that had failed. A stage that had not
     begun begins.
 
     Args:
         location: The search directory.
         search: The search as it is defined now, to be compared with what was started.
-        stage: Which stage goes on.
+        stage: Which stage is resumed.
         cluster: As in `build_tuner`.
         tracking_uri: As in `build_tuner`.
         progress: As in `build_tuner`.
 
     Raises:
-        BadInput: There is no search, or it was started with another definition.
+        BadInput: There is no such search, or it was started with another definition.
     """
     from ray import tune
 
@@ -125,15 +126,15 @@ def restore_tuner(
         return _build(started, directory, stage, cluster, tracking_uri, progress)
     cluster = cluster or connect_for_good()
     require_shared(cluster, directory.location)
-    store = find_data(started, progress)
-    order = _order(started, directory, stage, cluster, store, tracking_uri, progress)
+    store = find_store(started.base, progress)
+    spec = _prepare_spec(started, directory, stage, cluster, store, tracking_uri, progress)
     for row in directory.rows():
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
     _quieten()
     return tune.Tuner.restore(
         directory.locate(state),
-        trainable=make_trainable(order, nested=started.base.scaling.workers != 1),
+        trainable=make_trainable(spec),
         resume_errored=True,
     )
 
@@ -144,7 +145,7 @@ def has_begun(directory: SearchDir, stage: Stage) -> bool:
 
 
 def check_same(started: Search, search: Search) -> None:
-    """Refuse to go on with a search as another one.
+    """Refuse to resume a search as another one.
 
     Raises:
         BadInput: The definitions differ; the message is a diff.
@@ -157,7 +158,7 @@ def check_same(started: Search, search: Search) -> None:
     if changes:
         raise BadInput(
             f"the search was started with another definition:\n{as_diff(changes)}\n"
-            "leave these out to go on with it, or start another one with --name"
+            "leave these out to resume it, or start another one with --name"
         )
 
 
@@ -198,15 +199,12 @@ def _build(
     stage: Stage,
     cluster: Cluster | None,
     tracking_uri: str | None,
-    progress: Progress | None,
+    progress: PreparationProgress | None,
 ) -> Any:
     from ray import tune
     from ray.tune.logger import JsonLoggerCallback
 
-    from ssgan.tuning.schedulers import make_scheduler
-    from ssgan.tuning.searchers import make_searcher, param_space, walk_grid
     from ssgan.tuning.table import TrialTable
-    from ssgan.tuning.tuner import TrialNames
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
     if is_new:
@@ -223,26 +221,29 @@ def _build(
         cluster.nodes,
         cluster.growth,
         asked=search.concurrent,
-        population=stage == "search" and isinstance(search.scheduler, Pbt | Pb2),
+        population=stage == "search" and search.scheduler.changes_values,
     )
     if is_new:
         require_shared(cluster, split(SearchDir(str(location)).location)[0])
-    prepare = prepare_data if stage == "search" else find_data  # stage one has checked the space
-    store = prepare(search, progress)
+    is_first = stage == "search"  # which checks the space
+    store = prepare_data(search, progress) if is_first else find_store(search.base, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
-    order = _order(search, directory, stage, cluster, store, tracking_uri, progress)
-    is_first = stage == "search"
-    names = TrialNames(first=int(is_first and search.searcher.kind == "optuna"))
-    space = param_space(search) if is_first else {FINAL: tune.grid_search(finals)}
-    searcher = make_searcher(search, at_a_time) if is_first else walk_grid(at_a_time)
+    spec = _prepare_spec(search, directory, stage, cluster, store, tracking_uri, progress)
+    if is_first:
+        names = TrialNames(first=int(search.searcher.suggests))
+        space = search.searcher.param_space(search)
+        searcher, scheduler = search.searcher.build(search, at_a_time), search.scheduler
+    else:
+        names, space = TrialNames(), {FINAL: tune.grid_search(finals)}
+        searcher, scheduler = walk_grid(at_a_time), NoScheduler()  # which are never stopped
     _quieten()
     return tune.Tuner(
-        make_trainable(order, nested=search.base.scaling.workers != 1),
+        make_trainable(spec),
         param_space=space,
         tune_config=tune.TuneConfig(
             num_samples=search.samples if is_first else 1,
             search_alg=searcher,
-            scheduler=make_scheduler(search, directory, stage),
+            scheduler=scheduler.build(search, directory.locate(FOLDERS[stage])),
             reuse_actors=search.base.scaling.workers == 1,
             trial_name_creator=names,
             trial_dirname_creator=names,
@@ -263,14 +264,14 @@ def _quieten() -> None:
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 
 
-def _order(
+def _prepare_spec(
     search: Search,
     directory: SearchDir,
     stage: Stage,
     cluster: Cluster,
     store: Store,
     tracking_uri: str | None,
-    progress: Progress | None,
+    progress: PreparationProgress | None,
 ) -> TrialSpec:
     """Prepare the judge, share the images, and return what trials are told of it."""
     plan = plan_trials(search, cluster)
@@ -280,10 +281,7 @@ def _order(
         stage=stage,
         store=share_store(store, directory, cluster.capacity),
         tracking_uri=tracking_uri,
-        threads=plan.threads,
-        cpus=plan.cpus,
-        gpus=plan.gpus,
-        cuda=plan.cuda,
+        plan=plan,
     )
 
 

@@ -165,7 +165,7 @@ def _run(
     return row.model_copy(update=update)
 
 
-def exploit(epoch: int, donor: str, **values: Any) -> Exploit:
-    """Make a take-over; ``objective__lambda1=0.4`` names a dotted field."""
+def exploit(epoch: int, source_trial: str, **values: Any) -> Exploit:
+    """Make an exploit; ``objective__lambda1=0.4`` names a dotted field."""
     named = {key.replace("__", "."): value for key, value in values.items()}
-    return Exploit(epoch=epoch, donor=donor, values=named)
+    return Exploit(epoch=epoch, source_trial=source_trial, values=named)

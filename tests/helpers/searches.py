@@ -24,12 +24,12 @@ from tests.helpers.runs import final_state, small
 _SMALL = ("training.steps_per_epoch=8", "training.keep_last=9", "evaluation.judge.epochs=1")
 
 
-def assert_taken_over(location: Path, rows: dict[str, TrialRow]) -> TrialRow:
-    """Check a take-over after epoch 2 of 3, by weights; return the copy's row."""
+def assert_exploited(location: Path, rows: dict[str, TrialRow]) -> TrialRow:
+    """Check an exploit after epoch 2 of 3, by weights; return the copy's row."""
     (copy,) = [row for row in rows.values() if row.lineage]
     (exploit,) = copy.lineage
     assert (exploit.epoch, copy.epoch, copy.status) == (2, 3, "FINISHED")
-    assert_continues(location, copy.run, f"trials/{exploit.donor}", epoch=2)
+    assert_continues(location, copy.run, f"trials/{exploit.source_trial}", epoch=2)
     # Nothing is kept longer than needed.
     assert not [name for name in RunDir(location).list("trials") if "held-by" in name]
     return copy
@@ -89,12 +89,12 @@ def fit(tuner: Any, *callbacks: Callback) -> Any:
     return tuner.fit()
 
 
-def assert_continues(location: Path, copy: str, donor: str, epoch: int) -> None:
-    """Train the epoch after a take-over again, from the donor's state; it ends the same."""
+def assert_continues(location: Path, copy: str, source: str, epoch: int) -> None:
+    """Train the epoch after an exploit again, from the source trial's state; it ends the same."""
     run = RunDir.open(location / copy)
     experiment = Experiment.from_yaml(run.experiment_yaml())
     step = epoch * experiment.training.steps_per_epoch
-    address = Checkpoints(RunDir(location / donor)).location(f"{step:08d}")
+    address = Checkpoints(RunDir(location / source)).location(f"{step:08d}")
     again = RunDir.create(location.parent / "again", experiment.to_yaml())
     dataset = load_dataset(experiment, read_budget(run))
     loop.run(experiment, dataset, None, again, InProcess(address), torch.device("cpu"))

@@ -12,7 +12,7 @@ from ssgan.cluster import Cluster
 from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_tuner
 from tests.helpers.searches import (
-    assert_taken_over,
+    assert_exploited,
     epochs_of,
     fit,
     rows_of,
@@ -89,7 +89,7 @@ def test_two_workers_a_trial_and_an_early_stop_frees_them(
     assert not RunDir.open(location / second.run).exists("export")
 
 
-def test_a_nested_take_over_goes_on_from_the_donors_very_state(
+def test_a_nested_exploit_continues_from_the_very_state_of_its_source(
     ray_here: Cluster, tmp_path: Path
 ) -> None:
     search = small_search(
@@ -103,6 +103,6 @@ def test_a_nested_take_over_goes_on_from_the_donors_very_state(
     location = tmp_path / "search"
     results = build_tuner(search, location, cluster=ray_here).fit()
     assert results.num_errors == 0
-    copy = assert_taken_over(location, rows_of(location))
+    copy = assert_exploited(location, rows_of(location))
     assert epochs_of(location, copy) == [1, 2, 3]
     assert seconds_until_free(ray_here) < 5

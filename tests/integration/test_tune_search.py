@@ -15,7 +15,7 @@ from ssgan.launch.preparation import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_finals, build_tuner, summarize
 from tests.helpers.searches import (
-    assert_taken_over,
+    assert_exploited,
     epochs_of,
     fit,
     rows_of,
@@ -129,7 +129,9 @@ def test_optuna_draws_schedules(ray_here: Cluster, tmp_path: Path) -> None:
         assert trained.model_dump().items() >= schedule.items()
 
 
-def test_a_take_over_goes_on_from_the_donors_very_state(ray_here: Cluster, tmp_path: Path) -> None:
+def test_an_exploit_continues_from_the_very_state_of_its_source(
+    ray_here: Cluster, tmp_path: Path
+) -> None:
     search = small_search(
         {"objective.lambda1": LAMBDA1, "objective.lambda2": LAMBDA2},
         "training.epochs=3",
@@ -140,11 +142,11 @@ def test_a_take_over_goes_on_from_the_donors_very_state(ray_here: Cluster, tmp_p
     results = build_tuner(search, location, cluster=ray_here).fit()
     assert results.num_errors == 0
     rows = rows_of(location)
-    copy = assert_taken_over(location, rows)
+    copy = assert_exploited(location, rows)
     (exploit,) = copy.lineage
     assert exploit.values == copy.values
-    assert exploit.donor in rows
-    assert exploit.donor != copy.trial
+    assert exploit.source_trial in rows
+    assert exploit.source_trial != copy.trial
 
 
 def test_trials_that_fail_do_not_hurt_the_others(ray_here: Cluster, tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from ssgan.base.errors import BadInput
+from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.method.schedules import Constant, Cosine, Exponential, Linear, Schedule, Step, WarmUp
+from ssgan.tuning import load_search
+from tests.helpers.outside import module_outside
 
 unhurried = settings(deadline=None, max_examples=50)  # no timed assertions
 
@@ -166,3 +172,42 @@ def test_a_warm_up_waits_and_rises_to_one(seen: int, share: float, unit: str) ->
 def test_a_warm_up_without_a_start_begins_at_nothing(seen: int) -> None:
     warm_up = WarmUp(duration=1e6, unit="images")
     assert warm_up.at(seen, images_per_epoch=1) == pytest.approx(min(1.0, seen / 1e6))
+
+
+HALVING = '''
+from typing import Literal
+
+from pydantic import Field
+
+from ssgan.method.schedules import Schedule
+
+
+class Halving(Schedule):
+    """Half as large after every so many images."""
+
+    kind: Literal["halving.Halving"] = "halving.Halving"
+    start: float = Field(default=1.0, ge=0)
+    """Value before the descent."""
+    images: int = Field(default=1000, ge=1)
+    """Images in which the value halves."""
+
+    def at(self, images_seen, images_per_epoch):
+        return self.start * 0.5 ** (images_seen / self.images)
+'''
+
+
+def test_a_schedule_may_come_from_outside(tmp_path: Path) -> None:
+    with module_outside(tmp_path, "halving", HALVING, Schedule):
+        changes = ["instance_noise.kind=halving.Halving", "instance_noise.images=64"]
+        experiment = load_experiment("digits", changes)
+        assert experiment.instance_noise.at(128, 1000) == 0.25
+        assert Experiment.from_yaml(experiment.to_yaml()) == experiment
+        with pytest.raises(BadInput, match="has no 'image'; did you mean 'images'"):
+            load_experiment(
+                "digits", ["instance_noise.kind=halving.Halving", "instance_noise.image=6"]
+            )
+        images = {"kind": "integers", "low": 10, "high": 99}
+        option = {"kind": "halving.Halving", "images": images}
+        search = {"kind": "schedule", "options": [option]}
+        found = load_search({"base": "digits", "space": {"instance_noise": search}})
+        assert [noise["images"] for noise in found.space["instance_noise"].corners()] == [10, 99]

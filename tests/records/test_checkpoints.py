@@ -279,7 +279,7 @@ def test_a_run_goes_on_from_its_newest_unless_it_was_given_a_later_one(
     assert starting_point(run) is None
     assert starting_point(run, given) == given
     mine = Checkpoints(run)
-    for step in (10, 20):  # of the same step the given one counts: it was taken over
+    for step in (10, 20):  # of the same step the given one counts: it was exploited
         newest = mine.location(mine.save(step, state(step)))
         assert starting_point(run) == newest
         assert starting_point(run, given) == given

@@ -79,7 +79,7 @@ def test_a_trial_without_a_directory_has_no_epochs(search: SearchDir) -> None:
     assert histories.read(search, rows)[1].run is not None
 
 
-def test_epochs_that_were_run_again_after_a_take_over_are_read_again(search: SearchDir) -> None:
+def test_epochs_that_were_run_again_after_an_exploit_are_read_again(search: SearchDir) -> None:
     row, run = begin(search, epochs=4)
     row, histories = row.model_copy(update={"epoch": 4}), Histories()
     assert epochs_of(histories, search, row) == [1, 2, 3, 4]

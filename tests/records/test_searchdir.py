@@ -60,7 +60,7 @@ def test_a_damaged_identity(tmp_path: Path) -> None:
 
 def test_rows_come_back_in_order_stage_one_first(tmp_path: Path) -> None:
     search = SearchDir.create(tmp_path / "a", SEARCH)
-    exploit = Exploit(epoch=2, donor="00001", values={"objective.lambda2": 3.0})
+    exploit = Exploit(epoch=2, source_trial="00001", values={"objective.lambda2": 3.0})
     rows = [
         row("00001-s1", stage="final", seed=1, status="RUNNING", epoch=3, metric=0.25),
         row("00001", status="FINISHED", epoch=8, images_per_second=170.5),

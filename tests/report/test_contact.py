@@ -92,7 +92,7 @@ def test_text_cannot_break_out_of_the_page(tmp_path: Path) -> None:
     assert trial["shown"] == {"networks.norm": "<i>"}
 
 
-def test_take_overs_are_told(tmp_path: Path) -> None:
+def test_exploits_are_told(tmp_path: Path) -> None:
     search = make_search(tmp_path)
     (row,) = fill_search(search, trials=1, epochs=3)
     lineage = (exploit(2, "00004", objective__lambda1=0.4),)

@@ -262,7 +262,7 @@ def test_a_search_that_is_killed_closes_its_trials_and_a_resume_opens_them(
     assert parent.info.status == children["00000"].info.status == "FINISHED"
 
 
-def test_take_overs_are_lineage_and_their_settings_metrics(uri: str, search: SearchDir) -> None:
+def test_exploits_are_lineage_and_their_settings_metrics(uri: str, search: SearchDir) -> None:
     row = begin(search, epochs=4)
     first = row.values["objective.lambda1"]
     search.write_rows([row])
@@ -278,9 +278,9 @@ def test_take_overs_are_lineage_and_their_settings_metrics(uri: str, search: Sea
     recorder.sync()
     _, children = runs_of(uri, search)
     child = children["00000"]
-    assert child.data.tags["ssgan.donors"] == "00007"
+    assert child.data.tags["ssgan.source_trials"] == "00007"
     (told,) = json.loads(child.data.tags["ssgan.lineage"])
-    assert told == {"epoch": 2, "donor": "00007", "values": {"objective.lambda1": 0.4}}
+    assert told == {"epoch": 2, "source_trial": "00007", "values": {"objective.lambda1": 0.4}}
     assert points(uri, child, "objective.lambda1") == [(1, first), (3, 0.4)]
     assert child.data.metrics["zero_one_loss_ema"] == 0.01
     # MLflow forgets nothing: the epochs that were run again have both points, the later one counts.

@@ -6,8 +6,14 @@ import pytest
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import Exploit
-from ssgan.tuning.lineage import add_exploit, read_lineage
-from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
+from ssgan.tuning.resume_point import (
+    ResumePoint,
+    add_exploit,
+    find_resume_point,
+    is_saved,
+    read_lineage,
+    release,
+)
 from ssgan.tuning.search import Search
 
 STEPS = 200  # an epoch of the digits preset
@@ -40,9 +46,9 @@ def find(search: Search, tmp_path: Path) -> Any:
 
 
 def test_a_new_trial_begins_at_the_beginning(find: Any) -> None:
-    position = find()
-    assert (position.start, position.known, position.held) == (None, 0, None)
-    assert position.run.exists("run.json")
+    found = find()
+    assert (found.start, found.known, found.held) == (None, 0, None)
+    assert found.run.exists("run.json")
 
 
 def test_what_a_killed_start_left_is_cleared(find: Any, tmp_path: Path) -> None:
@@ -54,8 +60,8 @@ def test_what_a_killed_start_left_is_cleared(find: Any, tmp_path: Path) -> None:
 def test_a_trial_goes_on_from_the_newest_it_has_whatever_tune_knows(find: Any) -> None:
     run = find().run
     train(run, 1, 2, 3)
-    position = find(pointer=at(run, 2))
-    assert (position.start, position.known, position.held) == (at(run, 3), 2, None)
+    found = find(pointer=at(run, 2))
+    assert (found.start, found.known, found.held) == (at(run, 3), 2, None)
     assert (find().start, find().known) == (at(run, 3), 0)
     assert epochs(run) == [1, 2, 3]
 
@@ -63,38 +69,40 @@ def test_a_trial_goes_on_from_the_newest_it_has_whatever_tune_knows(find: Any) -
 def test_a_past_that_tune_has_forgotten_is_dropped(find: Any) -> None:
     run = find().run
     train(run, 1, 2, 3)
-    add_exploit(run, Exploit(epoch=2, donor="b", values={}))
-    position = find(lambda1=0.9)  # the number was given again, with other values
-    assert (position.start, position.known) == (None, 0)
+    add_exploit(run, Exploit(epoch=2, source_trial="b", values={}))
+    found = find(lambda1=0.9)  # the number was given again, with other values
+    assert (found.start, found.known) == (None, 0)
     assert epochs(run) == []
     assert not run.exists("record/0001/samples.png")
     assert read_lineage(run) == ()
     assert "0.9" in run.experiment_yaml()
 
 
-def test_a_take_over_drops_what_came_later_and_is_made_once(find: Any) -> None:
-    run, donor = find().run, find(name="b").run
+def test_an_exploit_drops_what_came_later_and_is_made_once(find: Any) -> None:
+    run, source = find().run, find(name="b").run
     train(run, 1, 2, 3)
-    train(donor, 1, 2, scale=2.0)
-    position = find(lambda1=0.7, pointer=at(donor, 2))
-    assert (position.start, position.known, position.held) == (at(donor, 2), 2, at(donor, 2))
+    train(source, 1, 2, scale=2.0)
+    found = find(lambda1=0.7, pointer=at(source, 2))
+    assert (found.start, found.known, found.held) == (at(source, 2), 2, at(source, 2))
     assert epochs(run) == [1, 2]
     assert "0.7" in run.experiment_yaml()
     train(run, 3, scale=2.0)
-    again = find(lambda1=0.7, pointer=at(donor, 2))  # killed before Tune heard of epoch 3
+    again = find(lambda1=0.7, pointer=at(source, 2))  # killed before Tune heard of epoch 3
     assert (again.start, again.known) == (at(run, 3), 2)
     assert epochs(run) == [1, 2, 3]
-    Checkpoints(donor).protect(f"{STEPS * 2:08d}", "a")
+    Checkpoints(source).protect(f"{STEPS * 2:08d}", "a")
     release(again)
-    assert not [name for name in donor.list("checkpoints") if "held-by" in name]
+    assert not [name for name in source.list("checkpoints") if "held-by" in name]
     release(find(name="b"))  # holds nothing
 
 
-def test_the_own_checkpoint_of_the_same_epoch_does_not_stand_for_the_donors(find: Any) -> None:
-    run, donor = find().run, find(name="b").run
+def test_the_own_checkpoint_of_the_same_epoch_does_not_stand_for_the_source_trials(
+    find: Any,
+) -> None:
+    run, source = find().run, find(name="b").run
     train(run, 1, 2)
-    train(donor, 1, 2, scale=2.0)
-    assert find(lambda1=0.7, pointer=at(donor, 2)).start == at(donor, 2)
+    train(source, 1, 2, scale=2.0)
+    assert find(lambda1=0.7, pointer=at(source, 2)).start == at(source, 2)
 
 
 def test_a_checkpoint_is_there_once_it_or_a_later_one_is_committed(find: Any) -> None:
@@ -106,12 +114,12 @@ def test_a_checkpoint_is_there_once_it_or_a_later_one_is_committed(find: Any) ->
     assert not is_saved(run, 2 * STEPS + 1)
 
 
-def test_a_take_over_of_an_epoch_replaces_those_of_a_lost_past(tmp_path: Path) -> None:
+def test_an_exploit_of_an_epoch_replaces_those_of_a_lost_past(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", "")
-    first, second = (Exploit(epoch=e, donor="b", values={"x": e}) for e in (2, 4))
+    first, second = (Exploit(epoch=e, source_trial="b", values={"x": e}) for e in (2, 4))
     for exploit in (first, second):
         add_exploit(run, exploit)
     assert read_lineage(run) == (first, second)
-    other = Exploit(epoch=4, donor="c", values={"x": 0})
+    other = Exploit(epoch=4, source_trial="c", values={"x": 0})
     add_exploit(run, other)
     assert read_lineage(run) == (first, other)

@@ -5,10 +5,12 @@ import pytest
 
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
-from ssgan.tuning.lineage import read_lineage
 from ssgan.tuning.loading import load_search
-from ssgan.tuning.schedulers import Clip, make_scheduler
+from ssgan.tuning.ray_schedulers import Clip
+from ssgan.tuning.resume_point import read_lineage
+from ssgan.tuning.schedulers import NoScheduler, Scheduler
 from ssgan.tuning.search import Search
+from tests.helpers.outside import module_outside
 from tests.helpers.trials import FakeController, FakeTrial, commit
 from tests.tuning.conftest import LOG, definition
 
@@ -20,6 +22,10 @@ def directory(search: Search, tmp_path: Path) -> SearchDir:
     return SearchDir.create(tmp_path / "search", search.to_yaml())
 
 
+def built(search: Search, where: SearchDir) -> Any:
+    return search.scheduler.build(search, f"{where.location}/trials")
+
+
 def result(epoch: int, loss: float) -> dict[str, Any]:
     return {"epoch": epoch, METRIC: loss, "training_iteration": 1}
 
@@ -28,7 +34,7 @@ def result(epoch: int, loss: float) -> dict[str, Any]:
 def test_a_trial_that_no_retry_can_mend_is_not_tried_again(kind: str, tmp_path: Path) -> None:
     search = load_search(definition(scheduler={"kind": kind}))
     where = directory(search, tmp_path)
-    scheduler = make_scheduler(search, where)
+    scheduler = built(search, where)
     hopeless, unlucky = (FakeTrial(name, {"objective.lambda1": 1.0}) for name in ("0", "1"))
     for trial in (hopeless, unlucky):
         trial.run_metadata.num_failures = 1
@@ -43,7 +49,7 @@ def test_a_trial_that_no_retry_can_mend_is_not_tried_again(kind: str, tmp_path: 
 
 def test_the_finals_are_never_stopped(tmp_path: Path) -> None:
     search = load_search(definition(scheduler={"kind": "asha", "grace": 1, "reduction": 2}))
-    scheduler = make_scheduler(search, directory(search, tmp_path), "final")
+    scheduler = NoScheduler().build(search, f"{directory(search, tmp_path).location}/finals")
     controller, trials = FakeController(), [FakeTrial("0"), FakeTrial("1")]
     for trial, loss in zip(trials, (0.1, 0.9), strict=True):
         scheduler.on_trial_add(controller, trial)
@@ -52,7 +58,7 @@ def test_the_finals_are_never_stopped(tmp_path: Path) -> None:
 
 def test_asha_stops_at_a_rung_and_lets_survivors_reach_their_end(tmp_path: Path) -> None:
     search = load_search(definition(scheduler={"kind": "asha", "grace": 3, "reduction": 3}))
-    scheduler = make_scheduler(search, directory(search, tmp_path))
+    scheduler = built(search, directory(search, tmp_path))
     good, bad = FakeTrial("0"), FakeTrial("1")
     controller = FakeController(good, bad)
     for trial in (good, bad):
@@ -69,7 +75,7 @@ def test_asha_remembers_the_rungs_after_a_restart(tmp_path: Path) -> None:
     run = RunDir.create(f"{where.location}/trials/0", "")
     for epoch, loss in ((1, 0.5), (2, 0.4), (3, 0.3), (4, 0.2), (5, 0.1)):
         commit(run, tmp_path, epoch, STEPS, **{METRIC: loss})
-    scheduler = make_scheduler(search, where)
+    scheduler = built(search, where)
     known, late = FakeTrial("0"), FakeTrial("1")
     known.last_result = {"epoch": 4}  # Tune has not heard of the fifth
     controller = FakeController(known, late)
@@ -88,7 +94,7 @@ class Population:
         self.search = load_search(definition(scheduler=scheduler, trials=count))
         self.tmp_path = tmp_path
         self.where = directory(self.search, tmp_path)
-        self.scheduler = make_scheduler(self.search, self.where)
+        self.scheduler = built(self.search, self.where)
         self.trials = [FakeTrial(str(n), {"objective.lambda1": 1.0}) for n in range(count)]
         self.controller = FakeController(*self.trials)
         self.runs = [RunDir.create(f"{self.where.location}/trials/{n}", "") for n in range(count)]
@@ -107,13 +113,13 @@ class Population:
         return str(decision)
 
 
-def test_a_take_over_is_written_down_and_keeps_the_donors_checkpoint(tmp_path: Path) -> None:
+def test_an_exploit_is_written_down_and_keeps_the_checkpoint_of_its_source(tmp_path: Path) -> None:
     many = Population(tmp_path, 2)
     assert many.report(0, 1, 0.9) == "CONTINUE"
     assert many.report(0, 2, 0.1) == "PAUSE"
     many.report(1, 2, 0.9)
     (exploit,) = read_lineage(many.runs[1])
-    assert (exploit.epoch, exploit.donor) == (2, "0")
+    assert (exploit.epoch, exploit.source_trial) == (2, "0")
     assert exploit.values == many.trials[1].config
     assert 0.05 <= exploit.values["objective.lambda1"] <= 2
     name = f"checkpoints/{2 * STEPS:08d}/held-by-1"
@@ -132,7 +138,7 @@ def test_bandits_do_not_make_twins_before_they_know_anything(tmp_path: Path) -> 
     assert many.trials[0].config == {"objective.lambda1": 1.0}
 
 
-def test_a_checkpoint_that_is_gone_is_not_taken_over(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_gone_is_not_exploited(tmp_path: Path) -> None:
     many = Population(tmp_path, 2)
     many.report(0, 2, 0.1)
     many.runs[0].delete("checkpoints")
@@ -150,7 +156,7 @@ def test_a_round_does_not_wait_for_those_who_failed(tmp_path: Path) -> None:
     assert not any(map(read_lineage, many.runs))
     many.trials[2].status = "ERROR"
     assert many.scheduler.choose_trial_to_run(many.controller) in many.trials[:2]
-    assert [exploit.donor for exploit in read_lineage(many.runs[1])] == ["0"]
+    assert [exploit.source_trial for exploit in read_lineage(many.runs[1])] == ["0"]
 
 
 def test_after_a_round_all_start_at_once(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_the_last_epoch_is_no_round(tmp_path: Path) -> None:
 def test_a_population_goes_on_after_a_restart(epochs: tuple[int, int], tmp_path: Path) -> None:
     """However far each was, everybody reaches the end."""
     many = Population(tmp_path, 2)
-    many.scheduler = make_scheduler(many.search, many.where)
+    many.scheduler = built(many.search, many.where)
     for trial, epoch in zip(many.trials, epochs, strict=True):
         trial.last_result = {"epoch": epoch}
         many.scheduler.on_trial_add(many.controller, trial)
@@ -217,3 +223,43 @@ def test_perturbed_values_stay_inside_their_bounds() -> None:
         "label_sampling.probability": {"kind": "linear", "duration": 1, "floor": 0.1},
         "other": 1,
     }
+
+
+MEDIAN = '''
+from typing import Literal
+
+from ray.tune.schedulers import MedianStoppingRule
+
+from ssgan.tuning.ray_schedulers import GivesUp
+from ssgan.tuning.schedulers import Scheduler
+
+
+class Rule(GivesUp, MedianStoppingRule):
+    """Ray's rule, with no retry of a trial that would fail again."""
+
+
+class Median(Scheduler):
+    """Stops a trial whose best value is worse than the median of the others' means."""
+
+    kind: Literal["median.Median"] = "median.Median"
+    grace: int = 1
+    """Epochs that every trial may train."""
+
+    def build(self, search, runs):
+        return Rule(runs, grace_period=self.grace, **self.measured_by(search))
+'''
+
+
+def test_a_scheduler_may_come_from_outside(tmp_path: Path) -> None:
+    with module_outside(tmp_path, "median", MEDIAN, Scheduler):
+        search = load_search(definition(scheduler={"kind": "median.Median", "grace": 2}))
+        scheduler = built(search, directory(search, tmp_path))
+        trials = [FakeTrial(str(n)) for n in range(4)]
+        controller = FakeController(*trials)
+        for trial in trials:
+            trial.status = "RUNNING"
+            scheduler.on_trial_add(controller, trial)
+        for trial in trials[:3]:
+            assert scheduler.on_trial_result(controller, trial, result(2, 0.1)) == "CONTINUE"
+            scheduler.on_trial_complete(controller, trial, result(2, 0.1))
+        assert scheduler.on_trial_result(controller, trials[3], result(2, 0.9)) == "STOP"

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from ray.tune.search.variant_generator import generate_variants
 
+from ssgan.tuning import Search, load_search
 from ssgan.tuning.space import DefineByRun, Distribution, grid_size
+from tests.helpers.outside import module_outside
 
 SCHEDULE = {
     "kind": "schedule",
@@ -124,7 +127,7 @@ def test_grids_multiply() -> None:
         ({"kind": "loguniform", "low": 0, "high": 1}, "greater than 0"),
         ({"kind": "integers", "low": 0, "high": 4, "log": True}, "must be 1 or more"),
         ({"kind": "choice", "values": []}, "at least 1 item"),
-        ({"kind": "normal", "mean": 0}, "'uniform', 'loguniform'"),
+        ({"kind": "normal", "mean": 0}, "there is no kind 'normal'; did you mean 'uniform'"),
     ],
 )
 def test_a_distribution_that_cannot_be_drawn_from_is_refused(
@@ -132,3 +135,40 @@ def test_a_distribution_that_cannot_be_drawn_from_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=message):
         make(data)
+
+
+NORMAL = '''
+from typing import Literal
+
+from ray import tune
+
+from ssgan.tuning.space import Distribution
+
+
+class Normal(Distribution):
+    """A number around a mean."""
+
+    kind: Literal["normal.Normal"] = "normal.Normal"
+    mean: float
+    """Mean."""
+    sd: float
+    """Standard deviation."""
+
+    def domain(self):
+        return tune.randn(self.mean, self.sd)
+
+    def suggest(self, trial, name):
+        return trial.suggest_float(name, *self.corners())
+
+    def corners(self):
+        return (self.mean - 2 * self.sd, self.mean + 2 * self.sd)
+'''
+
+
+def test_a_distribution_may_come_from_outside(tmp_path: Path) -> None:
+    with module_outside(tmp_path, "normal", NORMAL, Distribution):
+        part = {"kind": "normal.Normal", "mean": 1.0, "sd": 0.1}
+        assert 0.5 < draw(make(part)) < 1.5
+        assert 0.8 <= draw_by_optuna(make(part)) <= 1.2
+        search = load_search({"base": "digits", "space": {"objective.lambda1": part}})
+        assert Search.from_yaml(search.to_yaml()) == search
