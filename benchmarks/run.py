@@ -26,8 +26,6 @@ from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
 from ssgan.method.schedules import Clock
 from ssgan.method.weights import Weights
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
 from ssgan.training.step import StepInput, TrainingStep
 
 _SHAPE = (1, 28, 28)
@@ -120,10 +118,10 @@ def _build(
     experiment: Experiment, kind: Callable[..., Any], dtype: torch.dtype = torch.float32
 ) -> Any:
     streams = Streams(0)
-    sizes = (experiment.networks, SPACE, _SHAPE)
+    networks = experiment.networks
     return kind(
-        build_generator(*sizes, streams.generator("G")).to(dtype),
-        build_discriminator(*sizes, streams.generator("D")).to(dtype),
+        networks.build_generator(SPACE, _SHAPE, streams.generator("G")).to(dtype),
+        networks.build_discriminator(SPACE, _SHAPE, streams.generator("D")).to(dtype),
         SPACE,
         experiment.optimizer,
     )

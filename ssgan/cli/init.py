@@ -64,11 +64,10 @@ def _check(file: Path) -> None:
     """Read the file as training will, so that a problem shows now."""
     from ssgan.experiment.loading import load_experiment
     from ssgan.method.codes import LatentSpace
-    from ssgan.networks.architecture import Stages
 
     experiment = load_experiment(file)
     source = experiment.data.source.open()
-    Stages(experiment.networks, source.shape)
+    experiment.networks.check(source.shape)
     columns = {column.name: column for column in source.columns}
     LatentSpace(
         supervised=tuple(columns[name] for name in experiment.codes.supervised),

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from filelock import FileLock
@@ -21,7 +21,7 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as pack_weights
 from torch import Tensor
 
-from ssgan.base.config import Config, canonical_hash
+from ssgan.base.config import STORED, Config, canonical_hash
 from ssgan.base.errors import CorruptFile, NonFiniteLoss
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
@@ -32,7 +32,7 @@ from ssgan.evaluation.metrics import accuracy, agreement
 from ssgan.method.codes import Code
 from ssgan.method.objective import read_codes
 from ssgan.networks.architecture import Shape
-from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
+from ssgan.networks.classifier import Classifier, ClassifierConfig, CnnConfig
 
 Rows = Literal["whole", "first half", "second half"]
 """Part of the test split."""
@@ -77,7 +77,7 @@ _BATCH = 500  # images a forward pass
 class JudgeConfig(FitConfig):
     """The judge C: what it is, how it is trained, on which rows of the test split."""
 
-    classifier: ClassifierConfig = ClassifierConfig()
+    classifier: ClassifierConfig = CnnConfig()
     """Architecture of C."""
     rows: Rows = "whole"
     """Part of the test split to learn from. A search chooses by one half and reports by a judge
@@ -115,6 +115,15 @@ class JudgeCard(Config):
     """Time that the training took, the sum over its parts where it was interrupted."""
     weights_sha256: str = ""
     """Hash of the weights' file."""
+
+    @classmethod
+    def read(cls, text: str | bytes) -> "JudgeCard":
+        """Read a card; a former version may have written it.
+
+        Raises:
+            ValidationError: It is not one.
+        """
+        return cls.model_validate_json(text, context=STORED)
 
 
 class Prediction(NamedTuple):
@@ -189,7 +198,7 @@ class Judge:
             new.mkdir()
             for name, content in files.items():
                 (new / name).write_bytes(content)
-        self.card = JudgeCard.model_validate_json(files[CARD])
+        self.card = JudgeCard.read(files[CARD])
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "Judge":
@@ -219,16 +228,24 @@ class Judge:
             CorruptFile: A file is not as it was written.
         """
         try:
-            card = JudgeCard.model_validate_json(files[CARD])
+            card = JudgeCard.read(files[CARD])
         except ValidationError as error:
             raise CorruptFile(f"the judge in {where} cannot be read: {error}") from error
         if sha256(files[_WEIGHTS]).hexdigest() != card.weights_sha256:
             raise CorruptFile(
                 f"{where}/{_WEIGHTS} was changed after it was written; delete {where}"
             )
-        network = Classifier(card.config.classifier, card.codes, card.shape)
+        nothing = torch.Generator()  # every weight that it draws is overwritten
+        network = card.config.classifier.build(card.codes, card.shape, nothing)
         network.load_state_dict(load_weights(files[_WEIGHTS]))
         return cls(network.to(device), card)
+
+
+def _hashed(config: JudgeConfig) -> dict[str, Any]:
+    """Write a configuration as 0.1 did, so that judges cached by it are found."""
+    tree = config.model_dump(mode="json")
+    tree["classifier"]["architecture"] = tree["classifier"].pop("kind")
+    return tree
 
 
 def train_judge(
@@ -277,7 +294,7 @@ def train_judge(
             "content": content,
             "codes": [code.model_dump(mode="json") for code in codes],
             "shape": shape,
-            "config": config.model_dump(mode="json"),
+            "config": _hashed(config),
             "seed": seed,
         }
     )
@@ -292,9 +309,8 @@ def train_judge(
         rows = judge_rows(codes, train_labels, config.rows)
         images, labels = train_images[rows], train_labels[rows]
         streams = Streams(seed)
-        network = build_classifier(
-            config.classifier, codes, shape, streams.generator("judge weights")
-        ).to(device)
+        weights = streams.generator("judge weights")
+        network = config.classifier.build(codes, shape, weights).to(device)
         partial = PartialFit(cache / f"{identity[:20]}.partial", identity)
         before = torch.get_num_threads()
         torch.set_num_threads(threads or before)

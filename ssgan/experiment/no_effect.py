@@ -1,6 +1,7 @@
 """Fields that have no effect in an experiment, and why: set by a user, they are errors."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from ssgan.base.errors import BadInput
 from ssgan.data.labels import count_labels
@@ -135,4 +136,17 @@ _RULES: tuple[_Rule, ...] = (
 
 def find_inert(experiment: Experiment) -> dict[str, str]:
     """Return the fields, or whole branches, without effect, each with the reason."""
-    return {path: reason for path, is_inert, reason in _RULES if is_inert(experiment)}
+    return {
+        path: reason
+        for path, is_inert, reason in _RULES
+        if _has(experiment, path) and is_inert(experiment)
+    }
+
+
+def _has(experiment: Experiment, path: str) -> bool:
+    """Whether the field exists: a kind of networks from elsewhere may not have it."""
+    try:
+        attrgetter(path)(experiment)
+    except AttributeError:
+        return False
+    return True

@@ -22,7 +22,8 @@ from ssgan.method.codes import CodesConfig
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.schedules import Constant, Schedule
-from ssgan.networks.architecture import NetworksConfig, Stages
+from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.networks.ema import EmaConfig
 from ssgan.networks.precision import Precision
 
@@ -110,7 +111,7 @@ class Experiment(Config):
     """Images and label budget."""
     codes: CodesConfig = CodesConfig()
     """What drives the generator."""
-    networks: NetworksConfig = NetworksConfig()
+    networks: NetworksConfig = DcganConfig()
     """Sizes of G and D."""
     objective: Annotated[ObjectiveConfig, Mutable] = ObjectiveConfig()
     """The paper's λ1 and λ2."""
@@ -188,7 +189,7 @@ class Experiment(Config):
             BadInput: A code is no label column, or no network fits the images.
         """
         build_space(self.codes, manifest)
-        Stages(self.networks, manifest.shape)
+        self.networks.check(manifest.shape)
 
     def to_yaml(self) -> str:
         """Write the whole tree; `from_yaml` reads it back."""

@@ -31,8 +31,8 @@ from ssgan.export.format import (
 )
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
-from ssgan.networks.discriminator import Discriminator, build_discriminator
-from ssgan.networks.generator import Generator, build_generator
+from ssgan.networks.discriminator import Discriminator
+from ssgan.networks.generator import Generator
 
 __all__ = ["ExportManifest", "NamedGenerator", "Reading", "pack_export", "save_export"]
 
@@ -75,10 +75,9 @@ class NamedGenerator:
         manifest = read_manifest(folder)
         states = read_weights(folder, manifest)
         nothing = torch.Generator()  # every weight that it draws is overwritten
-        generator = build_generator(manifest.networks, manifest.space, manifest.shape, nothing)
-        discriminator = build_discriminator(
-            manifest.networks, manifest.space, manifest.shape, nothing
-        )
+        sizes = (manifest.space, manifest.shape, nothing)
+        generator = manifest.networks.build_generator(*sizes)
+        discriminator = manifest.networks.build_discriminator(*sizes)
         generator.load_state_dict(states["generator"])
         discriminator.load_state_dict(states["discriminator"])
         return cls(manifest, generator, discriminator)

@@ -1,70 +1,51 @@
-"""What G and D have in common: their configuration, their stages, their initial weights."""
+"""What a family of G and D is: a configuration that builds both; and their initial weights."""
+
+from abc import abstractmethod
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from ssgan.base.config import Config
-from ssgan.base.errors import BadInput
+from ssgan.base.config import OpenUnion
+from ssgan.method.codes import LatentSpace
+from ssgan.networks.discriminator import Discriminator
+from ssgan.networks.generator import Generator
 
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
 
-_LARGEST_BASE = 7  # 28 pixels are 7 times 2 times 2: the authors' MNIST networks
 
+class NetworksConfig(OpenUnion):
+    """Architecture of G and D; `kind` says of which family they are."""
 
-class NetworksConfig(Config):
-    """Sizes of G and D. The defaults at 28 pixels are the authors' MNIST networks."""
+    default_kind = "dcgan"
 
-    width: int = Field(default=64, ge=1)
-    """Channels of the finest convolution; each coarser stage has twice as many."""
-    hidden: int = Field(default=1024, ge=2)
-    """Units of the linear layer between codes and feature maps, and of D's last shared layer."""
-    q_hidden: int = Field(default=128, ge=2)
-    """Units of the hidden layer of Q_us."""
-    leak: float = Field(default=0.01, ge=0, lt=1)
-    """Slope of D's LeakyReLU below zero: 0.01 in the authors' MNIST code, 0.2 in DCGAN."""
-    centered: bool = False
-    """Whether D sees pixels from -1 to 1 instead of 0 to 1. Digits on black need it not;
-    photographs are bright nearly everywhere, and their mean would drown the rest."""
-    output_gain: float = Field(default=1.0, gt=0)
-    """Factor on the first weights of G's last layer. At 1, the authors', G's first images vary
-    by 0.02 of the range. BatchNorm in D enlarges so faint a pattern, Q_ss reads it, and G may
-    never begin to draw: photographs need 4 (measured on SVHN at lambda2 = 1)."""
-
-
-class Stages:
-    """How an image is halved down to its base, and which channels each stage has."""
-
-    def __init__(self, config: NetworksConfig, shape: Shape) -> None:
-        """Plan the stages.
+    @abstractmethod
+    def check(self, shape: Shape) -> None:
+        """Refuse images that these networks cannot make, before any work starts.
 
         Raises:
-            BadInput: The image is not square, or cannot be halved down to 7 pixels or fewer.
+            BadInput: With the sizes that they can.
         """
-        _, height, width = shape
-        if height != width:
-            raise BadInput(
-                f"images are {width}x{height} pixels and the networks need square ones; "
-                "set data.source.size (and a crop or a resize rule)"
-            )
-        base, depth = height, 0
-        while base > _LARGEST_BASE and base % 2 == 0:
-            base, depth = base // 2, depth + 1
-        if depth == 0 or base > _LARGEST_BASE:
-            raise BadInput(
-                f"images of {height} pixels cannot be halved evenly down to {_LARGEST_BASE} or "
-                "fewer; set data.source.size to 8, 16, 24, 28, 32, 40, 48, 56 or 64"
-            )
-        self.base = base
-        """Side of the coarsest feature map, in pixels."""
-        self.channels: list[int] = [config.width * 2**stage for stage in range(depth)]
-        """Channels from the finest to the coarsest feature map."""
 
-    @property
-    def features(self) -> int:
-        """Numbers in the coarsest feature map."""
-        return self.channels[-1] * self.base * self.base
+    @abstractmethod
+    def build_generator(
+        self, space: LatentSpace, shape: Shape, generator: torch.Generator
+    ) -> Generator:
+        """Build G for a latent space and images of a shape, with weights drawn from `generator`.
+
+        Raises:
+            BadInput: As `check`.
+        """
+
+    @abstractmethod
+    def build_discriminator(
+        self, space: LatentSpace, shape: Shape, generator: torch.Generator
+    ) -> Discriminator:
+        """Build D and the Qs likewise.
+
+        Raises:
+            BadInput: As `check`.
+        """
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:

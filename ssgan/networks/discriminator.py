@@ -4,51 +4,46 @@ Section 4: "The networks for the parametric distributions Q_us and Q_ss share al
 D except the last layers."
 """
 
-import torch
 from torch import Tensor, nn
 
 from ssgan.method.codes import LatentSpace
-from ssgan.networks.architecture import NetworksConfig, Shape, Stages, initialize
 
 
 class Discriminator(nn.Module):
-    """Trunk, D, Q_ss and Q_us. The authors' MNIST networks have 6,701,133 parameters."""
+    """Trunk, D, Q_ss and Q_us."""
 
-    def __init__(self, config: NetworksConfig, space: LatentSpace, shape: Shape) -> None:
-        """Build the layers for a latent space and an image shape (C, H, W).
+    def __init__(
+        self,
+        trunk: nn.Module,
+        width: int,
+        space: LatentSpace,
+        *,
+        q_hidden: int = 128,
+        leak: float = 0.01,
+        centered: bool = False,
+    ) -> None:
+        """Put the heads on a trunk.
 
-        Raises:
-            BadInput: No stages lead from that shape.
+        Args:
+            trunk: The shared layers, from images float32 (B, C, H, W) to (B, width).
+            width: Features that the trunk ends with.
+            space: The codes that the Qs are for.
+            q_hidden: Units of the hidden layer of Q_us.
+            leak: Slope of its LeakyReLU below zero.
+            centered: Whether the trunk sees pixels from -1 to 1 instead of 0 to 1.
         """
         super().__init__()
-        stages = Stages(config, shape)
-        layers: list[nn.Module] = [
-            nn.Conv2d(shape[0], config.width, kernel_size=4, stride=2, padding=1),
-            nn.LeakyReLU(config.leak, inplace=True),
-        ]
-        for narrow, wide in zip(stages.channels[:-1], stages.channels[1:], strict=True):
-            layers += [
-                nn.Conv2d(narrow, wide, kernel_size=4, stride=2, padding=1),
-                nn.BatchNorm2d(wide),
-                nn.LeakyReLU(config.leak, inplace=True),
-            ]
-        layers += [
-            nn.Flatten(),
-            nn.Linear(stages.features, config.hidden),
-            nn.BatchNorm1d(config.hidden),
-            nn.LeakyReLU(config.leak, inplace=True),
-        ]
-        self._centered = config.centered
-        self._trunk = nn.Sequential(*layers)
-        self._d = nn.Linear(config.hidden, 1)
+        self._centered = centered
+        self._trunk = trunk
+        self._d = nn.Linear(width, 1)
         width_ss, width_us = space.q_width(space.supervised), space.q_width(space.unsupervised)
-        self._q_ss = nn.Linear(config.hidden, width_ss) if width_ss else _Nothing()
+        self._q_ss = nn.Linear(width, width_ss) if width_ss else _Nothing()
         self._q_us = (
             nn.Sequential(
-                nn.Linear(config.hidden, config.q_hidden),
-                nn.BatchNorm1d(config.q_hidden),
-                nn.LeakyReLU(config.leak, inplace=True),
-                nn.Linear(config.q_hidden, width_us),
+                nn.Linear(width, q_hidden),
+                nn.BatchNorm1d(q_hidden),
+                nn.LeakyReLU(leak, inplace=True),
+                nn.Linear(q_hidden, width_us),
             )
             if width_us
             else _Nothing()
@@ -81,16 +76,7 @@ class Discriminator(nn.Module):
 
 
 class _Nothing(nn.Module):
-    """The head of no codes: (B, hidden) to (B, 0)."""
+    """The head of no codes: (B, width) to (B, 0)."""
 
     def forward(self, h: Tensor) -> Tensor:
         return h[:, :0]
-
-
-def build_discriminator(
-    config: NetworksConfig, space: LatentSpace, shape: Shape, generator: torch.Generator
-) -> Discriminator:
-    """Build D and the Qs with weights drawn from `generator`."""
-    network = Discriminator(config, space, shape)
-    initialize(network, generator)
-    return network

@@ -73,7 +73,7 @@ def _wide_resnet(depth: int, width: int) -> dict[str, Any]:
     and with more weight decay than a small C needs.
     """
     judge = {
-        "classifier.architecture": "wrn",
+        "classifier.kind": "wrn",
         "classifier.depth": depth,
         "classifier.width": width,
         "weight_decay": 0.05,

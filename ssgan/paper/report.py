@@ -167,6 +167,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
     machines = dict.fromkeys(one.machine for one in facts)
     commits = dict.fromkeys(one.commit or "not known" for one in facts)
     classifier = groups[0].runs[0].experiment.evaluation.judge.classifier
+    sizes = classifier.model_dump(mode="json", exclude={"kind"})
     error = mean_final(groups, "judge_error")
     seen = sorted(
         {record.images_seen for g in groups for run in g.runs for record in run.records[-1:]}
@@ -176,7 +177,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
         ("G, D and Q learned from", f"{data.train_images:,} images (train split)"),
         ("C learned from", f"{data.judge_images:,} others (test split)"),
         *((key, value) for key, value in sorted(data.provenance.items())),
-        ("C", f"{classifier.architecture}, width {classifier.width}, depth {classifier.depth}"),
+        ("C", ", ".join([classifier.kind, *(f"{name} {size}" for name, size in sizes.items())])),
         (
             "C's own error",
             "not measured"

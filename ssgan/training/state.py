@@ -19,9 +19,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
 from ssgan.method.schedules import Clock
 from ssgan.method.weights import Weights
-from ssgan.networks.discriminator import build_discriminator
 from ssgan.networks.ema import Ema
-from ssgan.networks.generator import build_generator
 from ssgan.training.distributed import Worker
 from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
 
@@ -54,11 +52,11 @@ class Training:
         self.batch_size = experiment.training.batch_size
         self.updates = 0
         self.streams = Streams(experiment.seed)
-        sizes = (experiment.networks, dataset.space, dataset.manifest.shape)
+        networks, sizes = experiment.networks, (dataset.space, dataset.manifest.shape)
         weights = self.streams.generator
         self.step = TrainingStep(
-            build_generator(*sizes, weights("weights of G")).to(worker.device),
-            build_discriminator(*sizes, weights("weights of D")).to(worker.device),
+            networks.build_generator(*sizes, weights("weights of G")).to(worker.device),
+            networks.build_discriminator(*sizes, weights("weights of D")).to(worker.device),
             dataset.space,
             experiment.optimizer,
             precision=experiment.training.precision,

@@ -194,7 +194,7 @@ def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
     name = f"judges/{stage}/{CARD}"
     if not search_dir.exists(name):
         return None
-    return JudgeCard.model_validate_json(search_dir.read_bytes(name))
+    return JudgeCard.read(search_dir.read_bytes(name))
 
 
 def _read(store: Store, name: str) -> bytes:

@@ -124,10 +124,10 @@ class Search(Config):
         Raises:
             BadInput: A value is out of its field's range, or does not go with the others.
         """
-        classifier = self.base.evaluation.judge.classifier
+        deeper = self.base.evaluation.judge.classifier.deeper()
         final: dict[str, Any] = {
             "evaluation.judge.rows": "second half",
-            "evaluation.judge.classifier.depth": classifier.depth + _deeper(classifier),
+            "evaluation.judge.classifier": deeper.model_dump(mode="json"),
         }
         judge = final if stage == "final" else {"evaluation.judge.rows": "first half"}
         if not self.chooses:
@@ -191,8 +191,3 @@ def _flat(search: Search) -> dict[str, Any]:
     leaves = flat_values(own, OWN)
     space = {f"{OWN}space.{path}": value for path, value in tree["space"].items()}
     return {**leaves, **space, **flatten(search.base)}
-
-
-def _deeper(classifier: Any) -> int:
-    """Return how many layers more the other judge has."""
-    return 6 if classifier.architecture == "wrn" else 1

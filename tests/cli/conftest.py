@@ -11,11 +11,9 @@ from ssgan.cli import main
 from ssgan.cli.screen import console
 from ssgan.export.format import pack_export, save_export
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
+from ssgan.networks.dcgan import DcganConfig
 
-NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
+NETWORKS = DcganConfig(width=4, hidden=16, q_hidden=8)
 SPACE = LatentSpace(
     supervised=(
         Code(name="digit", kind="categorical", classes=tuple("0123456789")),
@@ -61,8 +59,9 @@ def ssgan(
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of tiny networks whose weights are large enough for codes to show."""
     seed = torch.Generator().manual_seed(1)
-    sizes = (NETWORKS, SPACE, (1, 16, 16), seed)
-    generator, discriminator = build_generator(*sizes), build_discriminator(*sizes)
+    sizes = (SPACE, (1, 16, 16), seed)
+    generator = NETWORKS.build_generator(*sizes)
+    discriminator = NETWORKS.build_discriminator(*sizes)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.mul_(15)

@@ -8,7 +8,7 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.base.rng import Streams
 from ssgan.evaluation.fit import FitConfig, FitState, fit
 from ssgan.method.codes import Code
-from ssgan.networks.classifier import Classifier, ClassifierConfig, build_classifier
+from ssgan.networks.classifier import Classifier, CnnConfig
 
 SIDE = Code(name="side", kind="categorical", classes=("left", "right"))
 LEVEL = Code(name="level", kind="continuous", low=0, high=100)
@@ -29,7 +29,7 @@ def halves(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def fresh(codes: tuple[Code, ...]) -> Classifier:
     generator = Streams(0).generator("weights")
-    return build_classifier(ClassifierConfig(width=4), codes, (1, 8, 8), generator)
+    return CnnConfig(width=4).build(codes, (1, 8, 8), generator)
 
 
 def test_it_learns_a_class_and_a_value_from_partial_labels() -> None:

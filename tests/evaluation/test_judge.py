@@ -12,12 +12,12 @@ from ssgan.data.store import Store
 from ssgan.evaluation import fit_state as partial
 from ssgan.evaluation.judge import Judge, JudgeConfig, train_judge
 from ssgan.method.codes import Code, CodesConfig
-from ssgan.networks.classifier import ClassifierConfig
+from ssgan.networks.classifier import CnnConfig
 
 SIDE = Code(name="side", kind="categorical", classes=("left", "right"))
 LEVEL = Code(name="level", kind="continuous", low=0, high=100)
 CODES = (SIDE, LEVEL)
-CONFIG = JudgeConfig(classifier=ClassifierConfig(width=4), epochs=1, least_updates=4, batch_size=8)
+CONFIG = JudgeConfig(classifier=CnnConfig(width=4), epochs=1, least_updates=4, batch_size=8)
 
 
 def toys(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -91,7 +91,7 @@ def test_everything_that_determines_it_is_in_its_hash(tmp_path: Path) -> None:
         train(tmp_path, seed=1),
         train(tmp_path, content="other"),
         train(tmp_path, CONFIG.model_copy(update={"rows": "first half"})),
-        train(tmp_path, CONFIG.model_copy(update={"classifier": ClassifierConfig(width=5)})),
+        train(tmp_path, CONFIG.model_copy(update={"classifier": CnnConfig(width=5)})),
     ]
     assert len({judge.hash for judge in judges}) == 5
     assert judges[3].card.images == 12

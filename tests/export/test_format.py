@@ -10,11 +10,9 @@ from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.export.format import MANIFEST, pack_export, read_manifest, read_weights, save_export
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
+from ssgan.networks.dcgan import DcganConfig
 
-NETWORKS, SHAPE = NetworksConfig(width=4, hidden=16, q_hidden=8), (1, 8, 8)
+NETWORKS, SHAPE = DcganConfig(width=4, hidden=16, q_hidden=8), (1, 8, 8)
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog"))
 SPACE = LatentSpace(supervised=(PET,), unsupervised=(), noise=3)
 
@@ -22,8 +20,8 @@ SPACE = LatentSpace(supervised=(PET,), unsupervised=(), noise=3)
 def files(step: int = 7) -> dict[str, bytes]:
     seed = torch.Generator().manual_seed(step)
     return pack_export(
-        build_generator(NETWORKS, SPACE, SHAPE, seed),
-        build_discriminator(NETWORKS, SPACE, SHAPE, seed),
+        NETWORKS.build_generator(SPACE, SHAPE, seed),
+        NETWORKS.build_discriminator(SPACE, SHAPE, seed),
         networks=NETWORKS,
         space=SPACE,
         shape=SHAPE,
@@ -38,7 +36,7 @@ def load(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
 
 def test_weights_and_manifest_come_back(tmp_path: Path) -> None:
     seed = torch.Generator().manual_seed(7)
-    generator = build_generator(NETWORKS, SPACE, SHAPE, seed)
+    generator = NETWORKS.build_generator(SPACE, SHAPE, seed)
     save_export(tmp_path / "deep/export", files())
     manifest = read_manifest(tmp_path / "deep/export")
     assert (manifest.networks, manifest.space, manifest.shape) == (NETWORKS, SPACE, SHAPE)

@@ -12,11 +12,9 @@ from ssgan.base.errors import BadInput
 from ssgan.export import NamedGenerator
 from ssgan.export.generator import pack_export, save_export
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
+from ssgan.networks.dcgan import DcganConfig
 
-NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
+NETWORKS = DcganConfig(width=4, hidden=16, q_hidden=8)
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
 SMILING = Code(name="Smiling", kind="categorical", classes=("no", "yes"))
 PET = Code(name="strange pet", kind="categorical", classes=("cat", "dog", "axolotl"))
@@ -29,8 +27,8 @@ def files(space: LatentSpace = SPACE, channels: int = 1) -> dict[str, bytes]:
     """Pack tiny networks whose weights are large enough for codes to show."""
     shape = (channels, 8, 8)
     seed = torch.Generator().manual_seed(1)
-    generator = build_generator(NETWORKS, space, shape, seed)
-    discriminator = build_discriminator(NETWORKS, space, shape, seed)
+    generator = NETWORKS.build_generator(space, shape, seed)
+    discriminator = NETWORKS.build_discriminator(space, shape, seed)
     with torch.no_grad():
         for parameter in [*generator.parameters(), *discriminator.parameters()]:
             parameter.mul_(15)

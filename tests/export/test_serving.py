@@ -13,7 +13,7 @@ from ssgan.base.errors import BadInput
 from ssgan.export import NamedGenerator
 from ssgan.export.serving import ServedGenerator, _load_pyfunc, input_example, signature
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.dcgan import DcganConfig
 from tests.helpers.exports import save_untrained
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
@@ -25,7 +25,7 @@ SPACE = LatentSpace(supervised=(DIGIT, ANGLE), unsupervised=(STYLE,), noise=4)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of color images."""
-    networks = NetworksConfig(width=4, hidden=16, q_hidden=8)
+    networks = DcganConfig(width=4, hidden=16, q_hidden=8)
     return save_untrained(tmp_path_factory.mktemp("export"), networks, SPACE, (3, 8, 8), seed=1)
 
 

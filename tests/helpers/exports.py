@@ -7,14 +7,13 @@ import torch
 
 from ssgan.export.format import pack_export, save_export
 from ssgan.method.codes import LatentSpace
-from ssgan.networks.architecture import NetworksConfig, Shape
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
+from ssgan.networks.architecture import Shape
+from ssgan.networks.dcgan import DcganConfig
 
 
 def save_untrained(
     folder: Path,
-    networks: NetworksConfig,
+    networks: DcganConfig,
     space: LatentSpace,
     shape: Shape,
     seed: int = 3,
@@ -23,8 +22,8 @@ def save_untrained(
     """Save an export of untrained networks to a folder."""
     draw = torch.Generator().manual_seed(seed)
     files = pack_export(
-        build_generator(networks, space, shape, draw),
-        build_discriminator(networks, space, shape, draw),
+        networks.build_generator(space, shape, draw),
+        networks.build_discriminator(space, shape, draw),
         networks=networks,
         space=space,
         shape=shape,

@@ -17,16 +17,14 @@ from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import build_generator
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 
 AVAILABLE = 1_000  # labeled images of the data set that there never was
 IMAGES = 6_400  # an epoch
 COLUMNS = 8  # synthetic images in a row of the pictures
-NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
+NETWORKS = DcganConfig(width=4, hidden=16, q_hidden=8)
 SHAPE = (1, 16, 16)
 DIGITS = LatentSpace(
     supervised=(Code(name="digit", kind="categorical", classes=tuple("0123456789")),),
@@ -183,13 +181,13 @@ def shade_of(labels: int, seed: int, epoch: int) -> int:
 def _export(space: LatentSpace, seed: int) -> dict[str, bytes]:
     """Pack untrained networks whose weights are large enough for codes to show."""
     draw = torch.Generator().manual_seed(seed)
-    generator = build_generator(NETWORKS, space, SHAPE, draw)
+    generator = NETWORKS.build_generator(space, SHAPE, draw)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.mul_(15)
     return pack_export(
         generator,
-        build_discriminator(NETWORKS, space, SHAPE, draw),
+        NETWORKS.build_discriminator(space, SHAPE, draw),
         networks=NETWORKS,
         space=space,
         shape=SHAPE,

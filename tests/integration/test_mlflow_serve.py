@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import RunDir
 from ssgan.tracking import default_uri, register
 from tests.helpers.exports import save_untrained
@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> RunDir:
     """A run with an export of untrained networks."""
     run = synthetic_run(tmp_path / "run")
     commit(run, 1, picture(1))
-    networks = NetworksConfig(width=8, hidden=32)
+    networks = DcganConfig(width=8, hidden=32)
     save_untrained(tmp_path / "run/export", networks, SPACE, (1, 16, 16), run_id=run.run_id)
     run.write_summary({"epochs": 1})
     return run

@@ -1,45 +1,7 @@
-import pytest
 import torch
-from pydantic import ValidationError
 from torch import nn
 
-from ssgan.base.errors import BadInput
-from ssgan.networks.architecture import NetworksConfig, Stages, initialize
-
-SIZES = [(8, 4, 1), (16, 4, 2), (24, 6, 2), (28, 7, 2), (32, 4, 3), (40, 5, 3), (48, 6, 3)]
-SIZES += [(56, 7, 3), (64, 4, 4)]
-
-
-@pytest.mark.parametrize(("size", "base", "depth"), SIZES)
-def test_images_are_halved_to_seven_pixels_or_fewer(size: int, base: int, depth: int) -> None:
-    stages = Stages(NetworksConfig(width=3), (1, size, size))
-    assert stages.base == base
-    assert stages.channels == [3 * 2**stage for stage in range(depth)]
-    assert stages.features == 3 * 2 ** (depth - 1) * base**2
-    assert stages.base * 2**depth == size
-
-
-def test_the_authors_mnist_stages() -> None:
-    stages = Stages(NetworksConfig(), (1, 28, 28))
-    assert stages.channels == [64, 128]
-    assert stages.features == 6272
-
-
-@pytest.mark.parametrize("size", [1, 4, 7, 9, 18, 27, 30, 33, 45])
-def test_sizes_that_cannot_be_halved_are_refused(size: int) -> None:
-    with pytest.raises(BadInput, match=rf"{size} pixels.*data\.source\.size"):
-        Stages(NetworksConfig(), (3, size, size))
-
-
-def test_images_that_are_not_square_are_refused() -> None:
-    with pytest.raises(BadInput, match=r"24x32 pixels.*square.*data\.source\.size"):
-        Stages(NetworksConfig(), (3, 32, 24))
-
-
-@pytest.mark.parametrize("field", ["width", "hidden", "q_hidden"])
-def test_networks_have_a_size(field: str) -> None:
-    with pytest.raises(ValidationError, match=field):
-        NetworksConfig(**{field: 0})
+from ssgan.networks.architecture import initialize
 
 
 def layers() -> nn.Sequential:

@@ -4,13 +4,12 @@ from torch import nn
 
 from ssgan.base.errors import BadInput
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
+from ssgan.networks.dcgan import DcganConfig
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
 STYLES = tuple(Code(name=f"style_{k}", kind="continuous") for k in (1, 2))
 MNIST = LatentSpace(supervised=(DIGIT,), unsupervised=STYLES, noise=62)
-TINY = NetworksConfig(width=2, hidden=4, q_hidden=3)
+TINY = DcganConfig(width=2, hidden=4, q_hidden=3)
 
 
 def draw(seed: int = 0) -> torch.Generator:
@@ -18,7 +17,7 @@ def draw(seed: int = 0) -> torch.Generator:
 
 
 def test_the_authors_discriminator() -> None:
-    network = build_discriminator(NetworksConfig(), MNIST, (1, 28, 28), draw())
+    network = DcganConfig().build_discriminator(MNIST, (1, 28, 28), draw())
     assert sum(parameter.numel() for parameter in network.parameters()) == 6_701_133
     sizes = {part: sum(p.numel() for p in ps) for part, ps in network.parts().items()}
     assert sizes["d"] == 1024 + 1
@@ -31,7 +30,7 @@ def test_the_authors_discriminator() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 16, 24, 28, 32, 40, 48, 56, 64])
 def test_heads_have_a_column_a_parameter(size: int, channels: int) -> None:
-    network = build_discriminator(TINY, MNIST, (channels, size, size), draw())
+    network = TINY.build_discriminator(MNIST, (channels, size, size), draw())
     h = network.trunk(torch.rand(3, channels, size, size, generator=draw(1)))
     assert h.shape == (3, 4)
     assert network.d(h).shape == (3,)
@@ -41,14 +40,14 @@ def test_heads_have_a_column_a_parameter(size: int, channels: int) -> None:
 
 def test_a_gaussian_posterior_has_a_variance_a_value() -> None:
     space = MNIST.model_copy(update={"posterior": "gaussian"})
-    network = build_discriminator(TINY, space, (1, 16, 16), draw())
+    network = TINY.build_discriminator(space, (1, 16, 16), draw())
     h = torch.rand(3, 4)
     assert network.q_ss(h).shape == (3, 10)
     assert network.q_us(h).shape == (3, 4)
 
 
 def test_parts_share_nothing_and_miss_nothing() -> None:
-    network = build_discriminator(TINY, MNIST, (1, 16, 16), draw())
+    network = TINY.build_discriminator(MNIST, (1, 16, 16), draw())
     parts = network.parts()
     assert list(parts) == ["trunk", "d", "q_ss", "q_us"]
     ids = [id(parameter) for parameters in parts.values() for parameter in parameters]
@@ -59,34 +58,33 @@ def test_parts_share_nothing_and_miss_nothing() -> None:
 @pytest.mark.parametrize("missing", ["supervised", "unsupervised"])
 def test_no_codes_need_no_head(missing: str) -> None:
     space = LatentSpace.model_validate(MNIST.model_dump() | {missing: ()})
-    network = build_discriminator(TINY, space, (1, 16, 16), draw())
+    network = TINY.build_discriminator(space, (1, 16, 16), draw())
     head, part = (network.q_ss, "q_ss") if missing == "supervised" else (network.q_us, "q_us")
     assert head(torch.rand(3, 4)).shape == (3, 0)
     assert network.parts()[part] == []
 
 
 def test_weights_follow_from_the_generator_of_random_numbers() -> None:
-    states = [
-        build_discriminator(TINY, MNIST, (1, 16, 16), draw(s)).state_dict() for s in (3, 3, 4)
-    ]
+    states = [TINY.build_discriminator(MNIST, (1, 16, 16), draw(s)).state_dict() for s in (3, 3, 4)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert not torch.equal(states[0]["_d.weight"], states[2]["_d.weight"])
 
 
 def test_impossible_shapes_are_refused() -> None:
     with pytest.raises(BadInput, match="square"):
-        build_discriminator(TINY, MNIST, (1, 16, 24), draw())
+        TINY.build_discriminator(MNIST, (1, 16, 24), draw())
 
 
 def test_centered_pixels_reach_the_trunk_from_minus_one_to_one() -> None:
     shape = (1, 16, 16)
     plain, centered = (
-        build_discriminator(
-            NetworksConfig(width=2, hidden=8, q_hidden=4, centered=centered),
+        DcganConfig(width=2, hidden=8, q_hidden=4, centered=centered)
+        .build_discriminator(
             MNIST,
             shape,
             torch.Generator().manual_seed(0),
-        ).eval()
+        )
+        .eval()
         for centered in (False, True)
     )
     x = torch.rand(4, *shape)
@@ -94,7 +92,7 @@ def test_centered_pixels_reach_the_trunk_from_minus_one_to_one() -> None:
 
 
 def test_the_leak_is_the_slope_below_zero() -> None:
-    config = NetworksConfig(width=2, hidden=8, q_hidden=4, leak=0.2)
-    network = build_discriminator(config, MNIST, (1, 16, 16), torch.Generator())
+    config = DcganConfig(width=2, hidden=8, q_hidden=4, leak=0.2)
+    network = config.build_discriminator(MNIST, (1, 16, 16), torch.Generator())
     slopes = {m.negative_slope for m in network.modules() if isinstance(m, torch.nn.LeakyReLU)}
     assert slopes == {0.2}

@@ -31,11 +31,11 @@ def test_the_grid_is_label_budgets_times_seeds(
 def test_the_papers_budget_takes_the_papers_networks() -> None:
     base = PLANS["cifar10"].search("paper").base
     judge = base.evaluation.judge.classifier
-    assert (judge.architecture, judge.width, judge.depth) == ("wrn", 10, 28)
+    assert (judge.kind, judge.width, judge.depth) == ("wrn", 10, 28)
     assert base.networks.width == 64
     assert base.instance_noise.kind == "linear"
     judge = PLANS["cifar10"].search("cpu").base.evaluation.judge.classifier
-    assert (judge.architecture, judge.width, judge.depth) == ("wrn", 4, 16)
+    assert (judge.kind, judge.width, judge.depth) == ("wrn", 4, 16)
 
 
 def test_the_authors_recipe_differs_from_ours_in_how_labels_are_drawn() -> None:

@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import RunDir
 from ssgan.tracking import Champion, register_champion, sync_search
 from tests.helpers.exports import save_untrained
@@ -110,7 +110,7 @@ def test_an_export_of_a_final_belongs_to_its_run_in_the_search(tmp_path: Path, u
         unsupervised=(),
         noise=2,
     )
-    networks = NetworksConfig(width=4, hidden=16, q_hidden=8)
+    networks = DcganConfig(width=4, hidden=16, q_hidden=8)
     save_untrained(tmp_path / "export", networks, space, (1, 16, 16), run_id=run.run_id)
     sync_search(uri, search)
     champions = [

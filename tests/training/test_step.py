@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.weights import Weights
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import build_discriminator
-from ssgan.networks.generator import Generator, build_generator
+from ssgan.networks.dcgan import DcganConfig
+from ssgan.networks.generator import Generator
 from ssgan.training.step import (
     TERMS,
     AffineMaps,
@@ -33,7 +32,7 @@ SPACE = LatentSpace(
     ),
     noise=3,
 )
-SIZES = NetworksConfig(width=2, hidden=6, q_hidden=4)
+SIZES = DcganConfig(width=2, hidden=6, q_hidden=4)
 SHAPE = (1, 16, 16)  # two stages, so that every kind of layer is there
 B = 6
 PARTS = ("G", "trunk", "d", "q_ss", "q_us")
@@ -77,8 +76,8 @@ def build(
         return module if bare else Masked(module, term)
 
     step = TrainingStep(
-        build_generator(SIZES, space, SHAPE, draw).to(dtype),
-        build_discriminator(SIZES, space, SHAPE, draw).to(dtype),
+        SIZES.build_generator(space, SHAPE, draw).to(dtype),
+        SIZES.build_discriminator(space, SHAPE, draw).to(dtype),
         space,
         OptimizerConfig(),
         infogan=infogan,

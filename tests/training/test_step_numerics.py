@@ -1,6 +1,7 @@
 """The step beside an obviously correct one, and golden losses that guard both."""
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,9 +12,7 @@ from torch.nn import functional as F
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.weights import Weights
-from ssgan.networks.architecture import NetworksConfig
-from ssgan.networks.discriminator import Discriminator, build_discriminator
-from ssgan.networks.generator import Generator, build_generator
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.networks.precision import Precision
 from ssgan.training.step import StepInput, TrainingStep
 
@@ -25,7 +24,7 @@ SPACE = LatentSpace(
     ),
     noise=3,
 )
-SIZES = NetworksConfig(width=2, hidden=6, q_hidden=4)
+SIZES = DcganConfig(width=2, hidden=6, q_hidden=4)
 SHAPE = (1, 16, 16)
 B = 6
 WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
@@ -38,8 +37,8 @@ def build(
 ) -> TrainingStep:
     draw = torch.Generator().manual_seed(0)
     return TrainingStep(
-        build_generator(SIZES, SPACE, SHAPE, draw).to(dtype),
-        build_discriminator(SIZES, SPACE, SHAPE, draw).to(dtype),
+        SIZES.build_generator(SPACE, SHAPE, draw).to(dtype),
+        SIZES.build_discriminator(SPACE, SHAPE, draw).to(dtype),
         SPACE,
         OptimizerConfig(),
         precision=precision,
@@ -65,11 +64,8 @@ class PlainStep:
     """The step as a textbook has it: two forwards of G, D unfrozen, Adam unfused."""
 
     def __init__(self, like: TrainingStep, infogan: bool) -> None:
-        dtype = next(like.generator.parameters()).dtype
-        self.generator = Generator(SIZES, SPACE, SHAPE).to(dtype)
-        self.discriminator = Discriminator(SIZES, SPACE, SHAPE).to(dtype)
-        self.generator.load_state_dict(like.generator.state_dict())
-        self.discriminator.load_state_dict(like.discriminator.state_dict())
+        self.generator = deepcopy(like.generator)
+        self.discriminator = deepcopy(like.discriminator)
         self._infogan = infogan
         plain: dict[str, Any] = {"betas": (0.5, 0.999), "foreach": False, "fused": False}
         self._d_adam = torch.optim.Adam(self.discriminator.parameters(), lr=1e-3, **plain)

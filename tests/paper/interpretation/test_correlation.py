@@ -14,7 +14,7 @@ from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, Latents, LatentSpace
-from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.paper.interpretation.correlation import (
     HEADER,
     CodeReading,
@@ -29,7 +29,7 @@ from ssgan.paper.runs import Group, PaperRun
 from ssgan.records.rundir import RunDir
 from tests.helpers.exports import save_untrained
 
-NETWORKS = NetworksConfig(width=4, hidden=16, q_hidden=8)
+NETWORKS = DcganConfig(width=4, hidden=16, q_hidden=8)
 DIGIT = Code(name="digit", kind="categorical", classes=("0", "1", "2"))
 ANGLE = Code(name="angle", kind="continuous", low=-45, high=45)
 STYLES = (Code(name="style_1", kind="continuous"), Code(name="style_2", kind="continuous"))
