@@ -136,7 +136,7 @@ def test_there_is_no_second_atomic_writer() -> None:
         if moves.search(file.read_text())
     }
     # --replace moves a run aside, whole as it is.
-    assert found == {"base/storage.py", "cli/run_location.py"}
+    assert found == {"base/storage.py", "launch/location.py"}
 
 
 @pytest.mark.parametrize("is_folder", [False, True])
