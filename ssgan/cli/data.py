@@ -10,12 +10,11 @@ import click
 
 from ssgan.base.errors import BadInput
 from ssgan.cli.screen import progress, say, table
-from ssgan.cli.verb import Answer, Verb
+from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
     from ssgan.data.manifest import Manifest
     from ssgan.data.store import Store
-    from ssgan.method.codes import Code
 
 _SHOWN = 10  # broken pictures that are listed
 
@@ -69,7 +68,11 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> An
         raise BadInput(f"--sheet {sheet} must end in .png")
     store = _opened(source, overrides)
     if sheet is not None:
-        _write_sheet(store, sheet)
+        from ssgan.drawing.store_sheet import store_sheet
+
+        with writing(sheet, "--sheet"):
+            sheet.write_bytes(store_sheet(store))
+        say(f"contact sheet: {sheet}")
     return _answer(store)
 
 
@@ -119,14 +122,11 @@ def _answer(store: Store) -> Answer:
 def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any:
     columns = table("label", "kind", "classes or range", title="labels of the train split")
     for code in manifest.columns:
-        columns.add_row(code.name, code.kind, _range_of(code, counts.get(code.name, {})))
+        of_class = [f"{name}: {count:,}" for name, count in counts.get(code.name, {}).items()]
+        columns.add_row(
+            code.name, code.kind, ", ".join(of_class) or f"{code.low:g} to {code.high:g}"
+        )
     return columns
-
-
-def _range_of(code: Code, counts: Mapping[str, int]) -> str:
-    if not code.is_categorical:
-        return f"{code.low:g} to {code.high:g}"
-    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
 
 
 def _count_classes(store: Store) -> dict[str, dict[str, int]]:
@@ -138,13 +138,3 @@ def _count_classes(store: Store) -> dict[str, dict[str, int]]:
             found = column[~column.isnan()].long().bincount(minlength=code.size).tolist()
             counts[code.name] = dict(zip(code.classes, found, strict=True))
     return counts
-
-
-def _write_sheet(store: Store, file: Path) -> None:
-    from ssgan.drawing.store_sheet import store_sheet
-
-    try:
-        file.write_bytes(store_sheet(store))
-    except OSError as error:
-        raise BadInput(f"cannot write {file}: {error.strerror}; choose another --sheet") from error
-    say(f"contact sheet: {file}")

@@ -7,10 +7,9 @@ from typing import Literal
 
 import click
 
-from ssgan.base.errors import BadInput
 from ssgan.cli.options import copy_option, run_options
 from ssgan.cli.screen import program
-from ssgan.cli.verb import Answer, Verb
+from ssgan.cli.verb import Answer, Verb, writing
 
 
 @click.command(
@@ -37,13 +36,11 @@ def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: Path 
     loaded = load_run(run, checkpoint)
     files = export(loaded, copy_of)
     where = str(out) if out is not None else loaded.run.locate("export")
-    try:
+    with writing(where, "--out"):
         if out is not None:
             save_export(out, files)
         else:
             write_export(loaded.run, files)
-    except OSError as error:
-        raise BadInput(f"cannot write the export to {where}: {error}; use --out") from error
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     return Answer(
         [

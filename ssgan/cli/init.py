@@ -10,7 +10,7 @@ import click
 
 from ssgan.base.errors import BadInput
 from ssgan.cli.screen import program, waiting
-from ssgan.cli.verb import Answer, Verb
+from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
     from ssgan.data.sources.inspect import Survey
@@ -51,10 +51,8 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
     with waiting(f"looking at the pictures in {folder}"):
         found = survey(folder, csv)
         text = draft(found)
-    try:
+    with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
     with waiting("checking the file"):
         _check(out)
     return Answer(_report(found, out))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.verb import Answer, Verb
+from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SWEEP = 9  # values of a range LOW..HIGH
 _N = 16
-_MOST = 10_000  # images of one picture
+_MAX = 10_000  # images of one picture
 
 
 @click.command(
@@ -101,8 +101,8 @@ def _grid(
 ) -> _Grid:
     import numpy as np
 
-    knobs = {knob.name: knob for knob in generator.codes}
-    values = {name: _values(knobs.get(name), text) for name, text in _split(assignments)}
+    known = {code.name: code for code in generator.codes}
+    values = {name: _values(known.get(name), text) for name, text in _split(assignments)}
     lists = [name for name, value in values.items() if isinstance(value, list)]
     if len(lists) > 2:
         raise BadInput(
@@ -115,8 +115,8 @@ def _grid(
     rows = values[lists[0]] if lists else [None]
     columns = values[lists[1]] if len(lists) == 2 else [None]
     each = 1 if len(lists) == 2 else n or (_N if not lists else 8)
-    if len(rows) * len(columns) * each > _MOST:
-        raise BadInput(f"more than {_MOST:,} images in one call; lower -n")
+    if len(rows) * len(columns) * each > _MAX:
+        raise BadInput(f"more than {_MAX:,} images in one call; lower -n")
     cells = []
     for row in rows:
         for column in columns:
@@ -144,20 +144,20 @@ def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _values(knob: CodeInfo | None, text: str) -> Any:
+def _values(code: CodeInfo | None, text: str) -> Any:
     """Read one value, or a list of them; names and classes are checked by the generator."""
-    if knob is None or text in knob.classes:
+    if code is None or text in code.classes:
         return text
-    if knob.classes and text == "all":
-        return list(knob.classes)
+    if code.classes and text == "all":
+        return list(code.classes)
     low, dots, high = text.partition("..")
-    if dots and not knob.classes:
+    if dots and not code.classes:
         import numpy as np
 
         try:
             ends = float(low), float(high)
         except ValueError:
-            raise BadInput(f"{knob.name}={text} is no range; write {knob.name}=-1..1") from None
+            raise BadInput(f"{code.name}={text} is not a range; write {code.name}=-1..1") from None
         return [round(value, 6) for value in np.linspace(*ends, _SWEEP).tolist()]
     if "," in text:
         return [part.strip() for part in text.split(",") if part.strip()]
@@ -175,7 +175,7 @@ def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
     from ssgan.drawing.encoding import png
     from ssgan.drawing.grids import generator_name, image_rows
 
-    try:
+    with writing(out, "--out"):
         if out.suffix == ".npy":
             np.save(out, grid.images)
             return
@@ -183,12 +183,10 @@ def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
         groups = [(name, [row[i : i + 1] for row in images]) for i, name in enumerate(grid.headers)]
         title = f"What {generator_name(generator.manifest.copy_of)} draws{grid.asked}"
         out.write_bytes(png(image_rows(groups or [("", images)], grid.rows, title)))
-    except OSError as error:
-        raise BadInput(f"cannot write {out}: {error.strerror}; choose another --out") from error
 
 
-def _describe(knob: CodeInfo) -> str:
-    if not knob.classes:
-        return f"{knob.name} from {knob.low:g} to {knob.high:g}"
-    shown = ", ".join(knob.classes[:12])
-    return f"{knob.name}: {shown}{' ...' if len(knob.classes) > 12 else ''}"
+def _describe(code: CodeInfo) -> str:
+    if not code.classes:
+        return f"{code.name} from {code.low:g} to {code.high:g}"
+    shown = ", ".join(code.classes[:12])
+    return f"{code.name}: {shown}{' ...' if len(code.classes) > 12 else ''}"

@@ -113,12 +113,12 @@ def table(*columns: str, title: str | None = None) -> Any:
 
 def program(name: str) -> str:
     """Return how to call a program of this environment from here, as short as it works."""
-    beside = Path(sys.executable).with_name(name)
-    if shutil.which(name) is not None or not beside.exists():
+    path = Path(sys.executable).with_name(name)
+    if shutil.which(name) is not None or not path.exists():
         return name
     with contextlib.suppress(ValueError):
-        return str(beside.relative_to(Path.cwd()))
-    return str(beside)
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
 
 
 def short(location: str) -> str:

@@ -1,11 +1,14 @@
 """A verb of the command line: its result alone goes to stdout, for people or as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
 
+from ssgan.base.errors import BadInput
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, show, show_json
 
 
@@ -53,3 +56,13 @@ class Verb(click.Command):
                 show(part)
         if answer.failure is not None:
             raise answer.failure
+
+
+@contextmanager
+def writing(target: str | Path, option: str) -> Iterator[None]:
+    """Explain an `OSError` while a file or folder is written that the user chose by an option."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadInput(f"cannot write {target}: {reason}; choose another {option}") from error

@@ -69,7 +69,7 @@ def train(
             tracking may differ from what it was started with.
         out: Folder of the runs, or its URI.
         name: Name of the run in there; the experiment's by default.
-        resume: Run directory to go on with instead; `out` and `name` do not count then.
+        resume: Run directory to resume instead; `out` and `name` do not count then.
         watch: Shows progress and may stop the run.
         progress: Is told of the preparation's progress.
 
@@ -94,7 +94,7 @@ def train(
         if not run.exists("run.json"):
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_experiment(experiment.to_yaml())
-        run.delete("summary.json")  # of a run that goes on; it is not over any more
+        run.delete("summary.json")  # of a run that is resumed; it is not over any more
         save_budget(run, dataset.budget)
         environment = record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, progress)
@@ -114,7 +114,7 @@ def train(
         except Stopped as stopped:
             conclude(stop_reason=str(stopped))
             follower.close("KILLED")
-            raise Stopped(f"{stopped}; go on with --resume {run.location}") from None
+            raise Stopped(f"{stopped}; resume it with --resume {run.location}") from None
         except NonFiniteLoss as error:
             conclude(stop_reason=str(error))
             follower.close("FAILED")
@@ -165,7 +165,7 @@ def _plan(
 
 
 def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
-    """Return where MLflow records; a server that is down is no reason not to train."""
+    """Return where MLflow records; training does not wait for a server that is down."""
     uri = experiment.tracking.uri or default_uri(split(run.location)[0])
     try:
         check(uri)

@@ -50,7 +50,7 @@ class LoadedRun:
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
     ) -> Judge | None:
-        """Find C in the cache or train it there; None without a judge split or without labels.
+        """Find C in the cache or train it there; None without a test split or without labels.
 
         Args:
             experiment: The run's own, or with another `evaluation`.
@@ -106,7 +106,7 @@ def load_networks(
         run: The run directory.
         experiment: The run's own.
         dataset: The run's own.
-        device: Where the networks shall be.
+        device: Where to put the networks.
         name: Name of the checkpoint; None is the newest.
 
     Raises:

@@ -30,7 +30,7 @@ def settle_name(
         BadInput: The user's name cannot be one, or is taken, or cannot be moved aside.
     """
     if replace:
-        move_aside(out, name or usual)
+        _move_aside(out, name or usual)
         return name or usual
     if name is not None:
         taken = kind(join(out, name))
@@ -50,29 +50,6 @@ def settle_name(
             *(kind.what, _resumed_by(out, usual, kind)),
         )
     return free
-
-
-def move_aside(out: str, name: str) -> None:
-    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing.
-
-    Raises:
-        BadInput: It is not on this machine's file system, or cannot be moved.
-    """
-    run = RunDir(join(out, name))
-    if run.is_free():
-        return
-    place = run.local_path
-    if place is None:
-        raise BadInput(f"--replace works on this machine only, not on {run.location}; use --name")
-    numbered = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
-    target = next(path for path in numbered if not path.exists())
-    try:
-        place.rename(target)
-    except OSError as error:
-        raise BadInput(
-            f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
-        ) from error
-    _log.info("moved %s aside to %s", join(out, name), join(out, target.name))
 
 
 def check_writable(out: str) -> None:
@@ -101,6 +78,29 @@ def join(out: str, name: str) -> str:
             f"{name!r} cannot name a run; use letters, digits, dots, hyphens and underscores"
         )
     return storage.join(out, name)
+
+
+def _move_aside(out: str, name: str) -> None:
+    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing.
+
+    Raises:
+        BadInput: It is not on this machine's file system, or cannot be moved.
+    """
+    run = RunDir(join(out, name))
+    if run.is_free():
+        return
+    place = run.local_path
+    if place is None:
+        raise BadInput(f"--replace works on this machine only, not on {run.location}; use --name")
+    numbered = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
+    target = next(path for path in numbered if not path.exists())
+    try:
+        place.rename(target)
+    except OSError as error:
+        raise BadInput(
+            f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
+        ) from error
+    _log.info("moved %s aside to %s", join(out, name), join(out, target.name))
 
 
 def _resumed_by(out: str, name: str, kind: Kind) -> str:

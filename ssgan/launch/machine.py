@@ -53,7 +53,7 @@ def describe_commit() -> str | None:
 
 
 def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -> dict[str, Any]:
-    """Write environment.json, and warn where a run that goes on does so under another one."""
+    """Write environment.json, and warn where a run is resumed under another one."""
     environment = {
         "ssgan": __version__,
         "python": platform.python_version(),
@@ -69,7 +69,7 @@ def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -
         changed = {k: (before.get(k), v) for k, v in environment.items() if before.get(k) != v}
         if changed:
             _log.warning(
-                "this run goes on with %s, so it will not end with the same bits as without the "
+                "this run is resumed with %s, so it will not end with the same bits as without the "
                 "interruption",
                 ", ".join(f"{key}={new} (before {old})" for key, (old, new) in changed.items()),
             )

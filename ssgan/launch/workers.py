@@ -207,7 +207,7 @@ def _cause(error: Exception) -> Exception:
     lines = "; ".join(f"worker {rank}: {_last_line(e)}" for rank, e in failures.items())
     return RuntimeError(
         f"training failed under Ray ({lines or _last_line(error)}); the run directory holds its "
-        "checkpoints, so --resume goes on from the last one"
+        "checkpoints, so --resume continues from the last one"
     )
 
 

@@ -53,7 +53,7 @@ def test_a_run_directory_stands_for_its_export(ssgan, export: Path) -> None:
         (["digt=7"], "did you mean 'digit'?"),
         (["digit=17"], "has no class '17'"),
         (["angle=500"], "was trained from -30 to 60"),
-        (["angle=1..x"], "is no range"),
+        (["angle=1..x"], "is not a range"),
         (["digit"], "write code=value"),
         (["digit=all", "angle=0..1", "style_1=0..1"], "rows and columns only"),
         (["digit=all", "angle=0..1", "-n", "3"], "-n has no effect"),

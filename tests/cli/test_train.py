@@ -307,5 +307,5 @@ def test_ctrl_c_stops_with_a_checkpoint_to_go_on_from(
         if "epoch 1/" in line.replace("     ", ""):
             run.send_signal(signal.SIGINT)
     assert run.wait() == 1, "".join(said)
-    assert "go on with --resume" in said[-1], "".join(said)
+    assert "resume it with --resume" in said[-1], "".join(said)
     assert RunDir.open(tmp_path / "runs/digits").list("checkpoints")

@@ -126,7 +126,7 @@ def test_one_worker_under_ray_trains_as_this_process_does(out: Path) -> None:
     here = train(small(), out, "here")
     seen: list[Progress] = []
     watch = Watch(seen.append, stop=lambda: bool(seen))
-    with pytest.raises(Stopped, match="go on with --resume"):
+    with pytest.raises(Stopped, match="resume it with --resume"):
         train(small("scaling.workers=[1,1]"), out, "ray", watch=watch)
     part = RunDir.open(out / "ray")
     assert len(part.records()) < 3

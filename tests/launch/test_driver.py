@@ -70,7 +70,7 @@ def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match=r"stopped after 8 updates; go on with --resume .*parted"):
+    with pytest.raises(Stopped, match=r"stopped after 8 updates; resume it with --resume .*parted"):
         train(tiny, tmp_path, "parted", watch=Watch(progress=terminate))
     assert signal.getsignal(signal.SIGTERM) is before
     run = RunDir.open(tmp_path / "parted")
