@@ -18,10 +18,9 @@ from ssgan.tuning import Search
 from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.program import run_search
 
-FOLDER = "paper"
-"""Folder of the search directory for the report."""
-_FACTS = f"{FOLDER}/facts.json"
-_SHOWN = 2_000  # real images among which those that stand beside synthetic ones are found
+_FOLDER = "paper"  # of the search directory, for the report
+_FACTS = f"{_FOLDER}/facts.json"
+_SHOWN = 2_000  # real images among which those that stand next to synthetic ones are found
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def reproduce(
         search: Its grid, as `Plan.search` builds it.
         size: The budget of computing.
         out: Folder of the searches, or its URI.
-        name: Name of the search in there; one that was begun goes on.
+        name: Name of the search in there; one that was begun is resumed.
         command: How the user asked for it, for the report.
         progress: Is told of the preparation's progress.
         opened: Is given the search directory as soon as there is one.
@@ -54,7 +53,7 @@ def reproduce(
 
     Raises:
         BadInput: Something cannot work; no run was started.
-        Stopped: Ctrl-C; the same call goes on.
+        Stopped: Ctrl-C; the same call resumes.
     """
     directory = SearchDir(join(out, name))
     begun = directory.exists(directory.identity_file)
@@ -64,14 +63,13 @@ def reproduce(
         opened(directory)
 
     result = run_search(search, out, name, resume=begun, progress=progress, opened=prepared)
-    directory = result.directory
-    return {**result.summary, "report": write_report(plan, directory)}
+    return {**result.summary, "report": write_report(plan, result.directory)}
 
 
 def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] = ()) -> list[str]:
     """Write the report of finished runs. Nothing is trained; equal runs give equal pages.
 
-    Real images stand beside synthetic ones where the data is at hand; faces only in the HTML page,
+    Real images stand next to synthetic ones where the data is at hand; faces only in the HTML page,
     since the Markdown page and its pictures are there to be published.
 
     Args:
@@ -102,15 +100,12 @@ def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] =
         shared = make_report(plan, groups, facts, judges[0])
     files = files_of(report, f"paper-{plan.name}", shared)
     for file, content in files.items():
-        directory.write_bytes(f"{FOLDER}/{file}", content)
-    return [directory.locate(f"{FOLDER}/{file}") for file in files]
+        directory.write_bytes(f"{_FOLDER}/{file}", content)
+    return [directory.locate(f"{_FOLDER}/{file}") for file in files]
 
 
 def _write_facts(search: Search, size: Size, directory: SearchDir, command: str) -> None:
-    """Keep what the run directories do not say, before the first run and once for all.
-
-    So a report can be had of what is finished while other runs still train.
-    """
+    """Keep what the run directories do not say, once, so that a report can be had at any time."""
     if directory.exists(_FACTS):
         return
     dataset = load_dataset(search.experiment(search.corner))

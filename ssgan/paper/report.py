@@ -1,17 +1,25 @@
 """One experiment's report: its claims with their verdicts, its figures, and what it rests on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean
 
+from matplotlib.figure import Figure as Plot
+from PIL import Image
+
 from ssgan.base.config import Config
+from ssgan.drawing.charts import render
+from ssgan.drawing.encoding import png
 from ssgan.evaluation import catalog
 from ssgan.evaluation.grids import Real
 from ssgan.evaluation.judge import JudgeCard
+from ssgan.paper.budgets import plot_budgets
 from ssgan.paper.claims import claims_of, finals_of
+from ssgan.paper.curves import plot_bounds, plot_losses
+from ssgan.paper.epochs import choose_epochs, epochs_figure
 from ssgan.paper.findings import less, mean_and_spread
-from ssgan.paper.gallery import draw_figures
+from ssgan.paper.grids import blocks_figure, sample_figure, traversal_figure
 from ssgan.paper.interpretation.correlation import HEADER, interpret_group
-from ssgan.paper.pages import Report, Table
+from ssgan.paper.pages import Figure, Report, Table
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.runs import Group, curves_csv, mean_final
 
@@ -19,10 +27,9 @@ _LOSS = "zero_one_loss_ema"
 
 
 class Facts(Config):
-    """What a report rests on and the run directories do not say: written when the runs end."""
+    """What a report rests on and the run directories do not say: written before the first run."""
 
     size: Size
-    """The budget of computing."""
     command: str
     """What made the runs."""
     data: str
@@ -50,44 +57,61 @@ def make_report(
 
     Args:
         plan: The experiment.
-        groups: Its finished runs by label budget.
+        groups: Its finished runs by label budget, fewest labels first.
         facts: What it rests on, of each search that had a part in it.
-        judge: C, whose own error is told code by code; None leaves that out.
-        real: Real images to stand beside synthetic ones; None leaves them out.
+        judge: C, whose own error is given code by code; None leaves that out.
+        real: Real images to stand next to synthetic ones; None leaves them out.
     """
     title = f"{plan.title} ({f'section {plan.section}' if plan.section else 'beyond the paper'})"
     beyond = set(map(str, plan.beyond))
     of_paper = [group for group in groups if group.amount not in beyond] or groups
+    figures = (
+        Figure(name, caption, png(render(image) if isinstance(image, Plot) else image))
+        for name, caption, image in _pictures(plan, groups, of_paper, real)
+        if image is not None
+    )
     return Report(
         title=title,
         about=_about(groups, facts),
-        findings=tuple(
-            (claim, claim.decide(of_paper)) for claim in claims_of(plan.name, plan.chance)
-        ),
         tables=(
+            _claims(plan, of_paper),
             _numbers(groups),
             *_by_code(groups, judge),
             _interpretations(groups),
             _basis(plan, groups, facts),
         ),
-        figures=tuple(draw_figures(plan, groups, of_paper, real)),
+        figures=tuple(figures),
         curves=curves_csv(groups),
     )
 
 
 def _about(groups: Sequence[Group], facts: Sequence[Facts]) -> tuple[str, ...]:
     seeds = sorted({len(group.runs) for group in groups})
-    runs = " to ".join(map(str, seeds))
-    first = groups[0].runs[0].experiment
+    training = groups[0].runs[0].experiment.training
     commands = " and ".join(f"`{one.command}`" for one in facts)
     return (
-        f"Made by {commands}: n = {runs} of each label budget, "
-        f"{first.training.epochs * first.training.steps_per_epoch:,} updates of "
-        f"{first.training.batch_size} images each.",
+        f"Made by {commands}: n = {' to '.join(map(str, seeds))} of each label budget, "
+        f"{training.epochs * training.steps_per_epoch:,} updates of {training.batch_size} images "
+        "each.",
         "0-1 losses are those of an independent classifier C on class-conditional samples of G's "
         "moving average. At a budget of 0 (InfoGAN) nothing ties a code's classes to labels, so "
         "they are matched by the Hungarian method first, in InfoGAN's favor.",
     )
+
+
+def _claims(plan: Plan, groups: Sequence[Group]) -> Table:
+    found = [(claim, claim.decide(groups)) for claim in claims_of(plan.name, plan.chance)]
+    rows = [
+        (claim.section, claim.text, finding.verdict, claim.measure, finding.measured, finding.why)
+        for claim, finding in found
+    ]
+    note = (
+        "A claim holds, or does not, where a one-sided test over seeds rejects the opposite at 5 % "
+        "and the difference exceeds C's own error; else this budget does not decide it. Values are "
+        "mean ± standard deviation over n runs."
+    )
+    head = ("section", "claim", "verdict", "measured as", "value", "why")
+    return Table("Claims", head, tuple(rows), note)
 
 
 def _numbers(groups: Sequence[Group]) -> Table:
@@ -164,19 +188,19 @@ def _interpretations(groups: Sequence[Group]) -> Table:
 
 def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table:
     data = facts[0]
-    machines = dict.fromkeys(one.machine for one in facts)
-    commits = dict.fromkeys(one.commit or "not known" for one in facts)
     classifier = groups[0].runs[0].experiment.evaluation.judge.classifier
     sizes = classifier.model_dump(mode="json", exclude={"kind"})
     error = mean_final(groups, "judge_error")
-    seen = sorted(
-        {record.images_seen for g in groups for run in g.runs for record in run.records[-1:]}
-    )
+    seen = sorted({run.records[-1].images_seen for g in groups for run in g.runs if run.records})
+    own_errors = {
+        code: groups[0].finals(f"judge_rmse/{groups[0].spell(code)}")
+        for code in groups[0].supervised(continuous=True)
+    }
     rows = [
         ("data", data.data),
         ("G, D and Q learned from", f"{data.train_images:,} images (train split)"),
         ("C learned from", f"{data.judge_images:,} others (test split)"),
-        *((key, value) for key, value in sorted(data.provenance.items())),
+        *sorted(data.provenance.items()),
         ("C", ", ".join([classifier.kind, *(f"{name} {size}" for name, size in sizes.items())])),
         (
             "C's own error",
@@ -185,19 +209,97 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
             else f"{error:.4f} on the train split, which it never learned from",
         ),
         *(
-            (
-                f"C's own error in {code}",
-                f"{mean_and_spread(own[:1])} (RMSE, in its units)",
-            )
-            for code in groups[0].supervised(continuous=True)
-            if (own := groups[0].finals(f"judge_rmse/{groups[0].spell(code)}"))
+            (f"C's own error in {code}", f"{mean_and_spread(own[:1])} (RMSE, in its units)")
+            for code, own in own_errors.items()
+            if own
         ),
         (
             "images seen by a run",
-            " to ".join(f"{images:,}" for images in (seen[:1] + seen[1:][-1:])),
+            " to ".join(f"{images:,}" for images in dict.fromkeys(seen[:1] + seen[-1:])),
         ),
         ("chance", f"0-1 loss {plan.chance:g}"),
-        ("machine", "; ".join(machines)),
-        ("commit", ", ".join(commits)),
+        ("machine", "; ".join(dict.fromkeys(one.machine for one in facts))),
+        ("commit", ", ".join(dict.fromkeys(one.commit or "not known" for one in facts))),
     ]
     return Table("What it rests on", ("", ""), tuple(rows))
+
+
+def _pictures(
+    plan: Plan, groups: Sequence[Group], of_paper: Sequence[Group], real: Real | None
+) -> Iterator[tuple[str, str, Image.Image | Plot | None]]:
+    """Yield names, captions and pictures: the paper's, with its numbers, and this project's own."""
+    labeled = [group for group in groups if group.labels]
+    baseline = [group for group in groups if not group.labels]
+    yield (
+        "zero-one-loss",
+        _caption(
+            plan.loss_figure,
+            "0-1 loss of synthetic images over the training, by label budget; C's own error is "
+            "dashed.",
+        ),
+        plot_losses(groups, f"{plan.title}: 0-1 loss of class-conditional samples"),
+    )
+    yield (
+        "label-budgets",
+        "0-1 loss at the end over the number of labels; chance is dashed.",
+        plot_budgets(groups, _LOSS, f"{plan.title}: how few labels are enough", plan.chance),
+    )
+    for group in labeled if plan.blocks_figure else ():
+        yield (
+            f"blocks-{group.amount.replace('%', '-percent')}",
+            f"Figure {plan.blocks_figure}: {group.title}. In each block one attribute changes "
+            "downward, another to the right, all else is kept.",
+            blocks_figure(group),
+        )
+    for code in groups[0].supervised(continuous=True):
+        metric = f"correlation/{groups[0].spell(code)}"
+        yield (
+            f"correlation-{code}",
+            f"The {code} asked for and the one that C measures: their correlation at the end over "
+            "the number of labels.",
+            plot_budgets(groups, metric, f"{plan.title}: {code}, asked and measured"),
+        )
+        yield (
+            f"knob-{code}",
+            f"The supervised code {code} from one end of its range to the other, and beyond; a "
+            "class a row, all else kept.",
+            traversal_figure(labeled, code),
+        )
+    traversed = [group for group in of_paper if group.labels]
+    if plan.beside_infogan:
+        traversed = traversed[:1] + [group for group in of_paper if not group.labels]
+    codes = of_paper[0].runs[0].experiment.codes.unsupervised
+    for code in [code.name for code in codes if code.size == 1][: plan.traversals]:
+        yield (
+            f"traversal-{code}",
+            _caption(
+                plan.traversal_figure,
+                f"the unsupervised code {code} from -2 to 2, a class a row, all else kept.",
+            ),
+            traversal_figure(traversed, code),
+        )
+    yield (
+        "samples",
+        _caption(
+            plan.sample_figure,
+            "random samples, by label budget; a class a row where there are classes.",
+        ),
+        sample_figure(groups, real),
+    )
+    if plan.epochs_figure:
+        yield (
+            "epochs",
+            f"Figure {plan.epochs_figure}: all labels and none, at the same epochs.",
+            epochs_figure(labeled[-1:] + baseline, choose_epochs(groups)),
+        )
+    for code in groups[0].supervised(continuous=False):
+        yield (
+            f"bounds-{code}",
+            f"Section 3.2: the bounds of {code} over the training, in nats, means over seeds.",
+            plot_bounds(groups, code),
+        )
+
+
+def _caption(figure: str | None, text: str) -> str:
+    """Begin a caption with the paper's figure, where there is one."""
+    return f"Figure {figure}: {text}" if figure else text[:1].upper() + text[1:]

@@ -171,7 +171,7 @@ def test_digits_that_are_turned_have_a_knob_in_degrees(tmp_path: Path) -> None:
     assert captions["traversal-style_1"].startswith("The unsupervised code style_1")
     assert {"bounds-digit", "samples"} <= set(captions)
     assert "bounds-angle" not in captions
-    numbers, _, basis = report.tables
+    _, numbers, _, basis = report.tables
     assert numbers.head[-2:] == ("correlation of angle", "RMSE of angle")
     assert numbers.rows[0][-2:] == ("-0.1050 ± 0.0071", "40.5000 ± 0.7071")
     assert ("C's own error in angle", "3.0000 (RMSE, in its units)") in basis.rows
