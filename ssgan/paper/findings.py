@@ -37,12 +37,12 @@ class Finding(NamedTuple):
     why: str
 
 
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Write a mean and, of two values or more, their standard deviation."""
+def mean_and_spread(values: Sequence[float], digits: int = 4) -> str:
+    """Write a mean and, of two values or more, their standard deviation (n - 1)."""
     if not values:
         return "no value"
-    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{mean(values):.4f}{spread}"
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{spread}"
 
 
 def less(one: Sample, other: Sample, error: float) -> Finding:

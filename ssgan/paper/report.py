@@ -18,7 +18,7 @@ from ssgan.paper.curves import plot_bounds, plot_losses
 from ssgan.paper.epochs import choose_epochs, epochs_figure
 from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.grids import blocks_figure, sample_figure, traversal_figure
-from ssgan.paper.interpretation.correlation import HEADER, interpret_group
+from ssgan.paper.interpretation.correlation import HEADER, interpret_group, write_row
 from ssgan.paper.pages import Figure, Report, Table
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.runs import Group, curves_csv, mean_final
@@ -179,7 +179,7 @@ def _interpretations(groups: Sequence[Group]) -> Table:
     return Table(
         "How interpretable the unsupervised codes are",
         HEADER,
-        tuple(interpret_group(group).row() for group in groups),
+        tuple(write_row(group.title, interpret_group(group)) for group in groups),
         "Of each continuous code the strongest absolute correlation with a trait of the generated "
         "images, within classes; mean over codes, mean ± standard deviation over runs. Chance is "
         "what a code that G never saw stays below in 95 of 100 cases.",

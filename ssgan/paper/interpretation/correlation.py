@@ -7,8 +7,7 @@ follows it best, `ssgan.paper.interpretation.traits`, and InfoGAN is measured al
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import mean
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.export import NamedGenerator
+from ssgan.paper.findings import mean_and_spread
 from ssgan.paper.interpretation.traits import Floats, traits_of
 from ssgan.paper.runs import Group
 
@@ -26,34 +26,28 @@ _LEAST_FREEDOM = 3  # images beyond the class means, for a correlation to mean a
 _ROUNDING = 1e-9  # a residual this small beside its trait is rounding
 
 HEADER = ("labels", "strongest correlation", "runs", "chance", "traits")
-"""What the cells of `GroupInterpretation.row` are."""
+"""What the cells of `write_row` are."""
 
 
 class CodeReading(NamedTuple):
     """The trait that a code moves most."""
 
     code: str
-    """The code's name."""
     trait: str
-    """The trait's name."""
     correlation: float
     """Pearson's correlation within the classes, in [-1, 1]; 0 where no trait varies."""
     n: int
     """Images that have the trait."""
 
 
-@dataclass(frozen=True)
-class Interpretation:
-    """How interpretable a generator's continuous unsupervised codes are.
-
-    Attributes:
-        readings: One a code, in the generator's order; none where it has no such code.
-        chance: The 95 % quantile of the strongest absolute correlation of a code that the
-            generator never saw, with the same images and traits.
-    """
+class Interpretation(NamedTuple):
+    """How interpretable a generator's continuous unsupervised codes are."""
 
     readings: tuple[CodeReading, ...]
+    """One a code, in the generator's order; none where it has no such code."""
     chance: float
+    """The 95 % quantile of the strongest absolute correlation of a code that the generator never
+    saw, with the same images and traits."""
 
     @property
     def strongest(self) -> float | None:
@@ -66,59 +60,6 @@ class Interpretation:
     def found(self) -> tuple[CodeReading, ...]:
         """The readings that are stronger than chance."""
         return tuple(one for one in self.readings if abs(one.correlation) > self.chance)
-
-
-@dataclass(frozen=True)
-class GroupInterpretation:
-    """Interpretations over the seeds of one label budget.
-
-    Attributes:
-        title: How figures name the label budget.
-        interpretations: One a run that has an export and a continuous unsupervised code.
-    """
-
-    title: str
-    interpretations: tuple[Interpretation, ...]
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """Of each run the mean strongest absolute correlation."""
-        values = (one.strongest for one in self.interpretations)
-        return tuple(value for value in values if value is not None)
-
-    @property
-    def mean(self) -> float | None:
-        """Mean over the runs; None without a run."""
-        return mean(self.values) if self.values else None
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation over the runs; None below two."""
-        return stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def n(self) -> int:
-        """Number of runs."""
-        return len(self.values)
-
-    @property
-    def traits(self) -> dict[str, int]:
-        """Codes of all runs by the trait found in them above chance, the most frequent first."""
-        names = Counter(one.trait for run in self.interpretations for one in run.found)
-        return dict(sorted(names.items(), key=lambda item: (-item[1], item[0])))
-
-    def row(self) -> tuple[str, ...]:
-        """Write the cells of a table's row, one for each name in `HEADER`."""
-        if not self.interpretations:
-            return (self.title, "no value", "0", "", "")
-        spread = "" if self.spread is None else f" ± {self.spread:.3f}"
-        codes = sum(len(run.readings) for run in self.interpretations)
-        counts = [f"{trait.replace('_', ' ')} {count}" for trait, count in self.traits.items()]
-        if hidden := codes - sum(self.traits.values()):
-            counts.append(f"none above chance {hidden}")
-        chance = max(run.chance for run in self.interpretations)
-        found = f"{', '.join(counts)} (of {codes} codes)"
-        return (self.title, f"{self.mean:.3f}{spread}", str(self.n), f"{chance:.3f}", found)
 
 
 def interpret(generator: NamedGenerator, n: int = 2000, seed: int = 0) -> Interpretation:
@@ -135,22 +76,19 @@ def interpret(generator: NamedGenerator, n: int = 2000, seed: int = 0) -> Interp
     Where categorical codes do not decide what is drawn, as may be with InfoGAN, the variety of
     the classes stays in the traits and lowers the correlations.
 
-    Args:
-        generator: The generator.
-        n: Images to draw.
-        seed: Seed of the images, and of the codes that give the level of chance.
+    The seed is that of the n images, and of the codes that give the level of chance.
 
     Raises:
         BadInput: n is too small for the number of classes.
     """
-    knobs = generator.codes
-    codes = [k for k, one in enumerate(knobs) if one.kind == "continuous" and not one.supervised]
+    infos = generator.codes
+    codes = [k for k, one in enumerate(infos) if one.kind == "continuous" and not one.supervised]
     if not codes:
         return Interpretation((), 0.0)
     latents = generator.draw(n, seed)
     traits = traits_of(generator.render(latents))
     c = latents.c.numpy().astype(np.float64)
-    classes = _one_hot(c, [knob.size for knob in knobs])
+    classes = _one_hot(c, [one.size for one in infos])
     correlations = within_classes(c[:, codes], traits, classes)
     if not correlations:
         raise BadInput(
@@ -158,11 +96,11 @@ def interpret(generator: NamedGenerator, n: int = 2000, seed: int = 0) -> Interp
             "by n"
         )
     names = list(correlations)
-    table = np.array([correlations[name] for name in names])  # (traits, codes)
+    table = np.array(list(correlations.values()))  # (traits, codes)
     best = np.abs(table).argmax(axis=0)
     readings = tuple(
         CodeReading(
-            code=knobs[k].name,
+            code=infos[k].name,
             trait=names[row],
             correlation=float(table[row, column]),
             n=int((~np.isnan(traits[names[row]])).sum()),
@@ -172,18 +110,28 @@ def interpret(generator: NamedGenerator, n: int = 2000, seed: int = 0) -> Interp
     return Interpretation(readings, chance_level(traits, classes, seed))
 
 
-def interpret_group(group: Group, n: int = 2000, seed: int = 0) -> GroupInterpretation:
-    """Interpret the exported generators of one label budget, over its seeds.
+def interpret_group(group: Group, n: int = 2000, seed: int = 0) -> tuple[Interpretation, ...]:
+    """Interpret the exported generators of one label budget, one a run, by n images of each.
 
     Runs whose export is gone, and generators without a continuous unsupervised code, are left out.
-
-    Args:
-        group: The runs.
-        n: Images to draw from each.
-        seed: As in `interpret`, the same for all runs.
     """
     found = (interpret(one.generator(), n, seed) for one in group.runs if one.has_export)
-    return GroupInterpretation(group.title, tuple(one for one in found if one.readings))
+    return tuple(one for one in found if one.readings)
+
+
+def write_row(title: str, runs: Sequence[Interpretation]) -> tuple[str, ...]:
+    """Write the interpretations of one label budget as cells of a table, as `HEADER` names them."""
+    values = [one.strongest for one in runs if one.strongest is not None]
+    if not values:
+        return (title, "no value", "0", "", "")
+    codes = sum(len(run.readings) for run in runs)
+    traits = Counter(one.trait.replace("_", " ") for run in runs for one in run.found)
+    counts = [f"{trait} {n}" for trait, n in sorted(traits.items(), key=lambda one: (-one[1], one))]
+    if hidden := codes - traits.total():
+        counts.append(f"none above chance {hidden}")
+    chance = max(run.chance for run in runs)
+    found = f"{', '.join(counts)} (of {codes} codes)"
+    return (title, mean_and_spread(values, digits=3), str(len(values)), f"{chance:.3f}", found)
 
 
 def within_classes(
@@ -219,8 +167,8 @@ def chance_level(traits: Mapping[str, Floats], classes: Floats, seed: int = 0) -
     the level is lower than for as many independent ones.
 
     Args:
-        traits: As in `within_classes`.
-        classes: As in `within_classes`.
+        traits: By name, float64 (N,); NaN where an image has none.
+        classes: One-hot columns, float64 (N, M).
         seed: Seed of the codes.
 
     Returns:
