@@ -15,7 +15,6 @@ from ssgan.base.errors import BadInput
 Floats: TypeAlias = NDArray[np.float64]
 
 _INK = 128 / 255  # brighter than half of white
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, of R, G and B
 
 
 def traits_of(images: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -33,23 +32,31 @@ def traits_of(images: NDArray[np.uint8]) -> dict[str, Floats]:
     Raises:
         BadInput: The images are of another type or shape.
     """
-    pixels = _unit(images)
+    array = np.asarray(images)
+    if array.dtype != np.uint8:
+        raise BadInput(f"images must be uint8 (0 to 255) to have traits, not {array.dtype}")
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3) or not array.size:
+        raise BadInput(
+            "images must be of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), not empty, to have "
+            f"traits, not {array.shape}; move channels to the end"
+        )
+    pixels = array / 255.0
     measures = _INK_TRAITS if pixels.shape[-1] == 1 else _COLOR_TRAITS
     return {name: measure(pixels) for name, measure in measures.items()}
 
 
-def slant(pixels: Floats) -> Floats:
-    """Lean of the ink to the right, in degrees; 0 is upright, -45 leans to the left.
+# Each measure takes float64 (N, H, W, C) in [0, 1] and returns float64 (N,).
+
+
+def _slant(pixels: Floats) -> Floats:
+    """Lean of the ink to the right, in degrees in (-90, 90); 0 is upright, -45 leans to the left.
 
     The angle of the shear that undoes the lean: -arctan(μ_xy / μ_yy), with the second central
     moments of the gray values and y pointing down. This is how MNIST is deskewed, and the slant of
-    Morpho-MNIST (Castro et al., 2019, arXiv:1809.10780).
-
-    Args:
-        pixels: float64 (N, H, W, 1) in [0, 1].
-
-    Returns:
-        float64 (N,) in (-90, 90); NaN without ink, or with all of it in one row.
+    Morpho-MNIST (Castro et al., 2019, arXiv:1809.10780). NaN without ink, or with all of it in one
+    row.
     """
     ink = pixels[..., 0]
     y, x = np.indices(ink.shape[1:], dtype=np.float64)
@@ -60,7 +67,7 @@ def slant(pixels: Floats) -> Floats:
     return np.where(_has_ink(pixels), -np.degrees(np.arctan(shear)), np.nan)
 
 
-def stroke_width(pixels: Floats) -> Floats:
+def _stroke_width(pixels: Floats) -> Floats:
     """Mean width of the strokes in pixels: twice the ink over the length of its outline.
 
     A stroke of length L and width w has L·w of ink and an outline of 2·(L + w), so that this gives
@@ -68,13 +75,8 @@ def stroke_width(pixels: Floats) -> Floats:
     ink is its total variation (the coarea formula), so nothing is thresholded, widths between
     whole pixels count, and dim strokes are as wide as bright ones. On 600 test digits of MNIST it
     correlates within a class at 0.99 with twice the mean distance transform along the skeleton
-    (Morpho-MNIST's thickness), which takes enlarged images and hundreds of times as long.
-
-    Args:
-        pixels: float64 (N, H, W, 1) in [0, 1].
-
-    Returns:
-        float64 (N,); NaN without ink.
+    (Morpho-MNIST's thickness), which takes enlarged images and hundreds of times as long. NaN
+    without ink.
     """
     framed = np.pad(pixels[..., 0], ((0, 0), (1, 1), (1, 1)))
     across, down = np.diff(framed, axis=2), np.diff(framed, axis=1)
@@ -85,89 +87,51 @@ def stroke_width(pixels: Floats) -> Floats:
     return np.where(_has_ink(pixels), width, np.nan)
 
 
-def area(pixels: Floats) -> Floats:
+def _area(pixels: Floats) -> Floats:
     """Share of the image that is ink, brighter than half of white, in [0, 1].
 
     On digits this is nearly their brightness: whichever of the two is named, both are meant.
-
-    Args:
-        pixels: float64 (N, H, W, 1) in [0, 1].
     """
-    share: Floats = (pixels[..., 0] >= _INK).mean(axis=(1, 2), dtype=np.float64)
-    return share
+    return np.asarray((pixels[..., 0] >= _INK).mean(axis=(1, 2), dtype=np.float64))
 
 
-def brightness(pixels: Floats) -> Floats:
-    """Mean luminance in [0, 1]; of RGB 0.299 R + 0.587 G + 0.114 B.
-
-    Args:
-        pixels: float64 (N, H, W, 1 or 3) in [0, 1].
-    """
-    weights = (1.0,) if pixels.shape[-1] == 1 else _LUMINANCE
-    light: Floats = pixels.mean(axis=(1, 2)) @ np.array(weights)
-    return light
+def _brightness(pixels: Floats) -> Floats:
+    """Mean luminance in [0, 1]; of RGB 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)."""
+    weights = (1.0,) if pixels.shape[-1] == 1 else (0.299, 0.587, 0.114)
+    return np.asarray(pixels.mean(axis=(1, 2)) @ np.array(weights))
 
 
-def redness(pixels: Floats) -> Floats:
-    """Mean of R - G, from -1 (green) to 1 (red), one of the two axes of opponent color.
-
-    Args:
-        pixels: float64 (N, H, W, 3) in [0, 1].
-    """
+def _redness(pixels: Floats) -> Floats:
+    """Mean of R - G, from -1 (green) to 1 (red), one of the two axes of opponent color."""
     red, green, _ = np.moveaxis(pixels.mean(axis=(1, 2)), -1, 0)
-    difference: Floats = red - green
-    return difference
+    return np.asarray(red - green)
 
 
-def blueness(pixels: Floats) -> Floats:
-    """Mean of B - (R + G) / 2, from -1 (yellow) to 1 (blue), the other axis of opponent color.
-
-    Args:
-        pixels: float64 (N, H, W, 3) in [0, 1].
-    """
+def _blueness(pixels: Floats) -> Floats:
+    """Mean of B - (R + G) / 2, from -1 (yellow) to 1 (blue), the other axis of opponent color."""
     red, green, blue = np.moveaxis(pixels.mean(axis=(1, 2)), -1, 0)
-    difference: Floats = blue - (red + green) / 2
-    return difference
+    return np.asarray(blue - (red + green) / 2)
 
 
-def saturation(pixels: Floats) -> Floats:
-    """Mean over the pixels of (max - min) / max of R, G and B, in [0, 1]; black counts as 0.
-
-    Args:
-        pixels: float64 (N, H, W, 3) in [0, 1].
-    """
+def _saturation(pixels: Floats) -> Floats:
+    """Mean over the pixels of (max - min) / max of R, G and B, in [0, 1]; black counts as 0."""
     most, least = pixels.max(axis=-1), pixels.min(axis=-1)
     share = np.divide(most - least, most, out=np.zeros_like(most), where=most > 0)
-    mean: Floats = share.mean(axis=(1, 2))
-    return mean
+    return np.asarray(share.mean(axis=(1, 2)))
 
 
 _INK_TRAITS: Mapping[str, Callable[[Floats], Floats]] = {
-    "slant": slant,
-    "stroke_width": stroke_width,
-    "area": area,
-    "brightness": brightness,
+    "slant": _slant,
+    "stroke_width": _stroke_width,
+    "area": _area,
+    "brightness": _brightness,
 }
 _COLOR_TRAITS: Mapping[str, Callable[[Floats], Floats]] = {
-    "brightness": brightness,
-    "redness": redness,
-    "blueness": blueness,
-    "saturation": saturation,
+    "brightness": _brightness,
+    "redness": _redness,
+    "blueness": _blueness,
+    "saturation": _saturation,
 }
-
-
-def _unit(images: NDArray[np.uint8]) -> Floats:
-    """Return images as float64 (N, H, W, C) in [0, 1]."""
-    array = np.asarray(images)
-    if array.dtype != np.uint8:
-        raise BadInput(f"images must be uint8 (0 to 255) to have traits, not {array.dtype}")
-    pixels = array[..., None] if array.ndim == 3 else array
-    if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3) or not pixels.size:
-        raise BadInput(
-            "images must be of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), not empty, to have "
-            f"traits, not {array.shape}; move channels to the end"
-        )
-    return pixels / 255.0
 
 
 def _has_ink(pixels: Floats) -> NDArray[np.bool_]:
