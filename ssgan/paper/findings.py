@@ -9,7 +9,6 @@ from statistics import mean, stdev
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 Verdict = Literal["holds", "does not hold", "not decided"]
@@ -46,12 +45,9 @@ def mean_and_spread(values: Sequence[float], digits: int = 4) -> str:
 
 
 def less(one: Sample, other: Sample, error: float) -> Finding:
-    """Decide whether one mean is less than another.
+    """Decide whether the mean of one is less than that of the other.
 
-    Args:
-        one: What should be less.
-        other: What should be more.
-        error: The instrument's, in the same units; a smaller difference decides nothing.
+    A difference below the error, the instrument's in the same units, decides nothing.
     """
     measured = f"{one}; {other}"
     if min(len(one.values), len(other.values)) < 2:
@@ -60,22 +56,23 @@ def less(one: Sample, other: Sample, error: float) -> Finding:
     if abs(gap) <= error:
         why = f"the difference, {gap:+.4f}, is within C's own error, {error:.4f}"
         return Finding("not decided", measured, why)
-    p = _welch(one.values, other.values)
+    if _is_constant(one.values) and _is_constant(other.values):
+        p = float(one.values[0] >= other.values[0])
+    else:
+        test = stats.ttest_ind(one.values, other.values, equal_var=False, alternative="less")
+        p = float(test.pvalue)
     return Finding(_verdict(p), measured, f"difference {gap:+.4f}, one-sided {_p(p)}")
 
 
 def below(one: Sample, limit: float, what: str) -> Finding:
-    """Decide whether a mean is below a limit.
-
-    Args:
-        one: What was measured.
-        limit: The limit.
-        what: What the limit is, in words.
-    """
+    """Decide whether a mean is below a limit, which `what` names in words."""
     measured = f"{one}; {what}: {limit:.4f}"
     if len(one.values) < 2:
         return Finding("not decided", measured, "a spread needs two runs or more")
-    p = _one_sample(one.values, limit)
+    if _is_constant(one.values):
+        p = float(one.values[0] >= limit)
+    else:
+        p = float(stats.ttest_1samp(one.values, limit, alternative="less").pvalue)
     return Finding(_verdict(p), measured, f"one-sided {_p(p)}")
 
 
@@ -100,8 +97,8 @@ def falls(groups: Sequence[Sample], error: float) -> Finding:
         return Finding("not decided", measured, "an order needs two groups of two runs or more")
     if len(known) == 2:
         return less(known[1], known[0], error)._replace(measured=measured)
-    order = np.array([i for i, group in enumerate(known) for _ in group.values], float)
-    values = np.array([value for group in known for value in group.values])
+    order = [i for i, group in enumerate(known) for _ in group.values]
+    values = [value for group in known for value in group.values]
     rho, p = _trend(order, values)
     gap = mean(known[0].values) - mean(known[-1].values)
     why = f"rank correlation {rho:+.2f} over {len(values)} runs, one-sided {_p(p)}"
@@ -114,11 +111,9 @@ def falls(groups: Sequence[Sample], error: float) -> Finding:
 def all_of(findings: Sequence[Finding]) -> Finding:
     """Join parts of a claim: it holds if all do, and does not if one does not."""
     verdicts = {finding.verdict for finding in findings}
-    verdict: Verdict = "holds"
+    verdict: Verdict = "holds" if verdicts == {"holds"} else "not decided"
     if "does not hold" in verdicts:
         verdict = "does not hold"
-    elif "not decided" in verdicts or not findings:
-        verdict = "not decided"
     measured = dict.fromkeys(part for one in findings for part in one.measured.split("; "))
     why = dict.fromkeys(one.why for one in findings)
     return Finding(verdict, "; ".join(measured), "; ".join(why))
@@ -134,25 +129,12 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _welch(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return p of "one is not less than other"."""
-    if _is_constant(one) and _is_constant(other):
-        return float(one[0] >= other[0])
-    return float(stats.ttest_ind(one, other, equal_var=False, alternative="less").pvalue)
-
-
 def _is_constant(values: Sequence[float]) -> bool:
     """Whether values differ by rounding at most, of which no test can make anything."""
     return max(values) - min(values) <= 1e-12
 
 
-def _one_sample(values: Sequence[float], limit: float) -> float:
-    if _is_constant(values):
-        return float(values[0] >= limit)
-    return float(stats.ttest_1samp(values, limit, alternative="less").pvalue)
-
-
-def _trend(order: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
+def _trend(order: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
     """Return Spearman's correlation, and p of "it is not negative", by permutation.
 
     Few values have fewer orders than `_PERMUTATIONS`: then all of them are counted.
