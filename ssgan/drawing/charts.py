@@ -1,4 +1,7 @@
-"""Plots of numbers: the 0-1 loss curve, C's confusion matrix, asked against measured values."""
+"""Plots of numbers: the 0-1 loss curve, C's confusion matrix, asked against measured values.
+
+And what all charts share: figures, the scale of a metric, the numbers on axes.
+"""
 
 import io
 from collections.abc import Sequence
@@ -7,14 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 from torch import Tensor
 
-_DPI = 110
-_MARGIN = 0.15  # inches around everything
+INK, FAINT, GRID = "#1f2328", "#59636e", "#d0d7de"
 _RAW, _EMA, _JUDGE = "#8c959f", "#0969da", "#cf222e"
 _NUMBERED = 12  # classes up to which a confusion matrix holds its counts as text
+_WIDE = 10.0  # largest by smallest value from which a scale is logarithmic
 
 
 def loss_curve(
@@ -31,7 +34,7 @@ def loss_curve(
         raw: 0-1 loss of G itself at each.
         ema: 0-1 loss of G's moving average (EMA) at each.
         judge_error: C's own error on real validation images, drawn as a dashed line.
-        title: Title.
+        title: On top.
     """
     figure, axes = make_figure(7.0, 4.2, title)
     for values, color, name in ((raw, _RAW, "generator (raw)"), (ema, _EMA, "generator (EMA)")):
@@ -47,7 +50,7 @@ def loss_curve(
     axes.set_ylabel("0-1 loss: share of samples")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(color="#d0d7de", linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
     return render(figure)
@@ -62,7 +65,7 @@ def confusion_matrix(
         counts: Samples by asked (row) and recognized (column) class, (S, S).
         asked: Row labels.
         recognized: Column labels.
-        title: Title, which names the copy of G.
+        title: On top; it names the copy of G.
     """
     side = min(2.6 + 0.36 * len(asked), 12.0)
     figure, axes = make_figure(side + 0.8, side, title)
@@ -82,7 +85,7 @@ def confusion_matrix(
     axes.set_ylabel("asked for")
     if len(asked) <= _NUMBERED:
         for row, column in np.argwhere(table > 0):
-            color = "white" if shares[row, column] > 0.5 else "#1f2328"
+            color = "white" if shares[row, column] > 0.5 else INK
             text = f"{int(table[row, column])}"
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
     figure.colorbar(drawn, ax=axes, label="share of the row", fraction=0.046, pad=0.03)
@@ -92,11 +95,7 @@ def confusion_matrix(
 def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Image.Image:
     """Scatter a continuous code: the value asked for, and the value that C measures.
 
-    Args:
-        asked: float32 (N,), in the user's units.
-        measured: float32 (N,), in the user's units.
-        name: The code's name.
-        title: Title, which names the copy of G.
+    Both are float32 (N,), in the user's units.
     """
     figure, axes = make_figure(4.8, 4.8, title)
     axes.scatter(asked.numpy(), measured.numpy(), s=8, color=_EMA, alpha=0.45, linewidths=0)
@@ -104,13 +103,13 @@ def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Im
     axes.plot([low, high], [low, high], color=_JUDGE, linestyle="--", linewidth=1.2)
     axes.set_xlabel(f"{name} asked for")
     axes.set_ylabel(f"{name} measured by C")
-    axes.grid(color="#d0d7de", linewidth=0.6)
+    axes.grid(color=GRID, linewidth=0.6)
     return render(figure)
 
 
 def make_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """Make a figure of so many inches, without pyplot's global state."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11, pad=10, loc="left")
     for side in ("top", "right"):
@@ -121,7 +120,50 @@ def make_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 def render(figure: Figure) -> Image.Image:
     """Draw a figure, cut to what is on it."""
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(
-        buffer, format="png", bbox_inches="tight", pad_inches=_MARGIN
-    )
+    FigureCanvasAgg(figure).print_figure(buffer, format="png", bbox_inches="tight", pad_inches=0.15)
     return Image.open(buffer).convert("RGB")
+
+
+def scale_metric(axes: Axes, values: Sequence[float]) -> None:
+    """Scale the y axis: by logarithms where that shows more, with room for a value of 0.
+
+    Args:
+        axes: The chart.
+        values: All that is drawn there, one at least.
+    """
+    positive = [value for value in values if value > 0]
+    if min(values) >= 0 and positive and is_wide(positive):
+        if min(values) > 0:
+            axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog", linthresh=min(positive), linscale=0.3, subs=(2, 5))
+            axes.set_ylim(0, 1.3 * max(positive))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        axes.yaxis.set_minor_formatter(FuncFormatter(plain))
+    elif min(values) >= 0:
+        axes.set_ylim(bottom=0)
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether values want a logarithmic scale."""
+    return min(values) > 0 and max(values) / min(values) >= _WIDE
+
+
+def plain(value: float, _: int | None = None) -> str:
+    """Write 1, 2 and 5 times a power of ten on a logarithmic axis."""
+    return f"{value:g}" if f"{value:e}"[0] in "0125" else ""
+
+
+def over_images(axes: Axes) -> None:
+    """Let a chart go over the images seen, written as 60k or 1.2M, with a grid behind it."""
+    axes.set_xlabel("real images seen")
+    axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    axes.grid(color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _thousands(value: float, _: int | None = None) -> str:
+    for unit, suffix in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:g}{suffix}"
+    return f"{value:g}"

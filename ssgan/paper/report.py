@@ -12,9 +12,8 @@ from ssgan.drawing.encoding import png
 from ssgan.evaluation import catalog
 from ssgan.evaluation.grids import Real
 from ssgan.evaluation.judge import JudgeCard
-from ssgan.paper.budgets import plot_budgets
+from ssgan.paper.charts import plot_bounds, plot_budgets, plot_losses
 from ssgan.paper.claims import claims_of, finals_of
-from ssgan.paper.curves import plot_bounds, plot_losses
 from ssgan.paper.epochs import choose_epochs, epochs_figure
 from ssgan.paper.findings import less, mean_and_spread
 from ssgan.paper.grids import blocks_figure, sample_figure, traversal_figure

@@ -13,8 +13,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 
 from ssgan.base.formatting import flat_values, number, short_names, spell_all
-from ssgan.drawing.axes import FAINT, GRID, INK, is_wide, plain, scale_metric, thousands
-from ssgan.drawing.charts import make_figure, render
+from ssgan.drawing.charts import (
+    FAINT,
+    GRID,
+    INK,
+    is_wide,
+    make_figure,
+    over_images,
+    plain,
+    render,
+    scale_metric,
+)
 from ssgan.evaluation import catalog
 from ssgan.records.histories import History
 from ssgan.records.search_info import SearchInfo
@@ -62,13 +71,10 @@ def loss_curves(
             marker, shade, _ = _ENDS[history.row.status]
             axes.plot(x[-1], y[-1], marker=marker, color=shade, ms=8, mew=1.8, zorder=3)
     values = [value for _, points in curves for _, value in points]
-    axes.set_xlabel("real images seen")
+    over_images(axes)
     axes.set_ylabel(catalog.title(info.metric))
-    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
     scale_metric(axes, values)
     axes.set_xlim(left=0)
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
     _explain(axes, [history for history, _ in curves], best)
     return render(figure)
 

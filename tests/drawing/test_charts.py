@@ -1,8 +1,19 @@
+"""Charts show their numbers, small ones next to large ones, and cut nothing off."""
+
+from collections.abc import Sequence
+
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
-from ssgan.drawing.charts import asked_measured, confusion_matrix, loss_curve
+from ssgan.drawing.charts import (
+    asked_measured,
+    confusion_matrix,
+    loss_curve,
+    make_figure,
+    scale_metric,
+)
 from ssgan.drawing.encoding import png
 
 EMA, JUDGE = (9, 105, 218), (207, 34, 46)
@@ -47,3 +58,24 @@ def test_equal_input_makes_equal_bytes() -> None:
     counts = torch.eye(3)
     first, again = (png(confusion_matrix(counts, "abc", "abc", "t")) for _ in range(2))
     assert first == again
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0.02, 0.9], "log"),
+        ([0.3, 0.9], "linear"),
+        ([0.0, 0.02, 0.9], "symlog"),
+        ([0.0, 0.0], "linear"),
+        ([-0.5, 0.9], "linear"),
+    ],
+)
+def test_the_scale_follows_the_values(values: Sequence[float], scale: str) -> None:
+    _, axes = make_figure(3, 3, "t")
+    axes.plot(range(len(values)), values)
+    scale_metric(axes, values)
+    assert axes.get_yscale() == scale
+    low, high = axes.get_ylim()
+    assert low <= min(values)
+    assert high >= max(values)
+    assert (low == 0) == (scale == "symlog" or values[0] in (0.0, 0.3))
