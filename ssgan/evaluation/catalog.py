@@ -146,12 +146,15 @@ _CATALOG = (
     Metric("images_per_second", "images per second", "speed of training, all workers", "max"),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _CATALOG}
-"""Every metric by name, the most telling first."""
+"""Every metric of ssgan by name, the most telling first."""
+EXTRA: dict[str, Metric] = {}
+"""Those of other packages, as far as they are imported (`ssgan.evaluation.extra_metric`)."""
 
 
 def find(name: str) -> Metric | None:
     """Return the metric that a name in a record belongs to; None where there is none."""
-    return METRICS.get(name) or METRICS.get(name.partition("/")[0])
+    known = METRICS | EXTRA
+    return known.get(name) or known.get(name.partition("/")[0])
 
 
 def title(name: str) -> str:

@@ -14,6 +14,7 @@ from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
+from ssgan.evaluation.extra_metric import ExtraMetric, Samples
 from ssgan.evaluation.grids import EvaluationGrids, Real
 from ssgan.evaluation.information import (
     Information,
@@ -22,7 +23,7 @@ from ssgan.evaluation.information import (
     label_entropies,
     real_synthetic_bound,
 )
-from ssgan.evaluation.judge import Judge, JudgeConfig
+from ssgan.evaluation.judge import Judge, JudgeConfig, Prediction
 from ssgan.evaluation.result import Evaluation
 from ssgan.evaluation.samples import balanced_latents, generate
 from ssgan.evaluation.scores import Scores
@@ -59,6 +60,8 @@ class EvaluationConfig(Config):
     """Alarm when a class varies less than this share of what real images vary."""
     judge: JudgeConfig = JudgeConfig()
     """The independent classifier C."""
+    extra: tuple[ExtraMetric, ...] = ()
+    """Metrics of other packages (docs/extending.md), each with its `kind`."""
 
 
 class Evaluator:
@@ -146,15 +149,30 @@ class Evaluator:
                 if copy == main
                 else {f"samples_{copy}": self._grids.samples(generator, copy)}
             )
-        if self._scores is not None:
-            self._scores.add(result, samples, main)
-        for metric in METRICS.values():
+        seen = None if self._scores is None else self._scores.add(result, samples, main)
+        extra = self._config.extra
+        if extra:
+            self._measure_extra(result, samples[main], seen, generators[main])
+        for metric in [*METRICS.values(), *(metric for one in extra for metric in one.metrics)]:
             why = self._conditions.why_not(metric)
             if why is not None and metric.is_total:
                 result.reasons.setdefault(metric.name, why)
         for name in result.reasons:
             result.metrics.setdefault(name, None)
         return result
+
+    def _measure_extra(
+        self, result: Evaluation, images: Tensor, seen: Prediction | None, generator: nn.Module
+    ) -> None:
+        seen_real = None if self._scores is None else self._scores.seen_real
+        real = (self._real, self._labels, seen_real)
+        samples = Samples(images, self._latents.c, seen, *real, self._space, generator)
+        for one in self._config.extra:
+            names = [name for metric in one.metrics for name in self._conditions.names(metric)]
+            found = dict.fromkeys(names) | dict(one.measure(samples) if names else {})
+            result.metrics.update(found)
+            why = f"{type(one).__qualname__} found no value"
+            result.reasons.update({name: why for name, value in found.items() if value is None})
 
     def _measure_variety(self, result: Evaluation, samples: Tensor) -> None:
         """Compare variety within each class; of matched classes nothing is known without C."""

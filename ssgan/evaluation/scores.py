@@ -41,8 +41,8 @@ class Scores:
         self._matching: measure.Matching = "identity" if labeled else "hungarian"
         self._safe = safe_names([code.name for code in space.codes])
 
-    def add(self, result: Evaluation, samples: Mapping[str, Tensor], main: str) -> None:
-        """Add what C says to an evaluation.
+    def add(self, result: Evaluation, samples: Mapping[str, Tensor], main: str) -> Prediction:
+        """Add what C says to an evaluation, and return what it makes of the main copy's samples.
 
         Args:
             result: Is added to.
@@ -50,8 +50,8 @@ class Scores:
             main: The copy of which everything is measured; of others the 0-1 loss only.
         """
         metrics = result.metrics
-        for copy, images in samples.items():
-            seen = self._judge.predict(images)
+        predictions = {copy: self._judge.predict(images) for copy, images in samples.items()}
+        for copy, seen in predictions.items():
             found = measure.zero_one_loss(self._asked, seen.c, self._codes, self._matching)
             name = "zero_one_loss" if copy == "raw" else f"zero_one_loss_{copy}"
             metrics[name] = found.mean
@@ -66,6 +66,7 @@ class Scores:
         metrics["judge_error"] = None if accuracy is None else 1 - accuracy
         for code, rmse in self._judge.rmse.items():
             metrics[f"judge_rmse/{self._safe[code]}"] = rmse
+        return predictions[main]
 
     def _name_classes(
         self, metrics: dict[str, float | None], name: str, found: measure.ZeroOneLoss
@@ -110,13 +111,14 @@ class Scores:
             )
 
     @cached_property
-    def _real_features(self) -> Tensor:
-        return self._judge.predict(self._real).features
+    def seen_real(self) -> Prediction:
+        """What C makes of the real images."""
+        return self._judge.predict(self._real)
 
     def _measure_features(self, result: Evaluation, features: Tensor) -> None:
-        result.metrics["fd_judge"] = measure.frechet_distance(self._real_features, features)
+        result.metrics["fd_judge"] = measure.frechet_distance(self.seen_real.features, features)
         k = self._neighbors
-        real = self._real_features[: len(features)]
+        real = self.seen_real.features[: len(features)]
         if min(len(real), len(features)) <= k:
             reason = f"there are not more than evaluation.neighbors = {k} images to compare"
             result.reasons.update(dict.fromkeys(measure.Fidelity._fields, reason))

@@ -17,6 +17,7 @@ from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
 from ssgan.data.manifest import Manifest
+from ssgan.evaluation.catalog import METRICS
 from ssgan.evaluation.evaluator import EvaluationConfig
 from ssgan.method.codes import CodesConfig
 from ssgan.method.objective import ObjectiveConfig
@@ -113,8 +114,8 @@ class Experiment(Config):
     """What drives the generator."""
     networks: NetworksConfig = DcganConfig()
     """Sizes of G and D."""
-    objective: Annotated[ObjectiveConfig, Mutable] = ObjectiveConfig()
-    """The paper's λ1 and λ2."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """The paper's λ1 and λ2, and terms of other packages."""
     label_sampling: LabelSamplingConfig = LabelSamplingConfig()
     """How labeled images reach D and Q_ss."""
     instance_noise: Annotated[Schedule, Mutable] = Constant(value=0.0)
@@ -154,6 +155,18 @@ class Experiment(Config):
                     f"optimizer.{name} has come to 0 before the last update of "
                     f"training.epochs={self.training.epochs}, and nothing is learned from there "
                     "on; make its delay or its duration longer, or raise its floor"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_extra(self) -> "Experiment":
+        names: list[str] = []
+        for term in self.objective.extra:
+            names += (f"loss/{name}" for name in term.names if name)
+            if not any(term.names) or METRICS.keys() & names or len(set(names)) < len(names):
+                raise ValueError(
+                    f"objective.extra: {type(term).__qualname__} needs a discriminator_term or a "
+                    "generator_term, and a name that no other term of the objective has"
                 )
         return self
 

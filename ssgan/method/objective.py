@@ -11,7 +11,7 @@ code by code the class logits, or the mean (posterior "mse"), or the mean and th
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
@@ -19,20 +19,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssgan.base.config import Config
+from ssgan.base.markers import Mutable
 from ssgan.method.codes import Code, Posterior
+from ssgan.method.extra_term import ExtraTerm
 from ssgan.method.schedules import WarmUp
 
 
 class ObjectiveConfig(Config):
     """Weights of the mutual-information terms."""
 
-    lambda1: float = Field(default=0.8, ge=0)
+    lambda1: Annotated[float, Mutable] = Field(default=0.8, ge=0)
     """Weight λ1 of L_I, the bound on I(c_us; x̃): equation 2."""
-    lambda2: float = Field(default=2.0, ge=0)
+    lambda2: Annotated[float, Mutable] = Field(default=2.0, ge=0)
     """Weight λ2 of L_IS = L¹ + L², the bounds for c_ss: equation 7."""
-    lambda2_warm_up: WarmUp | None = None
+    lambda2_warm_up: Annotated[WarmUp | None, Mutable] = None
     """Share of λ2 that counts while training begins; null is all of it, as in the paper. A large λ2
     helps once G draws; until then Q_ss may read the codes off images that are all but gray."""
+    extra: tuple[ExtraTerm, ...] = ()
+    """Terms besides the paper's, from other packages (docs/extending.md), each with `kind` and
+    `weight`; records call them `loss/` and the name of the class. Fixed for a run."""
 
 
 def loss_real(d: Tensor) -> Tensor:

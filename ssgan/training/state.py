@@ -21,7 +21,7 @@ from ssgan.method.schedules import Clock
 from ssgan.method.weights import Weights
 from ssgan.networks.ema import Ema
 from ssgan.training.distributed import Worker
-from ssgan.training.step import TERMS, AffineMaps, StepInput, TrainingStep
+from ssgan.training.step import AffineMaps, StepInput, TrainingStep
 
 
 class Training:
@@ -59,10 +59,12 @@ class Training:
             networks.build_discriminator(*sizes, weights("weights of D")).to(worker.device),
             dataset.space,
             experiment.optimizer,
+            experiment.objective.extra,
             precision=experiment.training.precision,
             infogan=dataset.is_infogan,
             wrap=worker.wrap,
             reduce_max=worker.maximum,
+            generators=lambda stream: self._generator(f"extra/{stream}"),
         )
         self.ema = Ema(self.step.generator, experiment.training.ema)
         self.batches = Batches(
@@ -75,9 +77,10 @@ class Training:
             world_size=worker.world_size,
             device=worker.device,
         )
-        self._losses = torch.zeros(len(TERMS), device=worker.device)
+        self._terms = self.step.terms
+        self._losses = torch.zeros(len(self._terms), device=worker.device)
         self._summed = 0
-        self._not_finite_at = torch.full((len(TERMS),), math.inf, device=worker.device)
+        self._not_finite_at = torch.full_like(self._losses, math.inf)
 
     @property
     def images_seen(self) -> int:
@@ -113,13 +116,13 @@ class Training:
         means = self._worker.mean(self._losses / max(self._summed, 1)).tolist()
         self._losses.zero_()
         self._summed = 0
-        return {f"loss/{term}": value for term, value in zip(TERMS, means, strict=True)}
+        return {f"loss/{term}": value for term, value in zip(self._terms, means, strict=True)}
 
     def find_not_finite(self) -> tuple[str, int] | None:
         """Return the first term that was not finite on any worker, and its update, or None."""
         first = -self._worker.maximum(-self._not_finite_at)
         at, index = first.min(dim=0)
-        return None if at.isinf() else (TERMS[int(index)], int(at))
+        return None if at.isinf() else (self._terms[int(index)], int(at))
 
     def synchronize(self) -> None:
         """Synchronize per-rank state (BatchNorm buffers, loss sums) before it is read or saved."""

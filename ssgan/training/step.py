@@ -20,7 +20,8 @@ G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and o
 float32.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,7 @@ from torch.optim import Adam
 
 from ssgan.data.augment import warp
 from ssgan.method.codes import LatentSpace
+from ssgan.method.extra_term import ExtraTerm, Generators, Half
 from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.weights import Weights
@@ -85,6 +87,8 @@ class DiscriminatorTerms(NamedTuple):
     """Loss of Q_us on x̃."""
     L1_IS: Tensor
     """Loss of Q_ss on labeled images; without any label, on x̃."""
+    extra: tuple[Tensor, ...] = ()
+    """Terms of other packages (`ssgan.method.extra_term`)."""
 
 
 class GeneratorTerms(NamedTuple):
@@ -96,6 +100,8 @@ class GeneratorTerms(NamedTuple):
     """Loss of Q_us."""
     L2_IS: Tensor
     """Loss of Q_ss."""
+    extra: tuple[Tensor, ...] = ()
+    """Terms of other packages."""
 
 
 class Terms(NamedTuple):
@@ -105,12 +111,13 @@ class Terms(NamedTuple):
     g: GeneratorTerms
 
     def values(self) -> Tensor:
-        """Return them in the order of `TERMS`, float32 (7,), without their graph."""
-        return torch.stack([*self.d, *self.g]).detach()
+        """Return those of `TERMS`, then D's extra ones, then G's, float32, without their graph."""
+        terms = (*self.d[:-1], *self.g[:-1], *self.d.extra, *self.g.extra)
+        return torch.stack(terms).detach()
 
 
-TERMS = (*DiscriminatorTerms._fields, *GeneratorTerms._fields)
-"""Names of the terms of the objective."""
+TERMS = (*DiscriminatorTerms._fields[:-1], *GeneratorTerms._fields[:-1])
+"""Names of the paper's terms of the objective."""
 
 
 class _DiscriminatorLosses(nn.Module):
@@ -120,20 +127,29 @@ class _DiscriminatorLosses(nn.Module):
     """
 
     def __init__(
-        self, discriminator: Discriminator, space: LatentSpace, precision: Precision, infogan: bool
+        self,
+        discriminator: Discriminator,
+        space: LatentSpace,
+        precision: Precision,
+        infogan: bool,
+        extra: Sequence[ExtraTerm],
+        generators: Generators,
     ) -> None:
         super().__init__()
         self.discriminator = discriminator
         self._space = space
         self._precision = precision
         self._infogan = infogan
+        self._extra = extra
+        self._generators = generators
 
     def forward(self, inputs: StepInput, fake: Tensor) -> DiscriminatorTerms:
         """Compute the terms of D's half; fake is x̃ without its graph."""
         space, network, maps = self._space, self.discriminator, inputs.maps
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        h = self._trunk(_seen(inputs.x, maps.real, inputs.noise_real))
-        h_fake = self._trunk(_seen(fake, maps.fake, inputs.noise_fake))
+        x = _seen(inputs.x, maps.real, inputs.noise_real)
+        fake = _seen(fake, maps.fake, inputs.noise_fake)
+        h, h_fake = self._trunk(x), self._trunk(fake)
         if self._infogan:
             l1_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h_fake), c_ss)
         elif inputs.labeled is None:
@@ -143,11 +159,14 @@ class _DiscriminatorLosses(nn.Module):
             q = network.q_ss(self._trunk(_seen(x_labeled, maps.labeled)))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
+        generators = self._generators
+        half = Half(x, inputs.y, fake, inputs.c, h_fake, self._trunk, network.d, generators)
         return DiscriminatorTerms(
             d_real=loss_real(network.d(h)),
             d_fake=loss_fake(network.d(h_fake)),
             L_I=l_i,
             L1_IS=l1_is,
+            extra=tuple(term.discriminator_term(half) for term in self._extra),
         )
 
     def _trunk(self, x: Tensor) -> Tensor:
@@ -164,6 +183,7 @@ class TrainingStep:
     Attributes:
         generator: G, bare.
         discriminator: Trunk, D, Q_ss and Q_us, bare.
+        terms: Names of the terms of the objective, in the order of `Terms.values`.
         g_optimizer: Adam of G.
         d_optimizer: Adam of D and the Qs.
     """
@@ -174,11 +194,13 @@ class TrainingStep:
         discriminator: Discriminator,
         space: LatentSpace,
         optimizer: OptimizerConfig,
+        extra: Sequence[ExtraTerm] = (),
         *,
         precision: Precision = "float32",
         infogan: bool = False,
         wrap: Wrap = lambda module: module,
         reduce_max: Callable[[Tensor], object] = lambda flag: None,
+        generators: Generators = lambda stream: torch.Generator(),
     ) -> None:
         """Set the step up.
 
@@ -187,17 +209,24 @@ class TrainingStep:
             discriminator: D on its device.
             space: Codes and noise.
             optimizer: Adam's settings; the rates of an update come with its weights.
+            extra: Terms of the objective besides the paper's.
             precision: What G and D's trunk compute in.
             infogan: Whether there are no labels at all.
             wrap: DDP, or nothing.
             reduce_max: Takes the maximum of a flag over ranks, in place.
+            generators: Random numbers for the extra terms.
         """
         self.generator = generator
         self.discriminator = discriminator
         self._space = space
         self._precision = precision
         self._wrapped_g = wrap(generator)
-        self._d_losses = wrap(_DiscriminatorLosses(discriminator, space, precision, infogan))
+        self._extra = tuple([term for term in extra if term.names[half]] for half in (0, 1))
+        names = (term.names[half] for half in (0, 1) for term in self._extra[half])
+        self.terms = (*TERMS, *names)
+        self._generators = generators
+        how = (space, precision, infogan, self._extra[0], generators)
+        self._d_losses = wrap(_DiscriminatorLosses(discriminator, *how))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
         d_lr, g_lr = optimizer.discriminator_lr, optimizer.generator_lr
@@ -221,11 +250,13 @@ class TrainingStep:
 
         d: DiscriminatorTerms = self._d_losses(inputs, fake.detach())
         d_loss = d.d_real + d.d_fake + weights.lambda1 * d.L_I + weights.lambda2 * d.L1_IS
+        d_loss = _add(d_loss, self._extra[0], d.extra)
         self._descend(self.d_optimizer, d_loss, weights.d_lr)
 
         self.discriminator.requires_grad_(False)
         g = self._generator_terms(inputs, fake)
         g_loss = g.g_adv + weights.lambda1 * g.L_I_g + weights.lambda2 * g.L2_IS
+        g_loss = _add(g_loss, self._extra[1], g.extra)
         self._descend(self.g_optimizer, g_loss, weights.g_lr)
         self.discriminator.requires_grad_(True)
         return Terms(d, g)
@@ -234,10 +265,17 @@ class TrainingStep:
         """Compute the terms of G's half through the bare, frozen D."""
         space, network = self._space, self.discriminator
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
-        h = compute(network.trunk, _seen(fake, inputs.maps.fake_g), self._precision)
+        trunk = partial(compute, network.trunk, precision=self._precision)
+        h = trunk(_seen(fake, inputs.maps.fake_g))
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
-        return GeneratorTerms(g_adv=loss_real(network.d(h)), L_I_g=l_i, L2_IS=l2_is)
+        half = Half(inputs.x, inputs.y, fake, inputs.c, h, trunk, network.d, self._generators)
+        return GeneratorTerms(
+            g_adv=loss_real(network.d(h)),
+            L_I_g=l_i,
+            L2_IS=l2_is,
+            extra=tuple(term.generator_term(half) for term in self._extra[1]),
+        )
 
     def _descend(self, optimizer: Adam, loss: Tensor, lr: float) -> None:
         """Let an optimizer descend, unless the loss is not finite on some rank."""
@@ -254,3 +292,7 @@ def _seen(images: Tensor, maps: Tensor | None, noise: Tensor | None = None) -> T
     """Return images as the trunk sees them: through their maps, then with their noise."""
     seen = images if maps is None else warp(images, maps, "nearest")
     return seen if noise is None else seen + noise
+
+
+def _add(loss: Tensor, terms: Sequence[ExtraTerm], values: Sequence[Tensor]) -> Tensor:
+    return sum((t.weight * value for t, value in zip(terms, values, strict=True)), loss)

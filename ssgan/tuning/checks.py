@@ -73,7 +73,9 @@ def _check_metric(search: Search) -> None:
         labels=has_labels,
         held_out=has_judge or (has_labels and is_held_out),
     )
-    names = {one: metric for metric in METRICS.values() for one in conditions.names(metric)}
+    extra = [metric for one in base.evaluation.extra for metric in one.metrics]
+    metrics = [*METRICS.values(), *extra]
+    names = {one: metric for metric in metrics for one in conditions.names(metric)}
     metric = find(name)
     why = metric and conditions.why_not(metric)
     if why:

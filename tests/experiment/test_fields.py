@@ -24,6 +24,7 @@ from ssgan.method.schedules import Constant, Linear
     [
         ("objective.lambda1", "mutable"),
         ("objective.lambda2", "mutable"),
+        ("objective.extra", "identity"),
         ("instance_noise.kind", "mutable"),
         ("label_sampling.probability.start", "mutable"),
         ("label_sampling.floor", "mutable"),

@@ -1,11 +1,17 @@
+from typing import Literal
+
 import pytest
+import yaml
 from pydantic import BaseModel, ValidationError
+from torch import Tensor
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput
 from ssgan.data.manifest import Manifest
+from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment, ScalingConfig, TrainingConfig
 from ssgan.method.codes import Code, CodesConfig
+from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.method.schedules import Cosine
 
 
@@ -145,3 +151,38 @@ def test_counts_of_workers() -> None:
     assert list(ScalingConfig(workers=3).counts()) == [3]
     assert list(ScalingConfig(workers=(2, 4)).counts()) == [2, 3, 4]
     assert ScalingConfig(workers=(2, 4)).most_workers == 4
+
+
+class Alone(ExtraTerm):
+    kind: Literal["elsewhere.Alone"] = "elsewhere.Alone"
+
+    def generator_term(self, half: Half) -> Tensor:
+        return half.fake.mean()
+
+
+class Namesake(Alone):
+    kind: Literal["elsewhere.L_I"] = "elsewhere.L_I"  # type: ignore[assignment]
+
+
+class Idle(ExtraTerm):
+    kind: Literal["elsewhere.Idle"] = "elsewhere.Idle"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "refused"),
+    [(["Alone", "Alone"], "Alone"), (["L_I"], "Namesake"), (["Alone", "Idle"], "Idle")],
+)
+def test_extra_terms_need_a_method_and_a_name_of_their_own(kinds: list[str], refused: str) -> None:
+    extra = [{"kind": f"elsewhere.{kind}"} for kind in kinds]
+    with pytest.raises(ValidationError, match=f"{refused} needs a discriminator_term or"):
+        Experiment.model_validate({"objective": {"extra": extra}})
+
+
+def test_an_extra_term_is_part_of_what_a_run_is() -> None:
+    extra = Experiment.model_validate({"objective": {"extra": [{"kind": "elsewhere.Alone"}]}})
+    assert Experiment.from_yaml(extra.to_yaml()) == extra
+    with pytest.raises(BadInput, match=r"objective\.extra"):
+        check_resume(Experiment(), extra)
+    old = yaml.safe_load(Experiment().to_yaml())
+    del old["objective"]["extra"]
+    check_resume(Experiment.from_yaml(yaml.safe_dump(old)), Experiment())

@@ -7,7 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -18,12 +18,38 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare
 from ssgan.experiment.tree import Experiment
+from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.method.weights import Weights
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS, StepInput, Terms
 
 CPU = torch.device("cpu")
+
+
+class Slope(ExtraTerm):
+    """A penalty on D's slope between real and synthetic images, at random points."""
+
+    kind: Literal["elsewhere.Slope"] = "elsewhere.Slope"
+
+    def discriminator_term(self, half: Half) -> Tensor:
+        draw = half.generators("between")
+        at = torch.rand(len(half.x), 1, 1, 1, generator=draw, device=draw.device)
+        x = torch.lerp(half.x, half.fake, at).requires_grad_()
+        (slope,) = torch.autograd.grad(half.d(half.trunk(x)).sum(), x, create_graph=True)
+        return slope.square().sum(dim=(1, 2, 3)).mean()
+
+
+class Undefined(ExtraTerm):
+    """A term without a value."""
+
+    kind: Literal["elsewhere.Undefined"] = "elsewhere.Undefined"
+
+    def generator_term(self, half: Half) -> Tensor:
+        return (-half.fake.mean()).log()
+
+
+EXTRA = {"objective": {"extra": [{"kind": "elsewhere.Slope", "weight": 5}]}}
 TREE: dict[str, Any] = {
     "codes": {"noise": 4},
     "networks": {"width": 2, "hidden": 8, "q_hidden": 4},
@@ -42,6 +68,8 @@ MODES: dict[str, dict[str, Any]] = {
     "gaussian": {"codes": {"posterior": "gaussian"}},
     "falling rates": {"optimizer": {"lr_schedule": {"kind": "linear", "duration": 50}}},
     "bfloat16": {"training": {"precision": "bfloat16"}},
+    "extra": EXTRA,
+    "extra in bfloat16": {**EXTRA, "training": {"precision": "bfloat16"}},
 }
 
 
@@ -174,6 +202,14 @@ def test_a_term_that_is_not_finite_is_named_with_its_update(
     train(training, 3)
     assert training.find_not_finite() == (term, 2)
     assert all(p.isfinite().all() for p in training.step.discriminator.parameters())
+    assert all(p.isfinite().all() for p in training.step.generator.parameters())
+
+
+def test_so_is_a_term_of_another_package(digits_store: Store) -> None:
+    extra = [{"kind": "elsewhere.Slope"}, {"kind": "elsewhere.Undefined"}]
+    training = train(build(digits_store, experiment(objective={"extra": extra})), 2)
+    assert training.find_not_finite() == ("Undefined", 0)
+    assert list(training.take_losses())[-2:] == ["loss/Slope", "loss/Undefined"]
     assert all(p.isfinite().all() for p in training.step.generator.parameters())
 
 

@@ -3,13 +3,14 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ssgan.method.codes import Code, LatentSpace
+from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.weights import Weights
 from ssgan.networks.dcgan import DcganConfig
@@ -39,12 +40,28 @@ PARTS = ("G", "trunk", "d", "q_ss", "q_us")
 NAN = math.nan
 WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
 
-Half = TypeVar("Half", DiscriminatorTerms, GeneratorTerms)
+HalfTerms = TypeVar("HalfTerms", DiscriminatorTerms, GeneratorTerms)
 
 
-def only(term: str, terms: Half) -> Half:
+class Extra(ExtraTerm):
+    """A term in both halves: logits near 0, and features of x̃ near those of x."""
+
+    kind: Literal["elsewhere.Extra"] = "elsewhere.Extra"
+
+    def discriminator_term(self, half: Half) -> Tensor:
+        return half.d(half.trunk(half.x)).square().mean()
+
+    def generator_term(self, half: Half) -> Tensor:
+        gap = half.h_fake.mean(dim=0) - half.trunk(half.x).mean(dim=0)
+        return gap.square().sum()
+
+
+def only(term: str, terms: HalfTerms) -> HalfTerms:
     """Multiply all but one term by zero."""
-    return terms._replace(**{n: t * float(n == term) for n, t in terms._asdict().items()})
+    extra = "Extra" if isinstance(terms, DiscriminatorTerms) else "Extra_g"
+    fields = terms._asdict()
+    kept = tuple(t * float(term == extra) for t in fields.pop("extra"))
+    return terms._replace(extra=kept, **{n: t * float(n == term) for n, t in fields.items()})
 
 
 class Masked(nn.Module):
@@ -67,6 +84,7 @@ def build(
     infogan: bool = False,
     space: LatentSpace = SPACE,
     reduce_max: Callable[[Tensor], object] = lambda flag: None,
+    extra: tuple[ExtraTerm, ...] = (),
 ) -> TrainingStep:
     """Build a step; with `term`, all other terms count for nothing."""
     draw = torch.Generator().manual_seed(0)
@@ -80,6 +98,7 @@ def build(
         SIZES.build_discriminator(space, SHAPE, draw).to(dtype),
         space,
         OptimizerConfig(),
+        extra,
         infogan=infogan,
         wrap=wrap,
         reduce_max=reduce_max,
@@ -155,16 +174,19 @@ TABLE = {
     "g_adv": {"G"},
     "L2_IS": {"G"},
     "L_I_g": {"G"},
+    "Extra": {"trunk", "d"},
+    "Extra_g": {"G"},
 }
 
 
 @pytest.mark.parametrize("infogan", [False, True])
 @pytest.mark.parametrize("separate", [False, True])
-@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("term", TABLE)
 def test_the_gradient_table(
     term: str, separate: bool, infogan: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = build(term=term, monkeypatch=monkeypatch, infogan=infogan)
+    extra = () if term in TERMS else (Extra(),)
+    step = build(term=term, monkeypatch=monkeypatch, infogan=infogan, extra=extra)
     before = {
         part: {name: value.detach().clone() for name, value in values.items()}
         for part, values in parameters(step).items()
@@ -205,6 +227,21 @@ def test_without_labels_q_ss_learns_nothing_but_stays_in_the_graph() -> None:
     for value in step.discriminator.parts()["q_ss"]:
         assert value.grad is not None
         assert value.grad.eq(0).all()
+
+
+def test_an_extra_term_counts_by_its_weight() -> None:
+    def end(*extra: ExtraTerm) -> tuple[list[Tensor], dict[str, float]]:
+        step = build(extra=extra)
+        for index in range(3):
+            values = step(draw_inputs(index), WEIGHTS).values().tolist()
+        return state(step), dict(zip(step.terms, values, strict=True))
+
+    without, losses = end()
+    recorded, more = end(Extra(weight=0))
+    assert more == losses | {"Extra": more["Extra"], "Extra_g": more["Extra_g"]}
+    assert more["Extra"] > 0
+    assert all(map(torch.equal, recorded, without))
+    assert changes(without, end(Extra())[0], build()) == (True, True)
 
 
 def test_D_is_trainable_again_after_the_step() -> None:
