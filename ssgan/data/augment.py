@@ -36,12 +36,7 @@ def draw_affine(n: int, generator: torch.Generator) -> Tensor:
 
 
 def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
-    """Map each image by its own random rotation, scale, shear and shift.
-
-    Args:
-        config: The ranges.
-        images: float32 (B, C, H, W).
-        draws: From `draw_affine`, float32 (B, 6), on the same device.
+    """Map images, float32 (B, C, H, W), each by its own draws from `draw_affine`, float32 (B, 6).
 
     Returns:
         float32 (B, C, H, W), bilinear; what comes from outside repeats the border.
@@ -50,11 +45,7 @@ def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
 
 
 def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
-    """Compute the maps that draws stand for.
-
-    Args:
-        config: The ranges.
-        draws: From `draw_affine`, float32 (B, 6).
+    """Compute the maps that draws from `draw_affine`, float32 (B, 6), stand for.
 
     Returns:
         float32 (B, 2, 3): where a pixel's value comes from, in coordinates from -1 to 1.

@@ -53,11 +53,7 @@ class RealBatch(NamedTuple):
 
 
 class Batches:
-    """Draws real images by step.
-
-    Attributes:
-        seen: bool (labeled images,): which of the budget's images any draw has used.
-    """
+    """Draws real images by step."""
 
     def __init__(
         self,
@@ -73,15 +69,9 @@ class Batches:
     ) -> None:
         """Set the pools up.
 
-        Args:
-            config: How to draw.
-            images: All images, uint8 (N, C, H, W), anywhere.
-            y: Their labels within the budget, float32 (N, K); NaN elsewhere.
-            batch_size: Images a step, over all ranks; a multiple of `world_size`.
-            streams: The run's random streams.
-            rank: This worker.
-            world_size: Number of workers.
-            device: Where batches go.
+        `images` are all images, uint8 (N, C, H, W), on any device; `y` their labels within the
+        budget, float32 (N, K), NaN elsewhere. A step takes `batch_size` images over all ranks, a
+        multiple of `world_size`; each rank's part goes to its `device`.
         """
         self._config = config
         self._images = images
@@ -95,6 +85,7 @@ class Batches:
         self._unlabeled = (~is_labeled).nonzero()[:, 0]
         self._all = torch.arange(len(y))
         self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
+        """bool (labeled images,): which of the budget's images any draw has used."""
 
     @property
     def share(self) -> float:
@@ -110,11 +101,9 @@ class Batches:
         return min(1.0, max(annealed, floor, self.share))
 
     def draw(self, step: int, probability: float) -> RealBatch:
-        """Draw this rank's part of the batch of one step.
+        """Draw this rank's part of the batch of an update, counted from 0.
 
-        Args:
-            step: The update, from 0.
-            probability: Of drawing labeled images, in [0, 1].
+        The probability, in [0, 1], is that of drawing labeled images.
         """
         if self._config.unit == "separate":
             return self._draw_separate(step, probability)

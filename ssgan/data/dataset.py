@@ -19,8 +19,6 @@ from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.store import Store
 from ssgan.method.codes import CodesConfig, Joint, LatentSpace
 
-_MOST_JOINT_ROWS = 10_000
-
 _log = logging.getLogger(__name__)
 
 
@@ -47,26 +45,19 @@ class DataConfig(Config):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A store, ready for training.
-
-    Attributes:
-        manifest: What the store holds.
-        train: Images uint8 (N, C, H, W) and all known labels of the train split.
-        test: The same of the test split, or None.
-        space: The latent space; its supervised codes are columns of the store.
-        y_known: All known labels of the train split as a code table, float32 (N, K_ss).
-        y: The labels within the budget, NaN elsewhere; what training may use.
-        y_test: The test split's code table, or None.
-        budget: Which images count as labeled.
-    """
+    """A store, ready for training."""
 
     manifest: Manifest
     train: Split
     test: Split | None
     space: LatentSpace
+    """The latent space; its supervised codes are columns of the store."""
     y_known: Tensor
+    """All known labels of the train split as a code table, float32 (N, K_ss)."""
     y: Tensor
+    """The labels within the budget, NaN elsewhere; what training may use."""
     y_test: Tensor | None
+    """The test split's code table, or None."""
     budget: LabelBudget
 
     @classmethod
@@ -77,16 +68,10 @@ class Dataset:
         store: Store,
         budget: LabelBudget | None = None,
     ) -> "Dataset":
-        """Map a store and apply the label budget.
-
-        Args:
-            config: The budget's amount, seed and balance.
-            codes: Which columns become codes, and the other codes.
-            store: The prepared images.
-            budget: A budget drawn before (resume, trials); drawn here when None.
+        """Map a store and apply a label budget drawn before (resume, trials), or draw one.
 
         Raises:
-            BadInput: A supervised code is no label column, or the budget cannot be drawn, or it
+            BadInput: A supervised code is not a label column, the budget cannot be drawn, or it
                 belongs to another data set.
         """
         manifest = store.manifest
@@ -111,8 +96,7 @@ class Dataset:
                 "that the run was started with"
             )
         if codes.prior == "empirical":
-            joint = _joint(y_known[budget.train])
-            space = space.model_copy(update={"joint": joint})
+            space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
             _warn_of_classes_never_drawn(space)
         return cls(
             manifest=manifest,
@@ -133,9 +117,8 @@ class Dataset:
     def held_out(self) -> tuple[Tensor, Tensor]:
         """Return labeled real images that Q_ss never learns from, to measure it on.
 
-        Returns:
-            Images uint8 (n, C, H, W) and their code table float32 (n, K_ss): the test split,
-            or the part of the budget that was kept apart.
+        They are the test split, or the part of the budget that was kept apart: images uint8
+        (n, C, H, W) and their code table float32 (n, K_ss).
         """
         if self.test is not None and self.y_test is not None:
             return self.test.images, self.y_test
@@ -147,13 +130,13 @@ def build_space(codes: CodesConfig, manifest: Manifest) -> LatentSpace:
     """Resolve the configured codes against the label columns of a store.
 
     Raises:
-        BadInput: A supervised code is no label column, or two codes share a name.
+        BadInput: A supervised code is not a label column, or two codes share a name.
     """
     columns = {column.name: column for column in manifest.columns}
     for name in codes.supervised:
         if name not in columns:
             raise BadInput(
-                f"codes.supervised names {name!r}, which is no label column of "
+                f"codes.supervised names {name!r}, which is not a label column of "
                 f"{manifest.name}{nearest(name, columns)}"
             )
     supervised = tuple(columns[name] for name in codes.supervised)
@@ -198,7 +181,7 @@ def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
 
 def _joint(y: Tensor) -> Joint | None:
     """Count the complete rows of the labeled images; None without any (the prior is uniform)."""
-    complete = y[~y.isnan().any(dim=1)][:_MOST_JOINT_ROWS]
+    complete = y[~y.isnan().any(dim=1)][:10_000]
     if not complete.numel():
         return None
     rows, counts = complete.unique(dim=0, return_counts=True)

@@ -31,26 +31,22 @@ _MEND = "restore the file from a copy, or start a new run"
 
 @dataclass(frozen=True)
 class LabelBudget:
-    """The images of the train split whose labels may be used.
-
-    Attributes:
-        train: int64 (n,), ascending: images whose labels Q_ss learns from.
-        held_out: int64 (m,), ascending: labeled images kept apart to measure Q_ss; empty where
-            the data has a test split.
-        amount: The budget as the user wrote it.
-        seed: Seed of the draw.
-        balanced: Whether it was drawn as even over classes as the set allows.
-        counts: Labeled images of each class, by code and class name, held-out ones included.
-        data_hash: Hash of the data set's manifest.
-    """
+    """The images of the train split whose labels may be used."""
 
     train: Tensor
+    """int64 (n,), ascending: images whose labels Q_ss learns from."""
     held_out: Tensor
+    """int64 (m,), ascending: labeled images kept apart to measure Q_ss; empty where the data has a
+    test split."""
     amount: Amount
+    """The budget as the user wrote it."""
     seed: int
     balanced: bool
+    """Whether it was drawn as even over classes as the set allows."""
     counts: dict[str, dict[str, int]]
+    """Labeled images of each class, by code and class name, held-out ones included."""
     data_hash: str
+    """Hash of the data set's manifest."""
 
     def __len__(self) -> int:
         """Return the size of the budget: all labels used, held-out ones included."""
@@ -65,14 +61,7 @@ class LabelBudget:
         return digest.hexdigest()
 
     def mask(self, y: Tensor) -> Tensor:
-        """Hide every label outside the training part of the budget.
-
-        Args:
-            y: All known labels, float32 (N, K).
-
-        Returns:
-            A copy with NaN in the rows that count as unlabeled.
-        """
+        """Copy all known labels, float32 (N, K), with NaN in the rows that count as unlabeled."""
         masked = torch.full_like(y, float("nan"))
         masked[self.train] = y[self.train]
         return masked
@@ -153,8 +142,10 @@ def draw_budget(
             f"{classes} classes; raise it, set it to 0 (InfoGAN), or set data.balanced=false"
         )
     generator = Streams(seed).generator("label budget")
-    order = _balanced_order if balanced else _random_order
-    chosen = labeled[order(codes, y[labeled], generator)[:count]]
+    order = labeled[torch.randperm(len(labeled), generator=generator)]
+    if balanced:  # in rounds, each of one image of every combination of classes that has some left
+        order = order[_rounds(codes, y[order])[0].argsort(stable=True)]
+    chosen = order[:count]
     is_apart = torch.zeros(len(chosen), dtype=torch.bool)
     is_apart[_set_apart(codes, y[chosen], round(len(chosen) * held_out), generator)] = True
     return LabelBudget(
@@ -169,12 +160,9 @@ def draw_budget(
 
 
 def count_labels(amount: Amount, available: int) -> int:
-    """Turn a budget as users write it into a number of images.
+    """Turn a budget as users write it into a number of the labeled images that are available.
 
-    Args:
-        amount: An integer is a count; a float from 0 to 1 or a percentage is a share of the
-            labeled images.
-        available: Labeled images in the set.
+    An integer is a count, a float from 0 to 1 or a percentage a share.
 
     Raises:
         BadInput: The amount cannot be read, or there are fewer labels than that.
@@ -183,7 +171,7 @@ def count_labels(amount: Amount, available: int) -> int:
     share = float(percentage[1]) / 100 if percentage else amount
     if isinstance(share, str) or not share >= 0:  # also NaN
         raise BadInput(
-            f"data.labels={amount} is no label budget; give a count such as 132, a share such "
+            f"data.labels={amount} is not a label budget; give a count such as 132, a share such "
             'as 0.0022, or a percentage such as "10%"'
         )
     if isinstance(share, int):
@@ -207,20 +195,6 @@ def count_labels(amount: Amount, available: int) -> int:
     return count
 
 
-def _random_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randperm(len(y), generator=generator)
-
-
-def _balanced_order(codes: Sequence[Code], y: Tensor, generator: torch.Generator) -> Tensor:
-    """Order images so that every prefix is as even over the combinations of classes as can be.
-
-    Images are shuffled, then taken in rounds: in each, one of every combination that still has
-    some, in random order.
-    """
-    shuffled = torch.randperm(len(y), generator=generator)
-    return shuffled[_rounds(codes, y[shuffled])[0].argsort(stable=True)]
-
-
 def _set_apart(codes: Sequence[Code], y: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Choose images from all combinations of classes in proportion, but the last one of none.
 
@@ -236,11 +210,7 @@ def _set_apart(codes: Sequence[Code], y: Tensor, count: int, generator: torch.Ge
 
 
 def _rounds(codes: Sequence[Code], y: Tensor) -> tuple[Tensor, Tensor]:
-    """Number images within their combination of classes, and the combinations.
-
-    Returns:
-        int64 (n,) twice: how many images before this one share its combination, and which.
-    """
+    """Return how many images before each share its combination of classes, and which it is."""
     categorical = [k for k, code in enumerate(codes) if code.is_categorical]
     classes = torch.cat([y.new_zeros(len(y), 1), y[:, categorical].nan_to_num(-1)], dim=1)
     groups = classes.unique(dim=0, return_inverse=True)[1]

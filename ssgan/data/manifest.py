@@ -82,11 +82,7 @@ class Manifest(Config):
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "Manifest":
-        """Read what `to_json` wrote.
-
-        Args:
-            text: Content of the file.
-            where: The file's location, for messages.
+        """Read what `to_json` wrote; messages name `where` it was found.
 
         Raises:
             CorruptFile: The text is no manifest, or not the one that was written.

@@ -6,6 +6,7 @@ them between all workers and trials and pages them beyond memory, and a stray wr
 process reaches neither the file nor any other process.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +18,16 @@ from torch import Tensor
 from ssgan.base.storage import replacing
 from ssgan.data.sources.base import Chunk
 
-_GPU_SHARE = 0.25  # of the free memory of a GPU, which trials and networks share
-
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a store.
-
-    Attributes:
-        images: uint8 (N, C, H, W), 0 to 255, memory-mapped.
-        labels: float32 (N, K), one column a manifest column: class index or a value in the
-            user's units; NaN = not known.
-    """
+    """One split of a store."""
 
     images: Tensor
+    """uint8 (N, C, H, W), 0 to 255, memory-mapped."""
     labels: Tensor
+    """float32 (N, K), one column a manifest column: class index or a value in the user's units;
+    NaN = not known."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,19 +40,15 @@ def map_split(
     columns: int,
     chunks: Iterable[Chunk],
 ) -> Split:
-    """Map the decoded copy of a split, and make it first when it is not there.
+    """Map the decoded copy of a split in a folder on the node's own disk.
 
-    Args:
-        folder: Folder of this manifest's decoded copies on the node's own disk.
-        split: Name of the split.
-        shape: (N, C, H, W).
-        columns: K, the number of label columns.
-        chunks: The split's chunks; read only when there is no decoded copy yet.
+    The images have the shape (N, C, H, W), the labels (N, columns). Where there is no copy yet it
+    is made from the chunks, which are read only then.
     """
     count = shape[0]
     pixels = folder / f"{split}.images.u8"
     labels = folder / f"{split}.labels.f32"
-    sizes = {pixels: shape[0] * shape[1] * shape[2] * shape[3], labels: 4 * count * columns}
+    sizes = {pixels: math.prod(shape), labels: 4 * count * columns}
     if not _complete(sizes):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{split}.lock"):
@@ -69,16 +61,12 @@ def map_split(
 
 
 def place_images(images: Tensor, device: torch.device) -> Tensor:
-    """Copy images to a GPU that has room for them; elsewhere they stay mapped.
-
-    Args:
-        images: uint8 (N, C, H, W), mapped.
-        device: Where training computes.
-    """
+    """Copy images, uint8 (N, C, H, W), to a GPU with enough free memory; else they stay mapped."""
     if device.type != "cuda":
         return images
     free, _ = torch.cuda.mem_get_info(device)
-    return images.to(device) if images.numel() <= free * _GPU_SHARE else images
+    # A quarter of the free memory, which trials and networks share.
+    return images.to(device) if images.numel() <= free / 4 else images
 
 
 def _complete(sizes: dict[Path, int]) -> bool:
@@ -96,7 +84,7 @@ def _write(pixels: Path, labels: Path, chunks: Iterable[Chunk]) -> None:
 
 
 def _map(file: Path, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-    elements = int(torch.Size(shape).numel())
+    elements = math.prod(shape)
     if not elements:
         return torch.empty(shape, dtype=dtype)
     # shared=False is MAP_PRIVATE over a file opened read-only.

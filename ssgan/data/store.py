@@ -28,14 +28,10 @@ SHARD_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Store:
-    """A prepared data set.
-
-    Attributes:
-        location: Local path, or URI of any pyarrow file system.
-        manifest: What the store holds.
-    """
+    """A prepared data set."""
 
     location: str
+    """Local path, or URI of any pyarrow file system."""
     manifest: Manifest
 
     @classmethod
@@ -62,26 +58,23 @@ class Store:
         return stored_name("test") in self.manifest.splits
 
     def split(self, name: str, cache: Path | None = None) -> Split:
-        """Map a split, decoding it first when this node has not done so yet.
+        """Map the split ``"train"`` or ``"test"``; the first to do so on a node decodes it.
 
-        Args:
-            name: ``"train"`` or ``"test"``.
-            cache: Folder on the node's own disk; null for `default_cache`.
+        The decoded copy goes to a cache on the node's own disk; null is `default_cache`.
 
         Raises:
             BadInput: The store has no such split.
             CorruptFile: A shard is missing or differs from what was written.
         """
-        manifest, called = self.manifest, name
-        name = stored_name(called)
-        if name not in manifest.splits:
+        manifest, stored = self.manifest, stored_name(name)
+        if stored not in manifest.splits:
             raise BadInput(
-                f"the store {self.location} has no {called} split, only "
+                f"the store {self.location} has no {name} split, only "
                 f"{' and '.join(manifest.splits)}"
             )
         folder = (cache or default_cache()) / "decoded" / manifest.hash
-        shape = (manifest.splits[name].count, *manifest.shape)
-        return map_split(folder, name, shape, len(manifest.columns), self.chunks(name))
+        shape = (manifest.splits[stored].count, *manifest.shape)
+        return map_split(folder, stored, shape, len(manifest.columns), self.chunks(stored))
 
     def chunks(self, name: str) -> Iterator[Chunk]:
         """Read a split shard by shard, checking each shard's hash before it is used.
@@ -118,12 +111,10 @@ class Store:
 
 
 def write_store(location: str | Path, source: Source, progress: Advance | None = None) -> Store:
-    """Write all splits of a source; the manifest comes last, so a store has one or is none.
+    """Write all splits of a source to a folder, local or on any pyarrow file system.
 
-    Args:
-        location: Folder to write to, local or on any pyarrow file system.
-        source: The opened source.
-        progress: Called after each chunk.
+    The manifest comes last: a folder without one is not a store. `progress` is called after each
+    chunk.
 
     Raises:
         BadInput: There already is a store, or the source cannot be stored.
@@ -165,12 +156,8 @@ def prepare(
 ) -> Store:
     """Find the store of a source in the cache, or build it there.
 
-    Several processes may call this at once: one builds, the others wait for it.
-
-    Args:
-        config: The source.
-        cache: Folder for stores; null for `default_cache`.
-        progress: Called while the store is built.
+    Several processes may call this at once: one builds, the others wait for it. The cache is a
+    folder; null for `default_cache`.
 
     Raises:
         BadInput: The source cannot be opened, or the cache cannot be written.

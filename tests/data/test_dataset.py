@@ -159,7 +159,10 @@ def test_a_seed_of_the_budget_is_not_that_of_the_run(store: Store) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"supervised": ("shapes",)}, r"'shapes', which is no label column.*did you mean 'shape'"),
+        (
+            {"supervised": ("shapes",)},
+            r"'shapes', which is not a label column.*did you mean 'shape'",
+        ),
         ({"supervised": ("shape", "shape")}, "'shape' twice"),
         ({"unsupervised": (UnsupervisedCode(name="angle"),)}, "'angle' twice"),
         ({"supervised": (), "unsupervised": ()}, "no code at all"),

@@ -79,13 +79,6 @@ class Source(Protocol):
         """Return ``"train"`` and, where there is a test split, ``"test"``."""
 
 
-def in_chunks(images: Images, labels: Labels) -> Iterator[Chunk]:
-    """Cut arrays that are in memory into chunks."""
-    for start in range(0, len(images), CHUNK_ROWS):
-        stop = start + CHUNK_ROWS
-        yield images[start:stop], labels[start:stop]
-
-
 def stamp(path: Path) -> list[Any]:
     """Identify a file's version without reading it: its path, size in bytes, and mtime in ns."""
     try:
@@ -97,18 +90,12 @@ def stamp(path: Path) -> list[Any]:
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Images and labels in memory, one pair of arrays a split.
-
-    Attributes:
-        name: Short name of the data set.
-        columns: The label columns.
-        arrays: Per split, images uint8 (N, C, H, W) and labels float32 (N, K).
-        provenance: Where the images came from.
-    """
+    """Images and labels in memory, one pair of arrays a split; a `Source`."""
 
     name: str
     columns: tuple[Code, ...]
-    arrays: Mapping[str, tuple[Images, Labels]]
+    arrays: Mapping[str, Chunk]
+    """Per split, images uint8 (N, C, H, W) and labels float32 (N, K)."""
     provenance: Mapping[str, str]
     broken: tuple[str, ...] = ()
 
@@ -125,4 +112,9 @@ class ArraySource:
 
     def splits(self) -> dict[str, Iterable[Chunk]]:
         """Return the chunks of each split."""
-        return {split: in_chunks(*pair) for split, pair in self.arrays.items()}
+        return {split: self._chunks(*pair) for split, pair in self.arrays.items()}
+
+    def _chunks(self, images: Images, labels: Labels) -> Iterator[Chunk]:
+        for start in range(0, len(images), CHUNK_ROWS):
+            stop = start + CHUNK_ROWS
+            yield images[start:stop], labels[start:stop]

@@ -1,60 +1,24 @@
 """CelebA through torchvision: aligned faces, with attributes chosen by name."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import model_validator
 
 from ssgan.base.config import nearest
-from ssgan.data.sources.encoded_images import EncodedSource, Picture
-from ssgan.data.sources.framing import Crop, FramingConfig, Size
+from ssgan.data.sources.encoded_images import Crop, EncodedSource, FramingConfig, Picture, Size
 from ssgan.data.sources.torchvision_sets import TorchvisionSource
 from ssgan.method.codes import Code
 
-ATTRIBUTES = (
-    "5_o_Clock_Shadow",
-    "Arched_Eyebrows",
-    "Attractive",
-    "Bags_Under_Eyes",
-    "Bald",
-    "Bangs",
-    "Big_Lips",
-    "Big_Nose",
-    "Black_Hair",
-    "Blond_Hair",
-    "Blurry",
-    "Brown_Hair",
-    "Bushy_Eyebrows",
-    "Chubby",
-    "Double_Chin",
-    "Eyeglasses",
-    "Goatee",
-    "Gray_Hair",
-    "Heavy_Makeup",
-    "High_Cheekbones",
-    "Male",
-    "Mouth_Slightly_Open",
-    "Mustache",
-    "Narrow_Eyes",
-    "No_Beard",
-    "Oval_Face",
-    "Pale_Skin",
-    "Pointy_Nose",
-    "Receding_Hairline",
-    "Rosy_Cheeks",
-    "Sideburns",
-    "Smiling",
-    "Straight_Hair",
-    "Wavy_Hair",
-    "Wearing_Earrings",
-    "Wearing_Hat",
-    "Wearing_Lipstick",
-    "Wearing_Necklace",
-    "Wearing_Necktie",
-    "Young",
-)
+_NAMES = """
+5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose
+Black_Hair Blond_Hair Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee
+Gray_Hair Heavy_Makeup High_Cheekbones Male Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard
+Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks Sideburns Smiling Straight_Hair
+Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace Wearing_Necktie Young
+"""
+ATTRIBUTES = tuple(_NAMES.split())
 """The attributes of list_attr_celeba.txt, in its order."""
 
 
@@ -91,23 +55,17 @@ class CelebaSource(TorchvisionSource, FramingConfig):
         return self
 
     def open(self) -> EncodedSource:
-        """Check that the files are there, or download them, and read the attributes.
-
-        Raises:
-            BadInput: They are not, and `download` is false.
-        """
+        """Make sure that the files are there (`require`), and read the attributes."""
         self.require()
         read = {split: self._read(split) for split in ("train", "test")}
         chosen = [ATTRIBUTES.index(name) for name in self.attributes]
-        labels = np.concatenate(
-            [part.attr.numpy()[:, chosen].astype(np.float32) for part in read.values()]
-        )
+        labels = np.concatenate([part.attr.numpy()[:, chosen] for part in read.values()])
         offsets = {"train": 0, "test": len(read["train"].filename)}
         folder = self.folder / "celeba" / "img_align_celeba"
 
         def pictures(split: str) -> Iterator[Picture]:
             for row, name in enumerate(read[split].filename, start=offsets[split]):
-                yield Picture(name, row, partial((folder / name).read_bytes))
+                yield Picture(name, row, (folder / name).read_bytes)
 
         width, height = self.framed(178, 218)
         return EncodedSource(
@@ -117,7 +75,7 @@ class CelebaSource(TorchvisionSource, FramingConfig):
                 Code(name=name, kind="categorical", classes=("no", "yes"))
                 for name in self.attributes
             ),
-            labels=labels,
+            labels=labels.astype(np.float32),
             counts={split: len(part.filename) for split, part in read.items()},
             pictures=pictures,
             framing=self,

@@ -1,12 +1,14 @@
-"""Label columns: from the cells of a table to a named code and a column of the code table.
+"""Label columns: from the cells of a table, or of a CSV, to codes and a code table.
 
 Text makes a categorical code, and so do the integers and booleans of a typed table; numbers with
 a fraction make a continuous one. An empty cell is an unknown label.
 """
 
+import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from pydantic import Field
 
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
+from ssgan.data.sources.base import Labels
 from ssgan.method.codes import Code
 
 Kind = Literal["categorical", "continuous"]
@@ -39,17 +42,8 @@ class ColumnsConfig(Config):
     """Class names of categorical codes, by code name. They fix the order of the classes; where
     the cells are whole numbers or booleans they name 0, 1, 2 ..."""
 
-    def code_name(self, column: str) -> str:
-        """Return the code's name for a column of the table."""
-        return self.names.get(column, column)
-
-    def check(self, columns: Sequence[str], available: Sequence[str], where: str) -> None:
-        """Check names before any cell is read.
-
-        Args:
-            columns: The label columns in use.
-            available: All columns of the table.
-            where: The table, for messages.
+    def check(self, columns: Sequence[str], available: Iterable[str], where: str) -> None:
+        """Check the names of the label columns in use before any cell is read.
 
         Raises:
             BadInput: A column or code does not exist, or two columns make the same code.
@@ -57,7 +51,7 @@ class ColumnsConfig(Config):
         for column in (*columns, *self.names):
             if column not in available:
                 raise BadInput(f"{where} has no column {column!r}{nearest(column, available)}")
-        codes = [self.code_name(column) for column in columns]
+        codes = [self.names.get(column, column) for column in columns]
         for field, named in (("kinds", self.kinds), ("classes", self.classes)):
             for name in named:
                 if name not in codes:
@@ -72,26 +66,13 @@ class ColumnsConfig(Config):
                 raise BadInput(f"the continuous code {name!r} takes no classes")
 
 
-@dataclass(frozen=True)
-class LabelColumn:
-    """One label column, read.
-
-    Attributes:
-        code: What the column stands for.
-        values: float32 (N,): class index or value in the user's units; NaN = not known.
-    """
-
-    code: Code
-    values: NDArray[np.float32]
-
-
 def read_columns(
     config: ColumnsConfig,
     table: Mapping[str, Sequence[Cell]],
     train: NDArray[np.bool_],
     where: str,
     row_name: Callable[[int], str],
-) -> tuple[LabelColumn, ...]:
+) -> tuple[tuple[Code, ...], Labels]:
     """Read all label columns of a table.
 
     Args:
@@ -101,117 +82,104 @@ def read_columns(
         where: The table, for messages.
         row_name: Names a row by its index, for messages.
 
+    Returns:
+        K codes, and float32 (N, K): class index or value in the user's units; NaN = not known.
+
     Raises:
         BadInput: Cells do not fit the column's kind or classes, or tell nothing apart.
     """
-    columns = []
-    for column, cells in table.items():
-        name = config.code_name(column)
+    codes = []
+    labels = np.full((len(train), len(table)), np.nan, dtype=np.float32)
+    for k, (column, cells) in enumerate(table.items()):
+        name = config.names.get(column, column)
         place = f"{where}, column {column!r}"
         classes = config.classes.get(name, ())
-        kind = config.kinds.get(name) or ("categorical" if classes else guess_kind(cells))
+        kind = config.kinds.get(name)
+        if kind is None:  # any float makes it continuous
+            has_floats = any(isinstance(cell, float) for cell in cells)
+            kind = "continuous" if has_floats and not classes else "categorical"
         if kind == "continuous":
-            columns.append(_continuous(name, cells, train, place, row_name))
+            values, wrong = _read(cells, _finite)
+            what, remedy = "are not finite numbers", f"or make {name!r} a categorical code"
         else:
-            columns.append(_categorical(name, cells, classes, place, row_name))
-    return tuple(columns)
+            whole = [_whole(cell) for cell in cells]
+            classes, index = _index_classes(name, whole, classes, place)
+            values, wrong = _read(whole, index.__getitem__)
+            what, remedy = f"are none of the classes {', '.join(classes)}", "or add them"
+        if wrong:
+            raise BadInput(
+                f"{place}: {len(wrong)} of {len(cells)} cells {what}: "
+                f"{_shown((cells[row], row_name(row)) for row in wrong)}; mend the cells {remedy}"
+            )
+        if kind == "continuous":
+            low, high = _range(values[train], place)
+            codes.append(Code(name=name, kind=kind, low=low, high=high))
+        else:
+            codes.append(Code(name=name, kind=kind, classes=classes))
+        labels[:, k] = values
+    return tuple(codes), labels
 
 
-def guess_kind(cells: Sequence[Cell]) -> Kind:
-    """Guess a column's kind from its cells: any float makes it continuous."""
-    return "continuous" if any(isinstance(cell, float) for cell in cells) else "categorical"
-
-
-def _continuous(
-    name: str,
-    cells: Sequence[Cell],
-    train: NDArray[np.bool_],
-    place: str,
-    row_name: Callable[[int], str],
-) -> LabelColumn:
+def _read(
+    cells: Sequence[Cell], read: Callable[[Any], float]
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Read cells one by one; also return the rows of those that cannot be read."""
     values = np.full(len(cells), np.nan)
     wrong = []
     for row, cell in enumerate(cells):
-        if cell is None:
-            continue
-        try:
-            values[row] = float(cell)
-        except ValueError:
-            wrong.append((row, cell))
-        else:
-            if math.isinf(values[row]):
-                wrong.append((row, cell))
-    _refuse(
-        wrong,
-        len(cells),
-        place,
-        row_name,
-        "are no finite numbers",
-        f"or make {name!r} a categorical code",
-    )
-    known = values[train & ~np.isnan(values)]
+        if cell is not None:
+            try:
+                values[row] = read(cell)
+            except (ValueError, KeyError):
+                wrong.append(row)
+    return values, wrong
+
+
+def _finite(cell: Any) -> float:
+    value = float(cell)
+    if math.isinf(value):
+        raise ValueError(value)
+    return value
+
+
+def _range(values: NDArray[np.float64], place: str) -> tuple[float, float]:
+    known = values[~np.isnan(values)]
     if len(set(known.tolist())) < 2:
         found = f"only the value {known[0]:g}" if len(known) else "no value"
         raise BadInput(
             f"{place}: {found} in the train split; a continuous code needs two or more. Label "
             "more images, or leave the column out of data.source.labels"
         )
-    code = Code(name=name, kind="continuous", low=float(known.min()), high=float(known.max()))
-    return LabelColumn(code, values.astype(np.float32))
+    return float(known.min()), float(known.max())
 
 
-def _categorical(
-    name: str,
-    cells: Sequence[Cell],
-    classes: tuple[str, ...],
-    place: str,
-    row_name: Callable[[int], str],
-) -> LabelColumn:
-    known: list[Any] = [_whole(cell) for cell in cells]
-    distinct = {cell for cell in known if cell is not None}
-    index: dict[Any, int]
+def _index_classes(
+    name: str, cells: Sequence[Cell], classes: tuple[str, ...], place: str
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    """Return the classes of a column and the index of each value in them."""
+    distinct = {cell for cell in cells if cell is not None}
     if classes and all(str(value) in classes for value in distinct):
-        index = {value: classes.index(str(value)) for value in distinct}
+        index: dict[Any, int] = {value: classes.index(str(value)) for value in distinct}
     elif classes:
-        index = {name: position for position, name in enumerate(classes)}
-        index.update({position: position for position in range(len(classes))})
+        index = {value: k for k, name in enumerate(classes) for value in (name, k)}
+    elif distinct and all(isinstance(value, bool) for value in distinct):
+        index, classes = {False: 0, True: 1}, ("no", "yes")
+    elif len(distinct) > MAX_CLASSES:
+        raise BadInput(
+            f"{place}: {len(distinct)} distinct values are too many for classes (at most "
+            f"{MAX_CLASSES}); leave it out of data.source.labels, or set "
+            f"data.source.kinds.{name}=continuous if it holds numbers"
+        )
     else:
-        if len(distinct) > MAX_CLASSES:
-            raise BadInput(
-                f"{place}: {len(distinct)} distinct values are too many for classes (at most "
-                f"{MAX_CLASSES}); leave it out of data.source.labels, or set "
-                f"data.source.kinds.{name}=continuous if it holds numbers"
-            )
-        if all(isinstance(value, bool) for value in distinct) and distinct:
-            index, classes = {False: 0, True: 1}, ("no", "yes")
-        else:
-            ordered = sorted(distinct, key=_order)
-            index = {value: position for position, value in enumerate(ordered)}
-            classes = tuple(str(value) for value in ordered)
+        index = {value: k for k, value in enumerate(sorted(distinct, key=_order))}
+        classes = tuple(map(str, index))
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no label"
         raise BadInput(
             f"{place}: {found}; a code needs two classes or more. Label more images, or leave the "
             "column out of data.source.labels"
         )
-    values = np.full(len(cells), np.nan, dtype=np.float32)
-    wrong = []
-    for row, cell in enumerate(known):
-        if cell is None:
-            continue
-        if cell in index:
-            values[row] = index[cell]
-        else:
-            wrong.append((row, cells[row]))
-    _refuse(
-        wrong,
-        len(cells),
-        place,
-        row_name,
-        f"are none of the classes {', '.join(classes)}",
-        "or add them",
-    )
-    return LabelColumn(Code(name=name, kind="categorical", classes=classes), values)
+    return classes, index
 
 
 def _whole(cell: Cell) -> Cell:
@@ -225,24 +193,132 @@ def _whole(cell: Cell) -> Cell:
 
 def _order(value: Any) -> tuple[int, Any]:
     # Numbers, also written as text ("2" before "10"), come before words.
+    return (0, float(value)) if is_number(value) else (1, value)
+
+
+def _shown(cells: Iterable[tuple[Cell, str]]) -> str:
+    """Name some cells, each with its place, and count the rest."""
+    named = [f"{cell!r} ({place})" for cell, place in cells]
+    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    return ", ".join(named[:_SHOWN]) + more
+
+
+@dataclass(frozen=True)
+class LabelCsv:
+    """The content of a CSV of partial labels, as text: one row a file."""
+
+    path: Path
+    files: tuple[str, ...]
+    """The labeled files, relative to the image folder, with forward slashes."""
+    lines: tuple[int, ...]
+    """The line of each row in the CSV, from 1."""
+    table: dict[str, list[str]]
+    """The stripped cells of the other columns, by name; "" where a label is not known."""
+
+    @classmethod
+    def read(cls, path: Path) -> "LabelCsv":
+        """Read a CSV with a header; the column `file`, or else the first, names the files.
+
+        Raises:
+            BadInput: There is no such CSV, it cannot be read, or it names a file twice.
+        """
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                delimiter = max(",;\t", key=stream.readline().count)
+                stream.seek(0)
+                reader = csv.reader(stream, delimiter=delimiter, strict=True)
+                header = [name.strip() for name in next(reader, [])]
+                rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+        except FileNotFoundError:
+            raise BadInput(
+                f"there is no {path}; set data.source.csv to your CSV of labels"
+            ) from None
+        except (csv.Error, UnicodeDecodeError, OSError) as error:
+            raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
+        if not rows or len(set(header)) < len(header) or "" in header:
+            raise BadInput(
+                f"{path} needs a header of distinct column names and one row or more; its header "
+                f"is {', '.join(header) or 'empty'}"
+            )
+        place = header.index("file") if "file" in header else 0
+        seen: dict[str, int] = {}
+        for line, row in rows:
+            if len(row) != len(header):
+                raise BadInput(
+                    f"{path}, line {line}: {len(row)} cells where the header has {len(header)}"
+                )
+            file = str(PurePosixPath(row[place].strip().replace("\\", "/")))
+            if file in seen:
+                raise BadInput(
+                    f"{path} labels {file} twice, in line {seen[file]} and line {line}; keep one "
+                    "of them"
+                )
+            seen[file] = line
+        columns = zip(*(row for _, row in rows), strict=True)
+        table = {
+            name: [cell.strip() for cell in column]
+            for name, column in zip(header, columns, strict=True)
+            if name != header[place]
+        }
+        return cls(path, tuple(seen), tuple(seen.values()), table)
+
+    def cells(self, column: str, kind: Kind | None) -> list[Cell]:
+        """Return a column's cells: floats where all of them are numbers, else text.
+
+        Args:
+            column: Name of the column.
+            kind: What the user declared it to be; null to go by the cells.
+
+        Raises:
+            BadInput: Most cells are numbers, some are not, and `kind` does not say what is meant.
+        """
+        text = self.table[column]
+        guessed, odd = guess_kind(text)
+        if guessed == "continuous":
+            return [float(cell) if cell else None for cell in text]
+        if guessed is None and kind is None:
+            shown = _shown((text[row], f"line {self.lines[row]}") for row in odd)
+            raise BadInput(
+                f"{self.path}, column {column!r}: {len(odd)} of {sum(map(bool, text))} cells are "
+                f"not numbers: {shown}; leave unknown cells empty, or set "
+                f"data.source.kinds.{column}=categorical if they are class names"
+            )
+        return [cell or None for cell in text]
+
+    def refuse_unknown(self, images: Iterable[str]) -> None:
+        """Refuse rows whose file is not among the images.
+
+        Raises:
+            BadInput: With the first of them.
+        """
+        there = set(images)
+        named = zip(self.files, self.lines, strict=True)
+        missing = [f"{file} (line {line})" for file, line in named if file not in there]
+        if missing:
+            raise BadInput(
+                f"{self.path} names files that are not in the image folder, {len(missing)} in all: "
+                f"{', '.join(missing[:_SHOWN])}{' ...' if len(missing) > _SHOWN else ''}; paths "
+                "are relative to data.source.root"
+            )
+
+
+def guess_kind(cells: Sequence[str]) -> tuple[Kind | None, list[int]]:
+    """Guess the kind of a column of text, where "" is not known: continuous if all are numbers.
+
+    Returns:
+        The kind, None where most cells are numbers but some are not; and the rows that are not.
+    """
+    known = sum(map(bool, cells))
+    odd = [row for row, cell in enumerate(cells) if cell and not is_number(cell)]
+    if not odd:
+        return "continuous", odd
+    return (None if len(odd) < known / 2 else "categorical"), odd
+
+
+def is_number(cell: Any) -> bool:
+    """Return whether a cell reads as a number."""
     try:
-        return 0, float(value)
+        float(cell)
     except ValueError:
-        return 1, value
-
-
-def _refuse(
-    wrong: Sequence[tuple[int, Cell]],
-    count: int,
-    place: str,
-    row_name: Callable[[int], str],
-    what: str,
-    remedy: str,
-) -> None:
-    if not wrong:
-        return
-    shown = ", ".join(f"{cell!r} ({row_name(row)})" for row, cell in wrong[:_SHOWN])
-    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-    raise BadInput(
-        f"{place}: {len(wrong)} of {count} cells {what}: {shown}{more}; mend the cells {remedy}"
-    )
+        return False
+    return True

@@ -6,7 +6,7 @@ import numpy as np
 
 from ssgan.base.config import canonical_hash
 from ssgan.data.sources.base import ArraySource, SourceConfig
-from ssgan.data.sources.framing import Size, resize_all
+from ssgan.data.sources.encoded_images import Size, resize_all
 from ssgan.method.codes import Code
 
 DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))

@@ -3,10 +3,8 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,10 +12,9 @@ from PIL import Image
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import Labels, SourceConfig, stamp
-from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelColumn, read_columns
-from ssgan.data.sources.encoded_images import EncodedSource, Picture
-from ssgan.data.sources.framing import FramingConfig, measure
-from ssgan.data.sources.label_csv import LabelCsv
+from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelCsv, read_columns
+from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, measure
+from ssgan.method.codes import Code
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SHOWN = 5
@@ -56,23 +53,22 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             raise BadInput(
                 f"{len(headers.broken)} of {len(names)} pictures in {self.root} cannot be read: "
                 f"{', '.join(headers.broken[:_SHOWN])}; mend or remove them, or leave "
-                "data.source.strict off to go on without them"
+                "data.source.strict off to continue without them"
             )
         shape = self._shape(headers.sizes)
-        good = [name for name in names if name in headers.sizes]
-        columns = self._columns(names)
-        labels = _by_picture(columns, good, names)
+        columns, labels = self._read_labels(names)
 
         def pictures(split: str) -> Iterator[Picture]:
-            for row, name in enumerate(good):
-                yield Picture(name, row, partial((self.root / name).read_bytes))
+            for row, name in enumerate(names):
+                if name in headers.sizes:
+                    yield Picture(name, row, (self.root / name).read_bytes)
 
         return EncodedSource(
             name=self.name or self.root.resolve().name,
             shape=shape,
-            columns=tuple(column.code for column in columns),
+            columns=columns,
             labels=labels,
-            counts={"train": len(good)},
+            counts={"train": len(headers.sizes)},
             pictures=pictures,
             framing=self,
             provenance={
@@ -108,52 +104,44 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         width, height = next(iter(framed))
         return self.channels, height, width
 
-    def _columns(self, names: Sequence[str]) -> tuple[LabelColumn, ...]:
+    def _read_labels(self, names: Sequence[str]) -> tuple[tuple[Code, ...], Labels]:
         """Read the labels, one row a picture in the order of `names`."""
         row_of = {name: row for row, name in enumerate(names)}
         table: dict[str, list[Cell]] = {}
-        where, place = f"folder {self.root}", dict(enumerate(names))
-        extra = self._folder_column()
+        where, place = f"folder {self.root}", list(names)
+        extra = [] if self.folders is None else [self.folders]
         if self.csv is not None:
             read = LabelCsv.read(self._csv())
             read.refuse_unknown(names)
             where = str(read.path)
             chosen = self.labels or tuple(read.table)
             self.check([*chosen, *extra], [*read.table, *extra], where)
-            for row, file in enumerate(read.files):
-                place[row_of[file]] = read.row_name(row)
+            for file, line in zip(read.files, read.lines, strict=True):
+                place[row_of[file]] = f"line {line}"
             for column in chosen:
-                cells: list[Cell] = [None] * len(names)
-                kind = self.kinds.get(self.code_name(column))
+                table[column] = [None] * len(names)
+                kind = self.kinds.get(self.names.get(column, column))
                 for file, cell in zip(read.files, read.cells(column, kind), strict=True):
-                    cells[row_of[file]] = cell
-                table[column] = cells
+                    table[column][row_of[file]] = cell
+        elif self.labels:
+            raise BadInput("data.source.labels has no effect without data.source.csv; set it")
         else:
-            if self.labels:
-                raise BadInput("data.source.labels has no effect without data.source.csv; set it")
             self.check(extra, extra, where)
         for column in extra:
             table[column] = [name.split("/")[0] if "/" in name else None for name in names]
         everything = np.ones(len(names), dtype=np.bool_)
         return read_columns(self, table, everything, where, place.__getitem__)
 
-    def _folder_column(self) -> list[str]:
-        return [self.folders] if self.folders is not None else []
 
-
-@dataclass(frozen=True)
-class Headers:
-    """What the headers of pictures say.
-
-    Attributes:
-        sizes: Upright width and height of each readable picture, by name.
-        gray: How many of them are gray.
-        broken: Names of the others.
-    """
+class Headers(NamedTuple):
+    """What the headers of pictures say."""
 
     sizes: dict[str, tuple[int, int]]
+    """Upright width and height of each readable picture, by name."""
     gray: int
+    """How many of them are gray."""
     broken: tuple[str, ...]
+    """Names of the others."""
 
 
 def find_pictures(root: Path) -> list[str]:
@@ -195,14 +183,3 @@ def read_headers(root: Path, names: Sequence[str]) -> Headers:
         except Exception:  # whatever Pillow raises, the picture is broken
             broken.append(name)
     return Headers(sizes, gray, tuple(broken))
-
-
-def _by_picture(
-    columns: Sequence[LabelColumn], good: Sequence[str], names: Sequence[str]
-) -> Labels:
-    """Lay the labels of the readable pictures out as float32 (N, K)."""
-    if not columns:
-        return np.empty((len(good), 0), dtype=np.float32)
-    readable = set(good)
-    keep = np.array([name in readable for name in names])
-    return np.stack([column.values[keep] for column in columns], axis=1)

@@ -5,94 +5,71 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ssgan.base.errors import BadInput
+from ssgan.data.sources.columns import Kind, LabelCsv, guess_kind
 from ssgan.data.sources.folder import Headers, find_pictures, read_headers
-from ssgan.data.sources.label_csv import LabelCsv, is_number
 
-SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)
-"""Sizes of images that the networks take, in pixels."""
-SIZE = 32
-"""Size that larger pictures are scaled to: what a CPU trains in an hour or so."""
+_SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
+_SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
 _MOST_CLASSES = 50
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
 
 
-@dataclass(frozen=True)
-class Framing:
-    """How pictures become images of one size.
-
-    Attributes:
-        size: Height and width in pixels.
-        resize: The rule for pictures that are not square; None where all are.
-        reason: Why, in words.
-    """
+class Framing(NamedTuple):
+    """How pictures become images of one size."""
 
     size: int
+    """Height and width in pixels."""
     resize: Literal["crop", "pad"] | None
+    """The rule for pictures that are not square; None where all are."""
     reason: str
 
 
-@dataclass(frozen=True)
-class Column:
-    """A label column, as it is proposed.
-
-    Attributes:
-        name: Name of the column, and of the code.
-        kind: What it becomes; None leaves it out.
-        found: Labels and their counts, the range of values, or why it is left out.
-        known: Pictures that have a value.
-        declared: Whether the kind must be written down, since the cells do not show it.
-    """
+class Column(NamedTuple):
+    """A label column, as it is proposed; the code gets its name."""
 
     name: str
-    kind: Literal["categorical", "continuous"] | None
+    kind: Kind | None
+    """What it becomes; None leaves it out."""
     found: str
+    """Labels and their counts, the range of values, or why it is left out."""
     known: int
+    """Pictures that have a value."""
     declared: bool = False
+    """Whether the kind must be written down, since the cells do not show it."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is.
-
-    Attributes:
-        root: The folder.
-        count: Pictures that can be read.
-        broken: Names of those that cannot.
-        gray: Whether all of them are gray.
-        framing: How they become images of one size.
-        csv: The CSV of labels, or None.
-        columns: Its label columns.
-        folders: The code that folder names make, or None.
-        complete: Whether most pictures with a label have all of them, so that their combinations
-            can be counted.
-    """
+    """What there is in a folder."""
 
     root: Path
     count: int
+    """Pictures that can be read."""
     broken: tuple[str, ...]
+    """Names of those that cannot."""
     gray: bool
+    """Whether all of them are gray."""
     framing: Framing
     csv: Path | None
     columns: tuple[Column, ...]
+    """The label columns of the CSV."""
     folders: Column | None
+    """The code that folder names make, or None."""
     complete: bool
+    """Whether most pictures with a label have all of them, so that combinations can be counted."""
 
     @property
     def chosen(self) -> tuple[Column, ...]:
         """The columns that become supervised codes."""
         own = tuple(column for column in self.columns if column.kind is not None)
-        return own + ((self.folders,) if self.folders is not None else ())
+        return own if self.folders is None else (*own, self.folders)
 
 
 def survey(root: Path, csv: Path | None) -> Survey:
-    """Look at a folder.
-
-    Args:
-        root: The folder of pictures.
-        csv: The CSV of labels; the only one in the folder when None.
+    """Look at a folder of pictures and its CSV of labels: without a name, the only one in it.
 
     Raises:
         BadInput: There are no pictures, several CSVs, or a CSV that does not fit the pictures.
@@ -138,10 +115,10 @@ def _frame(headers: Headers) -> Framing:
     (width, height), _ = sizes.most_common(1)[0]
     one = len(sizes) == 1
     what = f"all are {width}x{height}" if one else f"they are of {len(sizes)} sizes"
-    if one and width == height and width in SIZES:
+    if one and width == height and width in _SIZES:
         return Framing(width, None, f"{what}, which suits the networks")
     typical = shorter[len(shorter) // 10]  # a few tiny pictures do not decide for all
-    size = min(SIZE, max((s for s in SIZES if s <= typical), default=SIZES[0]))
+    size = min(_SIZE, max((s for s in _SIZES if s <= typical), default=_SIZES[0]))
     larger = f"; up to {min(64, typical)} would show more and take longer" if typical > size else ""
     ratios = [max(size) / min(size) for size in headers.sizes.values()]
     if max(ratios) == 1:
@@ -161,15 +138,14 @@ def _column(name: str, cells: Sequence[str]) -> Column:
     if len(counts) < 2:
         found = f"only {known[0]!r}" if known else "nothing"
         return Column(name, None, f"{found} in it, which tells no picture from another", len(known))
-    numbers = [cell for cell in known if is_number(cell)]
-    if len(numbers) < len(known):
-        if len(numbers) > len(known) / 2:
-            odd = next(cell for cell in known if not is_number(cell))
-            return Column(name, None, f"numbers, but also {odd!r}; mend the cells", len(known))
-        if len(counts) > max(_MOST_CLASSES, 2) or len(counts) > max(5, len(known) / 2):
-            return Column(
-                name, None, f"{len(counts)} different texts in {len(known)} cells", len(known)
-            )
+    kind, odd = guess_kind(cells)
+    if kind is None:
+        found = f"numbers, but also {cells[odd[0]]!r}; mend the cells"
+        return Column(name, None, found, len(known))
+    if kind == "categorical":
+        if len(counts) > min(_MOST_CLASSES, max(5, len(known) / 2)):
+            found = f"{len(counts)} different texts in {len(known)} cells"
+            return Column(name, None, found, len(known))
         return Column(name, "categorical", _listed(counts), len(known))
     values = [float(cell) for cell in known]
     if _are_class_numbers(set(values)):
@@ -186,12 +162,8 @@ def _is_complete(table: Sequence[Sequence[str]]) -> bool:
 
 def _are_class_numbers(values: set[float]) -> bool:
     """Whether numbers count classes: 0, 1, 2 ... or 1, 2, 3 ... without a gap, and not many."""
-    first = min(values)
-    return (
-        first in (0.0, 1.0)
-        and len(values) <= 20
-        and values == {first + step for step in range(len(values))}
-    )
+    count = len(values)
+    return count <= 20 and values in ({*range(count)}, {*range(1, count + 1)})
 
 
 def _folders(names: Sequence[str], taken: set[str]) -> Column | None:

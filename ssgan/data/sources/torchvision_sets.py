@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,7 +20,7 @@ from ssgan.base.rng import Streams
 from ssgan.base.storage import default_cache
 from ssgan.data.sources.base import ArraySource, Chunk, Images, Labels, SourceConfig, stamp
 from ssgan.data.sources.digits import DIGIT
-from ssgan.data.sources.framing import Size, resize_all
+from ssgan.data.sources.encoded_images import Size, resize_all
 from ssgan.method.codes import Code
 
 _ARTICLES = "t_shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot"
@@ -62,7 +62,7 @@ class TorchvisionSource(SourceConfig):
     def fetch(self) -> None:
         """Let torchvision download and unpack the files to `folder`."""
 
-    def missing(self) -> list[str]:
+    def missing(self) -> Iterable[str]:
         """Return which of the files are not there."""
         return [name for name in self.files if not (self.folder / name).exists()]
 
@@ -114,7 +114,7 @@ class _Arrays(TorchvisionSource):
         """
         self.require()
         try:
-            arrays = self.read()
+            arrays = self._read()
         except RuntimeError as error:
             raise BadInput(
                 f"{self.title}: a file in {self.folder} is not the published one ({error}); "
@@ -136,11 +136,14 @@ class _Arrays(TorchvisionSource):
 
     def fetch(self) -> None:
         """Let torchvision download the files, which it does on the way to reading them."""
-        self.read()
+        self._read()
+
+    def _read(self) -> dict[str, Chunk]:
+        return {split: self.read(split, self.folder) for split in ("train", "test")}
 
     @abstractmethod
-    def read(self) -> dict[str, Chunk]:
-        """Read the splits: images uint8 (N, C, H, W), labels float32 (N, 1)."""
+    def read(self, split: str, folder: Path) -> Chunk:
+        """Read a split from a folder: images uint8 (N, C, H, W), labels float32 (N, 1)."""
 
 
 class SvhnSource(_Arrays):
@@ -152,16 +155,12 @@ class SvhnSource(_Arrays):
 
     kind: Literal["svhn"] = "svhn"
 
-    def read(self) -> dict[str, Chunk]:
-        """Read both files."""
+    def read(self, split: str, folder: Path) -> Chunk:
         from torchvision.datasets import SVHN
 
-        arrays = {}
-        for split in ("train", "test"):
-            read = SVHN(str(self.folder), split=split, download=self.download)
-            # The files say 10 for the digit 0, torchvision says 0; make sure whoever reads them.
-            arrays[split] = (read.data, _column(np.asarray(read.labels) % 10))
-        return arrays
+        read = SVHN(str(folder), split=split, download=self.download)
+        # The files say 10 for the digit 0, torchvision says 0; make sure whoever reads them.
+        return read.data, _column(np.asarray(read.labels) % 10)
 
 
 class Cifar10Source(_Arrays):
@@ -173,16 +172,11 @@ class Cifar10Source(_Arrays):
 
     kind: Literal["cifar10"] = "cifar10"
 
-    def read(self) -> dict[str, Chunk]:
-        """Read the batches of both splits."""
+    def read(self, split: str, folder: Path) -> Chunk:
         from torchvision.datasets import CIFAR10
 
-        arrays = {}
-        for split in ("train", "test"):
-            read = CIFAR10(str(self.folder), train=split == "train", download=self.download)
-            images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))
-            arrays[split] = (images, _column(read.targets))
-        return arrays
+        read = CIFAR10(str(folder), train=split == "train", download=self.download)
+        return np.ascontiguousarray(read.data.transpose(0, 3, 1, 2)), _column(read.targets)
 
 
 class _IdxSource(_Arrays):
@@ -202,9 +196,10 @@ class _IdxSource(_Arrays):
         if not self.turned:
             return source
         note = f"each by its own angle, at most {self.turned:g} degrees"
+        angle = Code(name="angle", kind="continuous", low=-self.turned, high=self.turned)
         return replace(
             source,
-            columns=(*source.columns, angle_code(self.turned)),
+            columns=(*source.columns, angle),
             arrays={
                 split: turn(*pair, self.turned, split) for split, pair in source.arrays.items()
             },
@@ -221,20 +216,19 @@ class _IdxSource(_Arrays):
         """Let torchvision download and unpack all four files."""
         self._dataset(self.folder, "train", download=True)
 
-    def missing(self) -> list[str]:
+    def missing(self) -> Iterable[str]:
         """Return all four files unless one folder holds them all."""
-        return [] if self._find() else list(self.files)
+        return () if self._find() else self.files
 
-    def read(self) -> dict[str, Chunk]:
+    def _read(self) -> dict[str, Chunk]:
         """Read both splits, from a private copy where torchvision would not take the files."""
         files = self._find()
-        if all(
-            file.parent == self._raw(self.folder) and not file.suffix for file in files.values()
-        ):
-            return self._read(self.folder)
         with tempfile.TemporaryDirectory(prefix="ssgan-idx-") as private:
-            _unpack(files, self._raw(Path(private)))
-            return self._read(Path(private))
+            folder = self.folder
+            if any(file.suffix or file.parent != self._raw(folder) for file in files.values()):
+                folder = Path(private)
+                _unpack(files, self._raw(folder))
+            return {split: self.read(split, folder) for split in IDX_COUNTS}
 
     def _raw(self, root: Path) -> Path:
         return root / self.torchvision_class / "raw"
@@ -257,24 +251,22 @@ class _IdxSource(_Arrays):
         dataset = getattr(datasets, self.torchvision_class)
         return dataset(str(root), train=split == "train", download=download)
 
-    def _read(self, root: Path) -> dict[str, Chunk]:
-        arrays = {}
-        for split, count in IDX_COUNTS.items():
-            try:
-                read = self._dataset(root, split)
-                images, labels = read.data.numpy()[:, None], _column(read.targets)
-            except (ValueError, AssertionError, LookupError, RuntimeError) as error:
-                raise CorruptFile(
-                    f"{self.title}: the {split} files in {self.folder} are not valid idx files "
-                    f"({error}); fetch them again"
-                ) from error
-            if len(images) != count or len(labels) != count or not 0 <= labels.max() <= 9:
-                raise CorruptFile(
-                    f"{self.title}: the {split} files in {self.folder} hold {len(images)} images "
-                    f"and {len(labels)} labels instead of {count}; fetch them again"
-                )
-            arrays[split] = (images, labels)
-        return arrays
+    def read(self, split: str, folder: Path) -> Chunk:
+        count = IDX_COUNTS[split]
+        try:
+            read = self._dataset(folder, split)
+            images, labels = read.data.numpy()[:, None], _column(read.targets)
+        except (ValueError, AssertionError, LookupError, RuntimeError) as error:
+            raise CorruptFile(
+                f"{self.title}: the {split} files in {self.folder} are not valid idx files "
+                f"({error}); fetch them again"
+            ) from error
+        if len(images) != count or len(labels) != count or not 0 <= labels.max() <= 9:
+            raise CorruptFile(
+                f"{self.title}: the {split} files in {self.folder} hold {len(images)} images "
+                f"and {len(labels)} labels instead of {count}; fetch them again"
+            )
+        return images, labels
 
 
 class MnistSource(_IdxSource):
@@ -295,11 +287,6 @@ class FashionMnistSource(_IdxSource):
     column: ClassVar[Code] = ARTICLE
 
     kind: Literal["fashion-mnist"] = "fashion-mnist"
-
-
-def angle_code(most: float) -> Code:
-    """Return the label column of turned images: degrees, counterclockwise, from -most to most."""
-    return Code(name="angle", kind="continuous", low=-most, high=most)
 
 
 def turn(images: Images, labels: Labels, most: float, split: str) -> tuple[Images, Labels]:

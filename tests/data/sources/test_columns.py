@@ -1,24 +1,35 @@
 """Label columns: what cells become, and which cells are refused."""
 
+import csv
 import math
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelColumn, read_columns
+from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelCsv, is_number, read_columns
+from ssgan.method.codes import Code
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters=" \u2028\u2029"))
+
+
+class Column(NamedTuple):
+    code: Code
+    values: np.ndarray
 
 
 def read(
     cells: list[Cell], config: ColumnsConfig | None = None, train: list[bool] | None = None
-) -> LabelColumn:
+) -> Column:
     mask = np.array([True] * len(cells) if train is None else train)
-    (column,) = read_columns(
+    (code,), labels = read_columns(
         config or ColumnsConfig(), {"x": cells}, mask, "table", lambda row: f"row {row}"
     )
-    return column
+    return Column(code, labels[:, 0])
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=30))
@@ -86,8 +97,8 @@ def test_range_is_taken_over_the_train_split() -> None:
 @pytest.mark.parametrize(
     ("cells", "config", "message"),
     [
-        (["1.5", "tall"], {"kinds": {"x": "continuous"}}, r"no finite numbers: 'tall' \(row 1\)"),
-        ([1.0, math.inf], {}, r"no finite numbers: inf \(row 1\)"),
+        (["1.5", "tall"], {"kinds": {"x": "continuous"}}, r"not finite numbers: 'tall' \(row 1\)"),
+        ([1.0, math.inf], {}, r"not finite numbers: inf \(row 1\)"),
         ([0, 1, 7], {"classes": {"x": ("a", "b")}}, r"none of the classes a, b: 7 \(row 2\)"),
         ([2, 2, None], {}, "only the class '2'"),
         ([None, None], {}, "no label"),
@@ -121,3 +132,52 @@ def test_cells_that_cannot_be_labels(
 def test_names_are_checked(config: dict[str, object], columns: list[str], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         ColumnsConfig(**config).check(columns, ["angle", "color"], "table")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=12),
+    st.sampled_from([",", ";", "\t"]),
+    st.booleans(),
+)
+def test_cells_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str]],
+    delimiter: str,
+    bom: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "labels.csv"
+    with path.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow(["first", "file", "last"])
+        for number, (first, last) in enumerate(rows):
+            writer.writerow([first, f"sub/{number}.png", last])
+    read = LabelCsv.read(path)
+    assert read.files == tuple(f"sub/{number}.png" for number in range(len(rows)))
+    assert read.table == {
+        "first": [first.strip() for first, _ in rows],
+        "last": [last.strip() for _, last in rows],
+    }
+    assert read.lines[0] == 2
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=20))
+def test_numbers_are_floats_and_empty_cells_unknown(values: list[float | None]) -> None:
+    text = ["" if value is None else repr(value) for value in values]
+    table = LabelCsv(Path("x.csv"), (), tuple(range(len(text))), {"x": text})
+    assert table.cells("x", None) == values
+
+
+def test_words_among_numbers_need_a_declaration() -> None:
+    text = ["1", "2", "", "n/a"]
+    table = LabelCsv(Path("x.csv"), (), (2, 3, 4, 5), {"x": text})
+    with pytest.raises(BadInput, match=r"1 of 3 cells are not numbers: 'n/a' \(line 5\)"):
+        table.cells("x", None)
+    assert table.cells("x", "categorical") == ["1", "2", None, "n/a"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"), [("1e3", True), ("-.5", True), ("", False), ("1,5", False)]
+)
+def test_numbers_are_told_from_words(cell: str, expected: bool) -> None:
+    assert is_number(cell) is expected

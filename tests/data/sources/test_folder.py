@@ -147,7 +147,7 @@ def test_csv_from_a_spreadsheet_is_read(tmp_path: Path, root: Path) -> None:
 def test_declared_number_is_checked_cell_by_cell(tmp_path: Path, root: Path) -> None:
     (root / "labels.csv").write_text("file,x\na.png,big\nc.png,2\n")
     with pytest.raises(
-        BadInput, match=r"column 'x': 1 of 5 cells are no finite numbers: 'big' \(line 2"
+        BadInput, match=r"column 'x': 1 of 5 cells are not finite numbers: 'big' \(line 2"
     ):
         stored(tmp_path, root=root, csv="labels.csv", kinds={"x": "continuous"})
 

@@ -171,9 +171,9 @@ def test_mixed_sizes_and_broken_pictures(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"image": "picture"}, "no column 'picture' for the pictures.*image, label, name"),
-        ({"image": "label"}, "int64 is no encoded picture"),
+        ({"image": "label"}, "int64 is not an encoded picture"),
         ({"labels": ("labels",)}, "no column 'labels'; did you mean 'label'"),
-        ({"labels": ("image",)}, "binary is no label"),
+        ({"labels": ("image",)}, "binary is not a label"),
         ({"test_share": 0.2, "split_by": "persons"}, "did you mean 'person'"),
         ({"train_rows": (0, 31)}, "train_rows=0,31 exceeds the 30 rows"),
         ({"test_rows": (25, 31)}, "test_rows=25,31 exceeds the 30 rows"),
@@ -213,7 +213,7 @@ def test_missing_and_damaged_files(tmp_path: Path, file: Path) -> None:
     with pytest.raises(BadInput, match=r"z\.parquet has other columns than pictures\.parquet"):
         stored(tmp_path, train=str(file.parent))
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(CorruptFile, match=r"pictures\.parquet is no whole Parquet file"):
+    with pytest.raises(CorruptFile, match=r"pictures\.parquet is not a whole Parquet file"):
         stored(tmp_path, train=str(file))
 
 

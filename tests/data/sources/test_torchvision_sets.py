@@ -19,7 +19,6 @@ from ssgan.data.sources.torchvision_sets import (
     FashionMnistSource,
     MnistSource,
     SvhnSource,
-    angle_code,
     turn,
 )
 from ssgan.data.store import prepare
@@ -197,7 +196,9 @@ def test_turned_images_have_an_angle_as_another_label(tmp_path: Path) -> None:
     write_idx(tmp_path / "MNIST/raw", False)
     config = MnistSource(root=tmp_path, turned=45.0)
     source = config.open()
-    assert [column.name for column in source.columns] == ["digit", "angle"]
+    digit, angle = source.columns
+    assert digit.name == "digit"
+    assert (angle.name, angle.kind, angle.low, angle.high) == ("angle", "continuous", -45.0, 45.0)
     assert source.provenance["turned"] == "each by its own angle, at most 45 degrees"
     for split, count in COUNTS.items():
         ((_, labels),) = list(source.splits()[split])
@@ -304,8 +305,3 @@ def test_the_same_split_is_turned_alike_and_another_differently() -> None:
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert (first[1] != other[1]).any()
-
-
-def test_the_code_is_in_degrees() -> None:
-    code = angle_code(60.0)
-    assert (code.name, code.kind, code.low, code.high) == ("angle", "continuous", -60.0, 60.0)

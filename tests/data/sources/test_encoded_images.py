@@ -10,7 +10,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.framing import FramingConfig, Unreadable, decode, measure, resize_all
+from ssgan.data.sources.encoded_images import (
+    FramingConfig,
+    Unreadable,
+    decode,
+    measure,
+    resize_all,
+)
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -77,7 +83,7 @@ def test_rules_for_pictures_that_are_not_square() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("size", 3, "4 to 1024"),
+        ("size", 3, "greater than or equal to 4"),
         ("crop", (0.5, 0, 0.5, 1), "left < right"),
         ("crop", (0, 0, 1, 1.5), "fractions"),
         ("resize", "pad", "needs a size"),
