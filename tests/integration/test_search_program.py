@@ -67,7 +67,7 @@ def test_a_search_ends_with_a_registered_winner(ray_here: Cluster, tmp_path: Pat
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert seconds_until_free(ray_here) < 5
 
-    with pytest.raises(BadInput, match=r"a search is already at .* by --resume whole"):
+    with pytest.raises(BadInput, match=r"a search is already at .* with --resume whole"):
         run_search(search, str(tmp_path), "whole")
     again = run_search(search, str(tmp_path), "whole", resume=True).summary
     same = ("trials", "best", "run_id", "model_version", "images_in_all")

@@ -87,7 +87,7 @@ def test_a_search_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
     stopped.send_signal(signal.SIGTERM)
     said = stopped.communicate(timeout=120)[1]
     assert stopped.returncode == 1, said
-    assert "go on with --resume hunt" in said.splitlines()[-1]
+    assert "continue with --resume hunt" in said.splitlines()[-1]
     search = Search.from_yaml(SearchDir.open(hunt).search_yaml())
 
     killed = program("--resume", "hunt")
