@@ -5,6 +5,7 @@ Equal input makes equal bytes.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -14,6 +15,61 @@ from ssgan.drawing.sheet import FAINT, INK, Sheet
 from ssgan.method.codes import Code
 
 WIDEST = 2_100  # pixels, about, that panels next to each other may take
+_LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # rows of a continuous code
+
+
+class Row(NamedTuple):
+    """A row of images in which one code has one value."""
+
+    code: Code
+    column: int
+    """The code's column in a code table."""
+    value: float
+    """A class index, or a value in [-1, 1]."""
+    name: str
+    """The class, or the value in the user's units."""
+
+    @property
+    def label(self) -> str:
+        """Code and value, in words."""
+        return f"{self.code.name} = {self.name}"
+
+    def pick(self, labels: Tensor, count: int) -> Tensor:
+        """Find images that show the row's class, or the values nearest to its value.
+
+        Args:
+            labels: The images' code table, float32 (N, K); NaN unknown.
+            count: How many images, at most.
+
+        Returns:
+            Indices into the table, the first ones of a class.
+        """
+        known = labels[:, self.column]
+        if self.code.is_categorical:
+            return torch.nonzero(known == self.value)[:count, 0]
+        known = known.nan_to_num(torch.inf)
+        picked = (known - self.value).abs().argsort(stable=True)[:count]
+        return picked[known[picked].isfinite()]
+
+
+def rows_of(codes: Sequence[Code]) -> list[Row]:
+    """Return a row for each class of categorical codes, and five along each continuous one.
+
+    The codes are the first columns of a code table.
+    """
+    rows = []
+    for column, code in enumerate(codes):
+        values: Sequence[float] = range(code.size) if code.is_categorical else _LEVELS
+        units = code.from_unit(torch.tensor(values)).tolist()
+        names = code.classes if code.is_categorical else [f"{value:.3g}" for value in units]
+        rows += [Row(code, column, *both) for both in zip(values, names, strict=True)]
+    return rows
+
+
+def numbered(code: Code, name: str | None = None) -> Code:
+    """Return a code that no label explained: its classes are numbers; `name` renames it."""
+    classes = tuple(map(str, range(code.size))) if code.is_categorical else ()
+    return code.model_copy(update={"name": name or code.name, "classes": classes})
 
 
 def generator_name(copy: str) -> str:
@@ -31,7 +87,7 @@ def image_rows(
             (n, C, H, W) with fewer images than others perhaps, or none; groups without any are
             left out.
         labels: By row, what it shows.
-        title: Title.
+        title: On top.
     """
     shown = [(header, rows) for header, rows in groups if any(map(len, rows))]
     columns = [(header, max(map(len, rows))) for header, rows in shown]
@@ -57,7 +113,7 @@ def traversal(
         labels: R row labels.
         code: The code.
         values: V ascending values of the code.
-        title: Title, which names the code and the copy of G.
+        title: On top; it names the code and the copy of G.
     """
     has_units = (code.low, code.high) != (-1.0, 1.0)
     rows, columns = [("", len(labels))], [("", len(values))]
@@ -85,7 +141,7 @@ def attribute_blocks(
             the y-axis, class of the code of the x-axis.
         y_code: The binary code that changes from top to bottom.
         x_codes: P binary codes that change from left to right.
-        title: Title, which names the copy of G.
+        title: On top; it names the copy of G.
     """
     arrow = " \N{RIGHTWARDS ARROW} "
     rows = [(f"{code.name}: {arrow.join(code.classes)}", 2) for code in x_codes]
@@ -97,12 +153,7 @@ def attribute_blocks(
 
 
 def side_by_side(panels: Sequence[Image.Image], title: str) -> Image.Image:
-    """Put pictures next to each other, and below where they would be too wide; in reading order.
-
-    Args:
-        panels: One at least.
-        title: The line on top.
-    """
+    """Put pictures, one at least, next to each other, and below where they would be too wide."""
     width = max(panel.width for panel in panels)
     rows = math.ceil(len(panels) / max(1, WIDEST // width))
     columns = math.ceil(len(panels) / rows)  # rows as even as can be

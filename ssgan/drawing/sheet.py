@@ -78,8 +78,7 @@ class Sheet:
 
         Args:
             size: Height and width of an image, in pixels.
-            rows: Header and number of rows of each group; without any header, there is no line
-                for them.
+            rows: Header and number of rows of each group; "" for no header.
             columns: The same of columns.
             labels: One a row, on the left.
             title: On top; broken into lines where it is wider than the sheet.

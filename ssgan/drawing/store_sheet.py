@@ -5,8 +5,7 @@ import torch
 from ssgan.base.rng import Streams
 from ssgan.data.store import Store
 from ssgan.drawing.encoding import png
-from ssgan.drawing.grids import image_rows
-from ssgan.drawing.rows import rows_of
+from ssgan.drawing.grids import image_rows, rows_of
 
 _COLUMNS = 12
 _MAX_ROWS = 40

@@ -12,8 +12,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
-from ssgan.drawing.grids import attribute_blocks, generator_name, image_rows, traversal
-from ssgan.drawing.rows import Row, numbered, rows_of
+from ssgan.drawing.grids import (
+    Row,
+    attribute_blocks,
+    generator_name,
+    image_rows,
+    numbered,
+    rows_of,
+    traversal,
+)
 from ssgan.evaluation.catalog import safe_names
 from ssgan.evaluation.samples import generate
 from ssgan.method.codes import Code, Latents, LatentSpace

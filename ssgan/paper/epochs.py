@@ -7,8 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ssgan.drawing.grids import WIDEST, generator_name, picture_table
-from ssgan.drawing.rows import numbered, rows_of
+from ssgan.drawing.grids import WIDEST, generator_name, numbered, picture_table, rows_of
 from ssgan.drawing.sheet import Cells, Sheet
 from ssgan.evaluation.grids import MAX_ROWS, REAL, SYNTHETIC, row_label
 from ssgan.export.format import MANIFEST
@@ -17,19 +16,13 @@ from ssgan.paper.runs import Group, PaperRun
 
 _COLUMNS = 8  # samples in a row, as in the other figures; more would make a large file
 _PICTURE = "samples_ema"
-_LANCZOS = Image.Resampling.LANCZOS
 _OLD_TITLE = "Class rows: G, moving average (EMA)"
 
 
 def choose_epochs(groups: Sequence[Group], count: int = 2) -> list[int]:
-    """Choose epochs at which all budgets have a picture, evenly spread, the last one included.
+    """Choose epochs, ascending, at which all budgets have a picture: evenly spread, and the last.
 
-    Args:
-        groups: The runs by label budget; those without any picture are passed over.
-        count: How many epochs; fewer are returned where there are not so many.
-
-    Returns:
-        Epochs, ascending.
+    Budgets without any picture do not count; where epochs are too few, fewer than `count` return.
     """
     common = _common(_pictured(groups))
     if not common:
@@ -43,11 +36,8 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
     """Draw recorded samples: a column an epoch, a row a budget (the paper's figure 11).
 
     The first seed of each budget is shown, up to eight samples in a row. Real images that stand
-    next to them are cut away; a picture that does not say where they are is shown whole.
-
-    Args:
-        groups: The runs by label budget; those without any picture are left out.
-        epochs: Epochs to show; those that not all budgets have are left out.
+    next to them are cut away; a picture that does not say where they are is shown whole. Left out
+    are budgets without any picture, and epochs that not all others have.
 
     Returns:
         The pictures, shrunk where they would be wider than 2,100 pixels together; None where no
@@ -64,16 +54,18 @@ def epochs_figure(groups: Sequence[Group], epochs: Sequence[int]) -> Image.Image
     ]
     share = min(1.0, WIDEST / (len(shown) * max(one.width for row in table for one in row)))
     if share < 1:
-        table = [
-            [one.resize((int(one.width * share), int(one.height * share)), _LANCZOS) for one in row]
-            for row in table
-        ]
+        table = [[_shrink(one, share) for one in row] for row in table]
     return picture_table(
         table,
         [f"{group.title}, seed {run.seed}" for group, run in pictured],
         [f"epoch {epoch}" for epoch in shown],
         f"What {generator_name('ema')} draws at the same epochs, by number of labels",
     )
+
+
+def _shrink(image: Image.Image, share: float) -> Image.Image:
+    size = int(image.width * share), int(image.height * share)
+    return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _pictured(groups: Sequence[Group]) -> list[tuple[Group, PaperRun]]:
@@ -101,7 +93,7 @@ def _synthetic(run: PaperRun, epoch: int, *, labeled: bool) -> Image.Image:
 
 
 def _old_cells(picture: Image.Image, run: PaperRun, *, labeled: bool) -> Cells | None:
-    """Lay out again what a run drew before sheets said where their cells are."""
+    """Find the cells of a sheet that does not say where they are, as 0589714 drew them."""
     if not run.has_export:
         return None
     content: dict[str, Any] = json.loads(run.run.read_bytes(f"export/{MANIFEST}"))

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from ssgan.base.errors import BadInput
-from ssgan.drawing.grids import generator_name, image_rows, side_by_side
-from ssgan.drawing.rows import Row, numbered
+from ssgan.drawing.grids import Row, generator_name, image_rows, numbered, side_by_side
 from ssgan.evaluation.grids import MAX_ROWS, Grids, Real
 from ssgan.paper.runs import Group
 
@@ -29,11 +28,10 @@ class _Budget:
         codes = generator.manifest.space.codes
         self.title = f"{group.title}, seed {run.seed}"
         self.draws = f"What {generator_name(generator.manifest.copy_of)} draws"
+        unnamed = [numbered(code, f"c{k + 1}") for k, code in enumerate(codes)]
         self.grids = Grids(
             generator.manifest.space,
-            codes
-            if group.labels
-            else [numbered(code, f"c{k + 1}") for k, code in enumerate(codes)],
+            codes if group.labels else unnamed,
             lambda _, n: generator.draw(n, seed=0),
             lambda latents: torch.from_numpy(generator.render(latents)).permute(0, 3, 1, 2),
         )
@@ -59,10 +57,6 @@ def traversal_figure(groups: Sequence[Group], code: str) -> Image.Image | None:
     A row is a class of the first categorical code; one noise serves all. InfoGAN's rows go by its
     own categorical code, which no label has put in order.
 
-    Args:
-        groups: The runs by label budget.
-        code: Name of a continuous code.
-
     Returns:
         Sheets of nine images a row, up to 2,100 pixels in width together, then below each other;
         None where no run has an export.
@@ -71,6 +65,8 @@ def traversal_figure(groups: Sequence[Group], code: str) -> Image.Image | None:
         BadInput: No code has that name, or it is categorical.
     """
     budgets = _load(groups)
+    if not budgets:
+        return None
     panels = []
     for budget in budgets:
         space = budget.grids.space
@@ -78,8 +74,6 @@ def traversal_figure(groups: Sequence[Group], code: str) -> Image.Image | None:
         if one.is_categorical:
             raise BadInput(f"code {code!r} is categorical; a traversal needs a continuous one")
         panels.append(budget.grids.traversal(one, budget.title, budget.label))
-    if not budgets:
-        return None
     title = f"{budgets[0].draws} as {code} goes from -2 to 2 and all else in a row stays"
     return side_by_side(panels, title)
 
@@ -88,12 +82,8 @@ def sample_figure(groups: Sequence[Group], real: Real | None = None) -> Image.Im
     """Draw random samples, one sheet a budget (the paper's figures 5, 7 and 10).
 
     A row is a class of the first supervised categorical code, noise and other codes at random.
-    Where several codes are binary, no row has a meaning.
-
-    Args:
-        groups: The runs by label budget.
-        real: Real images for a sheet before the others, the first ones of each class; without,
-            there is none.
+    Where several codes are binary, no row has a meaning. Real images, the first ones of each class,
+    make a sheet before the others.
 
     Returns:
         Sheets of eight images a row, up to 2,100 pixels in width together, then below each other;
@@ -113,9 +103,8 @@ def sample_figure(groups: Sequence[Group], real: Real | None = None) -> Image.Im
         panels.append(image_rows([("", images)], labels, "real images"))
     for budget in budgets:
         images = budget.grids.samples(budget.rows, _COLUMNS)
-        panels.append(
-            image_rows([("", images)], list(map(budget.label, budget.rows)), budget.title)
-        )
+        labels = list(map(budget.label, budget.rows))
+        panels.append(image_rows([("", images)], labels, budget.title))
     first = budgets[-1].rows[0]
     asked = f"asked for the {first.code.name} of each row" if first else "asked for codes at random"
     return side_by_side(panels, f"{budgets[0].draws}, {asked}, by number of labels")

@@ -18,41 +18,27 @@ from ssgan.launch.preparation import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 
-COLUMNS = ("amount", "labels", "seed", "epoch", "images_seen")
-"""What tells the rows of `Group.measurements` apart; all other columns are metrics."""
-_MAY_DIFFER = ("seed", "name", "scaling", "tracking")
-"""Fields in which runs of one label budget may differ."""
+# What tells the rows of `Group.measurements` apart; all other columns are metrics.
+_COLUMNS = ("amount", "labels", "seed", "epoch", "images_seen")
+_MAY_DIFFER = ("seed", "name", "scaling", "tracking")  # among the runs of one label budget
 
 
 @dataclass(frozen=True)
 class PaperRun:
-    """One finished run.
-
-    Attributes:
-        amount: The label budget as it was asked for: ``"0"``, ``"132"``, ``"10%"``.
-        labels: Labeled images.
-        seed: The run's seed.
-        run: Its directory.
-        experiment: Its experiment.
-    """
+    """One finished run."""
 
     amount: str
+    """The label budget as it was asked for: ``"0"``, ``"132"``, ``"10%"``."""
     labels: int
+    """Labeled images; 0 makes it InfoGAN."""
     seed: int
     run: RunDir
     experiment: Experiment
 
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it saw no label, which makes it InfoGAN."""
-        return self.labels == 0
-
     @cached_property
     def records(self) -> Sequence[Record]:
         """Its evaluated epochs, in order."""
-        return tuple(
-            record for record in self.run.records() if "zero_one_loss_ema" in record.metrics
-        )
+        return tuple(one for one in self.run.records() if "zero_one_loss_ema" in one.metrics)
 
     @property
     def has_export(self) -> bool:
@@ -60,11 +46,7 @@ class PaperRun:
         return self.run.exists(f"export/{MANIFEST}")
 
     def generator(self) -> NamedGenerator:
-        """Load its export, from whatever file system it is on.
-
-        Raises:
-            BadInput: There is none.
-        """
+        """Load its export, from whatever file system it is on; BadInput where there is none."""
         with self.run.local_copy("export") as folder:
             return NamedGenerator.load(folder)
 
@@ -118,8 +100,8 @@ class Group:
             for run in self.runs
             for record in run.records
         ]
-        metrics = sorted({name for row in rows for name in row} - set(COLUMNS))
-        table = pd.DataFrame(rows, columns=[*COLUMNS, *metrics])
+        metrics = sorted({name for row in rows for name in row} - set(_COLUMNS))
+        table = pd.DataFrame(rows, columns=[*_COLUMNS, *metrics])
         return table.astype(dict.fromkeys(metrics, float))
 
     def curves(self, metric: str) -> pd.DataFrame:
@@ -141,9 +123,9 @@ def curves_csv(groups: Sequence[Group]) -> bytes:
     have six digits; a cell is empty where a metric has no value.
     """
     table = pd.concat([group.measurements for group in groups], ignore_index=True)
-    metrics = sorted(set(map(str, table)) - set(COLUMNS))
+    metrics = sorted(set(map(str, table)) - set(_COLUMNS))
     shown = [name for name in metrics if "." not in name and "per_second" not in name]
-    text: str = table[[*COLUMNS, *shown]].to_csv(index=False, float_format="%.6g")
+    text: str = table[[*_COLUMNS, *shown]].to_csv(index=False, float_format="%.6g")
     return text.encode()
 
 
@@ -156,9 +138,7 @@ def mean_final(groups: Sequence[Group], metric: str) -> float | None:
 def read_groups(search: SearchDir, *others: SearchDir) -> tuple[Group, ...]:
     """Read the finished runs of a search over label budgets and seeds, fewest labels first.
 
-    Args:
-        search: Where they are.
-        others: Further searches, with other seeds or label budgets of the same experiment.
+    Other searches may have further seeds or label budgets of the same experiment.
 
     Raises:
         BadInput: No run of a search is finished, or the searches do not belong together.
@@ -168,22 +148,21 @@ def read_groups(search: SearchDir, *others: SearchDir) -> tuple[Group, ...]:
         found = list(_finished(one))
         if not found:
             raise BadInput(
-                f"no run of {one.location} is finished, so there is nothing to report; go on with "
-                "it first"
+                f"no run of {one.location} is finished, so there is nothing to report; resume it "
+                "first"
             )
         for run in found:
             _check_joins(run, runs)
         runs += found
     runs.sort(key=lambda one: (one.labels, one.seed))
-    amounts = list(dict.fromkeys((one.amount, one.labels) for one in runs))
     return tuple(
         Group(amount, labels, tuple(one for one in runs if one.amount == amount))
-        for amount, labels in amounts
+        for amount, labels in dict.fromkeys((one.amount, one.labels) for one in runs)
     )
 
 
 def _check_joins(run: PaperRun, runs: Sequence[PaperRun]) -> None:
-    """Refuse a run that is no further seed of what ran with its label budget."""
+    """Refuse a run that is not a further seed of what ran with its label budget."""
     for other in runs:
         if other.amount != run.amount:
             continue  # a preset's fields that a label budget makes idle are dropped
@@ -196,7 +175,7 @@ def _check_joins(run: PaperRun, runs: Sequence[PaperRun]) -> None:
         wrong = {path: both for path, both in changes.items() if not path.startswith(_MAY_DIFFER)}
         if wrong:
             raise BadInput(
-                f"{run.run.location} is no further seed of the same experiment as "
+                f"{run.run.location} is not a further seed of the same experiment as "
                 f"{other.run.location}:\n{as_diff(wrong)}"
             )
 
@@ -207,6 +186,5 @@ def _finished(search: SearchDir) -> Iterator[PaperRun]:
         if row.status != "FINISHED" or run.summary() is None:
             continue
         experiment = Experiment.from_yaml(run.experiment_yaml())
-        budget = read_budget(run)
-        labels = len(budget) if budget is not None else 0
+        labels = len(read_budget(run) or ())
         yield PaperRun(str(experiment.data.labels), labels, experiment.seed, run, experiment)

@@ -1,7 +1,7 @@
 """Charts of a search: the metric over training, and two searched fields against each other."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -34,6 +34,7 @@ _PALE, _ACCENT, _FAILED = "#b9c3cd", "#0969da", "#cf222e"
 _SHADES = LinearSegmentedColormap.from_list(
     "ssgan", ["#0a2f66", "#0969da", "#5aa2e8", "#a9cdf0", "#e3e8ed"]
 )
+_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "loc": "upper left"}
 _ENDS = {"STOPPED": ("|", FAINT, "stopped early"), "FAILED": ("x", _FAILED, "failed")}
 _KINDS = (
     ("all epochs", ("FINISHED",), "o", 92),
@@ -80,16 +81,10 @@ def loss_curves(
 
 
 def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> Image.Image | None:
-    """Scatter the search's trials over two numeric fields, colored by the metric.
+    """Scatter the search's trials over two numeric fields, by flat name, colored by the metric.
 
     Trials that did not run all their epochs have markers of their own: their values are of other
     epochs and do not compare.
-
-    Args:
-        histories: The trials.
-        info: The search.
-        x: Flat name of a field.
-        y: Flat name of another.
 
     Returns:
         The chart, or None where fewer than two trials have a value and both fields as numbers.
@@ -100,18 +95,16 @@ def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> 
     norm, colors = shading([point.metric for point in points], info)
     short = short_names([point.trial.row.values for point in points])
     figure, axes = make_figure(7.0, 5.4, f"{info.name}: {short[y]} by {short[x]}")
-    for name, axis, values in (
-        (x, "x", [point.x for point in points]),
-        (y, "y", [point.y for point in points]),
-    ):
-        _scale(axes, axis, values, logarithmic=name in info.logarithmic)
+    _scale(axes, "x", [point.x for point in points], logarithmic=x in info.logarithmic)
+    _scale(axes, "y", [point.y for point in points], logarithmic=y in info.logarithmic)
     for label, statuses, marker, size in _KINDS:
         of_kind = [point for point in points if point.trial.row.status in statuses]
         if of_kind:
+            across, up, metrics, _ = zip(*of_kind, strict=True)
             axes.scatter(
-                [point.x for point in of_kind],
-                [point.y for point in of_kind],
-                c=[point.metric for point in of_kind],
+                across,
+                up,
+                c=metrics,
                 cmap=colors,
                 norm=norm,
                 marker=marker,
@@ -128,13 +121,7 @@ def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> 
     axes.set_axisbelow(True)
     _explain_colors(figure, axes, ScalarMappable(norm, colors), info)
     legend = axes.legend(
-        frameon=False,
-        fontsize=8.5,
-        ncols=3,
-        loc="upper left",
-        bbox_to_anchor=(-0.02, -0.13),
-        handletextpad=0.2,
-        columnspacing=1.2,
+        ncols=3, bbox_to_anchor=(-0.02, -0.13), handletextpad=0.2, columnspacing=1.2, **_LEGEND
     )
     for handle in legend.legend_handles:
         if isinstance(handle, PathCollection):
@@ -147,12 +134,8 @@ def numeric_fields(histories: Sequence[History]) -> list[str]:
     """Return the flat names of all fields that are numbers and differ between trials."""
     flats = [flat_values(history.row.values) for history, _ in scored(histories)]
     names = dict.fromkeys(name for flat in flats for name in flat)
-    several = []
-    for name in names:
-        values = {number(flat[name]) for flat in flats if name in flat}
-        if None not in values and len(values) > 1:
-            several.append(name)
-    return several
+    values = {name: {number(flat[name]) for flat in flats if name in flat} for name in names}
+    return [name for name, found in values.items() if None not in found and len(found) > 1]
 
 
 def scored(histories: Sequence[History]) -> list[tuple[History, float]]:
@@ -232,19 +215,18 @@ def _explain_colors(figure: Figure, axes: Axes, colored: ScalarMappable, info: S
 
 def _ring_best(axes: Axes, points: Sequence[_Point], info: SearchInfo) -> None:
     best = best_of([point.trial for point in points], info)
-    for point in points:
-        if point.trial is best:
-            ring = {"s": 260, "facecolors": "none", "edgecolors": INK, "linewidths": 1.6}
-            axes.scatter(point.x, point.y, **ring, zorder=4)  # type: ignore[arg-type]
-            axes.annotate(
-                f"{point.trial.row.trial}: {point.metric:.3g}",
-                (point.x, point.y),
-                xytext=(13, 9),
-                textcoords="offset points",
-                fontsize=9,
-                bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "none", "alpha": 0.85},
-                zorder=5,
-            )
+    x, y, metric, trial = next(point for point in points if point.trial is best)
+    ring: dict[str, Any] = {"s": 260, "facecolors": "none", "edgecolors": INK, "linewidths": 1.6}
+    axes.scatter(x, y, **ring, zorder=4)
+    axes.annotate(
+        f"{trial.row.trial}: {metric:.3g}",
+        (x, y),
+        xytext=(13, 9),
+        textcoords="offset points",
+        fontsize=9,
+        bbox={"boxstyle": "round,pad=0.25", "fc": "white", "ec": "none", "alpha": 0.85},
+        zorder=5,
+    )
 
 
 def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> None:
@@ -259,29 +241,18 @@ def _explain(axes: Axes, histories: Sequence[History], best: History | None) -> 
     for status, (marker, shade, name) in _ENDS.items():
         count = sum(history.row.status == status for history in histories)
         if count:
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    color=shade,
-                    marker=marker,
-                    ms=8,
-                    mew=1.8,
-                    ls="",
-                    label=f"{count} {name}",
-                )
-            )
+            mark = Line2D([], [], color=shade, marker=marker, ms=8, mew=1.8, ls="")
+            mark.set_label(f"{count} {name}")
+            handles.append(mark)
     axes.legend(
         handles=handles,
-        frameon=False,
-        fontsize=8.5,
         ncols=len(handles),
-        loc="upper left",
         bbox_to_anchor=(-0.02, -0.14),
         handlelength=1.4,
         columnspacing=1.4,
+        **_LEGEND,
     )
 
 
-def _shorten(text: str, length: int = 70) -> str:
-    return text if len(text) <= length else f"{text[: length - 3].rstrip(' ,')} ..."
+def _shorten(text: str) -> str:
+    return text if len(text) <= 70 else f"{text[:67].rstrip(' ,')} ..."

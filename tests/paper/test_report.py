@@ -129,7 +129,7 @@ def test_searches_that_do_not_belong_together_are_no_report(tmp_path: Path) -> N
     wider = make_groups(
         tmp_path, amounts=[0], seeds=[2], name="wider", overrides={"networks.width": 8}
     )
-    with pytest.raises(BadInput, match=r"no further seed of .*\n  networks\.width: 32 -> 8"):
+    with pytest.raises(BadInput, match=r"not a further seed of .*\n  networks\.width: 32 -> 8"):
         write_report(PLANS["mnist"], first, [wider])
     judged = make_groups(tmp_path, amounts=[0], seeds=[2], name="judged")
     judged.write_json("paper/facts.json", FACTS.model_dump(mode="json"))
