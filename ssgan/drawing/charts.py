@@ -29,12 +29,8 @@ def loss_curve(
 ) -> Image.Image:
     """Plot the 0-1 loss over epochs (the paper's figures 3 and 8).
 
-    Args:
-        epochs: Epochs that were evaluated.
-        raw: 0-1 loss of G itself at each.
-        ema: 0-1 loss of G's moving average (EMA) at each.
-        judge_error: C's own error on real validation images, drawn as a dashed line.
-        title: On top.
+    The losses are those of G itself and of its moving average (EMA) at each epoch; C's own error on
+    real validation images is a dashed line.
     """
     figure, axes = make_figure(7.0, 4.2, title)
     for values, color, name in ((raw, _RAW, "generator (raw)"), (ema, _EMA, "generator (EMA)")):
@@ -61,11 +57,7 @@ def confusion_matrix(
 ) -> Image.Image:
     """Draw how often C recognizes each class in images asked for as each class.
 
-    Args:
-        counts: Samples by asked (row) and recognized (column) class, (S, S).
-        asked: Row labels.
-        recognized: Column labels.
-        title: On top; it names the copy of G.
+    The counts are samples by asked (row) and recognized (column) class, (S, S).
     """
     side = min(2.6 + 0.36 * len(asked), 12.0)
     figure, axes = make_figure(side + 0.8, side, title)
@@ -125,12 +117,7 @@ def render(figure: Figure) -> Image.Image:
 
 
 def scale_metric(axes: Axes, values: Sequence[float]) -> None:
-    """Scale the y axis: by logarithms where that shows more, with room for a value of 0.
-
-    Args:
-        axes: The chart.
-        values: All that is drawn there, one at least.
-    """
+    """Scale the y axis to all drawn values: by logarithms where that shows more, 0 included."""
     positive = [value for value in values if value > 0]
     if min(values) >= 0 and positive and is_wide(positive):
         if min(values) > 0:

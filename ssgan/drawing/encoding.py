@@ -19,13 +19,10 @@ def png(image: Image.Image) -> bytes:
 
 
 def thumbnail(picture: bytes, side: int, quality: int, *, enlarge: bool = False) -> bytes:
-    """Make a small WebP copy of a picture.
+    """Make a small WebP copy of a PNG, of at most `side` pixels on its longer side.
 
-    Args:
-        picture: A PNG.
-        side: Pixels of the longer side, at most.
-        quality: WebP's, 0 to 100.
-        enlarge: Whether a smaller picture is scaled up, so that digits of 8 pixels stay crisp.
+    The quality is WebP's, 0 to 100. A smaller picture may be enlarged, so that digits of 8 pixels
+    stay crisp.
     """
     with Image.open(io.BytesIO(picture)) as image:
         small = image.convert("RGB")

@@ -164,13 +164,9 @@ def side_by_side(panels: Sequence[Image.Image], title: str) -> Image.Image:
 def picture_table(
     table: Sequence[Sequence[Image.Image]], rows: Sequence[str], columns: Sequence[str], title: str
 ) -> Image.Image:
-    """Put pictures into a table whose cells are as large as the largest of them.
+    """Put pictures, by row, into a table whose cells are as large as the largest of them.
 
-    Args:
-        table: By row, one picture at least; rows may hold fewer than others.
-        rows: Labels on the left.
-        columns: Headers, or "" for each where there are none.
-        title: The line on top.
+    Rows may hold fewer than others; a column's header may be "".
     """
     pictures = [picture for row in table for picture in row]
     size = max(one.height for one in pictures), max(one.width for one in pictures)

@@ -114,11 +114,9 @@ class Sheet:
             self._write(left - 10, top + height // 2, label, _TEXT, anchor="rm")
 
     def fill(self, rows: Iterable[Iterable[Tensor | Image.Image]], first: int = 0) -> None:
-        """Put images into the cells.
+        """Put images into the cells, by row and column, from the first column on.
 
-        Args:
-            rows: By row and column, uint8 (C, H, W), or pictures at the upper left of their cells.
-            first: Column of each row's first image.
+        They are uint8 (C, H, W), or pictures, which go to the upper left of their cells.
         """
         for y, images in zip(self.cells.y, rows, strict=False):
             for x, image in zip(self.cells.x[first:], images, strict=False):

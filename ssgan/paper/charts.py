@@ -63,12 +63,9 @@ def plot_losses(
 def plot_bounds(groups: Sequence[Group], code: str, entropy: float | None = None) -> Figure | None:
     """Plot the bounds of section 3.2 over training by label budget, means over seeds, in nats.
 
-    From left to right: L¹ on I(c; x), L² on I(c; x̃), and L¹ + L² - H(c_ss) on I(x; x̃).
-
-    Args:
-        groups: The runs by label budget.
-        code: Name of a supervised categorical code.
-        entropy: H(c) in nats; where it is not given, that of the code's prior, as was recorded.
+    From left to right: L¹ on I(c; x), L² on I(c; x̃), and L¹ + L² - H(c_ss) on I(x; x̃). The code
+    is supervised and categorical; its entropy in nats is that of its prior, as was recorded, where
+    none is given.
 
     Returns:
         Three charts, 12.0 x 4.4 inches, or None where no run has a bound.

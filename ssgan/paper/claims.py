@@ -34,12 +34,7 @@ class Claim(NamedTuple):
 
 
 def claims_of(name: Name, chance: float) -> tuple[Claim, ...]:
-    """Return the paper's claims about a data set.
-
-    Args:
-        name: The data set.
-        chance: 0-1 loss of a generator that ignores the code.
-    """
+    """Return the paper's claims about a data set; chance is the 0-1 loss of ignoring the code."""
     digits = (
         Claim(
             "5.1",
@@ -126,11 +121,7 @@ def claims_of(name: Name, chance: float) -> tuple[Claim, ...]:
 
 
 def mean_over_training(curve: pd.Series) -> float:
-    """Average a metric over the images seen, by the trapezoid rule: what converges faster is less.
-
-    Args:
-        curve: Values by images seen, two or more.
-    """
+    """Average two or more values over the images seen, by the trapezoid rule: faster is less."""
     images = curve.index.to_numpy(float)
     return float(np.trapezoid(curve, images) / (images[-1] - images[0]))
 

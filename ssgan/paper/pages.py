@@ -81,11 +81,7 @@ def _row(cells: Iterable[str]) -> str:
 def files_of(report: Report, name: str, shared: Report | None = None) -> dict[str, bytes]:
     """Return the report's files by name: NAME.html, NAME.md, NAME/PICTURE.png, NAME/curves.csv.
 
-    Args:
-        report: The report, for the HTML page.
-        name: Name of the pages, and of the folder of pictures.
-        shared: Another one for the Markdown page, which may be committed where the HTML page may
-            not; the same by default.
+    The Markdown page, which may be committed where the HTML page may not, is of `shared` if given.
     """
     shared = shared or report
     return {

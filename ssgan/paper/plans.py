@@ -57,14 +57,10 @@ class Plan(Config):
         amounts: Sequence[Amount] | None = None,
         first_seed: int = 0,
     ) -> Search:
-        """Build the grid over label budgets and seeds.
+        """Build the grid over label budgets and so many seeds, from the first on.
 
-        Args:
-            size: The budget of computing: ``smoke``, ``cpu`` or ``paper``.
-            seeds: Runs of each label budget, with seeds that follow each other.
-            overrides: Fields of every run, and of the search as ``search.FIELD``.
-            amounts: Other label budgets than the plan's.
-            first_seed: The first of the seeds.
+        The overrides are fields of every run, and of the search as ``search.FIELD``; `amounts` are
+        other label budgets than the plan's.
 
         Raises:
             BadInput: Something cannot work.

@@ -36,17 +36,10 @@ def reproduce(
     progress: PreparationProgress | None = None,
     opened: Callable[[SearchDir], None] = lambda directory: None,
 ) -> dict[str, Any]:
-    """Run what is not run yet, and write the report.
+    """Run what is not run yet of a search (`Plan.search`), and write the report.
 
-    Args:
-        plan: The experiment.
-        search: Its grid, as `Plan.search` builds it.
-        size: The budget of computing.
-        out: Folder of the searches, or its URI.
-        name: Name of the search in there; one that was begun is resumed.
-        command: How the user asked for it, for the report.
-        progress: Is told of the preparation's progress.
-        opened: Is given the search directory as soon as there is one.
+    The search is a folder `name` in `out`; one that was begun is resumed. The report cites
+    `command`, which asked for it. `opened` is given the search directory as soon as there is one.
 
     Returns:
         The search's summary, with ``report``: the names of the report's files.
@@ -70,15 +63,8 @@ def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] =
     """Write the report of finished runs. Nothing is trained; equal runs give equal pages.
 
     Real images stand next to synthetic ones where the data is at hand; faces only in the HTML page,
-    since the Markdown page and its pictures are there to be published.
-
-    Args:
-        plan: The experiment.
-        directory: Its search, which gets the report.
-        others: Further searches of it, with other seeds or label budgets.
-
-    Returns:
-        Locations of the files.
+    since the Markdown page and its pictures are there to be published. Other searches have further
+    seeds or label budgets; the report goes to the first. Returns the locations of its files.
 
     Raises:
         BadInput: No run of a search is finished, or the searches do not belong together.

@@ -52,14 +52,10 @@ def make_report(
     judge: JudgeCard | None = None,
     real: Real | None = None,
 ) -> Report:
-    """Decide the claims and draw the figures of finished runs.
+    """Decide the claims and draw the figures of finished runs, fewest labels first.
 
-    Args:
-        plan: The experiment.
-        groups: Its finished runs by label budget, fewest labels first.
-        facts: What it rests on, of each search that had a part in it.
-        judge: C, whose own error is given code by code; None leaves that out.
-        real: Real images to stand next to synthetic ones; None leaves them out.
+    There are facts of each search that had a part in it. C's own error code by code, of `judge`,
+    and `real` images next to synthetic ones are left out where they are None.
     """
     title = f"{plan.title} ({f'section {plan.section}' if plan.section else 'beyond the paper'})"
     beyond = set(map(str, plan.beyond))

@@ -9,8 +9,7 @@ from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.charts import heat_map, loss_curves, numeric_fields
-from ssgan.report.contact import contact_sheet
-from ssgan.report.thumbnails import Thumbnails
+from ssgan.report.contact import Thumbnails, contact_sheet
 
 FOLDER = "report"
 _LAMBDAS = ("objective.lambda1", "objective.lambda2")
@@ -25,11 +24,7 @@ class SearchPages:
     def draw(
         self, search: SearchDir, histories: Sequence[History] | None = None
     ) -> dict[str, bytes]:
-        """Draw everything that there is something to draw of.
-
-        Args:
-            search: The search directory.
-            histories: Its trials, where they were read already.
+        """Draw everything that there is something to draw of; histories may be read already.
 
         Returns:
             File names to contents: ``contact-sheet.html``, ``heat-map.png``, ``curves.png``,
@@ -48,11 +43,7 @@ class SearchPages:
 
 
 def write_report(search: SearchDir) -> list[str]:
-    """Draw a search's report and write it to its directory.
-
-    Returns:
-        The files' names, relative to the search directory.
-    """
+    """Draw a search's report and write it to its directory; return the files' names in there."""
     drawn = SearchPages().draw(search)
     for name, content in drawn.items():
         search.write_bytes(f"{FOLDER}/{name}", content)
@@ -62,8 +53,5 @@ def write_report(search: SearchDir) -> list[str]:
 def _heat_map(histories: Sequence[History], info: SearchInfo) -> Image.Image | None:
     """Draw the two λ, or else the first two numeric fields."""
     fields = numeric_fields(histories)
-    if not set(_LAMBDAS) <= set(fields):
-        if len(fields) < 2:
-            return None
-        return heat_map(histories, info, *fields[:2])
-    return heat_map(histories, info, *_LAMBDAS)
+    x_y = _LAMBDAS if set(_LAMBDAS) <= set(fields) else fields[:2]
+    return heat_map(histories, info, *x_y) if len(x_y) == 2 else None
