@@ -42,8 +42,7 @@ def loss_curve(
     if judge_error is not None:
         label = f"C's own error on real images: {judge_error:.4f}"
         axes.axhline(judge_error, color=_JUDGE, linestyle="--", linewidth=1.2, label=label)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("0-1 loss: share of samples")
+    axes.set(xlabel="epoch", ylabel="0-1 loss: share of samples")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color=GRID, linewidth=0.6)
@@ -73,8 +72,7 @@ def confusion_matrix(
         rotation_mode="anchor" if long_names else "default",
     )
     axes.set_yticks(range(len(asked)), asked)
-    axes.set_xlabel("recognized by C")
-    axes.set_ylabel("asked for")
+    axes.set(xlabel="recognized by C", ylabel="asked for")
     if len(asked) <= _NUMBERED:
         for row, column in np.argwhere(table > 0):
             color = "white" if shares[row, column] > 0.5 else INK
@@ -93,8 +91,7 @@ def asked_measured(asked: Tensor, measured: Tensor, name: str, title: str) -> Im
     axes.scatter(asked.numpy(), measured.numpy(), s=8, color=_EMA, alpha=0.45, linewidths=0)
     low, high = asked.min().item(), asked.max().item()
     axes.plot([low, high], [low, high], color=_JUDGE, linestyle="--", linewidth=1.2)
-    axes.set_xlabel(f"{name} asked for")
-    axes.set_ylabel(f"{name} measured by C")
+    axes.set(xlabel=f"{name} asked for", ylabel=f"{name} measured by C")
     axes.grid(color=GRID, linewidth=0.6)
     return render(figure)
 
@@ -104,8 +101,7 @@ def make_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=11, pad=10, loc="left")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
@@ -143,10 +139,9 @@ def plain(value: float, _: int | None = None) -> str:
 
 def over_images(axes: Axes) -> None:
     """Let a chart go over the images seen, written as 60k or 1.2M, with a grid behind it."""
-    axes.set_xlabel("real images seen")
+    axes.set(xlabel="real images seen", axisbelow=True)
     axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def _thousands(value: float, _: int | None = None) -> str:

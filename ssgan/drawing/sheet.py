@@ -5,7 +5,7 @@ A sheet's PNG holds the places of its cells as text, so that a reader finds the 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -52,13 +52,11 @@ class Cells(NamedTuple):
 
     def box(self, group: str, columns: int) -> tuple[int, int, int, int]:
         """Return the box around the first columns of a group: left, upper, right, lower."""
-        first = 0
-        for name, width in self.groups:
+        for first, name, width in _starts(self.groups):
             if name == group:
                 last = first + min(columns, width) - 1
                 right = self.x[last] + self.width
                 return self.x[first], self.y[0], right, self.y[-1] + self.height
-            first += width
         raise KeyError(group)
 
 
@@ -102,14 +100,10 @@ class Sheet:
         self._draw = ImageDraw.Draw(self.image)
         for i, line in enumerate(wrapped):
             self._write(_MARGIN, _MARGIN + i * _TITLE_LINE, line, _TITLE, anchor="la")
-        first = 0
-        for name, count in columns:
+        for first, name, count in _starts(columns):
             self._center(self._header, first, first + count - 1, name, INK)
-            first += count
-        first = 0
-        for name, count in rows:
+        for first, name, _ in _starts(rows):
             self._write(left, y[first] - above, name, _SMALL, anchor="la")
-            first += count
         for top, label in zip(y, labels, strict=True):
             self._write(left - 10, top + height // 2, label, _TEXT, anchor="rm")
 
@@ -157,6 +151,14 @@ def _picture(image: Tensor) -> Image.Image:
     if pixels.shape[0] == 1:
         pixels = np.repeat(pixels, 3, axis=0)
     return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+
+
+def _starts(groups: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, int]]:
+    """Yield the first column (or row), the name and the number of columns of each group."""
+    first = 0
+    for name, count in groups:
+        yield first, name, count
+        first += count
 
 
 def _positions(

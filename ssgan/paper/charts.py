@@ -160,10 +160,8 @@ def plot_budgets(
         axes.axvline((places[0] + places[1]) / 2, color=GRID, linestyle=":", linewidth=1.2)
     axes.set_xticks(places, _ticks(found, places), fontsize=_SMALL)
     axes.set_xlim(places[0] - 0.08 * span, places[-1] + 0.08 * span)
-    axes.set_xlabel("labeled images")
-    axes.set_ylabel(catalog.title(metric))
+    axes.set(xlabel="labeled images", ylabel=catalog.title(metric), axisbelow=True)
     axes.grid(axis="y", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
     if catalog.direction(metric) == "min":  # shares of right answers want a linear scale
         scale_metric(axes, shown)
     elif min(shown) >= 0:

@@ -86,10 +86,7 @@ def falls(groups: Sequence[Sample], error: float) -> Finding:
     """Decide whether values fall from group to group, by Spearman's rank correlation.
 
     Two groups are compared by their means: so few ranks have too few orders to reject anything.
-
-    Args:
-        groups: In the order in which they should fall.
-        error: The instrument's; less between the first and the last mean decides nothing.
+    A difference of the first and the last mean below the error, the instrument's, decides nothing.
     """
     measured = "; ".join(map(str, groups))
     known = [group for group in groups if group.values]

@@ -1,6 +1,6 @@
 """One experiment's report: its claims with their verdicts, its figures, and what it rests on."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from statistics import mean
 
 from matplotlib.figure import Figure as Plot
@@ -117,15 +117,10 @@ def _numbers(groups: Sequence[Group]) -> Table:
     return Table("At the end of the training", head, tuple(_last_values(groups, columns)))
 
 
-def _last_values(groups: Sequence[Group], metrics: Iterable[str]) -> list[tuple[str, ...]]:
+def _last_values(groups: Sequence[Group], metrics: Collection[str]) -> list[tuple[str, ...]]:
     """Write a row a label budget: its title, its runs, and the last value of each metric."""
-    names = tuple(metrics)
     return [
-        (
-            group.title,
-            str(len(group.runs)),
-            *(mean_and_spread(group.finals(name)) for name in names),
-        )
+        (group.title, str(len(group.runs)), *map(mean_and_spread, map(group.finals, metrics)))
         for group in groups
     ]
 
@@ -186,6 +181,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
     classifier = groups[0].runs[0].experiment.evaluation.judge.classifier
     sizes = classifier.model_dump(mode="json", exclude={"kind"})
     error = mean_final(groups, "judge_error")
+    where = "on the train split, which it never learned from"
     seen = sorted({run.records[-1].images_seen for g in groups for run in g.runs if run.records})
     own_errors = {
         code: groups[0].finals(f"judge_rmse/{groups[0].spell(code)}")
@@ -197,12 +193,7 @@ def _basis(plan: Plan, groups: Sequence[Group], facts: Sequence[Facts]) -> Table
         ("C learned from", f"{data.judge_images:,} others (test split)"),
         *sorted(data.provenance.items()),
         ("C", ", ".join([classifier.kind, *(f"{name} {size}" for name, size in sizes.items())])),
-        (
-            "C's own error",
-            "not measured"
-            if error is None
-            else f"{error:.4f} on the train split, which it never learned from",
-        ),
+        ("C's own error", "not measured" if error is None else f"{error:.4f} {where}"),
         *(
             (f"C's own error in {code}", f"{mean_and_spread(own[:1])} (RMSE, in its units)")
             for code, own in own_errors.items()

@@ -115,10 +115,8 @@ def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> 
                 zorder=3,
             )
     _ring_best(axes, points, info)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set(xlabel=x, ylabel=y, axisbelow=True)
     axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
     _explain_colors(figure, axes, ScalarMappable(norm, colors), info)
     legend = axes.legend(
         ncols=3, bbox_to_anchor=(-0.02, -0.13), handletextpad=0.2, columnspacing=1.2, **_LEGEND

@@ -148,31 +148,25 @@ def within_classes(
         By trait, float64 (K,) in [-1, 1], 0 where one side does not vary. Left out are traits that
         less than half of the images have, or too few for the number of classes.
     """
-    whole = _Within(classes)
-    result = {}
+    whole = _effects(classes)
+    result: dict[str, Floats] = {}
     for name, trait in traits.items():
         known = ~np.isnan(trait)
         if known.mean() < _LEAST_SHARE:
             continue
-        within = whole if known.all() else _Within(classes[known])
-        if within.freedom >= _LEAST_FREEDOM:
-            result[name] = within.correlate(codes[known], trait[known])
+        effects = whole if known.all() else _effects(classes[known])
+        if effects.shape[0] - effects.shape[1] >= _LEAST_FREEDOM:
+            left, right = (_unexplained(one[known], effects) for one in (trait[:, None], codes))
+            result[name] = np.clip(left.T @ right, -1, 1)[0]
     return result
 
 
 def chance_level(traits: Mapping[str, Floats], classes: Floats, seed: int = 0) -> float:
     """Return how strong the strongest correlation of an unrelated code is.
 
-    1000 codes are drawn from the prior U(-1, 1), apart from the images. Traits go together, so
-    the level is lower than for as many independent ones.
-
-    Args:
-        traits: By name, float64 (N,); NaN where an image has none.
-        classes: One-hot columns, float64 (N, M).
-        seed: Seed of the codes.
-
-    Returns:
-        The 95 % quantile of the largest absolute correlation over the traits; 0 without traits.
+    1000 codes are drawn from the prior U(-1, 1), apart from the images. Traits, given as in
+    `within_classes`, go together, so the level is lower than for as many independent ones: the 95 %
+    quantile of the largest absolute correlation over the traits, or 0 without traits.
     """
     random = np.random.default_rng(Streams(seed).key("unrelated codes"))
     codes = random.uniform(-1, 1, (len(classes), _UNRELATED))
@@ -183,33 +177,20 @@ def chance_level(traits: Mapping[str, Floats], classes: Floats, seed: int = 0) -
     return float(np.quantile(strongest, _QUANTILE))
 
 
-class _Within:
-    """What the classes leave unexplained."""
+def _effects(classes: Floats) -> Floats:
+    """Return an orthonormal basis of what the classes explain, float64 (N, effects)."""
+    columns = np.column_stack([np.ones(len(classes)), classes])
+    # Columns of several codes each sum to one: the basis drops what repeats.
+    left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, sizes > _ROUNDING * sizes.max(initial=1.0)])
 
-    def __init__(self, classes: Floats) -> None:
-        columns = np.column_stack([np.ones(len(classes)), classes])
-        # Columns of several codes each sum to one: the basis drops what repeats.
-        left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-        self._basis = left[:, sizes > _ROUNDING * sizes.max(initial=1.0)]
 
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom that are left."""
-        images, effects = self._basis.shape
-        return int(images - effects)
-
-    def correlate(self, codes: Floats, trait: Floats) -> Floats:
-        """Correlate codes (n, K) with a trait (n,): float64 (K,)."""
-        correlation: Floats = np.clip(self._unit(trait[:, None]).T @ self._unit(codes), -1, 1)[0]
-        return correlation
-
-    def _unit(self, columns: Floats) -> Floats:
-        """Take the effects of the classes off columns, and scale them to length 1, or 0."""
-        rest = columns - self._basis @ (self._basis.T @ columns)
-        length = np.linalg.norm(rest, axis=0)
-        varies = length > _ROUNDING * np.linalg.norm(columns, axis=0)
-        unit: Floats = np.where(varies, rest, 0.0) / np.where(varies, length, 1.0)
-        return unit
+def _unexplained(columns: Floats, effects: Floats) -> Floats:
+    """Take the effects of the classes off columns, and scale them to length 1, or 0."""
+    rest = columns - effects @ (effects.T @ columns)
+    length = np.linalg.norm(rest, axis=0)
+    varies = length > _ROUNDING * np.linalg.norm(columns, axis=0)
+    return np.asarray(np.where(varies, rest, 0.0) / np.where(varies, length, 1.0))
 
 
 def _one_hot(c: Floats, sizes: Sequence[int]) -> Floats:

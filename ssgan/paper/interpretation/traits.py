@@ -4,7 +4,6 @@ Gray images are taken for strokes of bright ink on a dark ground, as MNIST's dig
 slant and stroke width mean little, so color images have traits of light and color alone.
 """
 
-from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -44,7 +43,7 @@ def traits_of(images: NDArray[np.uint8]) -> dict[str, Floats]:
         )
     pixels = array / 255.0
     measures = _INK_TRAITS if pixels.shape[-1] == 1 else _COLOR_TRAITS
-    return {name: measure(pixels) for name, measure in measures.items()}
+    return {measure.__name__.lstrip("_"): measure(pixels) for measure in measures}
 
 
 # Each measure takes float64 (N, H, W, C) in [0, 1] and returns float64 (N,).
@@ -120,18 +119,8 @@ def _saturation(pixels: Floats) -> Floats:
     return np.asarray(share.mean(axis=(1, 2)))
 
 
-_INK_TRAITS: Mapping[str, Callable[[Floats], Floats]] = {
-    "slant": _slant,
-    "stroke_width": _stroke_width,
-    "area": _area,
-    "brightness": _brightness,
-}
-_COLOR_TRAITS: Mapping[str, Callable[[Floats], Floats]] = {
-    "brightness": _brightness,
-    "redness": _redness,
-    "blueness": _blueness,
-    "saturation": _saturation,
-}
+_INK_TRAITS = (_slant, _stroke_width, _area, _brightness)
+_COLOR_TRAITS = (_brightness, _redness, _blueness, _saturation)
 
 
 def _has_ink(pixels: Floats) -> NDArray[np.bool_]:
