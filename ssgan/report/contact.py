@@ -205,9 +205,9 @@ def _size(pictures: Sequence[dict[int, str]]) -> int:
 def _cut(pictures: list[dict[int, str]], budget: int) -> int:
     """Empty entries from the end until the rest fits; return how many that took."""
     cut = 0
-    for index in range(len(pictures) - 1, -1, -1):
+    for one in reversed(pictures):
         if _size(pictures) <= budget:
             break
-        cut += bool(pictures[index])
-        pictures[index] = {}
+        cut += bool(one)
+        one.clear()
     return cut

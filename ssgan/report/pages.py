@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from PIL import Image
-
 from ssgan.drawing.encoding import png
 from ssgan.records.histories import Histories, History
-from ssgan.records.search_info import SearchInfo, read_search_info
+from ssgan.records.search_info import read_search_info
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.charts import heat_map, loss_curves, numeric_fields
 from ssgan.report.contact import Thumbnails, contact_sheet
@@ -32,8 +30,10 @@ class SearchPages:
         """
         info = read_search_info(search)
         histories = Histories().read(search) if histories is None else histories
+        fields = numeric_fields(histories)
+        axes = _LAMBDAS if set(_LAMBDAS) <= set(fields) else fields[:2]
         charts = {
-            "heat-map": _heat_map(histories, info),
+            "heat-map": heat_map(histories, info, *axes) if len(axes) == 2 else None,
             "curves": loss_curves(histories, info),
             "curves-finals": loss_curves(histories, info, "final"),
         }
@@ -48,10 +48,3 @@ def write_report(search: SearchDir) -> list[str]:
     for name, content in drawn.items():
         search.write_bytes(f"{FOLDER}/{name}", content)
     return [f"{FOLDER}/{name}" for name in drawn]
-
-
-def _heat_map(histories: Sequence[History], info: SearchInfo) -> Image.Image | None:
-    """Draw the two λ, or else the first two numeric fields."""
-    fields = numeric_fields(histories)
-    x_y = _LAMBDAS if set(_LAMBDAS) <= set(fields) else fields[:2]
-    return heat_map(histories, info, *x_y) if len(x_y) == 2 else None
