@@ -52,7 +52,7 @@ def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment
     tree = Experiment().model_dump(mode="json")
     given: set[str] = set()
     for path, value in [*_with_current_names(leaves_of(base)), *assignments]:
-        lost = _assign(tree, path, value, given)
+        lost = assign(tree, path, value, given)
         if lost:
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
         given.add(path)
@@ -70,7 +70,7 @@ def with_values(experiment: Experiment, values: Overrides) -> Experiment:
     tree = experiment.model_dump(mode="json")
     given = set(flatten(experiment))
     for path, value in parse_overrides(values):
-        _assign(tree, path, value, given)
+        assign(tree, path, value, given)
     return _validate(tree)
 
 
@@ -86,7 +86,7 @@ def as_file(experiment: Experiment) -> str:
     in_vain = tuple(f"{branch}." for branch in find_inert(experiment))
     for path in difference(base, experiment):
         if path in present and path != "name" and not f"{path}.".startswith(in_vain):
-            _assign(tree, path, present[path])
+            assign(tree, path, present[path])
     return write_yaml(tree)
 
 
@@ -174,7 +174,7 @@ def read_file(file: Path, what: str) -> Tree:
         raise BadInput(f"cannot read the {what} file {file}: {error}") from error
 
 
-def _assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) -> list[str]:
+def assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) -> list[str]:
     """Set a field; a new `kind` takes those of the `given` fields along that it knows.
 
     Fields that nobody gave stay behind: they are defaults of the old kind, not of the new one.
@@ -241,7 +241,7 @@ def _drop_inert(experiment: Experiment, chosen: set[str]) -> Experiment:
             raise BadInput(f"{mine[0]} has no effect: {reason}")
         if _get(tree, branch) != _get(defaults, branch):
             _log.info("the preset's %s is dropped: %s", branch, reason)
-            _assign(tree, branch, _get(defaults, branch))
+            assign(tree, branch, _get(defaults, branch))
     return _validate(tree)
 
 

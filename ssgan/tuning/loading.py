@@ -5,6 +5,7 @@ A file names a base experiment, fields of every trial and a space; see the folde
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.experiment.loading import (
     Overrides,
+    assign,
     load_experiment,
     names_in,
     read_file,
@@ -54,7 +56,7 @@ def load_search(
     tree, name = _read(source)
     of_search, of_trial = _split(overrides)
     for path, value in of_search.items():
-        _assign(tree, path, value)
+        assign(tree, path, value)
     tree["name"] = tree.get("name", name)
     unknown = sorted(tree.keys() - (set(Search.model_fields) | {"overrides"}))
     if unknown:
@@ -77,7 +79,7 @@ def load_search(
 def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return the tree as the user wrote it, and a name for it."""
     if isinstance(source, Mapping):
-        return dict(source), "search"
+        return deepcopy(dict(source)), "search"
     where = str(source)
     if where in search_names():
         return read_file(Path(str(_PRESETS / f"{where}.yaml")), "search"), where
@@ -92,37 +94,16 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 def _split(overrides: Overrides) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part overrides into those of the search and those of its experiment."""
     pairs = dict(read_overrides(overrides))
-    own = {path: value for path, value in sorted(pairs.items(), key=_kind_first) if _is_own(path)}
-    rest = {path: value for path, value in pairs.items() if path not in own}
-    return {path.removeprefix(OWN): value for path, value in own.items()}, rest
-
-
-def _is_own(path: str) -> bool:
-    return path.startswith(OWN)
-
-
-def _kind_first(pair: tuple[str, Any]) -> bool:
-    return not pair[0].endswith(".kind")
-
-
-def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set a field of the search's tree; a new kind leaves the fields of the old one behind."""
-    *parents, leaf = path.split(".")
-    for part in parents:
-        below = tree.get(part)
-        tree[part] = dict(below) if isinstance(below, Mapping) else {}
-        tree = tree[part]
-    if leaf == "kind" and tree.get("kind") != value:
-        tree.clear()
-    tree[leaf] = value
+    ordered = sorted(pairs, key=lambda path: not path.endswith(".kind"))  # which drops the others
+    own = {path.removeprefix(OWN): pairs[path] for path in ordered if path.startswith(OWN)}
+    return own, {path: value for path, value in pairs.items() if not path.startswith(OWN)}
 
 
 def _experiment(source: Any, layers: Sequence[Mapping[str, Any]]) -> Experiment:
     """Build the base experiment, later layers over earlier ones."""
-    if isinstance(source, Experiment):
-        experiment = source
-        return with_values(experiment, {k: v for layer in layers for k, v in layer.items()})
     given = {path: value for layer in layers for path, value in layer.items()}
+    if isinstance(source, Experiment):
+        return with_values(source, given)
     reserved = {path: value for path, value in given.items() if path in _RESERVED}
     others = {path: value for path, value in given.items() if path not in reserved}
     return with_values(load_experiment(str(source), others), reserved)

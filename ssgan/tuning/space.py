@@ -8,7 +8,7 @@ import math
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
@@ -16,18 +16,8 @@ from ssgan.base.config import Config, OpenUnion, nearest
 from ssgan.base.errors import BadInput
 from ssgan.method.schedules import Schedule
 
-
-class Suggester(Protocol):
-    """What a distribution asks of an Optuna trial."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Draw a number from [low, high]."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """Draw an integer from [low, high]."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[int]) -> int:
-        """Draw one of the choices."""
+if TYPE_CHECKING:
+    from optuna import Trial
 
 
 class Distribution(OpenUnion):
@@ -41,7 +31,7 @@ class Distribution(OpenUnion):
         """Return the domain of Ray Tune."""
 
     @abstractmethod
-    def suggest(self, trial: Suggester, name: str) -> Any:
+    def suggest(self, trial: "Trial", name: str) -> Any:
         """Draw a value by an Optuna trial."""
 
     @abstractmethod
@@ -128,7 +118,7 @@ class Uniform(_Interval):
 
         return tune.uniform(self.low, self.high)
 
-    def suggest(self, trial: Suggester, name: str) -> float:
+    def suggest(self, trial: "Trial", name: str) -> float:
         return trial.suggest_float(name, self.low, self.high)
 
 
@@ -144,7 +134,7 @@ class LogUniform(_Interval):
 
         return tune.loguniform(self.low, self.high)
 
-    def suggest(self, trial: Suggester, name: str) -> float:
+    def suggest(self, trial: "Trial", name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=True)
 
 
@@ -174,7 +164,7 @@ class Integers(Distribution):
         draw = tune.lograndint if self.log else tune.randint
         return draw(self.low, self.high + 1)
 
-    def suggest(self, trial: Suggester, name: str) -> int:
+    def suggest(self, trial: "Trial", name: str) -> int:
         return trial.suggest_int(name, self.low, self.high, log=self.log)
 
     def corners(self) -> Sequence[int]:
@@ -210,7 +200,7 @@ class Choice(_Values):
 
         return tune.choice(list(self.values))
 
-    def suggest(self, trial: Suggester, name: str) -> Any:
+    def suggest(self, trial: "Trial", name: str) -> Any:
         return self.values[trial.suggest_categorical(name, range(len(self.values)))]
 
 
@@ -230,7 +220,7 @@ class Grid(_Values):
 
         return tune.grid_search(list(self.values))
 
-    def suggest(self, trial: Suggester, name: str) -> Any:
+    def suggest(self, trial: "Trial", name: str) -> Any:
         raise BadInput(f"{name} is a grid, which is walked; use kind: choice to draw from it")
 
 
@@ -239,8 +229,8 @@ def _read_parameter(value: Any) -> Any:
     if not isinstance(value, Mapping | Distribution):
         return value
     part = Distribution.model_validate(value)
-    if part.is_grid or part.alternatives != 1:
-        raise ValueError("a parameter of a schedule is drawn; use kind: choice or a range")
+    if part.is_grid:
+        raise ValueError("a parameter of a schedule is drawn, not walked; use kind: choice")
     return part
 
 
@@ -315,7 +305,7 @@ class ScheduleChoice(Distribution):
         domains = [option.filled(lambda name, part: part.domain()) for option in self.options]
         return domains[0] if len(domains) == 1 else tune.choice(domains)
 
-    def suggest(self, trial: Suggester, name: str) -> dict[str, Any]:
+    def suggest(self, trial: "Trial", name: str) -> dict[str, Any]:
         index = 0
         if len(self.options) > 1:
             index = trial.suggest_categorical(name, range(len(self.options)))
@@ -357,7 +347,7 @@ class DefineByRun:
         """Take the space, which has no grid."""
         self._space = dict(space)
 
-    def __call__(self, trial: Suggester) -> dict[str, Any]:
+    def __call__(self, trial: "Trial") -> dict[str, Any]:
         """Draw one configuration."""
         return {name: part.suggest(trial, name) for name, part in self._space.items()}
 

@@ -91,6 +91,15 @@ def test_the_summary_is_kept(tmp_path: Path) -> None:
     assert search.summary() == {"trials": 6, "zero_one_loss": None}
 
 
+def test_a_table_that_names_donors_is_read(tmp_path: Path) -> None:
+    search = SearchDir.create(tmp_path / "hunt", "base: digits\n")
+    lineage = [{"epoch": 2, "donor": "00001", "values": {}}]
+    old = {"trial": "00000", "stage": "search", "values": {}, "seed": 0, "lineage": lineage}
+    search.write_json("trials.json", [old])
+    (row_of_old,) = search.rows()
+    assert row_of_old.lineage[0].source_trial == "00001"
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["objective.lambda1", "label_sampling.probability", "data.labels"]),
