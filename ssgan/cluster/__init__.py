@@ -1,6 +1,6 @@
 """The machines: start or join Ray, set up workers, refuse what cannot fit, examine all of it."""
 
-from ssgan.cluster.capacity import Node, preflight, resources, workers_that_fit
+from ssgan.cluster.capacity import Node, preflight, resources
 from ssgan.cluster.check import Check
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.environment import WORKER_BYTES, cores, threads_per_worker, worker_environment
@@ -22,5 +22,4 @@ __all__ = [
     "resources",
     "threads_per_worker",
     "worker_environment",
-    "workers_that_fit",
 ]

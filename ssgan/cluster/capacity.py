@@ -20,8 +20,8 @@ def preflight(
     gpus: float,
     nodes: Sequence[Node],
     growth: Sequence[Node] = (),
-) -> None:
-    """Refuse a group of workers that would wait forever.
+) -> int:
+    """Refuse a group of workers that would wait forever; return how many would fit.
 
     Args:
         workers: The least number of workers that may train.
@@ -33,9 +33,9 @@ def preflight(
     Raises:
         BadInput: They do not fit; the message has the arithmetic.
     """
-    fitting = sum(workers_that_fit(node, cpus, gpus) for node in (*nodes, *growth))
+    fitting = sum(_workers_that_fit(node, cpus, gpus) for node in (*nodes, *growth))
     if fitting >= workers:
-        return
+        return fitting
     has = describe(nodes)
     if growth:
         has += f" and may grow by {describe(growth)}"
@@ -57,7 +57,7 @@ def describe(nodes: Sequence[Node]) -> str:
     return " + ".join(parts) or "no machine"
 
 
-def workers_that_fit(node: Node, cpus: float, gpus: float) -> int:
+def _workers_that_fit(node: Node, cpus: float, gpus: float) -> int:
     """Return how many workers fit on a machine; those that ask for nothing fit nowhere."""
     shares = [(node.cpus, cpus), (node.gpus, gpus)]
     return min((int(has / asked + 1e-9) for has, asked in shares if asked > 0), default=0)

@@ -7,11 +7,10 @@ over seeds from its results.
 from ssgan.tuning.loading import load_search, search_names
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import summarize
-from ssgan.tuning.tuner import build_finals, build_tuner, restore_tuner
+from ssgan.tuning.tuner import build_tuner, restore_tuner
 
 __all__ = [
     "Search",
-    "build_finals",
     "build_tuner",
     "load_search",
     "restore_tuner",

@@ -7,13 +7,12 @@ a restart.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
-from ssgan.cluster import Cluster, Node, cores, preflight, resources, workers_that_fit
+from ssgan.cluster import Cluster, Node, cores, preflight, resources
 from ssgan.data.store import MANIFEST, Store
-from ssgan.evaluation.judge import CARD, Judge, JudgeCard
+from ssgan.evaluation.judge import CARD, JudgeCard
 from ssgan.launch.preparation import (
     ComputePlan,
     PreparationProgress,
@@ -22,7 +21,6 @@ from ssgan.launch.preparation import (
     load_dataset,
     make_plan,
     pack_judge,
-    unpack_judge,
     use_threads,
 )
 from ssgan.records.searchdir import SearchDir, Stage
@@ -36,39 +34,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """What each trial is told besides its values.
-
-    Attributes:
-        search: Location of the search directory, which holds the search and the judges.
-        stage: Which stage the trial belongs to.
-        store: Location of the images.
-        tracking_uri: Where MLflow records the trials; written into their summaries.
-        plan: How the workers of a trial compute.
-    """
+    """What each trial is told besides its values."""
 
     search: str
+    """Location of the search directory, which holds the search and the judges."""
     stage: Stage
     store: str
+    """Location of the images."""
     tracking_uri: str | None
+    """Where MLflow records the trials; written into their summaries."""
     plan: ComputePlan
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one trial reserves while it trains.
-
-    Attributes:
-        workers: Workers of a trial, the least of an elastic number.
-        cpus: CPU cores of each.
-        gpus: GPUs of each.
-    """
+    """What one trial reserves while it trains: cores and GPUs for each of its workers."""
 
     workers: int
+    """The least of an elastic number."""
     cpus: float
     gpus: float = 0.0
 
     def __str__(self) -> str:
-        """Write the arithmetic of one trial."""
         each = resources(self.cpus, self.gpus)
         return each if self.workers == 1 else f"{self.workers} workers x ({each})"
 
@@ -97,8 +84,7 @@ def trials_at_a_time(
         BadInput: One trial never fits, or a population of nested trials does not; the message
             has the arithmetic.
     """
-    preflight(need.workers, need.cpus, need.gpus, nodes, growth)
-    workers = sum(workers_that_fit(node, need.cpus, need.gpus) for node in (*nodes, *growth))
+    workers = preflight(need.workers, need.cpus, need.gpus, nodes, growth)
     fitting = workers // need.workers
     if population and need.workers > 1 and fitting < trials:
         raise BadInput(
@@ -149,12 +135,11 @@ def share_store(store: Store, search_dir: SearchDir, nodes: Sequence[Node]) -> s
     if len(nodes) < 2:
         return store.location
     if not search_dir.exists(f"store/{MANIFEST}"):
-        # The manifest makes a store of the folder, so it comes last.
-        for split in store.manifest.splits.values():
-            for shard in split.shards:
-                content = _read(store, shard.file)
-                search_dir.write_bytes(f"store/{shard.file}", content)
-        search_dir.write_bytes(f"store/{MANIFEST}", _read(store, MANIFEST))
+        source = Folder(store.location)
+        splits = store.manifest.splits.values()
+        shards = [shard.file for split in splits for shard in split.shards]
+        for name in [*shards, MANIFEST]:  # which makes a store of the folder, so it comes last
+            search_dir.write_bytes(f"store/{name}", source.read_bytes(name))
     return search_dir.locate("store")
 
 
@@ -184,18 +169,9 @@ def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
     return {name.rpartition("/")[2]: search_dir.read_bytes(name) for name in names} or None
 
 
-def load_judge(search_dir: SearchDir, stage: Stage, device: Any) -> Judge | None:
-    """Load a stage's judge; None where there is none."""
-    return unpack_judge(read_judge(search_dir, stage), device)
-
-
 def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
     """Read what is known of a stage's judge; None where there is none."""
     name = f"judges/{stage}/{CARD}"
     if not search_dir.exists(name):
         return None
     return JudgeCard.read(search_dir.read_bytes(name))
-
-
-def _read(store: Store, name: str) -> bytes:
-    return Folder(store.location).read_bytes(name)

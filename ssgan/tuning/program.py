@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssgan.base.storage import join
-from ssgan.cluster import Cluster, connect
+from ssgan.cluster import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
-from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
 from ssgan.tracking import SearchSync, check, default_uri, register_champion
 from ssgan.training.loop import Stopped
 from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.search import Search
-from ssgan.tuning.summary import Configuration, SeedTable, summarize
-from ssgan.tuning.tuner import build_finals, build_tuner, has_begun, restore_tuner
+from ssgan.tuning.summary import SeedTable, summarize
+from ssgan.tuning.tuner import build_tuner, restore_tuner
 
 _SAMPLES = "samples_ema.png"
 
@@ -34,12 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search left.
-
-    Attributes:
-        directory: The search directory.
-        summary: The content of its summary.json.
-    """
+    """What a search left: its directory, and the content of its summary.json."""
 
     directory: SearchDir
     summary: dict[str, Any]
@@ -65,8 +59,7 @@ def run_search(
         opened: Is given the search directory as soon as there is one.
 
     Returns:
-        The search directory and the content of its summary.json. Trials that failed are counted
-        there and say why in the table.
+        The summary counts the trials that failed; why they did is in the table.
 
     Raises:
         BadInput: Something cannot work; no trial was started.
@@ -90,8 +83,9 @@ def run_search(
         try:
             _fit(tuner, directory, "search")
             if search.finals.best and _is_scored(directory):
-                _fit(_final_tuner(search, directory, cluster, uri), directory, "final")
-            summary = conclude(search, directory, uri, started)
+                tuner = restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
+                _fit(tuner, directory, "final")
+            summary = _conclude(search, directory, uri, started)
         except BaseException:
             follower.close("KILLED")
             raise
@@ -99,18 +93,11 @@ def run_search(
     return SearchResult(directory, summary)
 
 
-def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> dict[str, Any]:
-    """Pick the winner, register it, and write summary.json.
-
-    Args:
-        search: The search.
-        directory: Its directory, with the table of all trials.
-        uri: MLflow tracking URI.
-        started: When this start of the search began, by `time.monotonic`.
-    """
+def _conclude(search: Search, directory: SearchDir, uri: str, started: float) -> dict[str, Any]:
+    """Pick the winner, register it, and write summary.json."""
     rows = directory.rows()
     table = summarize(rows, search.metric, search.mode)
-    winner = typical_run(rows, table)
+    winner = _typical_run(rows, table)
     summary: dict[str, Any] = {
         "name": directory.info.name,
         "search_id": directory.info.search_id,
@@ -120,8 +107,21 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
         "trials": len(rows),
         "stopped_early": sum(row.status == "STOPPED" for row in rows),
         "failed": sum(row.status == "FAILED" for row in rows),
-        "images_in_all": sum(_images_seen(directory.run(row)) for row in rows),
-        "configurations": [_line(one) for one in table.configurations],
+        "images_in_all": sum(
+            record.images_seen for row in rows for record in directory.run(row).records()[-1:]
+        ),
+        "configurations": [
+            {
+                "trial": one.trials[0].partition("-")[0],
+                "values": one.values,
+                "mean": one.mean,
+                "spread": one.spread,
+                "n": one.n,
+                "seeds": list(one.seeds),
+                "failed": one.failed,
+            }
+            for one in table.configurations
+        ],
         "best": None,
         "model": None,
         "model_version": None,
@@ -140,27 +140,14 @@ def conclude(search: Search, directory: SearchDir, uri: str, started: float) -> 
         summary |= {**(run.summary() or {}), **summary}
         summary |= {"best": table.best.values, "winner": winner.run}
         if search.chooses:
-            summary |= register_winner(search, directory, winner, uri)
+            summary |= _register(search, directory, winner, uri)
     summary["seconds"] = round(time.monotonic() - started, 1)
     directory.write_summary(summary)
     return summary
 
 
-def register_winner(
-    search: Search, directory: SearchDir, winner: TrialRow, uri: str
-) -> dict[str, Any]:
-    """Register the winner's export.
-
-    Args:
-        search: The search.
-        directory: Its directory.
-        winner: The run whose export it is.
-        uri: MLflow tracking and registry URI.
-
-    Returns:
-        ``model``, ``model_version``, ``champion`` and ``champion_reason`` for summary.json; empty
-        where MLflow does not answer, because the search is whole without it.
-    """
+def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) -> dict[str, Any]:
+    """Register the winner's export; return what summary.json says of it, nothing on a failure."""
     run = directory.run(winner)
     name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
     assert winner.metric is not None
@@ -199,11 +186,8 @@ def _identity(directory: SearchDir, winner: TrialRow) -> dict[str, str]:
     }
 
 
-def typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
-    """Return the run of the best configuration with the median value; of an even number the better.
-
-    Its value is then no better than chance made it, as that of the best seed would be.
-    """
+def _typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
+    """Return the best configuration's run with the median value; of an even number the better."""
     if table.best is None:
         return None
     runs = [
@@ -215,18 +199,8 @@ def typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
     return runs[(len(runs) - 1) // 2] if runs else None
 
 
-def _final_tuner(search: Search, directory: SearchDir, cluster: Cluster, uri: str) -> Any:
-    if has_begun(directory, "final"):
-        return restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
-    return build_finals(search, directory, cluster=cluster, tracking_uri=uri)
-
-
 def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
-    """Run a stage to its end; Tune returns when somebody presses Ctrl-C.
-
-    Raises:
-        Stopped: It did.
-    """
+    """Run a stage to its end; raise `Stopped` if Tune returns before, as it does on Ctrl-C."""
     tuner.fit()
     rows = [row for row in directory.rows() if row.stage == stage]
     going = sum(not row.is_over for row in rows)
@@ -243,21 +217,3 @@ def _is_scored(directory: SearchDir) -> bool:
         return True
     _log.warning("no trial of stage one has a value, so there is no stage two")
     return False
-
-
-def _line(one: Configuration) -> dict[str, Any]:
-    """Write a configuration for summary.json."""
-    return {
-        "trial": one.trials[0].partition("-")[0],
-        "values": one.values,
-        "mean": one.mean,
-        "spread": one.spread,
-        "n": one.n,
-        "seeds": list(one.seeds),
-        "failed": one.failed,
-    }
-
-
-def _images_seen(run: RunDir) -> int:
-    records = run.records()
-    return records[-1].images_seen if records else 0

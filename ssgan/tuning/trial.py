@@ -20,6 +20,7 @@ from ssgan.launch.preparation import (
     load_dataset,
     read_budget,
     save_budget,
+    unpack_judge,
     use_threads,
 )
 from ssgan.launch.workers import run_under_ray
@@ -30,7 +31,7 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Watch
 from ssgan.training.session import Metrics, RayTune
-from ssgan.tuning.preparation import TrialSpec, load_judge, read_judge
+from ssgan.tuning.preparation import TrialSpec, read_judge
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
 from ssgan.tuning.search import Search
 
@@ -46,17 +47,14 @@ _DRIVER = {"memory": float(2**20)}
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one trial of Ray Tune is to train.
-
-    Attributes:
-        name: Name of the trial, and of its run directory.
-        values: The searched fields.
-        seed: The run's seed; None is that of the experiment.
-    """
+    """What one trial of Ray Tune is to train."""
 
     name: str
+    """Name of the trial, and of its run directory."""
     values: Mapping[str, Any]
+    """The searched fields."""
     seed: int | None = None
+    """The run's seed; None is that of the experiment."""
 
 
 def make_trainable(spec: TrialSpec) -> Any:
@@ -77,15 +75,9 @@ def make_trainable(spec: TrialSpec) -> Any:
 
 
 class Trial:
-    """One run of a search."""
+    """One run of a search: what the driver told all trials, and what Ray Tune gives this one."""
 
     def __init__(self, spec: TrialSpec, config: Mapping[str, Any]) -> None:
-        """Read what there is to do, and how far the run is.
-
-        Args:
-            spec: What the driver told all trials.
-            config: What Ray Tune gives this one.
-        """
         from ray import tune
 
         self._started = time.monotonic()
@@ -96,10 +88,11 @@ class Trial:
         assigned = read_assignment(self.search, name, config)
         self.experiment = self.search.experiment(assigned.values, assigned.seed, spec.stage)
         self._plan = spec.plan
-        location = self._search_dir.run_of(spec.stage, name).location
-        pointer = RayTune().restore()
         self._at: ResumePoint = find_resume_point(
-            location, self.experiment, assigned.values, pointer
+            self._search_dir.run_of(spec.stage, name).location,
+            self.experiment,
+            assigned.values,
+            pointer=RayTune().restore(),
         )
 
     def run(self) -> None:
@@ -156,21 +149,18 @@ class Trial:
 
     def _train_here(self) -> None:
         device = self._plan.device_here
-        judge = load_judge(self._search_dir, self._spec.stage, device)
+        judge = unpack_judge(read_judge(self._search_dir, self._spec.stage), device)
         with use_threads(self._plan.threads):
             loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
 
     def _train_nested(self) -> None:
-        run, start = self._at.run, self._at.start
-        told = self._at.known
+        run, start, told = self._at.run, self._at.start, self._at.known
         if start is not None:
-            steps = self.experiment.training.steps_per_epoch
-            told = max(told, step_at(start) // steps)
-        judge = read_judge(self._search_dir, self._spec.stage)
+            told = max(told, step_at(start) // self.experiment.training.steps_per_epoch)
         run_under_ray(
             self.experiment,
             self._spec.store,
-            judge,
+            read_judge(self._search_dir, self._spec.stage),
             run,
             self._plan,
             Watch(progress=self._follow),
@@ -207,13 +197,7 @@ class Trial:
 
 
 def read_assignment(search: Search, name: str, config: Mapping[str, Any]) -> Assignment:
-    """Read what a trial's config says.
-
-    Args:
-        search: The search.
-        name: Name of the trial.
-        config: Config of Ray Tune; that of Optuna also holds the draws behind the values.
-    """
+    """Read Ray Tune's config of a trial; that of Optuna also holds the draws behind the values."""
     final = config.get(FINAL)
     if final is not None:
         return Assignment(final["trial"], dict(final["values"]), int(final["seed"]))

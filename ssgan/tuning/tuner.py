@@ -42,165 +42,29 @@ _MAY_CHANGE = ("tracking.", "name", "search.name")  # where and under what name 
 def build_tuner(
     search: Search,
     location: str | Path | SearchDir,
-    *,
-    cluster: Cluster | None = None,
-    tracking_uri: str | None = None,
-    progress: PreparationProgress | None = None,
-) -> Any:
-    """Prepare stage one of a search, and return the `ray.tune.Tuner` that runs it.
-
-    Whatever can be known beforehand is checked here; the data and the judge are prepared.
-
-    Args:
-        search: The search.
-        location: Where its directory goes, a path or a URI that all machines reach; must be free.
-            Or the directory of this very search, made already.
-        cluster: The Ray that this process is connected to. Without it the one at ``RAY_ADDRESS``
-            is joined, or one is started here and ends with the process.
-        tracking_uri: Where MLflow records the trials; written into their summaries.
-        progress: Is told of the preparation's progress.
-
-    Raises:
-        BadInput: Something cannot work; no trial was started.
-    """
-    return _build(search, location, "search", cluster, tracking_uri, progress)
-
-
-def build_finals(
-    search: Search,
-    location: str | Path | SearchDir,
-    *,
-    cluster: Cluster | None = None,
-    tracking_uri: str | None = None,
-    progress: PreparationProgress | None = None,
-) -> Any:
-    """Return the `ray.tune.Tuner` of stage two: the best configurations, with fresh seeds.
-
-    Args:
-        search: The search.
-        location: Its directory, with the table of stage one.
-        cluster: As in `build_tuner`.
-        tracking_uri: As in `build_tuner`.
-        progress: As in `build_tuner`.
-
-    Raises:
-        BadInput: No trial of stage one has a value to be chosen by.
-    """
-    return _build(search, location, "final", cluster, tracking_uri, progress)
-
-
-def restore_tuner(
-    location: str | Path | SearchDir,
-    search: Search | None = None,
     stage: Stage = "search",
     *,
     cluster: Cluster | None = None,
     tracking_uri: str | None = None,
     progress: PreparationProgress | None = None,
 ) -> Any:
-    """Return a `ray.tune.Tuner` that resumes a search.
+    """Prepare a stage of a search, and return the `ray.tune.Tuner` that runs it.
 
-    Trials resume from their last checkpoints, also those that had failed. A stage that had not
-    begun begins.
+    Whatever can be known beforehand is checked here; the data and the judge are prepared.
 
     Args:
-        location: The search directory.
-        search: The search as it is defined now, to be compared with what was started.
-        stage: Which stage is resumed.
-        cluster: As in `build_tuner`.
-        tracking_uri: As in `build_tuner`.
-        progress: As in `build_tuner`.
+        search: The search.
+        location: Where its directory goes, a path or a URI that all machines reach; must be free.
+            Or the directory of this very search, made already; stage two needs its table.
+        stage: ``search``, or ``final``: the best configurations again, with fresh seeds.
+        cluster: The Ray that this process is connected to. Without it the one at ``RAY_ADDRESS``
+            is joined, or one is started here and ends with the process.
+        tracking_uri: Where MLflow records the trials; written into their summaries.
+        progress: Is told of the preparation's progress.
 
     Raises:
-        BadInput: There is no such search, or it was started with another definition.
+        BadInput: Something cannot work, or no trial of stage one has a value; no trial was started.
     """
-    from ray import tune
-
-    directory = _open(location)
-    started = Search.from_yaml(directory.search_yaml())
-    if search is not None:
-        check_same(started, search)
-    state = f"{_RAY}/{stage}"
-    if not any(name.startswith(f"{state}/experiment_state") for name in directory.list(state)):
-        directory.delete(state)  # killed before Tune had written anything down
-        return _build(started, directory, stage, cluster, tracking_uri, progress)
-    cluster = cluster or connect_for_good()
-    require_shared(cluster, directory.location)
-    store = find_store(started.base, progress)
-    spec = _prepare_spec(started, directory, stage, cluster, store, tracking_uri, progress)
-    for row in directory.rows():
-        if row.stage == stage and row.status == "FAILED":
-            directory.run(row).delete(FAILURE)
-    _quieten()
-    return tune.Tuner.restore(
-        directory.locate(state),
-        trainable=make_trainable(spec),
-        resume_errored=True,
-    )
-
-
-def has_begun(directory: SearchDir, stage: Stage) -> bool:
-    """Whether Tune has written down anything of a stage."""
-    return bool(directory.list(f"{_RAY}/{stage}"))
-
-
-def check_same(started: Search, search: Search) -> None:
-    """Refuse to resume a search as another one.
-
-    Raises:
-        BadInput: The definitions differ; the message is a diff.
-    """
-    changes = {
-        path: pair
-        for path, pair in difference(started, search).items()
-        if not path.startswith(_MAY_CHANGE)
-    }
-    if changes:
-        raise BadInput(
-            f"the search was started with another definition:\n{as_diff(changes)}\n"
-            "leave these out to resume it, or start another one with --name"
-        )
-
-
-def finals_of(search: Search, rows: list[TrialRow]) -> list[dict[str, Any]]:
-    """Return what stage two trains: name, values and seed of each run.
-
-    Raises:
-        BadInput: No trial of stage one has a value to be chosen by.
-    """
-    best = best_trials(rows, search.finals.best, search.mode)
-    if not best:
-        raise BadInput(
-            f"no trial of stage one has a value of {search.metric}, so there is none to run again; "
-            "their reasons stand in trials.json"
-        )
-    return [
-        {
-            "trial": f"{row.trial}-s{row.seed + fresh}",
-            "values": {path: value for path, value in row.values.items() if path != "seed"},
-            "seed": row.seed + fresh,
-        }
-        for row in best
-        for fresh in range(1, search.finals.seeds + 1)
-    ]
-
-
-def connect_for_good() -> Cluster:
-    """Connect to Ray until the process ends."""
-    stack = contextlib.ExitStack()
-    cluster = stack.enter_context(connect())
-    atexit.register(stack.close)
-    return cluster
-
-
-def _build(
-    search: Search,
-    location: str | Path | SearchDir,
-    stage: Stage,
-    cluster: Cluster | None,
-    tracking_uri: str | None,
-    progress: PreparationProgress | None,
-) -> Any:
     from ray import tune
     from ray.tune.logger import JsonLoggerCallback
 
@@ -209,7 +73,7 @@ def _build(
     is_new = not isinstance(location, SearchDir) and stage == "search"
     if is_new:
         SearchDir(str(location)).refuse_taken()
-    cluster = cluster or connect_for_good()
+    cluster = cluster or _connect_for_good()
     need, count = need_of(search, plan_trials(search, cluster)), search.total
     finals: list[dict[str, Any]] = []
     if stage == "final":
@@ -258,6 +122,105 @@ def _build(
     )
 
 
+def restore_tuner(
+    location: str | Path | SearchDir,
+    search: Search | None = None,
+    stage: Stage = "search",
+    *,
+    cluster: Cluster | None = None,
+    tracking_uri: str | None = None,
+    progress: PreparationProgress | None = None,
+) -> Any:
+    """Return a `ray.tune.Tuner` that resumes a stage of a search, as `build_tuner` starts it.
+
+    Trials resume from their last checkpoints, also those that had failed. A stage that had not
+    begun begins. If given, `search` is the search as it is defined now, which must be what was
+    started.
+
+    Raises:
+        BadInput: There is no such search, or it was started with another definition.
+    """
+    from ray import tune
+
+    directory = _open(location)
+    started = Search.from_yaml(directory.search_yaml())
+    if search is not None:
+        check_same(started, search)
+    state = f"{_RAY}/{stage}"
+    if not any(name.startswith(f"{state}/experiment_state") for name in directory.list(state)):
+        directory.delete(state)  # killed before Tune had written anything down
+        return build_tuner(
+            started,
+            directory,
+            stage,
+            cluster=cluster,
+            tracking_uri=tracking_uri,
+            progress=progress,
+        )
+    cluster = cluster or _connect_for_good()
+    require_shared(cluster, directory.location)
+    store = find_store(started.base, progress)
+    spec = _prepare_spec(started, directory, stage, cluster, store, tracking_uri, progress)
+    for row in directory.rows():
+        if row.stage == stage and row.status == "FAILED":
+            directory.run(row).delete(FAILURE)
+    _quieten()
+    return tune.Tuner.restore(
+        directory.locate(state),
+        trainable=make_trainable(spec),
+        resume_errored=True,
+    )
+
+
+def check_same(started: Search, search: Search) -> None:
+    """Refuse to resume a search as another one.
+
+    Raises:
+        BadInput: The definitions differ; the message is a diff.
+    """
+    changes = {
+        path: pair
+        for path, pair in difference(started, search).items()
+        if not path.startswith(_MAY_CHANGE)
+    }
+    if changes:
+        raise BadInput(
+            f"the search was started with another definition:\n{as_diff(changes)}\n"
+            "leave these out to resume it, or start another one with --name"
+        )
+
+
+def finals_of(search: Search, rows: list[TrialRow]) -> list[dict[str, Any]]:
+    """Return what stage two trains: name, values and seed of each run.
+
+    Raises:
+        BadInput: No trial of stage one has a value to be chosen by.
+    """
+    best = best_trials(rows, search.finals.best, search.mode)
+    if not best:
+        raise BadInput(
+            f"no trial of stage one has a value of {search.metric}, so there is none to run again; "
+            "their reasons stand in trials.json"
+        )
+    return [
+        {
+            "trial": f"{row.trial}-s{row.seed + fresh}",
+            "values": {path: value for path, value in row.values.items() if path != "seed"},
+            "seed": row.seed + fresh,
+        }
+        for row in best
+        for fresh in range(1, search.finals.seeds + 1)
+    ]
+
+
+def _connect_for_good() -> Cluster:
+    """Connect to Ray until the process ends."""
+    stack = contextlib.ExitStack()
+    cluster = stack.enter_context(connect())
+    atexit.register(stack.close)
+    return cluster
+
+
 def _quieten() -> None:
     """Keep Tune's tables off the screen, and from writing what nobody reads."""
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -293,10 +256,7 @@ class TrialNames:
     """Names a trial of Ray Tune, whose own ids are random.
 
     The number stands in front of the tag that Tune gives each trial, and Tune keeps its count over
-    restarts.
-
-    Args:
-        first: The number of the first trial in Tune's tags: 1 for searchers that suggest, else 0.
+    restarts. It counts from `first`: 1 for searchers that suggest, else 0.
     """
 
     def __init__(self, first: int = 0) -> None:

@@ -13,7 +13,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.preparation import read_budget
 from ssgan.records.rundir import RunDir
-from ssgan.tuning import build_finals, build_tuner, summarize
+from ssgan.tuning import build_tuner, summarize
 from tests.helpers.searches import (
     assert_exploited,
     epochs_of,
@@ -86,7 +86,7 @@ def test_asha_stops_some_and_the_best_run_again(ray_here: Cluster, tmp_path: Pat
         assert trained.optimizer.generator_lr == row.values["optimizer.generator_lr"]
         assert trained.evaluation.judge.rows == "first half"
 
-    results = build_finals(search, location, cluster=ray_here).fit()
+    results = build_tuner(search, location, "final", cluster=ray_here).fit()
     assert results.num_errors == 0
     rows = rows_of(location)
     finals = [row for row in rows.values() if row.stage == "final"]

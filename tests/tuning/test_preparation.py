@@ -8,14 +8,15 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
 from ssgan.data.store import Store
+from ssgan.launch.preparation import unpack_judge
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
     Need,
-    load_judge,
     need_of,
     plan_trials,
     prepare_data,
+    read_judge,
     save_judge,
     share_store,
     trials_at_a_time,
@@ -46,11 +47,11 @@ def test_the_stages_have_judges_of_their_own(digits_store: Store, tmp_path: Path
     where = SearchDir.create(tmp_path / "search", search.to_yaml())
     plan = plan_trials(search, cluster(Node(1.0)))
     store = prepare_data(search)
-    assert load_judge(where, "search", torch.device("cpu")) is None
+    assert read_judge(where, "search") is None
     for stage in ("search", "final"):
         save_judge(search, stage, where, store, plan)  # type: ignore[arg-type]
-    first = load_judge(where, "search", torch.device("cpu"))
-    second = load_judge(where, "final", torch.device("cpu"))
+    first = unpack_judge(read_judge(where, "search"), torch.device("cpu"))
+    second = unpack_judge(read_judge(where, "final"), torch.device("cpu"))
     assert first is not None
     assert second is not None
     assert first.hash != second.hash

@@ -7,7 +7,7 @@ from ssgan.cluster import Cluster, Node
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search
-from ssgan.tuning.tuner import build_finals, build_tuner, check_same, finals_of, restore_tuner
+from ssgan.tuning.tuner import build_tuner, check_same, finals_of, restore_tuner
 from tests.tuning.conftest import definition
 from tests.tuning.test_summary import row
 
@@ -54,7 +54,7 @@ def test_bad_input_is_refused_before_anything_is_written(search: Search, tmp_pat
     with pytest.raises(BadInput, match="is not a search directory"):
         restore_tuner(where, cluster=HERE)
     with pytest.raises(BadInput, match="is not a search directory"):
-        build_finals(search, where, cluster=HERE)
+        build_tuner(search, where, "final", cluster=HERE)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("")
     with pytest.raises(BadInput, match="is taken, but not by a search"):
