@@ -1,14 +1,18 @@
 """The machines: start or join Ray, set up workers, refuse what cannot fit, examine all of it."""
 
-from ssgan.cluster.capacity import Node, preflight, resources
-from ssgan.cluster.check import Check
+from ssgan.cluster.capacity import (
+    Node,
+    cores,
+    preflight,
+    resources,
+    threads_per_worker,
+    worker_environment,
+)
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
-from ssgan.cluster.environment import WORKER_BYTES, cores, threads_per_worker, worker_environment
 from ssgan.cluster.examination import examine
-from ssgan.cluster.nodes import require_shared
+from ssgan.cluster.nodes import Check, require_shared
 
 __all__ = [
-    "WORKER_BYTES",
     "Check",
     "Cluster",
     "Node",

@@ -24,9 +24,7 @@ _log = logging.getLogger(__name__)
 def find_growth(address: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
     """Return the machines that the autoscaler of a cluster may add, as far as it can be known.
 
-    Args:
-        address: Address of the cluster's head, HOST:PORT.
-        nodes: The machines that are alive.
+    `address` is that of the cluster's head, HOST:PORT; `nodes` are the machines that are alive.
     """
     try:
         limits = _limits_of_launcher(address) or _limits_of_kuberay()
@@ -37,14 +35,10 @@ def find_growth(address: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
 
 
 def growth(limits: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Take the machines that are alive from those that there may be.
+    """Return what a cluster file allows besides the machines that are alive, the largest first.
 
-    Args:
-        limits: A cluster file as the autoscaler has it, resources filled in.
-        nodes: The machines that are alive.
-
-    Returns:
-        The largest first; types whose resources the file leaves open are left out.
+    The file is as the autoscaler has it, resources filled in; types whose resources it leaves open
+    are left out.
     """
     possible: Counter[Node] = Counter()
     for name, kind in limits.get("available_node_types", {}).items():
@@ -65,12 +59,10 @@ def _limits_of_launcher(address: str) -> dict[str, Any] | None:
             command = process.cmdline()
         except psutil.Error:
             continue
-        if f"--gcs-address={address}" not in command:
-            continue
-        for part in command:
-            if part.startswith("--autoscaling-config="):
-                file = Path(part.partition("=")[2]).expanduser()
-                return dict(yaml.safe_load(file.read_text()))
+        options = dict(part.split("=", 1) for part in command if "=" in part)
+        file = options.get("--autoscaling-config")
+        if file is not None and options.get("--gcs-address") == address:
+            return dict(yaml.safe_load(Path(file).expanduser().read_text()))
     return None
 
 

@@ -1,10 +1,17 @@
-"""What fits on the machines, and the arithmetic that says so when it does not."""
+"""What machines have, what fits on them, and what a worker finds there."""
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ssgan.base.errors import BadInput
+
+WORKER_BYTES = 700 * 2**20
+"""Resident memory of one worker with torch and Ray, before it has any data."""
+
+# Chosen by the user where host names do not resolve, and needed by every worker.
+_PASSED_ON = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG", "SSGAN_CACHE")
 
 
 class Node(NamedTuple):
@@ -49,10 +56,9 @@ def preflight(
 
 def describe(nodes: Sequence[Node]) -> str:
     """Say what machines have, equal ones together: ``2 CPUs + 3 x (8 CPUs and 1 GPUs)``."""
-    counted = Counter(nodes).items()
     parts = [
         resources(*node) if count == 1 else f"{count} x ({resources(*node)})"
-        for node, count in counted
+        for node, count in Counter(nodes).items()
     ]
     return " + ".join(parts) or "no machine"
 
@@ -66,3 +72,33 @@ def _workers_that_fit(node: Node, cpus: float, gpus: float) -> int:
 def resources(cpus: float, gpus: float) -> str:
     """Write cores and GPUs for people; GPUs only where there are some."""
     return f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+
+
+def cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def threads_per_worker(cores: int, workers: int) -> int:
+    """Divide a machine's cores among the workers on it; at least one thread each."""
+    return max(1, cores // workers)
+
+
+def worker_environment(
+    threads: int, environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment variables of a worker.
+
+    Network interfaces and the cache's place are those of `environment`, this process's own by
+    default. Waiting is passive: on a machine with more threads than cores, threads that spin take
+    several times as long for a step.
+    """
+    environment = os.environ if environment is None else environment
+    passed_on = {name: environment[name] for name in _PASSED_ON if name in environment}
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        **passed_on,
+    }

@@ -18,19 +18,16 @@ _PATIENCE = 10.0  # seconds to reach the head of a cluster
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray that this process is connected to.
-
-    Attributes:
-        address: Address of its head.
-        nodes: The machines that are alive.
-        started: Whether this process started it, on this machine alone.
-        growth: Machines that its autoscaler may add.
-    """
+    """A Ray that this process is connected to."""
 
     address: str
+    """Address of its head."""
     nodes: tuple[Node, ...]
+    """The machines that are alive."""
     started: bool
+    """Whether this process started it, on this machine alone."""
     growth: tuple[Node, ...] = ()
+    """Machines that its autoscaler may add."""
 
     @property
     def capacity(self) -> tuple[Node, ...]:
@@ -64,19 +61,23 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
                 _knock(address)
                 ray.init(address, logging_level=logging.WARNING)
             else:
-                _start(temporary)
+                # Ray reports statistics of its use over the network unless it is told not to.
+                os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+                ray.init(
+                    "local",
+                    include_dashboard=True,
+                    logging_level=logging.WARNING,
+                    _temp_dir=None if temporary is None else str(temporary),
+                )
         except Exception as error:  # Ray raises bare ones when it cannot start
             ray.shutdown()
             raise BadInput(_cannot_connect(address, error)) from error
     try:
         started = is_mine and address is None
-        found, nodes = ray.get_runtime_context().gcs_address, _nodes()
-        yield Cluster(
-            address=found,
-            nodes=nodes,
-            started=started,
-            growth=() if started else find_growth(found, nodes),
-        )
+        head = ray.get_runtime_context().gcs_address
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive)
+        yield Cluster(head, nodes, started, growth=() if started else find_growth(head, nodes))
     finally:
         if is_mine:
             ray.shutdown()
@@ -94,19 +95,6 @@ def address_in_environment() -> str | None:
     return None if address in ("", "local") else address
 
 
-def _start(temporary: str | Path | None) -> None:
-    import ray
-
-    # Ray reports statistics of its use over the network unless it is told not to.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        "local",
-        include_dashboard=True,
-        logging_level=logging.WARNING,
-        _temp_dir=None if temporary is None else str(temporary),
-    )
-
-
 def _knock(address: str) -> None:
     """Find out in seconds whether anybody listens there; Ray itself tries for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
@@ -121,10 +109,3 @@ def _cannot_connect(address: str | None, error: Exception) -> str:
             "RAY_ADDRESS to train on this machine"
         )
     return f"cannot start Ray on this machine: {error}; `ssgan doctor` examines it"
-
-
-def _nodes() -> tuple[Node, ...]:
-    import ray
-
-    alive = (node["Resources"] for node in ray.nodes() if node["Alive"])
-    return tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive)

@@ -4,15 +4,15 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 from ssgan.base.storage import Folder
-from ssgan.cluster.check import Check, attempt
-from ssgan.cluster.environment import WORKER_BYTES, cores
-from ssgan.cluster.nodes import examine_cluster
+from ssgan.cluster.capacity import WORKER_BYTES, cores
+from ssgan.cluster.nodes import Check, attempt, examine_cluster
 
 _OLDEST_PYTHON = (3, 11)
 _FREE_DISK = 2 * 2**30
@@ -36,10 +36,21 @@ def examine(
         with_ray: Whether to start or join Ray, which takes ten seconds and more. Of a cluster
             that is joined every node is examined.
     """
-    yield _check_python()
+    yield Check(
+        "python",
+        sys.version_info >= _OLDEST_PYTHON,
+        platform.python_version(),
+        "install Python 3.11 or newer",
+    )
     yield from map(_check_package, _PACKAGES)
     yield Check("cores", True, f"{cores()} CPU cores, {platform.machine()}")
-    yield _check_memory(workers)
+    free, needed = psutil.virtual_memory().available, workers * WORKER_BYTES
+    yield Check(
+        "memory",
+        free >= needed,
+        f"{_gib(free)} free, {workers} workers take {_gib(needed)} and the data",
+        "end other programs, or lower scaling.workers",
+    )
     yield _check_output(output)
     yield _check_disk("cache", cache, "SSGAN_CACHE")
     yield _check_cuda()
@@ -49,30 +60,11 @@ def examine(
         yield from examine_cluster(output)
 
 
-def _check_python() -> Check:
-    return Check(
-        "python",
-        tuple(map(int, platform.python_version_tuple()[:2])) >= _OLDEST_PYTHON,
-        platform.python_version(),
-        "install Python 3.11 or newer",
-    )
-
-
 def _check_package(name: str) -> Check:
     try:
         return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Check(name, False, "not installed", "install ssgan again: pip install .")
-
-
-def _check_memory(workers: int) -> Check:
-    free = psutil.virtual_memory().available
-    return Check(
-        "memory",
-        free >= workers * WORKER_BYTES,
-        f"{_gib(free)} free, {workers} workers take {_gib(workers * WORKER_BYTES)} and the data",
-        "end other programs, or lower scaling.workers",
-    )
 
 
 def _check_output(output: str | Path) -> Check:

@@ -7,7 +7,7 @@ import os
 import platform
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import Any
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
 from ssgan.cluster.capacity import describe
-from ssgan.cluster.check import Check, attempt
 from ssgan.cluster.connection import Cluster, connect
 
 _PACKAGES = ("ssgan", "torch", "ray")
@@ -31,18 +30,35 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class NodeReport:
-    """What a node found out.
+class Check:
+    """One line of `ssgan doctor`."""
 
-    Attributes:
-        versions: Of Python and of the packages on which workers must agree.
-        storage: Why the folder of runs is of no use there; empty when it is.
-        network: Why workers there and elsewhere will not find each other; empty when they will.
-    """
+    name: str
+    ok: bool
+    detail: str
+    """What was found."""
+    remedy: str = ""
+    """What to do when it is not ok."""
+
+
+def attempt(name: str, reach: Callable[[], str], remedy: str) -> Check:
+    """Try something, and report what it says that it found, or what it raises."""
+    try:
+        return Check(name, True, reach())
+    except Exception as error:  # whatever is wrong is what doctor is asked to find
+        return Check(name, False, str(error) or repr(error), remedy)
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What a node found out."""
 
     versions: dict[str, str]
+    """Of Python and of the packages on which workers must agree."""
     storage: str
+    """Why the folder of runs is of no use there; empty when it is."""
     network: str
+    """Why workers there and elsewhere will not find each other; empty when they will."""
 
 
 def look_around(
@@ -57,11 +73,8 @@ def look_around(
         others: Host names of the other nodes.
         interface: Network interface that workers are told to use, if any.
     """
-    return NodeReport(
-        versions=own_versions(),
-        storage=_try_storage(location, token, node),
-        network=_try_network(others, interface),
-    )
+    storage = _try_storage(location, token, node)
+    return NodeReport(own_versions(), storage, network=_try_network(others, interface))
 
 
 def own_versions() -> dict[str, str]:
@@ -71,11 +84,7 @@ def own_versions() -> dict[str, str]:
 
 
 def examine_cluster(output: str | Path) -> Iterator[Check]:
-    """Join the cluster, or start a Ray here, and examine it.
-
-    Args:
-        output: Where runs are written, a folder or a URI.
-    """
+    """Join the cluster, or start a Ray here, and examine it; `output` is where runs are written."""
     with ExitStack() as stack:
         try:
             cluster = stack.enter_context(connect())
@@ -103,10 +112,6 @@ def require_shared(cluster: Cluster, location: str) -> None:
     Each node is asked to write there, which takes seconds. Machines that an autoscaler has yet to
     add cannot be asked.
 
-    Args:
-        cluster: The cluster that this process is connected to.
-        location: Where runs will be written.
-
     Raises:
         BadInput: Some node does not share it, or did not answer.
     """
@@ -121,10 +126,8 @@ def require_shared(cluster: Cluster, location: str) -> None:
         )
         return
     nodes, reports, found = _probe(folder)
-    for check in (
-        check_nodes(nodes, reports),
-        check_storage(folder.location, nodes, reports, found),
-    ):
+    storage = check_storage(folder.location, nodes, reports, found)
+    for check in (check_nodes(nodes, reports), storage):
         if not check.ok:
             raise BadInput(f"{check.detail}; {check.remedy}")
 
@@ -163,9 +166,7 @@ def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, NodeReport | str],
 def check_nodes(nodes: Mapping[str, str], reports: Mapping[str, NodeReport | str]) -> Check:
     """Check that each node answered, with the versions of this process.
 
-    Args:
-        nodes: What each node is called, by its identifier.
-        reports: What each found out, or the error.
+    What nodes are called, and what each found out or its error, are by the node's identifier.
     """
     here = own_versions()
     wrong = []
@@ -187,14 +188,7 @@ def check_storage(
     reports: Mapping[str, NodeReport | str],
     found: set[str],
 ) -> Check:
-    """Check that this process sees what each node wrote.
-
-    Args:
-        location: Where runs are written.
-        nodes: What each node is called, by its identifier.
-        reports: What each found out; errors are `check_nodes`'s to tell.
-        found: Files that this process sees there.
-    """
+    """Check that each node's file is among those found here; errors are told by `check_nodes`."""
     wrong = [
         f"{nodes[node]}: {report.storage or 'what it wrote is not seen here'}"
         for node, report in reports.items()

@@ -4,7 +4,7 @@ A file names a base experiment, fields of every trial and a space; see the folde
 ``ssgan/experiment/presets/searches``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
@@ -58,20 +58,23 @@ def load_search(
     for path, value in of_search.items():
         assign(tree, path, value)
     tree["name"] = tree.get("name", name)
-    unknown = sorted(tree.keys() - (set(Search.model_fields) | {"overrides"}))
-    if unknown:
-        known = set(Search.model_fields) | {"overrides"}
-        raise BadInput(f"a search has no field {unknown[0]!r}{nearest(unknown[0], known)}")
+    known = {*Search.model_fields, "overrides"}
+    for unknown in sorted(tree.keys() - known):
+        raise BadInput(f"a search has no field {unknown!r}{nearest(unknown, known)}")
     experiment = base or tree.get("base")
     if experiment is None:
         raise BadInput("the search names no base experiment; set base, for example base: mnist")
-    tree["base"] = _experiment(experiment, [tree.pop("overrides", None) or {}, of_trial])
+    tree["base"] = _experiment(experiment, {**(tree.pop("overrides", None) or {}), **of_trial})
     if not tree.get("space"):
         raise BadInput(
             "the search's space is empty, so there is nothing to search; name at least one field, "
             "for example space: {objective.lambda1: {kind: loguniform, low: 0.05, high: 2}}"
         )
-    search = _validate(tree)
+    try:
+        search = Search.model_validate(tree)
+    except ValidationError as error:
+        told = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        raise BadInput("\n".join(map(_explain, told))) from error
     check_search(search)
     return search
 
@@ -99,22 +102,13 @@ def _split(overrides: Overrides) -> tuple[dict[str, Any], dict[str, Any]]:
     return own, {path: value for path, value in pairs.items() if not path.startswith(OWN)}
 
 
-def _experiment(source: Any, layers: Sequence[Mapping[str, Any]]) -> Experiment:
-    """Build the base experiment, later layers over earlier ones."""
-    given = {path: value for layer in layers for path, value in layer.items()}
+def _experiment(source: Any, given: Mapping[str, Any]) -> Experiment:
+    """Build the base experiment with some fields replaced."""
     if isinstance(source, Experiment):
         return with_values(source, given)
     reserved = {path: value for path, value in given.items() if path in _RESERVED}
-    others = {path: value for path, value in given.items() if path not in reserved}
+    others = {path: value for path, value in given.items() if path not in _RESERVED}
     return with_values(load_experiment(str(source), others), reserved)
-
-
-def _validate(tree: Mapping[str, Any]) -> Search:
-    try:
-        return Search.model_validate(tree)
-    except ValidationError as error:
-        told = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        raise BadInput("\n".join(map(_explain, told))) from error
 
 
 def _explain(detail: Any) -> str:

@@ -31,7 +31,6 @@ class Clip:
     """Brings perturbed values back into their distributions; Ray multiplies without looking."""
 
     def __init__(self, search: Search) -> None:
-        """Take the search, whose space has the bounds."""
         self._space = dict(search.space)
 
     def __call__(self, config: dict[str, Any]) -> dict[str, Any]:
@@ -42,9 +41,8 @@ class Clip:
 class GivesUp:
     """A scheduler that lets no trial be tried again that would fail again.
 
-    Args:
-        runs: Location of the trials' run directories.
-        settings: Of Ray's scheduler, which comes after this class among the bases.
+    It takes the location of the trials' run directories, and the settings of Ray's scheduler, which
+    comes after this class among the bases.
     """
 
     def __init__(self, runs: str, **settings: Any) -> None:

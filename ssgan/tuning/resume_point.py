@@ -29,19 +29,15 @@ _MARK = "taken-over.json"
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a trial resumes.
-
-    Attributes:
-        run: Its run directory.
-        start: Address of the checkpoint to start from; None is the beginning.
-        known: The last epoch that Ray Tune knows of.
-        held: Address of another trial's checkpoint that is kept for this one.
-    """
+    """Where a trial resumes."""
 
     run: RunDir
     start: str | None
+    """Address of the checkpoint to start from; None is the beginning."""
     known: int
+    """The last epoch that Ray Tune knows of."""
     held: str | None
+    """Address of another trial's checkpoint that is kept for this one."""
 
 
 def find_resume_point(
@@ -49,11 +45,8 @@ def find_resume_point(
 ) -> ResumePoint:
     """Open or make the run directory of a trial, and find out where it resumes.
 
-    Args:
-        location: Where the run directory is.
-        experiment: The trial's, as it trains from now on.
-        values: Its searched fields.
-        pointer: Address of the checkpoint that Ray Tune gives it.
+    The experiment and the searched values are those that it trains with from now on; the pointer is
+    the address of the checkpoint that Ray Tune gives it.
     """
     run = RunDir(location)
     if not run.exists("run.json"):
@@ -65,12 +58,13 @@ def find_resume_point(
     is_other = pointer is not None and parse_location(pointer)[0] != run.location
     exploited = pointer if is_other else None
     mark = {"checkpoint": exploited, "values": dict(values)}
-    is_news = exploited is not None and _read_mark(run) != mark
+    marked = json.loads(run.read_bytes(_MARK)) if run.exists(_MARK) else None
+    is_news = exploited is not None and marked != mark
     is_changed = exploited is None and _is_changed(run, experiment)
     if is_news or is_changed:
         _cut(run, known, step)
-    if is_changed:
-        _forget_exploits(run, known)
+    if is_changed and run.exists(_LINEAGE):
+        _write_lineage(run, _lineage_before(run, known))
     run.write_experiment(experiment.to_yaml())
     if is_news:
         run.write_json(_MARK, mark)
@@ -100,24 +94,15 @@ def read_lineage(run: RunDir) -> tuple[Exploit, ...]:
 
 def add_exploit(run: RunDir, exploit: Exploit) -> None:
     """Add an exploit. Those of later epochs are of a past that was lost with a driver."""
-    _forget_exploits(run, exploit.epoch)
-    _write_lineage(run, (*read_lineage(run), exploit))
+    _write_lineage(run, (*_lineage_before(run, exploit.epoch), exploit))
 
 
-def _forget_exploits(run: RunDir, since: int) -> None:
-    """Drop the exploits of an epoch and later ones."""
-    lineage = read_lineage(run)
-    kept = tuple(line for line in lineage if line.epoch < since)
-    if kept != lineage:
-        _write_lineage(run, kept)
+def _lineage_before(run: RunDir, epoch: int) -> tuple[Exploit, ...]:
+    return tuple(line for line in read_lineage(run) if line.epoch < epoch)
 
 
 def _write_lineage(run: RunDir, lineage: tuple[Exploit, ...]) -> None:
     run.write_json(_LINEAGE, [line.model_dump(mode="json") for line in lineage])
-
-
-def _read_mark(run: RunDir) -> Any:
-    return json.loads(run.read_bytes(_MARK)) if run.exists(_MARK) else None
 
 
 def _is_changed(run: RunDir, experiment: Experiment) -> bool:

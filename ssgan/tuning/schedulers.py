@@ -29,9 +29,7 @@ class Scheduler(OpenUnion):
     def build(self, search: "Search", runs: str) -> Any:
         """Return Ray Tune's scheduler.
 
-        Args:
-            search: The search.
-            runs: Location of the trials' run directories, which are named like the trials.
+        `runs` is the location of the trials' run directories, which are named like the trials.
         """
 
     def check(self, search: "Search") -> None:

@@ -22,12 +22,7 @@ class Searcher(OpenUnion):
 
     @abstractmethod
     def build(self, search: "Search", concurrent: int) -> Any:
-        """Return Ray Tune's search algorithm.
-
-        Args:
-            search: The search.
-            concurrent: Trials at a time.
-        """
+        """Return Ray Tune's search algorithm, which has so many trials at a time."""
 
     def param_space(self, search: "Search") -> dict[str, Any]:
         """Return the parameter space of Ray Tune; none where the algorithm draws by itself."""
@@ -82,11 +77,8 @@ class OptunaSearcher(Searcher):
 def walk_grid(concurrent: int, seed: int = 0) -> Any:
     """Return the search algorithm that draws at random and walks all grids with each draw.
 
-    So a grid of seeds gives every drawn configuration once with each seed.
-
-    Args:
-        concurrent: Trials at a time; 0 is no limit.
-        seed: Seed of the draws.
+    So a grid of seeds gives every drawn configuration once with each seed. Concurrent is the number
+    of trials at a time; 0 is no limit.
     """
     from ray.tune.search.basic_variant import BasicVariantGenerator
 

@@ -49,11 +49,7 @@ class Distribution(OpenUnion):
         return 1
 
     def check(self, path: str, is_schedule: bool) -> None:
-        """Check that the values are of the kind that a field takes.
-
-        Args:
-            path: The field.
-            is_schedule: Whether the field is a whole schedule.
+        """Check that the values are of the kind that the field takes, which may be a schedule.
 
         Raises:
             BadInput: They are not.
@@ -344,11 +340,9 @@ class DefineByRun:
     """A space as Optuna's define-by-run function; Ray keeps it with the searcher's state."""
 
     def __init__(self, space: Space) -> None:
-        """Take the space, which has no grid."""
         self._space = dict(space)
 
     def __call__(self, trial: "Trial") -> dict[str, Any]:
-        """Draw one configuration."""
         return {name: part.suggest(trial, name) for name, part in self._space.items()}
 
 

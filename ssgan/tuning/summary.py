@@ -12,21 +12,18 @@ from ssgan.records.searchdir import TrialRow
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration, over all seeds that it was run with.
-
-    Attributes:
-        values: The searched fields.
-        trials: Names of its runs.
-        seeds: Their seeds.
-        metrics: Their values of the metric; of runs that have one.
-        failed: Runs without a value.
-    """
+    """One configuration, over all seeds that it was run with."""
 
     values: dict[str, Any]
+    """The searched fields."""
     trials: tuple[str, ...]
+    """Names of its runs."""
     seeds: tuple[int, ...]
+    """Seeds of its runs."""
     metrics: tuple[float, ...]
+    """Values of the metric, of the runs that have one."""
     failed: int
+    """Runs without a value."""
 
     @property
     def mean(self) -> float | None:
@@ -87,22 +84,18 @@ def summarize(
 
 
 def best_trials(rows: Iterable[TrialRow], count: int, mode: str) -> Sequence[TrialRow]:
-    """Return the rows of stage one that continue in stage two.
+    """Return the rows of stage one that continue in stage two, at most `count`.
 
     Those that finished go before those that were stopped early, whatever their values.
-
-    Args:
-        rows: All rows.
-        count: How many continue.
-        mode: Whether the least (``min``) or the largest value is best.
     """
     sign = 1 if mode == "min" else -1
-    known = [row for row in rows if row.stage == "search" and row.metric is not None]
-    known = [row for row in known if row.status in ("FINISHED", "STOPPED")]
-    ordered = sorted(
-        known, key=lambda row: (row.status != "FINISHED", sign * (row.metric or 0.0), row.trial)
-    )
-    return ordered[:count]
+    known = [
+        (row.status == "STOPPED", sign * row.metric, row.trial, row)
+        for row in rows
+        if row.stage == "search" and row.metric is not None
+        if row.status in ("FINISHED", "STOPPED")
+    ]
+    return [row for *_, row in sorted(known)[:count]]
 
 
 def _configuration(rows: list[TrialRow]) -> Configuration:

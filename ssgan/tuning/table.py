@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -30,12 +31,9 @@ _STATES: dict[str, Status] = {
 
 
 class TrialTable(Callback):
-    """Keeps the rows of one stage; those of the other stand as they are.
+    """Keeps the rows of one stage of a search directory; those of the other stay as they are."""
 
-    Args:
-        search_dir: Location of the search directory.
-        stage: The stage that is running.
-    """
+    _search: Search
 
     def __init__(self, search_dir: str, stage: Stage) -> None:
         self._location, self._stage = search_dir, stage
@@ -43,7 +41,6 @@ class TrialTable(Callback):
         self._others: Sequence[TrialRow] = ()
         self._ended: set[str] = set()
         self._reasons: dict[str, str] = {}
-        self._search: Search | None = None
         self._written = 0.0
         self._is_stale = False
 
@@ -105,7 +102,6 @@ class TrialTable(Callback):
     def _update(
         self, trial: Trial, result: dict[str, Any] | None = None, *, at_once: bool = False
     ) -> None:
-        assert self._search is not None
         name, metric = str(trial), self._search.metric
         latest = result or trial.last_result or {}
         before = self._rows.get(name)
@@ -113,19 +109,18 @@ class TrialTable(Callback):
         seed = assigned.seed
         if seed is None:
             seed = int(assigned.values.get("seed", self._search.base.seed))
-        status, changes_values = self._status(trial), self._search.scheduler.changes_values
+        has_lineage = self._search.scheduler.changes_values
+        speed = "images_per_second"
         row = TrialRow(
             trial=name,
             stage=self._stage,
             values=dict(assigned.values),
             seed=seed,
-            status=status,
+            status=self._status(trial),
             epoch=latest.get(TIME, before.epoch if before else 0),
             metric=latest.get(metric, before.metric if before else None),
-            images_per_second=latest.get(
-                "images_per_second", before.images_per_second if before else None
-            ),
-            lineage=read_lineage(self._run(name)) if changes_values else (),
+            images_per_second=latest.get(speed, before.images_per_second if before else None),
+            lineage=read_lineage(self._run(trial)) if has_lineage else (),
         )
         row = row.model_copy(update={"reason": self._reason(trial, row, before)})
         if row != before:
@@ -135,7 +130,6 @@ class TrialTable(Callback):
             self._written = 0.0
 
     def _status(self, trial: Trial) -> Status:
-        assert self._search is not None
         name = str(trial)
         if trial.status == Trial.ERROR:
             return "FAILED"
@@ -148,7 +142,6 @@ class TrialTable(Callback):
         return "FINISHED" if reached >= self._search.epochs else "STOPPED"
 
     def _reason(self, trial: Trial, row: TrialRow, before: TrialRow | None) -> str | None:
-        assert self._search is not None
         if row.status == "STOPPED":
             return f"stopped by {self._search.scheduler.kind} at epoch {row.epoch}"
         if row.status == "FAILED":
@@ -157,10 +150,10 @@ class TrialTable(Callback):
         return self._reasons.get(row.trial) or kept
 
     def _why(self, trial: Trial) -> str:
-        return explain(self._run(str(trial)), trial)
+        return explain(self._run(trial), trial)
 
-    def _run(self, name: str) -> RunDir:
-        return SearchDir(self._location).run_of(self._stage, name)
+    def _run(self, trial: Trial) -> RunDir:
+        return SearchDir(self._location).run_of(self._stage, str(trial))
 
     def _flush(self) -> None:
         if self._is_stale and time.monotonic() - self._written >= _PAUSE:
@@ -169,15 +162,14 @@ class TrialTable(Callback):
 
 
 def explain(run: RunDir, trial: Any) -> str:
-    """Say why a trial of Ray Tune failed.
-
-    Args:
-        run: Its run directory, where a trial leaves what no retry can mend.
-        trial: The `ray.tune.experiment.Trial`.
-    """
+    """Say why a `ray.tune.experiment.Trial` failed: what its run directory says, or else Tune."""
     if run.exists(FAILURE):
         return _shorten(str(json.loads(run.read_bytes(FAILURE))["message"]))
-    return read_error(_error_text(trial))
+    try:
+        text = Path(trial.error_file).read_text(encoding="utf-8")
+    except (OSError, TypeError):
+        return "unknown error"
+    return read_error(re.split(r"^Failure # \d+ .*$", text, flags=re.MULTILINE)[-1])  # the last
 
 
 def read_error(text: str) -> str:
@@ -191,16 +183,6 @@ def read_error(text: str) -> str:
         return _shorten(f"its process died (killed, or the machine is gone). {died}".strip())
     causes = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
     return _shorten((causes or lines or ["unknown error"])[-1])
-
-
-def _error_text(trial: Any) -> str:
-    """Return the last of the errors that Tune wrote for the trial."""
-    try:
-        with open(trial.error_file, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, TypeError):
-        return "unknown error"
-    return str(re.split(r"^Failure # \d+ .*$", text, flags=re.MULTILINE)[-1])
 
 
 def _shorten(line: str) -> str:

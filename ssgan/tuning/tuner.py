@@ -74,22 +74,19 @@ def build_tuner(
     if is_new:
         SearchDir(str(location)).refuse_taken()
     cluster = cluster or _connect_for_good()
-    need, count = need_of(search, plan_trials(search, cluster)), search.total
-    finals: list[dict[str, Any]] = []
-    if stage == "final":
-        finals = finals_of(search, list(_open(location).rows()))
-        count = len(finals)
+    is_first = stage == "search"
+    finals = [] if is_first else finals_of(search, list(_open(location).rows()))
     at_a_time = trials_at_a_time(
-        need,
-        count,
+        need_of(search, plan_trials(search, cluster)),
+        search.total if is_first else len(finals),
         cluster.nodes,
         cluster.growth,
         asked=search.concurrent,
-        population=stage == "search" and search.scheduler.changes_values,
+        population=is_first and search.scheduler.changes_values,
     )
     if is_new:
         require_shared(cluster, split(SearchDir(str(location)).location)[0])
-    is_first = stage == "search"  # which checks the space
+    # Stage one checks the space against the data.
     store = prepare_data(search, progress) if is_first else find_store(search.base, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
     spec = _prepare_spec(search, directory, stage, cluster, store, tracking_uri, progress)

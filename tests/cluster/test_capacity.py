@@ -1,7 +1,7 @@
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Node, preflight
+from ssgan.cluster import Node, cores, preflight, threads_per_worker, worker_environment
 from ssgan.cluster.capacity import describe
 
 
@@ -48,3 +48,26 @@ def test_what_an_autoscaler_may_add_counts() -> None:
 def test_equal_machines_are_counted() -> None:
     assert describe([Node(2), Node(8, 1), Node(8, 1)]) == "2 CPUs + 2 x (8 CPUs and 1 GPUs)"
     assert describe([]) == "no machine"
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [(2, 1, 2), (2, 2, 1), (2, 4, 1), (16, 3, 5), (0, 1, 1)]
+)
+def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None:
+    assert threads_per_worker(cores, workers) == threads
+
+
+def test_workers_wait_passively_and_are_told_of_the_network() -> None:
+    outside = {"GLOO_SOCKET_IFNAME": "eth1", "SSGAN_CACHE": "cache", "HOME": "somewhere"}
+    assert worker_environment(3, outside) == {
+        "OMP_NUM_THREADS": "3",
+        "MKL_NUM_THREADS": "3",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        "GLOO_SOCKET_IFNAME": "eth1",
+        "SSGAN_CACHE": "cache",
+    }
+
+
+def test_this_machine_has_a_core() -> None:
+    assert cores() >= 1
