@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from ssgan.base.errors import BadInput
+
 RENAMED_UNTIL = "0.3"
 """The version of ssgan that no longer reads the former names of fields."""
 STORED = {"stored": True}
@@ -63,6 +65,23 @@ class Config(BaseModel):
                     warn_renamed(old, new)
                 data = {new if name == old else name: value for name, value in data.items()}
         return data
+
+    def to_yaml(self) -> str:
+        """Write the whole tree; `from_yaml` reads it back."""
+        return write_yaml(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Read a tree that `to_yaml` wrote.
+
+        Raises:
+            BadInput: The text is something else.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(text), context=STORED)
+        except (yaml.YAMLError, ValueError) as error:
+            what = cls.__name__.lower()
+            raise BadInput(f"this text is not a resolved {what} of ssgan: {error}") from error
 
 
 def warn_renamed(old: str, new: str) -> None:

@@ -30,12 +30,8 @@ def preflight(
 ) -> int:
     """Refuse a group of workers that would wait forever; return how many would fit.
 
-    Args:
-        workers: The least number of workers that may train.
-        cpus: CPU cores that each reserves.
-        gpus: GPUs that each reserves.
-        nodes: The machines; a worker is never divided between two.
-        growth: Machines that an autoscaler may add to them.
+    Each reserves so many CPU cores and GPUs, and is never divided between two machines: the nodes,
+    and what an autoscaler may add to them.
 
     Raises:
         BadInput: They do not fit; the message has the arithmetic.

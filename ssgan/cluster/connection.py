@@ -43,10 +43,8 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
     that this process has already is used and left open. The dashboard is on: without its State
     API a trial that is stopped early never gives its workers' resources back.
 
-    Args:
-        temporary: Folder for the logs and sockets of a Ray that is started here. With one of its
-            own a Ray does not disturb another on the same machine; the path must be short,
-            because Unix sockets in it may have 107 bytes.
+    A Ray with a temporary folder of its own, for logs and sockets, does not disturb another on the
+    same machine. Its path must be short, because Unix sockets in it may have 107 bytes.
 
     Raises:
         BadInput: There is no Ray at ``RAY_ADDRESS``, or none could be started.

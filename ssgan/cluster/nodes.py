@@ -102,8 +102,18 @@ def examine_cluster(output: str | Path) -> Iterator[Check]:
             "start Ray with its dashboard (pip install 'ray[default]'); without it trials that "
             "are stopped early keep their resources",
         )
-        if not cluster.started:
-            yield from _examine_nodes(Folder(output))
+        if cluster.started:
+            return
+        folder = Folder(output)
+        try:
+            nodes, reports, found = _probe(folder)
+        except OSError as error:
+            remedy = "choose a place that can be written with --out"
+            yield Check("storage", False, f"{folder.location}: {error}", remedy)
+            return
+        yield check_nodes(nodes, reports)
+        yield check_storage(folder.location, nodes, reports, found)
+        yield check_network(nodes, reports)
 
 
 def require_shared(cluster: Cluster, location: str) -> None:
@@ -130,18 +140,6 @@ def require_shared(cluster: Cluster, location: str) -> None:
     for check in (check_nodes(nodes, reports), storage):
         if not check.ok:
             raise BadInput(f"{check.detail}; {check.remedy}")
-
-
-def _examine_nodes(folder: Folder) -> Iterator[Check]:
-    try:
-        nodes, reports, found = _probe(folder)
-    except OSError as error:
-        remedy = "choose a place that can be written with --out"
-        yield Check("storage", False, f"{folder.location}: {error}", remedy)
-        return
-    yield check_nodes(nodes, reports)
-    yield check_storage(folder.location, nodes, reports, found)
-    yield check_network(nodes, reports)
 
 
 def _probe(folder: Folder) -> tuple[dict[str, str], dict[str, NodeReport | str], set[str]]:

@@ -7,11 +7,9 @@ checkpoint and export, and passed down in parts.
 
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
-from ssgan.base.config import STORED, Config, Formerly, write_yaml
-from ssgan.base.errors import BadInput
+from ssgan.base.config import Config, Formerly
 from ssgan.base.markers import Extent, Free, Mutable, NotSearchable
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
@@ -203,20 +201,3 @@ class Experiment(Config):
         """
         build_space(self.codes, manifest)
         self.networks.check(manifest.shape)
-
-    def to_yaml(self) -> str:
-        """Write the whole tree; `from_yaml` reads it back."""
-        tree = self.model_dump(mode="json")
-        return write_yaml(tree)
-
-    @classmethod
-    def from_yaml(cls, text: str) -> "Experiment":
-        """Read a tree that `to_yaml` wrote.
-
-        Raises:
-            BadInput: The text is no experiment.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(text), context=STORED)
-        except (yaml.YAMLError, ValueError) as error:
-            raise BadInput(f"this is no experiment of ssgan: {error}") from error

@@ -7,7 +7,6 @@ from ssgan.base.errors import BadInput
 from ssgan.evaluation.catalog import METRICS, Conditions, find
 from ssgan.experiment.fields import check_path, field_models, why_not_searchable
 from ssgan.experiment.no_effect import find_inert
-from ssgan.experiment.tree import Experiment
 from ssgan.method.schedules import Schedule
 from ssgan.tuning.search import Search
 from ssgan.tuning.space import grid_size
@@ -48,17 +47,12 @@ def _check_values(search: Search) -> None:
         part.check(path, is_schedule)
     reasons: dict[str, set[str | None]] = {}
     for path, _, experiment in search.corners():
-        reasons.setdefault(path, set()).add(_why_inert(experiment, path))
+        inert = find_inert(experiment).items()
+        why = (reason for branch, reason in inert if f"{path}.".startswith(f"{branch}."))
+        reasons.setdefault(path, set()).add(next(why, None))
     for path, found in reasons.items():
         if None not in found:
             raise BadInput(f"{path} has no effect: {sorted(filter(None, found))[0]}")
-
-
-def _why_inert(experiment: Experiment, path: str) -> str | None:
-    for branch, reason in find_inert(experiment).items():
-        if f"{path}.".startswith(f"{branch}."):
-            return reason
-    return None
 
 
 def _check_metric(search: Search) -> None:

@@ -69,16 +69,10 @@ def trials_at_a_time(
     asked: int | None = None,
     population: bool = False,
 ) -> int:
-    """Return how many trials can train at a time.
+    """Return how many of some trials can train at a time, also on machines yet to be added.
 
-    Args:
-        need: What one trial reserves.
-        trials: Trials in all.
-        nodes: The machines that are alive.
-        growth: Machines that an autoscaler may add.
-        asked: How many the user wants at a time; lowered, with a warning, to what fits.
-        population: Whether all trials wait for each other (PBT), so that nested ones, which keep
-            their workers while they wait, must all fit at once.
+    What the user asked for is lowered, with a warning, to what fits. The trials of a population
+    (PBT) wait for each other, so nested ones, which keep their workers meanwhile, must fit at once.
 
     Raises:
         BadInput: One trial never fits, or a population of nested trials does not; the message
@@ -110,11 +104,6 @@ def plan_trials(search: Search, cluster: Cluster) -> ComputePlan:
     """
     cpus, gpus = (sum(column) for column in zip(*cluster.capacity, strict=True))
     return make_plan(search.base.scaling, cpus, gpus, shared=True)
-
-
-def need_of(search: Search, plan: ComputePlan) -> Need:
-    """Return what one trial reserves."""
-    return Need(search.base.scaling.counts()[0], plan.cpus, plan.gpus)
 
 
 def prepare_data(search: Search, progress: PreparationProgress | None = None) -> Store:

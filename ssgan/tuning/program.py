@@ -82,9 +82,12 @@ def run_search(
         follower = SearchSync(directory, uri).start()
         try:
             _fit(tuner, directory, "search")
-            if search.finals.best and _is_scored(directory):
+            is_scored = any(row.stage == "search" and row.is_scored for row in directory.rows())
+            if search.finals.best and is_scored:
                 tuner = restore_tuner(directory, stage="final", cluster=cluster, tracking_uri=uri)
                 _fit(tuner, directory, "final")
+            elif search.finals.best:
+                _log.warning("no trial of stage one has a value, so there is no stage two")
             summary = _conclude(search, directory, uri, started)
         except BaseException:
             follower.close("KILLED")
@@ -151,6 +154,12 @@ def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) 
     run = directory.run(winner)
     name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
     assert winner.metric is not None
+    budget, judge = read_budget(run), read_judge_card(directory, winner.stage)
+    identity = {  # two versions must share it to be compared
+        "data": budget.data_hash if budget else "none",
+        "labels": budget.hash if budget else "none",
+        "judge": judge.hash if judge else "none",
+    }
     try:
         with run.local_copy("export") as folder:
             champion = register_champion(
@@ -159,7 +168,7 @@ def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) 
                 name,
                 run,
                 metric=(search.metric, winner.metric),
-                identity=_identity(directory, winner),
+                identity=identity,
                 mode=search.mode,
                 experiment=directory.info.name,
             )
@@ -172,17 +181,6 @@ def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) 
         "model_version": champion.version,
         "champion": champion.is_champion,
         "champion_reason": champion.reason,
-    }
-
-
-def _identity(directory: SearchDir, winner: TrialRow) -> dict[str, str]:
-    """Return the hashes that two versions must share to be compared."""
-    budget = read_budget(directory.run(winner))
-    judge = read_judge_card(directory, winner.stage)
-    return {
-        "data": budget.data_hash if budget else "none",
-        "labels": budget.hash if budget else "none",
-        "judge": judge.hash if judge else "none",
     }
 
 
@@ -209,11 +207,3 @@ def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
             f"stopped with {going} trials on their way; "
             f"continue with --resume {directory.base_name}"
         )
-
-
-def _is_scored(directory: SearchDir) -> bool:
-    """Whether stage one left anything to run again."""
-    if any(row.stage == "search" and row.is_scored for row in directory.rows()):
-        return True
-    _log.warning("no trial of stage one has a value, so there is no stage two")
-    return False

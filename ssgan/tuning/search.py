@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
-from ssgan.base.config import STORED, Config, warn_renamed, write_yaml
+from ssgan.base.config import STORED, Config, warn_renamed
 from ssgan.base.errors import BadInput
 from ssgan.base.formatting import flat_values
 from ssgan.evaluation.catalog import MAIN, Direction, direction, find
@@ -153,22 +153,6 @@ class Search(Config):
                 with refusing(path, value):
                     experiment = self.experiment({**self.corner, path: value})
                 yield path, value, experiment
-
-    def to_yaml(self) -> str:
-        """Write the whole tree; `from_yaml` reads it back."""
-        return write_yaml(self.model_dump(mode="json"))
-
-    @classmethod
-    def from_yaml(cls, text: str) -> "Search":
-        """Read a tree that `to_yaml` wrote.
-
-        Raises:
-            BadInput: The text is not a resolved search.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(text), context=STORED)
-        except (yaml.YAMLError, ValueError) as error:
-            raise BadInput(f"this is not a search of ssgan: {error}") from error
 
 
 @contextmanager

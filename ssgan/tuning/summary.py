@@ -119,9 +119,8 @@ def _rows(results: Any, metric: str) -> Iterable[TrialRow]:
     for index, result in enumerate(results):
         config, metrics = dict(result.config or {}), dict(result.metrics or {})
         final = config.get(FINAL)
-        values = (
-            dict(final["values"]) if final else {k: v for k, v in config.items() if "[" not in k}
-        )
+        drawn = {path: value for path, value in config.items() if "[" not in path}
+        values = dict(final["values"]) if final else drawn
         yield TrialRow(
             trial=str(final["trial"]) if final else f"{index:05d}",
             stage="final" if final else "search",

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -22,12 +22,6 @@ from ssgan.tuning.trial import FAILURE, read_assignment
 
 _PAUSE = 1.0  # seconds between two writes, unless a trial changes its state
 _LONGEST = 300  # characters of a reason
-_STATES: dict[str, Status] = {
-    Trial.PENDING: "PENDING",
-    Trial.RUNNING: "RUNNING",
-    Trial.PAUSED: "PAUSED",
-    Trial.ERROR: "FAILED",
-}
 
 
 class TrialTable(Callback):
@@ -87,8 +81,7 @@ class TrialTable(Callback):
     ) -> None:
         """Note why a trial failed."""
         self._reasons[str(trial)] = self._why(trial)
-        self._ended.add(str(trial))
-        self._update(trial, at_once=True)
+        self.on_trial_complete(iteration, trials, trial)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Write the table at the end, or when somebody stopped the search."""
@@ -134,7 +127,7 @@ class TrialTable(Callback):
         if trial.status == Trial.ERROR:
             return "FAILED"
         if trial.status != Trial.TERMINATED and name not in self._ended:
-            return _STATES[trial.status]
+            return cast(Status, trial.status)  # PENDING, RUNNING or PAUSED
         before = self._rows.get(name)
         if name not in self._ended and not (before and before.is_over):
             return "PAUSED"  # the driver was interrupted; a resume continues

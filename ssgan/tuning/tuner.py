@@ -21,8 +21,8 @@ from ssgan.experiment.fields import as_diff
 from ssgan.launch.preparation import PreparationProgress, find_store
 from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, TrialRow
 from ssgan.tuning.preparation import (
+    Need,
     TrialSpec,
-    need_of,
     plan_trials,
     prepare_data,
     save_judge,
@@ -76,8 +76,9 @@ def build_tuner(
     cluster = cluster or _connect_for_good()
     is_first = stage == "search"
     finals = [] if is_first else finals_of(search, list(_open(location).rows()))
+    plan = plan_trials(search, cluster)
     at_a_time = trials_at_a_time(
-        need_of(search, plan_trials(search, cluster)),
+        Need(search.base.scaling.counts()[0], plan.cpus, plan.gpus),
         search.total if is_first else len(finals),
         cluster.nodes,
         cluster.growth,
@@ -147,12 +148,7 @@ def restore_tuner(
     if not any(name.startswith(f"{state}/experiment_state") for name in directory.list(state)):
         directory.delete(state)  # killed before Tune had written anything down
         return build_tuner(
-            started,
-            directory,
-            stage,
-            cluster=cluster,
-            tracking_uri=tracking_uri,
-            progress=progress,
+            started, directory, stage, cluster=cluster, tracking_uri=tracking_uri, progress=progress
         )
     cluster = cluster or _connect_for_good()
     require_shared(cluster, directory.location)
@@ -162,11 +158,7 @@ def restore_tuner(
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
     _quieten()
-    return tune.Tuner.restore(
-        directory.locate(state),
-        trainable=make_trainable(spec),
-        resume_errored=True,
-    )
+    return tune.Tuner.restore(directory.locate(state), make_trainable(spec), resume_errored=True)
 
 
 def check_same(started: Search, search: Search) -> None:

@@ -144,7 +144,7 @@ def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(BadInput, match=message):
             load_search(file)
-    with pytest.raises(BadInput, match="not a search of ssgan"):
+    with pytest.raises(BadInput, match="not a resolved search of ssgan"):
         Search.from_yaml("base: 3")
 
 

@@ -13,7 +13,6 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
     Need,
-    need_of,
     plan_trials,
     prepare_data,
     read_judge,
@@ -36,7 +35,7 @@ def test_a_trial_reserves_what_scaling_says() -> None:
     search = load_search(definition(overrides={"scaling.cpus": 1.5, "scaling.workers": 2}))
     plan = plan_trials(search, cluster(Node(8.0)))
     assert (plan.under_ray, plan.cuda, plan.threads) == (True, False, 1)
-    assert str(need_of(search, plan)) == "2 workers x (1.5 CPUs)"
+    assert str(Need(2, plan.cpus)) == "2 workers x (1.5 CPUs)"
     shared = load_search(definition(overrides={"scaling.gpus": 0.25}))
     plan = plan_trials(shared, cluster(Node(8.0, 1.0)))
     assert (plan.cuda, plan.gpus) == (True, 0.25)
