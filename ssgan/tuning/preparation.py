@@ -161,6 +161,4 @@ def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
 def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
     """Read what is known of a stage's judge; None where there is none."""
     name = f"judges/{stage}/{CARD}"
-    if not search_dir.exists(name):
-        return None
-    return JudgeCard.read(search_dir.read_bytes(name))
+    return JudgeCard.read(search_dir.read_bytes(name)) if search_dir.exists(name) else None

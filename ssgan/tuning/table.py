@@ -98,16 +98,15 @@ class TrialTable(Callback):
         name, metric = str(trial), self._search.metric
         latest = result or trial.last_result or {}
         before = self._rows.get(name)
-        assigned = read_assignment(self._search, name, trial.config)
-        seed = assigned.seed
+        values, seed = read_assignment(self._search, trial.config)
         if seed is None:
-            seed = int(assigned.values.get("seed", self._search.base.seed))
+            seed = int(values.get("seed", self._search.base.seed))
         has_lineage = self._search.scheduler.changes_values
         speed = "images_per_second"
         row = TrialRow(
             trial=name,
             stage=self._stage,
-            values=dict(assigned.values),
+            values=values,
             seed=seed,
             status=self._status(trial),
             epoch=latest.get(TIME, before.epoch if before else 0),

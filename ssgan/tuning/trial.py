@@ -7,7 +7,6 @@ with a pointer to the checkpoint of that epoch.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -45,18 +44,6 @@ FINAL = "final"
 _DRIVER = {"memory": float(2**20)}
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """What one trial of Ray Tune is to train."""
-
-    name: str
-    """Name of the trial, and of its run directory."""
-    values: Mapping[str, Any]
-    """The searched fields."""
-    seed: int | None = None
-    """The run's seed; None is that of the experiment."""
-
-
 def make_trainable(spec: TrialSpec) -> Any:
     """Return the function that Ray Tune runs for each trial, with what it reserves.
 
@@ -85,13 +72,13 @@ class Trial:
         self._search_dir = SearchDir(spec.search)
         self.search = Search.from_yaml(self._search_dir.search_yaml())
         name = str(tune.get_context().get_trial_name())
-        assigned = read_assignment(self.search, name, config)
-        self.experiment = self.search.experiment(assigned.values, assigned.seed, spec.stage)
+        values, seed = read_assignment(self.search, config)
+        self.experiment = self.search.experiment(values, seed, spec.stage)
         self._plan = spec.plan
         self._at: ResumePoint = find_resume_point(
             self._search_dir.run_of(spec.stage, name).location,
             self.experiment,
-            assigned.values,
+            values,
             pointer=RayTune().restore(),
         )
 
@@ -196,12 +183,15 @@ class Trial:
         write_summary(run, experiment, uri, environment, self._started, export_location=location)
 
 
-def read_assignment(search: Search, name: str, config: Mapping[str, Any]) -> Assignment:
-    """Read Ray Tune's config of a trial; that of Optuna also holds the draws behind the values."""
+def read_assignment(search: Search, config: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """Return the searched values in Ray Tune's config of a trial, and its seed in stage two.
+
+    With Optuna the config also holds the draws behind the values.
+    """
     final = config.get(FINAL)
     if final is not None:
-        return Assignment(final["trial"], dict(final["values"]), int(final["seed"]))
-    return Assignment(name, {path: config[path] for path in search.space})
+        return dict(final["values"]), int(final["seed"])
+    return {path: config[path] for path in search.space}, None
 
 
 def _address(run: RunDir, record: Record) -> str:

@@ -6,7 +6,7 @@ import pytest
 from ssgan.launch.preparation import ComputePlan
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.search import Search
-from ssgan.tuning.trial import Assignment, make_trainable, read_assignment
+from ssgan.tuning.trial import make_trainable, read_assignment
 
 VALUES = {"objective.lambda1": 0.5, "objective.lambda2": 2.0}
 
@@ -18,9 +18,9 @@ def spec(**changes: Any) -> TrialSpec:
 
 def test_a_config_is_read_whoever_drew_it(search: Search) -> None:
     drawn = {**VALUES, "objective.lambda2[0].x": 1}
-    assert read_assignment(search, "00003", drawn) == Assignment("00003", VALUES)
+    assert read_assignment(search, drawn) == (VALUES, None)
     final = {"final": {"trial": "00003-s7", "values": VALUES, "seed": 7}}
-    assert read_assignment(search, "00003-s7", final) == Assignment("00003-s7", VALUES, 7)
+    assert read_assignment(search, final) == (VALUES, 7)
 
 
 @pytest.mark.parametrize(
