@@ -10,33 +10,26 @@ from dataclasses import dataclass
 
 import torch
 
-_SEED_BITS = 63  # torch.Generator.manual_seed takes a signed 64-bit integer
-
 
 @dataclass(frozen=True)
 class Streams:
-    """All random streams of one run.
-
-    Attributes:
-        seed: The experiment's seed; any integer.
-    """
+    """All random streams of one run."""
 
     seed: int
+    """The experiment's seed; any integer."""
 
     def key(self, stream: str, step: int = 0) -> int:
         """Derive the 63-bit seed of one draw from (seed, stream, step)."""
         digest = hashlib.blake2b(f"{self.seed}/{stream}/{step}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "big") >> (64 - _SEED_BITS)
+        # torch.Generator.manual_seed takes a signed 64-bit integer.
+        return int.from_bytes(digest, "big") >> 1
 
     def generator(
         self, stream: str, step: int = 0, device: torch.device | str = "cpu"
     ) -> torch.Generator:
-        """Make the generator of one draw.
+        """Make the generator of one draw, for example of ``"noise"`` for an update, from 0.
 
-        Args:
-            stream: What is drawn, for example ``"noise"``.
-            step: The update it is drawn for, from 0.
-            device: Where the numbers are made; CPU and CUDA generators differ in their values.
+        CPU and CUDA devices make different numbers.
         """
         return torch.Generator(device=device).manual_seed(self.key(stream, step))
 

@@ -20,11 +20,6 @@ import pyarrow.fs as pafs
 from ssgan.base.errors import BadInput
 
 _TEMPORARY = ".tmp"
-# An object appears whole when its upload ends, and a rename there is a copy: write in place.
-_OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
-_PLAIN = (
-    "/!$&'()*+,;=:@~"  # characters that the path of a URI takes unquoted, with letters and digits
-)
 
 
 class Folder:
@@ -40,13 +35,18 @@ class Folder:
 
     def __init__(self, location: str | Path, filesystem: pafs.FileSystem | None = None) -> None:
         if filesystem is None and _is_uri(location):
-            filesystem, path = _from_uri(str(location))
+            try:
+                filesystem, path = pafs.FileSystem.from_uri(str(location))
+            except (ValueError, OSError) as error:
+                raise BadInput(
+                    f"{location} is not a place that pyarrow can write to: {error}"
+                ) from error
         elif filesystem is None:
             filesystem, path = pafs.LocalFileSystem(), os.path.abspath(location)
         else:
             path = str(location)
         self._fs = filesystem
-        self._path = path.rstrip("/")
+        self._path: str = path.rstrip("/")
         self._local = isinstance(filesystem, pafs.LocalFileSystem)
         # Workers have other working directories, so a local run is known by its absolute path.
         self.location: str = self._path if self._local else "".join(_parts(location))
@@ -118,7 +118,8 @@ class Folder:
                 file.write_bytes(data)
             return
         self._fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
-        if self._fs.type_name in _OBJECT_STORES:
+        if self._fs.type_name in ("s3", "gcs", "abfs"):
+            # An object appears whole when its upload ends, and a rename there is a copy.
             self._put(target, data)
             return
         temporary = f"{target}.{writer}{_TEMPORARY}"
@@ -187,17 +188,15 @@ class Folder:
 
 
 def join(location: str | Path, name: str) -> str:
-    """Return the location of a file or folder inside another.
+    """Return the location of a file or folder inside another, by its path with slashes.
 
-    Args:
-        location: Of the folder, a local path or a URI.
-        name: Path relative to it, with slashes. In a URI it is percent-encoded, and the URI's
-            query stays at the end.
+    In a URI the path is percent-encoded, and the query stays at the end.
     """
     if not _is_uri(location):
         return str(Path(location) / name)
     path, query = _parts(location)
-    return f"{path}/{quote(name, safe=_PLAIN)}{query}"
+    plain = "/!$&'()*+,;=:@~"  # what the path of a URI takes unquoted, with letters and digits
+    return f"{path}/{quote(name, safe=plain)}{query}"
 
 
 def split(location: str | Path) -> tuple[str, str]:
@@ -219,12 +218,9 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     """Write a local file or folder that appears whole: give a path next to it to write to instead.
 
     When the context ends, what was written there is flushed to the disk and takes the place of
-    `target`. If it raises, `target` is as before and nothing is left behind.
-
-    Args:
-        target: The file or folder; its parent is made where it is missing.
-        writer: What tells apart those who write `target` at the same time. By default only one
-            may (hold a lock), and what a killed one left is removed.
+    `target`. If it raises, `target` is as before and nothing is left behind. Those who write the
+    same target at the same time need different names as `writer`. By default only one may write
+    (hold a lock), and what a killed one left is removed.
     """
     mark = f".{writer}" if writer else ""
     temporary = target.with_name(f"{target.name}{mark}{_TEMPORARY}")
@@ -253,14 +249,6 @@ def _parts(location: str | Path) -> tuple[str, str]:
         return str(location).rstrip("/"), ""
     path, mark, query = str(location).partition("?")
     return path.rstrip("/"), mark + query
-
-
-def _from_uri(uri: str) -> tuple[pafs.FileSystem, str]:
-    try:
-        filesystem, path = pafs.FileSystem.from_uri(uri)
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{uri} is not a place that pyarrow can write to: {error}") from error
-    return filesystem, path
 
 
 def _sync(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import hashlib
 import io
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ssgan.base.storage import Folder, default_cache, replacing
 from ssgan.data.manifest import Manifest, Shard, SplitManifest, stored_name
 from ssgan.data.memmap import Split, map_split
 from ssgan.data.sources import SourceConfig
-from ssgan.data.sources.base import Chunk, Images, Labels, Source
+from ssgan.data.sources.base import Chunk, Source
 
 MANIFEST = "manifest.json"
 IMAGE_COLUMN = "image"
@@ -127,16 +128,19 @@ def write_store(location: str | Path, source: Source, progress: Advance | None =
             f"a label column cannot be called {IMAGE_COLUMN!r}, which holds the pixels; rename it"
         )
     total, done = sum(source.counts.values()), 0
+
+    def counted(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        nonlocal done
+        for chunk in chunks:
+            yield chunk
+            done += len(chunk[0])
+            if progress is not None:
+                progress(done, total)
+
     splits = {}
     for name, chunks in source.splits().items():
         stored = stored_name(name)
-        writer = _SplitWriter(folder, stored, source)
-        for images, labels in chunks:
-            writer.add(images, labels)
-            done += len(images)
-            if progress is not None:
-                progress(done, total)
-        splits[stored] = writer.finish()
+        splits[stored] = _write_split(folder, stored, source, counted(chunks))
         if not splits[stored].count:
             raise BadInput(f"{source.name}: the {name} split has no readable image")
     manifest = Manifest(
@@ -163,8 +167,7 @@ def prepare(
         BadInput: The source cannot be opened, or the cache cannot be written.
     """
     stores = (cache or default_cache()) / "stores"
-    found = _find(stores, config)
-    if found is not None:
+    if (found := _find(stores, config)) is not None:
         return found
     try:
         stores.mkdir(parents=True, exist_ok=True)
@@ -177,71 +180,60 @@ def prepare(
     # Only now is the fingerprint final: opening may have downloaded the files.
     folder = _place(stores, config)
     with FileLock(f"{folder}.lock"):
-        found = _find(stores, config)
-        if found is not None:
+        if (found := _find(stores, config)) is not None:
             return found
         with replacing(folder) as new:
             write_store(new, source, progress)
     return Store.open(folder)
 
 
-class _SplitWriter:
-    """Cuts a stream of chunks into shards, and hashes pixels and labels on the way."""
-
-    def __init__(self, folder: Folder, split: str, source: Source) -> None:
-        self._folder, self._split = folder, split
-        self._columns = [column.name for column in source.columns]
-        self._width = int(np.prod(source.shape))
-        self._shard_rows = max(1, min(SHARD_ROWS, SHARD_BYTES // self._width))
-        self._pending: list[Chunk] = []
-        self._shards: list[Shard] = []
-        self._known = np.zeros(len(self._columns), dtype=np.int64)
-        self._pixels, self._labels = hashlib.sha256(), hashlib.sha256()
-
-    def add(self, images: Images, labels: Labels) -> None:
-        """Take one chunk."""
+def _write_split(
+    folder: Folder, split: str, source: Source, chunks: Iterable[Chunk]
+) -> SplitManifest:
+    """Write a stream of chunks as shards, and hash pixels and labels on the way."""
+    names = [IMAGE_COLUMN, *(column.name for column in source.columns)]
+    width = math.prod(source.shape)
+    shards: list[Shard] = []
+    known = np.zeros(len(source.columns), dtype=np.int64)
+    pixel_hash, label_hash = hashlib.sha256(), hashlib.sha256()
+    for images, labels in _cut(chunks, max(1, min(SHARD_ROWS, SHARD_BYTES // width))):
         # One NaN and one zero, so that equal labels have equal bytes.
         labels = np.where(np.isnan(labels), np.float32(np.nan), labels + np.float32(0))
-        self._pixels.update(np.ascontiguousarray(images).data)
-        self._labels.update(np.ascontiguousarray(labels).data)
-        self._known += (~np.isnan(labels)).sum(axis=0)
-        self._pending.append((images, labels))
-        while sum(len(images) for images, _ in self._pending) >= self._shard_rows:
-            self._write_shard()
-
-    def finish(self) -> SplitManifest:
-        """Write what is left and describe the split."""
-        if self._pending:
-            self._write_shard()
-        return SplitManifest(
-            count=sum(shard.rows for shard in self._shards),
-            content=hashlib.sha256(self._pixels.digest() + self._labels.digest()).hexdigest(),
-            shards=tuple(self._shards),
-            known=tuple(int(known) for known in self._known),
+        known += (~np.isnan(labels)).sum(axis=0)
+        pixels = images.tobytes()
+        pixel_hash.update(pixels)
+        label_hash.update(labels.tobytes())
+        column = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(width), len(images), [None, pa.py_buffer(pixels)]
         )
+        arrays = [column, *(pa.array(values, from_pandas=True) for values in labels.T)]
+        content = io.BytesIO()
+        table = pa.Table.from_arrays(arrays, names=names)
+        pq.write_table(table, content, compression="zstd", row_group_size=1000)
+        file = f"{split}-{len(shards):05d}.parquet"
+        folder.write_bytes(file, content.getvalue())
+        digest = hashlib.sha256(content.getvalue()).hexdigest()
+        shards.append(Shard(file=file, rows=len(images), sha256=digest))
+    return SplitManifest(
+        count=sum(shard.rows for shard in shards),
+        content=hashlib.sha256(pixel_hash.digest() + label_hash.digest()).hexdigest(),
+        shards=tuple(shards),
+        known=tuple(known.tolist()),
+    )
 
-    def _write_shard(self) -> None:
-        images = np.concatenate([images for images, _ in self._pending])
-        labels = np.concatenate([labels for _, labels in self._pending])
-        rows = min(len(images), self._shard_rows)
-        self._pending = [(images[rows:], labels[rows:])] if len(images) > rows else []
-        if not rows:
-            return
-        content = self._encode(images[:rows], labels[:rows])
-        file = f"{self._split}-{len(self._shards):05d}.parquet"
-        self._folder.write_bytes(file, content)
-        digest = hashlib.sha256(content).hexdigest()
-        self._shards.append(Shard(file=file, rows=rows, sha256=digest))
 
-    def _encode(self, images: Images, labels: Labels) -> bytes:
-        pixels = pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(self._width), len(images), [None, pa.py_buffer(images.tobytes())]
-        )
-        arrays = [pixels, *(pa.array(column, from_pandas=True) for column in labels.T)]
-        table = pa.Table.from_arrays(arrays, names=[IMAGE_COLUMN, *self._columns])
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
-        return buffer.getvalue()
+def _cut(chunks: Iterable[Chunk], rows: int) -> Iterator[Chunk]:
+    """Cut a stream of chunks into chunks of so many rows."""
+    pending: list[Chunk] = []
+    for chunk in chunks:
+        pending.append(chunk)
+        while sum(len(images) for images, _ in pending) >= rows:
+            images, labels = map(np.concatenate, zip(*pending, strict=True))
+            yield images[:rows], labels[:rows]
+            pending = [(images[rows:], labels[rows:])]
+    if sum(len(images) for images, _ in pending):
+        images, labels = map(np.concatenate, zip(*pending, strict=True))
+        yield images, labels
 
 
 def _folder(location: str | Path) -> Folder:

@@ -37,18 +37,9 @@ def why_not_searchable(path: str) -> str | None:
 def field_models(path: str) -> list[type[Config]]:
     """Return the configuration classes that can stand at a dotted path; empty at a leaf."""
     models: list[type[Config]] = [Experiment]
-    for fields in _fields_along(path):
+    for *_, fields in _walk(path):
         models = [found for field in fields for found in configs_in(field.annotation)]
     return models
-
-
-def _fields_of(models: list[type[Config]], part: str) -> list[FieldInfo]:
-    names = ((model, model.former_names().get(part, part)) for model in models)
-    return [model.model_fields[name] for model, name in names if name in model.model_fields]
-
-
-def _below(models: list[type[Config]], part: str) -> list[type[Config]]:
-    return [model for field in _fields_of(models, part) for model in configs_in(field.annotation)]
 
 
 def check_path(path: str) -> str:
@@ -57,17 +48,16 @@ def check_path(path: str) -> str:
     Raises:
         BadInput: No configuration class has such a field; the nearest is suggested.
     """
-    parts = path.split(".")
-    for depth, part in enumerate(parts):
-        parent = ".".join(parts[:depth])
-        models = field_models(parent)
-        known = {name for model in models for name in model.model_fields}
-        if part not in known and not any(part in model.former_names() for model in models):
-            where = f"{parent} has" if parent else "an experiment has"
-            if not models:
-                where = f"{parent} is a single value and has"
-            raise BadInput(f"unknown field {path!r}: {where} no {part!r}{nearest(part, known)}")
-    current = current_path(path)
+    current = ""
+    for models, name, fields in _walk(path):
+        if not fields:
+            where = f"{current} has" if models else f"{current} is a single value and has"
+            known = {field for model in models for field in model.model_fields}
+            raise BadInput(
+                f"unknown field {path!r}: {where if current else 'an experiment has'} no {name!r}"
+                f"{nearest(name, known)}"
+            )
+        current = f"{current}.{name}" if current else name
     if current != path:
         warn_renamed(path, current)
     return current
@@ -75,37 +65,34 @@ def check_path(path: str) -> str:
 
 def current_path(path: str) -> str:
     """Return the name of today of a field that may be given by a former one."""
-    models: list[type[Config]] = [Experiment]
-    names = []
-    for part in path.split("."):
-        former = {old: new for model in models for old, new in model.former_names().items()}
-        is_known = any(part in model.model_fields for model in models)
-        names.append(part if is_known else former.get(part, part))
-        models = _below(models, part)
-    return ".".join(names)
+    return ".".join(name for _, name, _ in _walk(path))
 
 
 def fields_of_kind(path: str, kind: Any) -> set[str]:
     """Return the fields of the union member at a dotted path that is of this kind."""
+    return {
+        name
+        for model in field_models(path)
+        if kind in typing.get_args(model.model_fields["kind"].annotation)
+        for name in model.model_fields
+    }
 
-    def is_of_kind(model: type[Config]) -> bool:
-        return kind in typing.get_args(model.model_fields["kind"].annotation)
 
-    return {name for m in field_models(path) if is_of_kind(m) for name in m.model_fields}
-
-
-def _fields_along(path: str) -> Iterator[list[FieldInfo]]:
-    """Yield the fields that each part of a dotted path can name, from the root down."""
+def _walk(path: str) -> Iterator[tuple[list[type[Config]], str, list[FieldInfo]]]:
+    """Yield of each part of a dotted path: the classes it is in, its name of today, its fields."""
     models: list[type[Config]] = [Experiment]
     for part in path.split(".") if path else []:
-        fields = _fields_of(models, part)
-        yield fields
-        models = _below(models, part)
+        names = {model: model.former_names().get(part, part) for model in models}
+        fields = [one.model_fields[name] for one, name in names.items() if name in one.model_fields]
+        is_known = any(part in model.model_fields for model in models)
+        former = [name for name in names.values() if name != part]
+        yield models, former[0] if former and not is_known else part, fields
+        models = [found for field in fields for found in configs_in(field.annotation)]
 
 
 def _marks(path: str) -> Iterator[Any]:
     """Yield what is said about a field (`ssgan.base.markers`), and about those it is part of."""
-    return (mark for fields in _fields_along(path) for field in fields for mark in field.metadata)
+    return (mark for *_, fields in _walk(path) for field in fields for mark in field.metadata)
 
 
 def configs_in(annotation: Any) -> list[type[Config]]:
@@ -172,7 +159,7 @@ def check_resume(old: Experiment, new: Experiment) -> None:
         lines = as_diff({path: changes[path] for path in refused})
         raise BadInput(
             f"the run was started with other values, and a resume cannot change them:\n{lines}\n"
-            "leave them out to go on with the run, or start another with --name"
+            "leave them out to resume the run, or start another with --name"
         )
     for path, (before, after) in changes.items():
         _log.info("resuming with %s=%s, before %s", path, after, before)

@@ -34,12 +34,17 @@ class CodeInfo(NamedTuple):
 
 def describe(space: LatentSpace) -> tuple[CodeInfo, ...]:
     """Describe every code, supervised ones first."""
-    return tuple(_knob(code, code in space.supervised) for code in space.codes)
-
-
-def _knob(code: Code, supervised: bool) -> CodeInfo:
-    low, high = (None, None) if code.is_categorical else (code.low, code.high)
-    return CodeInfo(code.name, code.kind, supervised, code.size, code.classes, low, high)
+    return tuple(
+        CodeInfo(
+            code.name,
+            code.kind,
+            code in space.supervised,
+            code.size,
+            code.classes,
+            *((None, None) if code.is_categorical else (code.low, code.high)),
+        )
+        for code in space.codes
+    )
 
 
 def count(n: int | None, values: Mapping[str, Any]) -> int:
@@ -91,11 +96,8 @@ def conditional_prior(space: LatentSpace, given: Tensor) -> LatentSpace:
     """Restrict an empirical prior to the rows that agree with the classes given.
 
     A user who asks for ``Male="yes"`` gets the other attributes as they occur among men. A
-    combination that never occurred leaves the prior as it is.
-
-    Args:
-        space: The latent space.
-        given: One row of a code table, float32 (K,); NaN where nothing is given.
+    combination that never occurred leaves the prior as it is. `given` is one row of a code table,
+    float32 (K,), NaN where nothing is given.
     """
     if space.joint is None:
         return space

@@ -21,20 +21,11 @@ from torch import Tensor
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.export.code_values import CodeInfo, conditional_prior, count, describe, to_column
-from ssgan.export.format import (
-    MANIFEST,
-    ExportManifest,
-    pack_export,
-    read_manifest,
-    read_weights,
-    save_export,
-)
+from ssgan.export.format import MANIFEST, ExportManifest, read_manifest, read_weights
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
-
-__all__ = ["ExportManifest", "NamedGenerator", "Reading", "pack_export", "save_export"]
 
 _CHUNK = 256  # images a forward pass: bounds memory
 
@@ -103,7 +94,7 @@ class NamedGenerator:
             seed: Image i depends on (seed, i, codes) alone, so that a smaller n gives the same
                 first images, and changing one code leaves the others as they are.
             z: Noise, (noise,) for all images or (n, noise); drawn from N(0, 1) by default.
-            codes: Values by name, for names that are no Python identifiers or that clash with
+            codes: Values by name, for names that are not Python identifiers or that clash with
                 the arguments here.
             named: Values by name: one, or a sequence of n. A class by its name or index, True
                 and False for the two classes of a binary code, a continuous value in the
@@ -115,7 +106,10 @@ class NamedGenerator:
         Raises:
             BadInput: A name, class, value or length is wrong.
         """
-        return self.render(self.draw(n, seed, z, {**named, **self._mapping(codes, named)}))
+        codes = codes or {}
+        if doubled := sorted(set(codes) & set(named)):
+            raise BadInput(f"code {doubled[0]!r} is given twice, by keyword and in `codes`")
+        return self.render(self.draw(n, seed, z, {**named, **codes}))
 
     def draw(
         self,
@@ -166,10 +160,7 @@ class NamedGenerator:
 
     @torch.no_grad()
     def read(self, images: NDArray[np.uint8]) -> dict[str, Reading]:
-        """Read every code back from images.
-
-        Args:
-            images: uint8 (n, H, W, C), or (n, H, W) for one channel.
+        """Read every code back from images, uint8 (n, H, W, C), or (n, H, W) for one channel.
 
         Raises:
             BadInput: The images are of another type or shape.
@@ -188,14 +179,6 @@ class NamedGenerator:
         names = self.name_values(torch.cat(values))
         certain = torch.cat(confidences).numpy().T
         return {name: Reading(names[name], certain[k]) for k, name in enumerate(names)}
-
-    def _mapping(
-        self, codes: Mapping[str, Any] | None, named: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        codes = codes or {}
-        if doubled := sorted(set(codes) & set(named)):
-            raise BadInput(f"code {doubled[0]!r} is given twice, by keyword and in `codes`")
-        return codes
 
     def _noise(self, z: Any, drawn: Tensor) -> Tensor:
         if z is None:

@@ -31,8 +31,7 @@ from PIL import Image
 from ssgan.base.errors import BadInput
 from ssgan.export import NamedGenerator
 
-_FORMATS = ("png", "array")
-_MOST_IMAGES = 10_000  # of one request: a typing error must not occupy the server for an hour
+_MAX_IMAGES = 10_000  # of one request: a typing error must not occupy the server for an hour
 
 
 class ServedGenerator:
@@ -45,33 +44,36 @@ class ServedGenerator:
     def predict(
         self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Synthesize n images for each row of named codes.
+        """Synthesize n images for each row of named codes, as `NamedGenerator.sample` takes them.
 
-        Args:
-            model_input: One column a code, as in `NamedGenerator.sample`; empty cells are drawn
-                from the prior.
-            params: n (1), seed (0) and format ("png").
+        Empty cells are drawn from the prior. The params are n (1), seed (0) and format ("png").
 
         Raises:
             BadInput: A class, value or parameter is wrong.
         """
         options = {"n": 1, "seed": 0, "format": "png", **(params or {})}
         n, seed, how = int(options["n"]), int(options["seed"]), options["format"]
-        if how not in _FORMATS:
-            raise BadInput(f"format must be one of {', '.join(_FORMATS)}, not {how!r}")
-        if n * len(model_input) > _MOST_IMAGES:
+        if how not in ("png", "array"):
+            raise BadInput(f"format must be one of png, array, not {how!r}")
+        if n * len(model_input) > _MAX_IMAGES:
             raise BadInput(
-                f"{len(model_input)} rows of n={n} are more than {_MOST_IMAGES} images; "
+                f"{len(model_input)} rows of n={n} are more than {_MAX_IMAGES} images; "
                 "send several requests"
             )
         predictions = []
         for index, row in enumerate(model_input.to_dict(orient="records")):
-            codes = {str(name): _none_if_empty(value) for name, value in row.items()}
+            codes = {
+                str(name): None if value is None or value is pd.NA or value != value else value
+                for name, value in row.items()
+            }
             latents = self._generator.draw(n, seed, codes=codes)
             images = self._generator.render(latents)
             names = self._generator.name_values(latents.c)
             for i, image in enumerate(images):
-                used = {name: _plain(values[i]) for name, values in names.items()}
+                used = {
+                    name: value if isinstance(value := values[i], str) else float(value)
+                    for name, values in names.items()
+                }
                 content = _png(image) if how == "png" else image.tolist()
                 predictions.append({"row": index, "codes": used, "image": content})
         return predictions
@@ -111,14 +113,6 @@ def input_example(generator: NamedGenerator) -> pd.DataFrame:
         else:
             row[knob.name] = (knob.low + knob.high) / 2
     return pd.DataFrame([row])
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if value is None or value is pd.NA or value != value else value
-
-
-def _plain(value: Any) -> str | float:
-    return value if isinstance(value, str) else float(value)
 
 
 def _png(image: NDArray[np.uint8]) -> str:

@@ -23,7 +23,7 @@ from ssgan.records.resume import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
-from ssgan.training.session import RayTrain
+from ssgan.training.session import RaySession
 
 _RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
 _STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop
@@ -146,7 +146,7 @@ def work(spec: WorkerSpec) -> Ending:
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
-    session = RayTrain(starting_point(run, spec["start"]))
+    session = RaySession("ray.train", starting_point(run, spec["start"]))
     judge = unpack_judge(spec["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))
     try:

@@ -14,15 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the workers that train together.
-
-    Attributes:
-        rank: Position among the workers; rank 0 evaluates and writes.
-        world_size: Number of workers.
-        device: Where this worker computes.
-    """
+    """One of the workers that train together."""
 
     rank: int
+    """Position among the workers; rank 0 evaluates and writes."""
     world_size: int
     device: torch.device
 
@@ -63,17 +58,17 @@ class Worker:
 
     def any(self, flag: bool) -> bool:
         """Whether any worker raises the flag."""
-        if self.world_size == 1:
-            return flag
-        return bool(self.maximum(torch.tensor(float(flag), device=self.device)).item())
+        return (
+            flag
+            if self.world_size == 1
+            else bool(self.maximum(torch.tensor(float(flag), device=self.device)).item())
+        )
 
     def average_buffers(self, *modules: nn.Module) -> None:
         """Average floating-point buffers (BatchNorm's running statistics) over workers."""
-        if self.world_size == 1:
-            return
         for module in modules:
             for buffer in module.buffers():
-                if buffer.is_floating_point():
+                if buffer.is_floating_point() and self.world_size > 1:
                     self.mean(buffer)
 
     def wait(self, then: Callable[[], object] | None = None) -> None:

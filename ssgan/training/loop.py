@@ -30,9 +30,7 @@ class Progress:
     """How far training is, for a display."""
 
     updates: int
-    """Updates made."""
     total_updates: int
-    """Updates of the whole run."""
     images_per_update: int
     """Real images of one update, over all workers."""
     record: Record | None = None
@@ -62,16 +60,10 @@ def run(
     device: torch.device,
     watch: Watch | None = None,
 ) -> None:
-    """Train until the experiment's epochs are done.
+    """Train until the experiment's epochs are done, which may be more than when the run began.
 
-    Args:
-        experiment: What to train; its extent may be larger than when the run began.
-        dataset: The same on every worker.
-        judge: C, or None where the data has no test split.
-        rundir: The run's record; written by rank 0 alone.
-        session: Where to resume from, and where to report epochs.
-        device: Where this worker computes.
-        watch: Shows progress and may stop the run.
+    The data set is the same on every worker; rank 0 alone writes the run directory. The judge is
+    C, or None where the data has no test split.
 
     Raises:
         NonFiniteLoss: A term of the objective became NaN or infinite.
@@ -138,8 +130,7 @@ def run(
 
 def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
     """Stop when a term is not finite; the updates since were skipped, the checkpoints are good."""
-    found = training.find_not_finite()
-    if found is not None:
+    if (found := training.find_not_finite()) is not None:
         term, update = found
         saved = [checkpoints.location(name) for name in checkpoints.manifests()]
         raise NonFiniteLoss(

@@ -5,11 +5,12 @@ The loop is the same in one process, as a worker of Ray Train and as a trial of 
 still owns the weights. Ray is imported only by the sessions that need it.
 """
 
+import importlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ssgan.base.errors import CorruptFile
 
@@ -30,21 +31,14 @@ class Session(Protocol):
         """
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        """Report an epoch's metrics. Every rank calls this, once an epoch.
+        """Report an epoch's metrics and its checkpoint's address, once an epoch on every rank.
 
-        Args:
-            metrics: The epoch's metrics; those of rank 0 count.
-            checkpoint: Address of the checkpoint that was saved, on rank 0; None elsewhere.
+        The metrics of rank 0 count; on other ranks there is no address.
         """
 
 
 class InProcess:
-    """One worker in this process, without Ray.
-
-    Args:
-        start: Address of the checkpoint to resume from.
-        listener: Called with the metrics of every epoch.
-    """
+    """One worker in this process, without Ray; tells a listener the metrics of every epoch."""
 
     def __init__(
         self, start: str | None = None, listener: Callable[[Metrics], None] | None = None
@@ -60,49 +54,33 @@ class InProcess:
             self._listener(metrics)
 
 
-class _Ray:
-    """A session of Ray, whose modules `ray.train` and `ray.tune` have the same two functions.
+class RaySession:
+    """A worker of ``ray.train``, or a trial of ``ray.tune`` that is its own single worker.
+
+    Both modules have the same two functions; that of ray.train to report is a barrier over all
+    workers.
 
     Args:
+        module: Name of the module.
         start: Address of the checkpoint to resume from while Ray has none of this run.
     """
 
-    def __init__(self, start: str | None = None) -> None:
+    def __init__(self, module: Literal["ray.train", "ray.tune"], start: str | None = None) -> None:
+        self._ray = importlib.import_module(module)
         self._start = start
 
-    def _module(self) -> Any:
-        raise NotImplementedError
-
     def restore(self) -> str | None:
-        checkpoint = self._module().get_checkpoint()
+        checkpoint = self._ray.get_checkpoint()
         return self._start if checkpoint is None else read_pointer(checkpoint)
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        ray = self._module()
         if checkpoint is None:
-            ray.report(dict(metrics))
+            self._ray.report(dict(metrics))
             return
         with tempfile.TemporaryDirectory() as folder:
             write_pointer(Path(folder), checkpoint)
-            ray.report(dict(metrics), checkpoint=ray.Checkpoint.from_directory(folder))
-
-
-class RayTrain(_Ray):
-    """A worker of `ray.train.torch.TorchTrainer`; `report` is a barrier over all workers."""
-
-    def _module(self) -> Any:
-        import ray.train
-
-        return ray.train
-
-
-class RayTune(_Ray):
-    """A trial of `ray.tune.Tuner` that is its own single worker."""
-
-    def _module(self) -> Any:
-        from ray import tune
-
-        return tune
+            pointer = self._ray.Checkpoint.from_directory(folder)
+            self._ray.report(dict(metrics), checkpoint=pointer)
 
 
 def write_pointer(folder: Path, checkpoint: str) -> None:
@@ -112,10 +90,7 @@ def write_pointer(folder: Path, checkpoint: str) -> None:
 
 
 def read_pointer(checkpoint: Any) -> str:
-    """Return the address that a pointer checkpoint of Ray holds.
-
-    Args:
-        checkpoint: A `ray.train.Checkpoint`, on whatever file system.
+    """Return the address that a pointer, a `ray.train.Checkpoint` on any file system, holds.
 
     Raises:
         CorruptFile: It holds no pointer, or one that cannot be read.

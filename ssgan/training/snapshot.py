@@ -22,23 +22,17 @@ _BATCHES = 8  # batches that statistics are the mean of
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Networks in eval mode.
-
-    Attributes:
-        generators: G after the last update (``raw``) and its moving average (``ema``).
-        discriminator: Trunk, D and Q heads.
-    """
+    """Networks in eval mode."""
 
     generators: dict[str, Generator]
+    """G after the last update (``raw``) and its moving average (``ema``)."""
     discriminator: Discriminator
 
 
 def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
-    """Copy the networks and estimate their BatchNorm statistics.
+    """Copy a training's networks and estimate their BatchNorm statistics.
 
-    Args:
-        training: Its networks are copied; its streams give the same latents and rows at every call.
-        dataset: Gives the fixed real images.
+    Its random streams give the same latents, and rows of the data set, at every call.
     """
     step = training.step
     raw, averaged = deepcopy(step.generator), deepcopy(step.generator)

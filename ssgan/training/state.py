@@ -25,32 +25,18 @@ from ssgan.training.step import AffineMaps, StepInput, TrainingStep
 
 
 class Training:
-    """Networks, optimizers, moving average and draws of one worker.
-
-    Attributes:
-        updates: Number of updates made.
-        batch_size: Real images of an update, over all workers.
-        device: Where this worker computes.
-        streams: The run's random streams.
-        step: G, D, their optimizers, and how one update changes them.
-        ema: The moving average of G.
-        batches: The draws of real images.
-    """
+    """Networks, optimizers, moving average and draws of one worker."""
 
     def __init__(self, experiment: Experiment, dataset: Dataset, worker: Worker) -> None:
-        """Build everything as it is before the first update.
-
-        Args:
-            experiment: What to train.
-            dataset: The same on every worker.
-            worker: This worker's rank and device.
-        """
+        """Build everything as it is before the first update, from the data of all workers."""
         self._experiment = experiment
         self._space = dataset.space
         self._worker = worker
         self.device = worker.device
         self.batch_size = experiment.training.batch_size
+        """Real images of an update, over all workers."""
         self.updates = 0
+        """Number of updates made."""
         self.streams = Streams(experiment.seed)
         networks, sizes = experiment.networks, (dataset.space, dataset.manifest.shape)
         weights = self.streams.generator

@@ -29,7 +29,7 @@ from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Watch
-from ssgan.training.session import Metrics, RayTune
+from ssgan.training.session import Metrics, RaySession
 from ssgan.tuning.preparation import TrialSpec, read_judge
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
 from ssgan.tuning.search import Search
@@ -75,11 +75,12 @@ class Trial:
         values, seed = read_assignment(self.search, config)
         self.experiment = self.search.experiment(values, seed, spec.stage)
         self._plan = spec.plan
+        self._session = RaySession("ray.tune")
         self._at: ResumePoint = find_resume_point(
             self._search_dir.run_of(spec.stage, name).location,
             self.experiment,
             values,
-            pointer=RayTune().restore(),
+            pointer=self._session.restore(),
         )
 
     def run(self) -> None:
@@ -122,7 +123,8 @@ class Trial:
             release(self._at)
         known = {name: value for name, value in metrics.items() if value is not None}
         if self.search.metric in known:
-            RayTune().report(known, checkpoint)  # does not return if the trial has to pause or stop
+            # It does not return if the trial has to pause or stop.
+            self._session.report(known, checkpoint)
 
     def _catch_up(self) -> None:
         """Report the epochs that the run directory holds and Tune does not know of."""

@@ -10,7 +10,7 @@ import torch
 
 from ssgan.base.errors import BadInput
 from ssgan.export import NamedGenerator
-from ssgan.export.generator import pack_export, save_export
+from ssgan.export.format import pack_export, save_export
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
 

@@ -1,8 +1,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,7 @@ import pytest
 from ssgan.base.errors import CorruptFile
 from ssgan.training.session import (
     InProcess,
-    RayTrain,
-    RayTune,
+    RaySession,
     Session,
     read_pointer,
     write_pointer,
@@ -58,7 +58,7 @@ class FakeRay:
 @pytest.fixture(params=["train", "tune"])
 def ray_session(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> tuple[FakeRay, type[RayTrain] | type[RayTune]]:
+) -> tuple[FakeRay, Callable[..., RaySession]]:
     import ray.train
     import ray.tune
 
@@ -66,11 +66,11 @@ def ray_session(
     module = ray.train if request.param == "train" else ray.tune
     monkeypatch.setattr(module, "report", fake.report)
     monkeypatch.setattr(module, "get_checkpoint", fake.get_checkpoint)
-    return fake, RayTrain if request.param == "train" else RayTune
+    return fake, partial(RaySession, f"ray.{request.param}")
 
 
 def test_ray_is_given_a_pointer(
-    ray_session: tuple[FakeRay, type[RayTrain] | type[RayTune]],
+    ray_session: tuple[FakeRay, Callable[..., RaySession]],
 ) -> None:
     fake, kind = ray_session
     session: Session = kind()
@@ -83,7 +83,7 @@ def test_ray_is_given_a_pointer(
 
 
 def test_ray_s_pointer_goes_before_the_start_that_the_driver_gave(
-    ray_session: tuple[FakeRay, type[RayTrain] | type[RayTune]], tmp_path: Path
+    ray_session: tuple[FakeRay, Callable[..., RaySession]], tmp_path: Path
 ) -> None:
     from ray.train import Checkpoint
 
