@@ -13,8 +13,7 @@ from ssgan.cli.screen import progress, say, table
 from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
-    from ssgan.data.manifest import Manifest
-    from ssgan.data.store import Store
+    from ssgan.data.store import Manifest, Store
 
 _SHOWN = 10  # broken pictures that are listed
 

@@ -12,11 +12,10 @@ from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
 from ssgan.base.markers import NotSearchable
 from ssgan.data.labels import Amount, LabelBudget, draw_budget
-from ssgan.data.manifest import Manifest
 from ssgan.data.memmap import Split
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.digits import DigitsSource
-from ssgan.data.store import Store
+from ssgan.data.store import Manifest, Store
 from ssgan.method.codes import CodesConfig, Joint, LatentSpace
 
 _log = logging.getLogger(__name__)

@@ -70,14 +70,8 @@ class LabelBudget:
         """Serialize to a Parquet file: one row an image, the draw's facts as metadata."""
         indices = torch.cat([self.train, self.held_out]).numpy()
         held_out = np.arange(len(indices)) >= len(self.train)
-        facts = {
-            "amount": self.amount,
-            "seed": self.seed,
-            "balanced": self.balanced,
-            "counts": self.counts,
-            "data_hash": self.data_hash,
-            "hash": self.hash,
-        }
+        names = ("amount", "seed", "balanced", "counts", "data_hash", "hash")
+        facts = {name: getattr(self, name) for name in names}
         facts["sha256"] = canonical_hash(facts)
         table = pa.table({"index": indices, "held_out": held_out})
         table = table.replace_schema_metadata({_METADATA: json.dumps(facts).encode()})

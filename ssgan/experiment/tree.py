@@ -14,7 +14,7 @@ from ssgan.base.markers import Extent, Free, Mutable, NotSearchable
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
-from ssgan.data.manifest import Manifest
+from ssgan.data.store import Manifest
 from ssgan.evaluation.catalog import METRICS
 from ssgan.evaluation.evaluator import EvaluationConfig
 from ssgan.method.codes import CodesConfig

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput
-from ssgan.data.manifest import Manifest
+from ssgan.data.store import Manifest
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment, ScalingConfig, TrainingConfig
 from ssgan.method.codes import Code, CodesConfig
