@@ -11,13 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    GetCoreSchemaHandler,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ssgan.base.errors import BadInput
@@ -222,7 +216,7 @@ def read_yaml(text: str) -> Any:
     """Read YAML that a user wrote: ``no`` is a word (as of a class), ``1e-4`` is a number.
 
     Raises:
-        yaml.YAMLError: The text is no YAML, or asks for more than plain data.
+        yaml.YAMLError: The text is not YAML, or asks for more than plain data.
     """
     return yaml.load(text, _Scalars)  # derived from SafeLoader
 

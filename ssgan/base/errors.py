@@ -10,7 +10,7 @@ class CorruptFile(BadInput):
 
 
 class NonFiniteLoss(RuntimeError):
-    """A term of the objective became NaN or infinite. No retry can mend it, so none is made."""
+    """A term of the objective became NaN or infinite. No retry can help, so none is made."""
 
 
 class TrialsFailed(RuntimeError):

@@ -61,11 +61,7 @@ class Dataset:
 
     @classmethod
     def load(
-        cls,
-        config: DataConfig,
-        codes: CodesConfig,
-        store: Store,
-        budget: LabelBudget | None = None,
+        cls, config: DataConfig, codes: CodesConfig, store: Store, budget: LabelBudget | None = None
     ) -> "Dataset":
         """Map a store and apply a label budget drawn before (resume, trials), or draw one.
 
@@ -110,7 +106,7 @@ class Dataset:
 
     @property
     def is_infogan(self) -> bool:
-        """Whether there is no label at all, so that the method is InfoGAN."""
+        """Whether there is no label at all, and the method is InfoGAN."""
         return len(self.budget.train) == 0
 
     def held_out(self) -> tuple[Tensor, Tensor]:
@@ -185,6 +181,5 @@ def _joint(y: Tensor) -> Joint | None:
         return None
     rows, counts = complete.unique(dim=0, return_counts=True)
     return Joint(
-        rows=tuple(map(tuple, rows.tolist())),
-        weights=tuple((counts / counts.sum()).tolist()),
+        rows=tuple(map(tuple, rows.tolist())), weights=tuple((counts / counts.sum()).tolist())
     )

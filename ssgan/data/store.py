@@ -106,7 +106,7 @@ class Manifest(Config):
         """Read what `to_json` wrote; messages name `where` it was found.
 
         Raises:
-            CorruptFile: The text is no manifest, or not the one that was written.
+            CorruptFile: The text is not a manifest, or not the one that was written.
         """
         try:
             whole = json.loads(text)

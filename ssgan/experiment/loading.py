@@ -113,7 +113,7 @@ def _load_yaml(text: str, where: str) -> Tree:
     try:
         tree = read_yaml(text) or {}
     except yaml.YAMLError as error:
-        raise BadInput(f"{where} is no YAML: {error}") from error
+        raise BadInput(f"{where} is not YAML: {error}") from error
     if not isinstance(tree, dict):
         raise BadInput(f"{where} must hold fields and their values, not a {type(tree).__name__}")
     return tree
@@ -146,7 +146,7 @@ def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
     """Read overrides as dotted names and values, in the order in which they were given.
 
     Raises:
-        BadInput: One is no override.
+        BadInput: One is not an override.
     """
     if isinstance(overrides, Mapping):
         return list(overrides.items())
@@ -154,7 +154,9 @@ def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path.strip():
-            raise BadInput(f"{override!r} is no override; write field=value, as training.epochs=20")
+            raise BadInput(
+                f"{override!r} is not an override; write field=value, as training.epochs=20"
+            )
         try:
             pairs.append((path.strip(), read_yaml(text)))
         except yaml.YAMLError as error:
@@ -211,7 +213,7 @@ def _explain(tree: Tree, detail: Any) -> str:
     parts: list[str] = []
     value: Any = tree
     kind = None
-    for part in detail["loc"]:  # also names union members, which are no part of the field's name
+    for part in detail["loc"]:  # also names union members, which are not part of the field's name
         try:
             below = value[part]
         except (KeyError, IndexError, TypeError):

@@ -89,8 +89,4 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
         "scaling.retries",
         "one worker runs in this process, where nothing restarts it; use --resume",
     )
-    yield (
-        e.scaling.device == "cpu",
-        "scaling.gpus",
-        "the device is the CPU (scaling.device)",
-    )
+    yield (e.scaling.device == "cpu", "scaling.gpus", "the device is the CPU (scaling.device)")

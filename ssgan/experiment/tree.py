@@ -70,7 +70,7 @@ class ScalingConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` is the GPU where there is one."""
     retries: int = Field(default=3, ge=0)
-    """How often training goes on from its last checkpoint after a worker died."""
+    """How often training resumes from its last checkpoint after a worker died."""
 
     @property
     def most_workers(self) -> int:
@@ -94,7 +94,7 @@ class TrackingConfig(Config):
     """Where the run is recorded besides its own directory."""
 
     uri: str | None = None
-    """MLflow tracking URI; None is ``MLFLOW_TRACKING_URI``, or an SQLite file beside the runs."""
+    """MLflow tracking URI; None is ``MLFLOW_TRACKING_URI``, or an SQLite file next to the runs."""
     experiment: str | None = None
     """Name of the MLflow experiment; None is the preset's."""
     register_as: str | None = None
@@ -121,7 +121,7 @@ class Experiment(Config):
     augmentation: AugmentConfig | None = None
     """How D and the Qs see images while they learn, and while G learns from them: real, labeled
     and synthetic ones, each through a random affine map of its own (Zhao et al., 2020). null, the
-    paper's, is as they are. G can please Q_ss by patterns that are no objects; such a pattern
+    paper's, is as they are. G can please Q_ss by patterns that are not objects; such a pattern
     rarely survives a turn or a shift. Leave out what a code names: rotation, if one is an angle."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """Adam's settings."""
@@ -197,7 +197,7 @@ class Experiment(Config):
         """Check what depends on the data, before any work starts.
 
         Raises:
-            BadInput: A code is no label column, or no network fits the images.
+            BadInput: A code is not a label column, or no network fits the images.
         """
         build_space(self.codes, manifest)
         self.networks.check(manifest.shape)

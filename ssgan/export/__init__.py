@@ -1,4 +1,4 @@
-"""A generator whose knobs have names, as a folder, and its use from Python."""
+"""A generator whose codes have names, as a folder, and its use from Python."""
 
 from ssgan.export.generator import NamedGenerator, Reading
 

@@ -1,4 +1,4 @@
-"""How users turn the knobs of a generator: names, classes and units, checked and translated."""
+"""How users set the codes of a generator: names, classes and units, checked and translated."""
 
 import math
 from collections.abc import Mapping
@@ -125,7 +125,7 @@ def _cell(code: Code, value: Any) -> float:
 
 
 def _class_index(code: Code, value: Any) -> int:
-    """Find a class by name, or by index where names are no numbers and so cannot be meant."""
+    """Find a class by name, or by index where names are not numbers and so cannot be meant."""
     if isinstance(value, bool):
         if code.size == 2:
             return int(value)

@@ -1,4 +1,4 @@
-"""A generator whose knobs have names, as a folder: weights in safetensors, the rest in one JSON.
+"""A generator whose codes have names, as a folder: weights in safetensors, the rest in one JSON.
 
 ::
 

@@ -88,8 +88,8 @@ def signature(generator: NamedGenerator) -> ModelSignature:
     """Describe the requests that a generator's model answers."""
     inputs: list[ColSpec | TensorSpec] = [
         # Any type, because a class goes by name (text), index (number) or truth value, or is null.
-        ColSpec(AnyType(), name=knob.name, required=knob.supervised)
-        for knob in generator.codes
+        ColSpec(AnyType(), name=code.name, required=code.supervised)
+        for code in generator.codes
     ]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.long, name="row"),
@@ -107,11 +107,11 @@ def signature(generator: NamedGenerator) -> ModelSignature:
 def input_example(generator: NamedGenerator) -> pd.DataFrame:
     """Return a request for one image: the first class of every code, the middle of its range."""
     row: dict[str, str | float] = {}
-    for knob in generator.codes:
-        if knob.low is None or knob.high is None:
-            row[knob.name] = knob.classes[0]
+    for code in generator.codes:
+        if code.low is None or code.high is None:
+            row[code.name] = code.classes[0]
         else:
-            row[knob.name] = (knob.low + knob.high) / 2
+            row[code.name] = (code.low + code.high) / 2
     return pd.DataFrame([row])
 
 

@@ -211,7 +211,7 @@ def test_a_file_of_its_own_starts_from_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"seed: [", "no YAML"),
+        (b"seed: [", "is not YAML"),
         (b"- seed", "not a list"),
         (b"\xff\xfe", "cannot read"),
         (b"seeds: 3", "did you mean 'seed'"),

@@ -140,7 +140,7 @@ def test_a_search_that_is_not_there_is_refused(source: str, message: str) -> Non
 
 def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
-    for text, message in (("[1", "is no YAML"), ("- 1", "must hold fields")):
+    for text, message in (("[1", "is not YAML"), ("- 1", "must hold fields")):
         file.write_text(text)
         with pytest.raises(BadInput, match=message):
             load_search(file)
@@ -151,7 +151,7 @@ def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("epochs", "is no override"),
+        ("epochs", "is not an override"),
         ("search.trials=[", "cannot read the value"),
         ("training.epoch=3", "did you mean 'epochs'"),
         ("search.trails=3", "did you mean 'trials'"),

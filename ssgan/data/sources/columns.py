@@ -109,7 +109,7 @@ def read_columns(
         if wrong:
             raise BadInput(
                 f"{place}: {len(wrong)} of {len(cells)} cells {what}: "
-                f"{_shown((cells[row], row_name(row)) for row in wrong)}; mend the cells {remedy}"
+                f"{_shown((cells[row], row_name(row)) for row in wrong)}; correct them {remedy}"
             )
         if kind == "continuous":
             low, high = _range(values[train], place)

@@ -19,7 +19,7 @@ from ssgan.method.codes import Code
 
 
 class Unreadable(ValueError):
-    """The content of a file is no picture, or only part of one."""
+    """The content of a file is not a picture, or only part of one."""
 
 
 def _ordered(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -118,7 +118,7 @@ def decode(encoded: bytes, channels: int) -> Image.Image:
     """Decode a picture's file content, turn it upright, convert it to gray (1) or RGB (3).
 
     Raises:
-        Unreadable: The content is no picture, or only part of one.
+        Unreadable: The content is not a picture, or only part of one.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
@@ -222,7 +222,7 @@ class EncodedSource:
         except (Unreadable, OSError) as error:
             if self.framing.strict:
                 raise BadInput(
-                    f"{picture.name} cannot be read ({error}); mend or remove it, or leave "
+                    f"{picture.name} cannot be read ({error}); repair or remove it, or leave "
                     "data.source.strict off to continue without it"
                 ) from error
             self.failed.append(picture.name)

@@ -52,7 +52,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         if headers.broken and self.strict:
             raise BadInput(
                 f"{len(headers.broken)} of {len(names)} pictures in {self.root} cannot be read: "
-                f"{', '.join(headers.broken[:_SHOWN])}; mend or remove them, or leave "
+                f"{', '.join(headers.broken[:_SHOWN])}; repair or remove them, or leave "
                 "data.source.strict off to continue without them"
             )
         shape = self._shape(headers.sizes)

@@ -140,7 +140,7 @@ def _column(name: str, cells: Sequence[str]) -> Column:
         return Column(name, None, f"{found} in it, which tells no picture from another", len(known))
     kind, odd = guess_kind(cells)
     if kind is None:
-        found = f"numbers, but also {cells[odd[0]]!r}; mend the cells"
+        found = f"numbers, but also {cells[odd[0]]!r}; correct the cells"
         return Column(name, None, found, len(known))
     if kind == "categorical":
         if len(counts) > min(_MOST_CLASSES, max(5, len(known) / 2)):

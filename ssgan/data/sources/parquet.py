@@ -237,7 +237,7 @@ class Shards:
 
         Raises:
             BadInput: There is no such file, or a shard is missing.
-            CorruptFile: A file is no Parquet file, or only part of one.
+            CorruptFile: A file is not a Parquet file, or only part of one.
         """
         path = Path(spec).expanduser()
         if path.is_file():

@@ -93,7 +93,7 @@ def test_broken_pictures_are_listed_unless_strict(tmp_path: Path, root: Path) ->
     np.testing.assert_array_equal(
         split.labels[:, 1].numpy(), np.array([-30, np.nan, 12.5], dtype=np.float32)
     )
-    with pytest.raises(BadInput, match=r"1 of 5 pictures.*e\.jpg.*mend or remove"):
+    with pytest.raises(BadInput, match=r"1 of 5 pictures.*e\.jpg.*repair or remove"):
         stored(tmp_path, root=root, strict=True)
     (root / "e.jpg").unlink()
     with pytest.raises(BadInput, match=r"d\.png cannot be read"):
