@@ -1,13 +1,6 @@
 """The machines: start or join Ray, set up workers, refuse what cannot fit, examine all of it."""
 
-from ssgan.cluster.capacity import (
-    Node,
-    cores,
-    preflight,
-    resources,
-    threads_per_worker,
-    worker_environment,
-)
+from ssgan.cluster.capacity import Node, cores, preflight, resources, worker_environment
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.examination import examine
 from ssgan.cluster.nodes import Check, require_shared
@@ -24,6 +17,5 @@ __all__ = [
     "preflight",
     "require_shared",
     "resources",
-    "threads_per_worker",
     "worker_environment",
 ]

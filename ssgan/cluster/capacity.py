@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ssgan.base.errors import BadInput
@@ -75,22 +75,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def threads_per_worker(cores: int, workers: int) -> int:
-    """Divide a machine's cores among the workers on it; at least one thread each."""
-    return max(1, cores // workers)
+def worker_environment(threads: int) -> dict[str, str]:
+    """Return the environment variables of a worker that computes with so many threads.
 
-
-def worker_environment(
-    threads: int, environment: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment variables of a worker.
-
-    Network interfaces and the cache's place are those of `environment`, this process's own by
-    default. Waiting is passive: on a machine with more threads than cores, threads that spin take
-    several times as long for a step.
+    Network interfaces and the cache's place are those of this process. Waiting is passive: on a
+    machine with more threads than cores, threads that spin take several times as long for a step.
     """
-    environment = os.environ if environment is None else environment
-    passed_on = {name: environment[name] for name in _PASSED_ON if name in environment}
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),

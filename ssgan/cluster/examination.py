@@ -28,13 +28,9 @@ def examine(
 ) -> Iterator[Check]:
     """Examine this machine and what it can reach, one check at a time.
 
-    Args:
-        output: Where runs are written, a folder or a URI.
-        cache: Where prepared data is kept.
-        workers: Workers that will train here.
-        tracking: Reaches the tracking store and says what it found; raises what is wrong.
-        with_ray: Whether to start or join Ray, which takes ten seconds and more. Of a cluster
-            that is joined every node is examined.
+    So many workers will train here, and write runs to `output`, a folder or a URI. If given,
+    `tracking` reaches the tracking store and says what it found, or raises what is wrong. To start
+    or join Ray takes ten seconds and more; of a cluster that is joined every node is examined.
     """
     yield Check(
         "python",

@@ -14,7 +14,7 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
 from ssgan.base.storage import default_cache
-from ssgan.cluster import cores, threads_per_worker
+from ssgan.cluster import cores
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store
@@ -84,7 +84,7 @@ def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) ->
     elif shared:
         threads = max(1, int(scaling.cpus))
     else:
-        threads = threads_per_worker(int(cpus), scaling.most_workers)
+        threads = max(1, int(cpus) // scaling.most_workers)
     return ComputePlan(
         under_ray=scaling.workers != 1,
         cuda=cuda,

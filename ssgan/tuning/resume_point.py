@@ -61,8 +61,11 @@ def find_resume_point(
     marked = json.loads(run.read_bytes(_MARK)) if run.exists(_MARK) else None
     is_news = exploited is not None and marked != mark
     is_changed = exploited is None and _is_changed(run, experiment)
-    if is_news or is_changed:
-        _cut(run, known, step)
+    if is_news or is_changed:  # what comes is trained from other weights or with other values
+        run.delete("summary.json")
+        run.delete("export")
+        Checkpoints(run).forget(step)
+        run.forget_records(known)
     if is_changed and run.exists(_LINEAGE):
         _write_lineage(run, _lineage_before(run, known))
     run.write_experiment(experiment.to_yaml())
@@ -109,11 +112,3 @@ def _is_changed(run: RunDir, experiment: Experiment) -> bool:
     """Whether the run directory is of a training with other values."""
     changed = difference(Experiment.from_yaml(run.experiment_yaml()), experiment)
     return any(field_class(path) in ("mutable", "identity") for path in changed)
-
-
-def _cut(run: RunDir, epoch: int, step: int) -> None:
-    """Forget everything later: what comes is trained from other weights or with other values."""
-    run.delete("summary.json")
-    run.delete("export")
-    Checkpoints(run).forget(step)
-    run.forget_records(epoch)

@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Node, cores, preflight, threads_per_worker, worker_environment
+from ssgan.cluster import Node, cores, preflight, worker_environment
 from ssgan.cluster.capacity import describe
 
 
@@ -50,16 +52,12 @@ def test_equal_machines_are_counted() -> None:
     assert describe([]) == "no machine"
 
 
-@pytest.mark.parametrize(
-    ("cores", "workers", "threads"), [(2, 1, 2), (2, 2, 1), (2, 4, 1), (16, 3, 5), (0, 1, 1)]
-)
-def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None:
-    assert threads_per_worker(cores, workers) == threads
-
-
-def test_workers_wait_passively_and_are_told_of_the_network() -> None:
+def test_workers_wait_passively_and_are_told_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     outside = {"GLOO_SOCKET_IFNAME": "eth1", "SSGAN_CACHE": "cache", "HOME": "somewhere"}
-    assert worker_environment(3, outside) == {
+    monkeypatch.setattr(os, "environ", outside)
+    assert worker_environment(3) == {
         "OMP_NUM_THREADS": "3",
         "MKL_NUM_THREADS": "3",
         "OMP_WAIT_POLICY": "PASSIVE",

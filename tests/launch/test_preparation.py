@@ -44,6 +44,14 @@ def test_an_elastic_group_of_one_runs_under_ray() -> None:
     assert (plan.under_ray, plan.threads) == (True, 2)
 
 
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [(2, 1, 2), (2, 2, 1), (2, 4, 1), (16, 3, 5), (0, 1, 1)]
+)
+def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None:
+    scaling = ScalingConfig(workers=workers)
+    assert make_plan(scaling, cpus=cores, gpus=0, shared=False).threads == threads
+
+
 def test_threads_that_the_user_set_are_kept() -> None:
     assert make_plan(ScalingConfig(threads=3), cpus=8, gpus=0, shared=False).threads == 3
 
