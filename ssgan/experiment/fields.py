@@ -115,20 +115,15 @@ def leaves_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     """Yield leaves by dotted name, each `kind` before its siblings."""
     for key in sorted(tree, key=lambda key: key != "kind"):
         value, path = tree[key], f"{prefix}{key}"
-        if path.endswith(".kind"):
-            _import_kind(path.removesuffix(".kind"), value)
+        if path.endswith(".kind"):  # let the union import a kind from outside of ssgan
+            for model in field_models(path.removesuffix(".kind")):
+                if issubclass(model, OpenUnion):
+                    with suppress(PydanticCustomError):  # validation says what is wrong, and where
+                        model.member(value)
         if isinstance(value, Mapping) and value and field_models(path):
             yield from leaves_of(value, f"{path}.")
         else:
             yield path, value
-
-
-def _import_kind(path: str, kind: Any) -> None:
-    """Let the union at a dotted path import what it needs for a kind from outside of ssgan."""
-    for model in field_models(path):
-        if issubclass(model, OpenUnion):
-            with suppress(PydanticCustomError):  # validation says what is wrong, and where
-                model.member(kind)
 
 
 def difference(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:

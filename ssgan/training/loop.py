@@ -118,7 +118,19 @@ def run(
             if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
                 snapshot = take_snapshot(training, dataset)
                 evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
-            record = _commit(rundir, training, epoch, metrics, evaluation)
+            # A record of this epoch that was committed before a crash stands.
+            record = rundir.commit_record(
+                Record(
+                    epoch=epoch,
+                    step=training.updates,
+                    images_seen=training.images_seen,
+                    timestamp_ms=time.time_ns() // 1_000_000,
+                    metrics={**metrics, **evaluation.metrics},
+                    reasons=evaluation.reasons,
+                    alarms=tuple(evaluation.alarms),
+                ),
+                evaluation.pngs(),
+            )
             checkpoint = _save(checkpoints, training, record)
         worker.wait()
         watch.progress(Progress(training.updates, total, extent.batch_size, record))
@@ -138,28 +150,6 @@ def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
             f"{saved[-1] if saved else 'none'}. Lower the learning rates (optimizer) or the weight "
             "of that term (objective); the same run again would end the same way"
         )
-
-
-def _commit(
-    rundir: RunDir,
-    training: Training,
-    epoch: int,
-    metrics: dict[str, float | None],
-    evaluation: Evaluation,
-) -> Record:
-    """Commit the epoch's record; one that was committed before a crash stands."""
-    return rundir.commit_record(
-        Record(
-            epoch=epoch,
-            step=training.updates,
-            images_seen=training.images_seen,
-            timestamp_ms=time.time_ns() // 1_000_000,
-            metrics={**metrics, **evaluation.metrics},
-            reasons=evaluation.reasons,
-            alarms=tuple(evaluation.alarms),
-        ),
-        evaluation.pngs(),
-    )
 
 
 def _save(checkpoints: Checkpoints, training: Training, record: Record | None) -> str:

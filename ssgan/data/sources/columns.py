@@ -170,9 +170,10 @@ def _index_classes(
             f"{MAX_CLASSES}); leave it out of data.source.labels, or set "
             f"data.source.kinds.{name}=continuous if it holds numbers"
         )
-    else:
-        index = {value: k for k, value in enumerate(sorted(distinct, key=_order))}
-        classes = tuple(map(str, index))
+    else:  # numbers, also written as text ("2" before "10"), come before words
+        ordered = sorted(distinct, key=lambda v: (0, float(v)) if is_number(v) else (1, v))
+        index = {value: k for k, value in enumerate(ordered)}
+        classes = tuple(map(str, ordered))
     if len(classes) < 2:
         found = f"only the class {classes[0]!r}" if classes else "no label"
         raise BadInput(
@@ -189,11 +190,6 @@ def _whole(cell: Cell) -> Cell:
             return None
         return int(cell) if cell.is_integer() else cell
     return cell
-
-
-def _order(value: Any) -> tuple[int, Any]:
-    # Numbers, also written as text ("2" before "10"), come before words.
-    return (0, float(value)) if is_number(value) else (1, value)
 
 
 def _shown(cells: Iterable[tuple[Cell, str]]) -> str:

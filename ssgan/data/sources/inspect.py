@@ -85,7 +85,9 @@ def survey(root: Path, csv: Path | None) -> Survey:
         table = LabelCsv.read(csv)
         table.refuse_unknown(names)
         columns = tuple(_column(name, cells) for name, cells in table.table.items())
-        complete = _is_complete([table.table[one.name] for one in columns if one.kind])
+        rows = zip(*(table.table[one.name] for one in columns if one.kind), strict=True)
+        known = [[bool(cell) for cell in row] for row in rows]
+        complete = 2 * sum(map(all, known)) > sum(map(any, known))
     return Survey(
         root=root,
         count=len(headers.sizes),
@@ -153,11 +155,6 @@ def _column(name: str, cells: Sequence[str]) -> Column:
         ordered.update(f"{value:g}" for value in values)
         return Column(name, "categorical", _listed(ordered), len(known), declared=True)
     return Column(name, "continuous", f"{min(values):g} to {max(values):g}", len(known))
-
-
-def _is_complete(table: Sequence[Sequence[str]]) -> bool:
-    rows = [[bool(cell) for cell in row] for row in zip(*table, strict=True)]
-    return 2 * sum(map(all, rows)) > sum(map(any, rows))
 
 
 def _are_class_numbers(values: set[float]) -> bool:

@@ -166,7 +166,10 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
         if self.split_by is None:
             return np.cumsum(train) > round(int(train.sum()) * (1 - self.test_share))
         groups = part.cells(self.split_by)
-        drawn = {group: _position(group) < self.test_share for group in set(groups)}
+        drawn = {}
+        for group in set(groups):  # a place in [0, 1) at random, but always alike
+            digest = hashlib.sha256(repr(group).encode()).digest()
+            drawn[group] = int.from_bytes(digest[:8], "big") / 2**64 < self.test_share
         return np.array([drawn[group] for group in groups])
 
     def _shape(self, pictures: Iterator[Picture], where: str) -> tuple[int, int, int]:
@@ -214,12 +217,6 @@ def _range(
 def _spell(rows: Rows | None, otherwise: str = "") -> str:
     """Write positions as a reader counts them: first and last, from 0."""
     return f"{rows[0]:,}-{rows[1] - 1:,}" if rows else otherwise
-
-
-def _position(group: Cell) -> float:
-    """Place a group at random, but always alike, in [0, 1)."""
-    digest = hashlib.sha256(repr(group).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 @dataclass(frozen=True)
