@@ -58,11 +58,7 @@ class RaySession:
     """A worker of ``ray.train``, or a trial of ``ray.tune`` that is its own single worker.
 
     Both modules have the same two functions; that of ray.train to report is a barrier over all
-    workers.
-
-    Args:
-        module: Name of the module.
-        start: Address of the checkpoint to resume from while Ray has none of this run.
+    workers. `start` is the checkpoint to resume from while Ray has none of this run.
     """
 
     def __init__(self, module: Literal["ray.train", "ray.tune"], start: str | None = None) -> None:

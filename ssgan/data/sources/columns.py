@@ -261,9 +261,7 @@ class LabelCsv:
     def cells(self, column: str, kind: Kind | None) -> list[Cell]:
         """Return a column's cells: floats where all of them are numbers, else text.
 
-        Args:
-            column: Name of the column.
-            kind: What the user declared it to be; null to go by the cells.
+        The kind is what the user declared the column to be; null to go by the cells.
 
         Raises:
             BadInput: Most cells are numbers, some are not, and `kind` does not say what is meant.

@@ -334,12 +334,9 @@ class Shards:
         return read
 
     def pictures(self, column: str, member: NDArray[np.bool_], offset: int) -> Iterator[Picture]:
-        """Read the pictures of some rows, a few hundred at a time.
+        """Read pictures from a column of this table, a few hundred at a time.
 
-        Args:
-            column: The column of encoded pictures.
-            member: bool, at least (offset + rows,): which rows to read.
-            offset: Position in `member` of this table's first row.
+        `member`, bool (at least offset + rows,), says which, this table's from `offset` on.
         """
         row = offset
         for file, footer in zip(self.files, self.footers, strict=True):

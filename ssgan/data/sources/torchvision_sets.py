@@ -290,17 +290,14 @@ class FashionMnistSource(_IdxSource):
 
 
 def turn(images: Images, labels: Labels, most: float, split: str) -> tuple[Images, Labels]:
-    """Turn each image about its middle by an angle of its own, always the same one.
+    """Turn each image, uint8 (N, 1, H, W), about its middle by an angle of its own.
 
-    Args:
-        images: uint8 (N, 1, H, W); what comes into the picture from outside is 0.
-        labels: float32 (N, K).
-        most: Largest angle in degrees; angles are uniform in [-most, most].
-        split: Name of the split, so that no two splits are turned alike.
+    Angles are uniform in [-most, most] degrees and always the same for a split, so that no two
+    splits are turned alike. What comes into the picture from outside is 0.
 
     Returns:
-        The images, uint8 (N, 1, H, W), bicubic, and the labels with the angles in degrees as
-        another column, float32 (N, K + 1).
+        The images, bicubic, and the labels, float32 (N, K), with the angles in degrees as another
+        column, float32 (N, K + 1).
     """
     stream = {"test": "judge"}.get(split, split)  # names of streams are seeds, and stay
     random = np.random.default_rng(Streams(0).key(f"turn {stream}"))
