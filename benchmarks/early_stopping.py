@@ -75,8 +75,8 @@ def page(stopped: SearchDir, whole: SearchDir, command: str, orders: int = _ORDE
     Raises:
         SystemExit: The searches differ in more than their scheduler, or have other trials.
     """
-    search = Search.from_yaml(stopped.search_yaml())
-    other = Search.from_yaml(whole.search_yaml())
+    search = Search.from_yaml(stopped.definition())
+    other = Search.from_yaml(whole.definition())
     allowed = ("search.scheduler", "search.finals", "search.name")
     changed = [path for path in difference(search, other) if not path.startswith(allowed)]
     if changed:

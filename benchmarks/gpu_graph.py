@@ -27,7 +27,7 @@ from benchmarks.gpu_setup import (
 )
 from ssgan.data.augment import affine_maps, augment, draw_affine
 from ssgan.experiment.tree import Experiment
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import Weights
 from ssgan.training.state import Training
 from ssgan.training.step import AffineMaps, StepInput
 

@@ -9,8 +9,7 @@ from torch.optim import Adam
 
 from ssgan.method.codes import LatentSpace
 from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
-from ssgan.method.optimizer import OptimizerConfig
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.training.step import DiscriminatorTerms, GeneratorTerms, StepInput, Terms

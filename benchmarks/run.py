@@ -24,8 +24,8 @@ from ssgan.data.batches import Batches
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_machine
+from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
-from ssgan.method.weights import Weights
 from ssgan.training.step import StepInput, TrainingStep
 
 _SHAPE = (1, 28, 28)

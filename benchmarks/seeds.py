@@ -51,7 +51,7 @@ def page(title: str, command: str, runs: list[RunDir], picture: str | None) -> s
     if len(runs) < 2:
         raise SystemExit("a spread needs two runs or more")
     summaries = [_summary(run) for run in runs]
-    experiments = [Experiment.from_yaml(run.experiment_yaml()) for run in runs]
+    experiments = [Experiment.from_yaml(run.definition()) for run in runs]
     for run, other in zip(runs, experiments, strict=True):
         changed = set(difference(experiments[0], other)) - {"seed"}
         if changed:

@@ -52,8 +52,8 @@ def digits_store(isolated_cache: Path) -> Store:
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An empty MLflow store of the module's own."""
-    from ssgan.tracking import default_uri, prepare_store
+    from ssgan.tracking.store import check, default_uri
 
     uri = default_uri(tmp_path_factory.mktemp("mlflow store"))
-    prepare_store(uri)
+    check(uri)
     return uri

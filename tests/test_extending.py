@@ -65,7 +65,7 @@ def test_a_source(train: Train) -> None:
     generator = NamedGenerator.load(made.location)
     assert generator.sample(letter="B", n=2).shape == (2, 16, 16, 1)
     assert made.records()[-1].metrics["zero_one_loss_ema/letter.C"] is not None
-    source = Experiment.from_yaml(made.experiment_yaml()).data.source
+    source = Experiment.from_yaml(made.definition()).data.source
     again = type(source).model_validate({"count": 50})
     assert source.fingerprint() != again.fingerprint()
 
@@ -99,11 +99,11 @@ def test_a_metric(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_network_family(train: Train) -> None:
     made = train("mlp")
     assert NamedGenerator.load(made.location).sample(digit=7, n=2).shape == (2, 16, 16, 1)
-    networks = Experiment.from_yaml(made.experiment_yaml()).networks
+    networks = Experiment.from_yaml(made.definition()).networks
     assert networks.model_dump() == {"kind": "mlp.Mlp", "units": 256}
 
 
 def test_a_schedule(train: Train) -> None:
-    noise = Experiment.from_yaml(train("swing").experiment_yaml()).instance_noise
+    noise = Experiment.from_yaml(train("swing").definition()).instance_noise
     values = [noise.at(images, 100) for images in (0, 50, 100, 150, 200)]
     assert values == pytest.approx([0.1, 0.05, 0, 0.05, 0.1])

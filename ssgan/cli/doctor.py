@@ -59,7 +59,7 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool) -> Answer:
 
 
 def _reach_tracking(uri: str) -> str:
-    from ssgan.tracking import check
+    from ssgan.tracking.store import check
 
     check(uri)
     return f"{uri} answers"

@@ -14,7 +14,7 @@ from ssgan.cli.verb import Answer, Verb
 from ssgan.evaluation.catalog import EXTRA, METRICS, find
 
 if TYPE_CHECKING:
-    from ssgan.evaluation.result import Evaluation
+    from ssgan.evaluation.evaluator import Evaluation
     from ssgan.experiment.tree import Experiment
     from ssgan.launch.loaded_run import LoadedRun
 

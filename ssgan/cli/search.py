@@ -94,7 +94,7 @@ def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Sear
     from ssgan.tuning import Search, load_search
 
     if resume is not None:
-        started = Search.from_yaml(SearchDir.open(resume).search_yaml())
+        started = Search.from_yaml(SearchDir.open(resume).definition())
         if not arguments:
             return started
     named = bool(arguments) and "=" not in arguments[0]

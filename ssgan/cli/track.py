@@ -67,11 +67,12 @@ def _sync(
 ) -> tuple[dict[str, Any], str]:
     """Sync one directory: what `--json` tells of it, and what the screen does."""
     from ssgan.records.rundir import RunDir
-    from ssgan.tracking import SearchSyncResult, SyncResult, sync_all, sync_search
+    from ssgan.tracking.recorder import SyncResult, sync_run
+    from ssgan.tracking.search import SearchSyncResult, sync_search
 
     report: SyncResult | SearchSyncResult
     if isinstance(record, RunDir):
-        (report,) = sync_all(place, [record], experiment)
+        report = sync_run(place, record, experiment)
         size, sent = f"{report.epochs} epochs", f"{report.sent} epochs"
         of = ""
     else:
@@ -109,7 +110,7 @@ def _uri_of(record: RunDir | SearchDir) -> str:
     """Return the MLflow tracking URI that a run or search was, or was to be, recorded in."""
     import yaml
 
-    from ssgan.tracking import default_uri
+    from ssgan.tracking.store import default_uri
 
     tree = yaml.safe_load(record.definition())
     experiment = tree.get("base", tree) if isinstance(tree, dict) else {}

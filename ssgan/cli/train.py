@@ -90,5 +90,5 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
         )
     if named:
         return load_experiment(arguments[0], arguments[1:])
-    started = Experiment.from_yaml(RunDir.open(resume).experiment_yaml())
+    started = Experiment.from_yaml(RunDir.open(resume).definition())
     return with_values(started, dict(parse_overrides(arguments)))

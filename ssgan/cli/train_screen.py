@@ -129,7 +129,7 @@ def more_samples(summary: Mapping[str, Any], record: RunDir | SearchDir) -> list
 
 def show_tracking(uri: str) -> str:
     """Return the command that shows what MLflow recorded, or the address to open."""
-    from ssgan.tracking import ui_command
+    from ssgan.tracking.store import ui_command
 
     command = ui_command(uri)
     if command.startswith("mlflow "):

@@ -178,10 +178,8 @@ def main_loss(metrics: Mapping[str, float | None]) -> float | None:
 
     It is the 0-1 loss of G's EMA by C; without a judge, Q_ss's error on held-out images.
     """
-    accuracy = metrics.get(WITHOUT_JUDGE)
-    if metrics.get(MAIN) is None and accuracy is not None:
-        return 1 - accuracy
-    return metrics.get(MAIN)
+    loss, accuracy = metrics.get(MAIN), metrics.get(WITHOUT_JUDGE)
+    return 1 - accuracy if loss is None and accuracy is not None else loss
 
 
 class Conditions(NamedTuple):
@@ -210,10 +208,8 @@ class Conditions(NamedTuple):
             "categorical codes": any(map(_may_have_classes, kinds)),
             "continuous codes": any(not classes for classes in kinds),
         }
-        needs = {*metric.needs, "supervised codes"} if metric.needs else ()
-        return next(
-            (REASONS[need] for need, met in there.items() if need in needs and not met), None
-        )
+        needs = {*metric.needs, "supervised codes"} if metric.needs else set()
+        return next((REASONS[need] for need in there if need in needs and not there[need]), None)
 
     def names(self, metric: Metric) -> Iterator[str]:
         """Yield the names under which a metric has a value, ``<class>`` for unknown classes."""

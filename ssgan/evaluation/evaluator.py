@@ -1,17 +1,23 @@
-"""One evaluation: samples of G and of its average, every metric, every figure, every alarm.
+"""One evaluation: samples of G and of its EMA, every metric, every figure, every alarm.
 
-Metrics and pictures that say nothing of G's copy in their names are those of the moving average.
+Metrics and pictures that say nothing of G's copy in their names are those of the EMA.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
+from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
 from ssgan.base.config import Config
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
+from ssgan.drawing.charts import asked_measured, confusion_matrix
+from ssgan.drawing.encoding import png
+from ssgan.drawing.grids import generator_name
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
 from ssgan.evaluation.extra_metric import ExtraMetric, Samples
@@ -24,13 +30,9 @@ from ssgan.evaluation.information import (
     real_synthetic_bound,
 )
 from ssgan.evaluation.judge import Judge, JudgeConfig, Prediction
-from ssgan.evaluation.result import Evaluation
 from ssgan.evaluation.samples import balanced_latents, generate
-from ssgan.evaluation.scores import Scores
 from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
-
-__all__ = ["Evaluation", "EvaluationConfig", "Evaluator"]
 
 _BATCH = 500  # images a forward pass of D
 _REAL = Streams(0)  # not the run's: all runs are measured against the same real images
@@ -64,8 +66,26 @@ class EvaluationConfig(Config):
     """Metrics of other packages (docs/extending.md), each with its `kind`."""
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found."""
+
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """Values by flat name; None where there is none, and `reasons` says why."""
+    images: dict[str, Image.Image] = field(default_factory=dict)
+    """Pictures by name."""
+    alarms: list[str] = field(default_factory=list)
+    """Warnings, in words."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why a metric is None, by its name; or how it is to be read."""
+
+    def pngs(self) -> dict[str, bytes]:
+        """Encode the pictures."""
+        return {name: png(image) for name, image in self.images.items()}
+
+
 class Evaluator:
-    """Measures G, its average and Q against real images and the judge C."""
+    """Measures G, its EMA and Q against real images and the judge C."""
 
     def __init__(
         self,
@@ -75,23 +95,19 @@ class Evaluator:
         streams: Streams,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Draw the latents and the real images that every evaluation uses.
+        """Draw the latents, from the run's streams, and the real images of every evaluation.
 
-        Args:
-            config: What to measure.
-            dataset: The real images, their labels, the latent space.
-            judge: C, or None where the data has no test split.
-            streams: The run's; they key the samples' latents.
-            device: Where the networks stand that will be evaluated.
+        There is no judge where the data has no test split. The device is that of the networks.
         """
-        self._config, self._device = config, torch.device(device)
-        self._space = dataset.space
-        self._codes = dataset.space.supervised
+        self._config, self._judge, self._device = config, judge, torch.device(device)
+        space = self._space = dataset.space
+        self._codes = space.supervised
         self._labeled = not dataset.is_infogan
         self._matching: measure.Matching = "identity" if self._labeled else "hungarian"
         self._latents = balanced_latents(
-            dataset.space, config.samples, streams.generator("evaluation samples")
+            space, config.samples, streams.generator("evaluation samples")
         )
+        self._asked = self._latents.c[:, : len(self._codes)]
         self._real, self._labels = _subset(
             dataset.train.images,
             dataset.y_known,
@@ -103,37 +119,24 @@ class Evaluator:
             config.held_out_images,
             _REAL.generator("evaluation held-out images"),
         )
-        self._safe = safe_names([code.name for code in dataset.space.codes])
+        self._safe = safe_names([code.name for code in space.codes])
         self._conditions = Conditions(
             supervised={code.name: code.classes for code in self._codes},
-            unsupervised=[code.name for code in dataset.space.unsupervised],
+            unsupervised=[code.name for code in space.unsupervised],
             judge=judge is not None,
             labels=self._labeled,
             held_out=len(self._held_out[0]) > 0,
         )
-        self._scores = None
-        if judge is not None:
-            self._scores = Scores(
-                judge,
-                dataset.space,
-                self._latents.c[:, : len(self._codes)],
-                self._real,
-                config.neighbors,
-                self._labeled,
-            )
-        self._grids = EvaluationGrids(
-            dataset.space, Real(self._real, self._labels), config.columns, self._labeled
-        )
+        real = Real(self._real, self._labels)
+        self._grids = EvaluationGrids(space, real, config.columns, self._labeled)
 
     def evaluate(
         self, generators: Mapping[str, nn.Module], discriminator: Discriminator
     ) -> Evaluation:
         """Measure and draw everything once.
 
-        Args:
-            generators: Copies of G by name, ``raw`` and ``ema``, in eval mode with BatchNorm
-                statistics of their own.
-            discriminator: D with its Q heads, in eval mode.
+        The copies of G, ``raw`` and ``ema``, are in eval mode, with BatchNorm statistics of their
+        own; so is D with its Q heads.
         """
         result = Evaluation()
         main = "ema" if "ema" in generators else next(iter(generators))
@@ -149,7 +152,7 @@ class Evaluator:
                 if copy == main
                 else {f"samples_{copy}": self._grids.samples(generator, copy)}
             )
-        seen = None if self._scores is None else self._scores.add(result, samples, main)
+        seen = self._ask_judge(result, samples, main)
         extra = self._config.extra
         if extra:
             self._measure_extra(result, samples[main], seen, generators[main])
@@ -164,8 +167,7 @@ class Evaluator:
     def _measure_extra(
         self, result: Evaluation, images: Tensor, seen: Prediction | None, generator: nn.Module
     ) -> None:
-        seen_real = None if self._scores is None else self._scores.seen_real
-        real = (self._real, self._labels, seen_real)
+        real = (self._real, self._labels, self._seen_real)
         samples = Samples(images, self._latents.c, seen, *real, self._space, generator)
         for one in self._config.extra:
             names = [name for metric in one.metrics for name in self._conditions.names(metric)]
@@ -177,13 +179,15 @@ class Evaluator:
     def _measure_variety(self, result: Evaluation, samples: Tensor) -> None:
         """Compare variety within each class; of matched classes nothing is known without C."""
         codes = self._codes if self._labeled else ()
-        found = measure.diversity(samples, self._latents.c, self._real, self._labels, codes)
-        result.metrics["diversity"] = found.ratio
-        if found.ratio is None:
+        ratio, classes = measure.diversity(
+            samples, self._latents.c, self._real, self._labels, codes
+        )
+        result.metrics["diversity"] = ratio
+        if ratio is None:
             result.reasons["diversity"] = "no class has two real labeled images to compare with"
         least = self._config.least_diversity
-        for code, classes in found.classes.items():
-            low = [f"{name} ({ratio:.2f})" for name, ratio in classes.items() if ratio < least]
+        for code, ratios in classes.items():
+            low = [f"{name} ({ratio:.2f})" for name, ratio in ratios.items() if ratio < least]
             if low:
                 result.alarms.append(
                     f"samples of {code} = {', '.join(low)} vary less than {least:g} times as much "
@@ -195,17 +199,13 @@ class Evaluator:
         self, result: Evaluation, samples: Tensor, discriminator: Discriminator
     ) -> None:
         """Bound the information on samples and on held-out images, and Q_ss's accuracy there."""
-        space, metrics = self._space, result.metrics
+        space, metrics, config = self._space, result.metrics, self._config
         q_ss, q_us = self._read(samples, discriminator)
         prior = {code.name: space.entropy(code) for code in space.codes}
-        split = len(self._codes)
+        c_us = self._latents.c[:, len(self._codes) :]
         on_samples = {
-            **information(
-                space.supervised, space.posterior, q_ss, self._latents.c[:, :split], prior
-            ),
-            **information(
-                space.unsupervised, space.posterior, q_us, self._latents.c[:, split:], prior
-            ),
+            **information(self._codes, space.posterior, q_ss, self._asked, prior),
+            **information(space.unsupervised, space.posterior, q_us, c_us, prior),
         }
         on_real = self._measure_real(result, discriminator)
         for code in space.codes:
@@ -214,17 +214,15 @@ class Evaluator:
             metrics[f"entropy/{safe}"] = prior[code.name]
             if code.name in on_real:
                 metrics[f"mi_real/{safe}"] = on_real[code.name].bound
-        bound = real_synthetic_bound(space, on_real, on_samples)
-        metrics["mi_x_xtilde"] = bound
-        if bound is None:
+        metrics["mi_x_xtilde"] = real_synthetic_bound(space, on_real, on_samples)
+        if metrics["mi_x_xtilde"] is None:
             result.reasons["mi_x_xtilde"] = (
                 self._conditions.why_not(METRICS["mi_x_xtilde"])
                 or "no categorical code was measured on real and on synthetic images"
             )
-        config = self._config
-        dead = dead_codes(space.codes, on_samples, config.dead_share, config.dead_nats)
-        metrics["dead_codes"] = float(len(dead))
-        result.alarms.extend(code.alarm for code in dead)
+        alarms = dead_codes(space.codes, on_samples, config.dead_share, config.dead_nats)
+        metrics["dead_codes"] = float(len(alarms))
+        result.alarms.extend(alarms)
 
     def _measure_real(
         self, result: Evaluation, discriminator: Discriminator
@@ -239,13 +237,9 @@ class Evaluator:
         for name, share in accuracy.items():
             metrics[f"q_ss_accuracy/{self._safe[name]}"] = share
         metrics["q_ss_accuracy"] = sum(accuracy.values()) / len(accuracy) if accuracy else None
-        for k, code in enumerate(codes):
-            found = None
-            if not code.is_categorical:
-                found = measure.agreement(labels[:, k], read[:, k], code)
-            if found is not None:
-                metrics[f"q_ss_correlation/{self._safe[code.name]}"] = found.correlation
-                metrics[f"q_ss_rmse/{self._safe[code.name]}"] = found.rmse
+        for name, found in measure.agreements(labels, read, codes).items():
+            metrics[f"q_ss_correlation/{self._safe[name]}"] = found.correlation
+            metrics[f"q_ss_rmse/{self._safe[name]}"] = found.rmse
         if not self._labeled:
             if accuracy:
                 result.reasons["q_ss_accuracy"] = MATCHED
@@ -253,6 +247,80 @@ class Evaluator:
                 result.reasons[f"mi_real/{self._safe[code.name]}"] = REASONS["labels"]
             return {}
         return information(codes, posterior, q_ss, labels, label_entropies(codes, labels))
+
+    def _ask_judge(
+        self, result: Evaluation, samples: Mapping[str, Tensor], main: str
+    ) -> Prediction | None:
+        """Measure what C says of the main copy's samples, which is returned, and others' 0-1 loss.
+
+        None without C.
+        """
+        if self._judge is None:
+            return None
+        metrics, judge = result.metrics, self._judge
+        predictions = {copy: judge.predict(images) for copy, images in samples.items()}
+        for copy, seen in predictions.items():
+            found = measure.zero_one_loss(self._asked, seen.c, self._codes, self._matching)
+            name = "zero_one_loss" if copy == "raw" else f"zero_one_loss_{copy}"
+            metrics[name] = found.mean
+            if found.mean is not None and not self._labeled:
+                result.reasons[name] = MATCHED
+            if copy != main:
+                continue
+            for code, losses in found.classes.items():
+                if len(found.codes) > 1:
+                    metrics[f"{name}/{self._safe[code]}"] = found.codes[code]
+                safe = safe_names(list(losses))
+                for label, loss in losses.items():
+                    metrics[f"{name}/{self._safe[code]}.{safe[label]}"] = loss
+            for code, agreement in measure.agreements(self._asked, seen.c, self._codes).items():
+                metrics[f"correlation/{self._safe[code]}"] = agreement.correlation
+                metrics[f"rmse/{self._safe[code]}"] = agreement.rmse
+            self._draw_judged(result, seen, found, copy)
+            self._measure_features(result, seen.features)
+        accuracy = judge.mean_accuracy
+        metrics["judge_error"] = None if accuracy is None else 1 - accuracy
+        for code, rmse in judge.rmse.items():
+            metrics[f"judge_rmse/{self._safe[code]}"] = rmse
+        return predictions[main]
+
+    def _draw_judged(
+        self, result: Evaluation, seen: Prediction, found: measure.ZeroOneLoss, copy: str
+    ) -> None:
+        drew = f"C in images\nthat {generator_name(copy)} drew"
+        for k, code in enumerate(self._codes):
+            asked, got, safe = self._asked[:, k], seen.c[:, k], self._safe[code.name]
+            if code.is_categorical:
+                columns = found.assignment[code.name]
+                result.images[f"confusion_{safe}_{copy}"] = confusion_matrix(
+                    measure.confusion(asked, got, code.size)[:, columns],
+                    code.classes if self._labeled else tuple(map(str, range(code.size))),
+                    [code.classes[column] for column in columns],
+                    f"{code.name} recognized by {drew}",
+                )
+            elif f"rmse/{safe}" in result.metrics:
+                result.images[f"asked_{safe}_{copy}"] = asked_measured(
+                    code.from_unit(asked),
+                    code.from_unit(got),
+                    code.name,
+                    f"{code.name} measured by {drew}",
+                )
+
+    @cached_property
+    def _seen_real(self) -> Prediction | None:
+        return None if self._judge is None else self._judge.predict(self._real)
+
+    def _measure_features(self, result: Evaluation, features: Tensor) -> None:
+        assert self._seen_real is not None
+        real = self._seen_real.features
+        result.metrics["fd_judge"] = measure.frechet_distance(real, features)
+        k, real = self._config.neighbors, real[: len(features)]
+        if min(len(real), len(features)) <= k:
+            reason = f"there are not more than evaluation.neighbors = {k} images to compare"
+            result.reasons.update(dict.fromkeys(measure.Fidelity._fields, reason))
+            return
+        fidelity = measure.precision_recall_density_coverage(real, features, k)
+        result.metrics.update(fidelity._asdict())
 
     @torch.no_grad()
     def _read(self, images: Tensor, discriminator: Discriminator) -> tuple[Tensor, Tensor]:

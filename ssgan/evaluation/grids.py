@@ -37,19 +37,15 @@ _BLOCKS = 5  # 2x2 blocks side by side
 
 @dataclass(frozen=True)
 class Grids:
-    """The grids of one copy of G.
-
-    Attributes:
-        space: The codes.
-        named: The codes as they are to be called, in the same order.
-        draw: Draws so many latents for a grid, which it is given the name of.
-        render: Synthesizes the images of latents, uint8 (N, C, H, W).
-    """
+    """The grids of one copy of G."""
 
     space: LatentSpace
     named: Sequence[Code]
+    """The codes as they are to be called, in the same order."""
     draw: Callable[[str, int], Latents]
+    """Draws so many latents for a grid, which it is given the name of."""
     render: Callable[[Latents], Tensor]
+    """Synthesizes the images of latents, uint8 (N, C, H, W)."""
 
     @property
     def rows(self) -> list[Row]:
@@ -62,14 +58,9 @@ class Grids:
         return [column for column, code in enumerate(self.space.supervised) if code.size == 2]
 
     def samples(self, rows: Sequence[Row | None], columns: int) -> list[Tensor]:
-        """Synthesize samples, noise and other codes at random.
+        """Synthesize rows of what is asked for, or of anything where a row is None.
 
-        Args:
-            rows: What is asked for by row; None for anything.
-            columns: Images a row.
-
-        Returns:
-            By row, uint8 (columns, C, H, W).
+        Noise and other codes are random. Returns uint8 (columns, C, H, W) by row.
         """
         latents = self.draw("class rows", len(rows) * columns)
         for row, c in zip(rows, latents.c.split(columns), strict=True):
@@ -82,11 +73,6 @@ class Grids:
 
         A row is a class of the first categorical code among `rows`, with one noise for all of
         them; without classes each row has a noise of its own.
-
-        Args:
-            code: The code.
-            title: Title.
-            label: Makes the label of a row.
         """
         rows = [row for row in self.rows if row.code.is_categorical]
         rows = [row for row in rows if row.column == rows[0].column][:MAX_ROWS]
@@ -123,7 +109,7 @@ def row_label(row: Row, space: LatentSpace, *, labeled: bool) -> str:
 
 
 class Real(NamedTuple):
-    """Real images to stand next to synthetic ones."""
+    """Real images to show next to synthetic ones."""
 
     images: Tensor
     """uint8 (N, C, H, W)."""
@@ -137,20 +123,15 @@ class Real(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationGrids:
-    """The grids that every evaluation of a run draws.
-
-    Attributes:
-        space: The codes.
-        real: Real images to stand next to the synthetic ones.
-        columns: Synthetic images a row; half as many real ones.
-        labeled: Whether G was shown labels. Without, rows count the code's classes and no real
-            images stand next to them, for nothing ties the two.
-    """
+    """The grids that every evaluation of a run draws."""
 
     space: LatentSpace
     real: Real
     columns: int
+    """Synthetic images a row; half as many real ones."""
     labeled: bool = True
+    """Whether G was shown labels. Without, rows count the code's classes and no real images are
+    next to them, for nothing ties the two."""
 
     def draw(self, generator: nn.Module, copy: str) -> dict[str, Image.Image]:
         """Draw all grids of one copy of G (``raw`` or ``ema``), by name."""
@@ -173,9 +154,8 @@ class EvaluationGrids:
         rows = grids.rows
         shown = rows[:MAX_ROWS]
         untold = "" if self.labeled else ", trained without labels,"
-        asked = (
-            f"each {rows[0].code.name}" if rows[0].column == rows[-1].column else "one value a row"
-        )
+        is_one = rows[0].column == rows[-1].column
+        asked = f"each {rows[0].code.name}" if is_one else "one value a row"
         title = f"What {generator_name(copy)}{untold} draws, asked for {asked}"
         groups = [(SYNTHETIC, grids.samples(shown, self.columns))]
         if self.labeled and self.space.supervised:

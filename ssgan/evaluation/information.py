@@ -81,15 +81,10 @@ def information(
 
 
 def label_entropies(codes: Sequence[Code], labels: Tensor) -> dict[str, float]:
-    """Entropy of the known labels in nats, by code; codes without a known label are left out.
+    """Entropy in nats of the known labels, a code table, float32 (N, K): by code that has any.
 
-    Args:
-        codes: What the columns mean.
-        labels: Code table, float32 (N, K).
-
-    Returns:
-        H(c) of a categorical code. For a continuous one the entropy of the density that is
-        constant in each of 20 bins over [-1, 1]: log 2 at most, finite where values repeat.
+    For a continuous code it is that of the density that is constant in each of 20 bins over
+    [-1, 1]: log 2 at most, finite where values repeat.
     """
     entropies = {}
     for k, code in enumerate(codes):
@@ -97,8 +92,7 @@ def label_entropies(codes: Sequence[Code], labels: Tensor) -> dict[str, float]:
         if not len(known):
             continue
         if code.is_categorical:
-            counts = torch.bincount(known.long(), minlength=code.size)
-            entropies[code.name] = _entropy(counts)
+            entropies[code.name] = _entropy(torch.bincount(known.long(), minlength=code.size))
         else:
             counts = torch.histc(known.clamp(-1, 1), bins=_BINS, min=-1, max=1)
             entropies[code.name] = _entropy(counts) + math.log(2 / _BINS)
@@ -106,9 +100,7 @@ def label_entropies(codes: Sequence[Code], labels: Tensor) -> dict[str, float]:
 
 
 def real_synthetic_bound(
-    space: LatentSpace,
-    on_real: Mapping[str, Information],
-    on_samples: Mapping[str, Information],
+    space: LatentSpace, on_real: Mapping[str, Information], on_samples: Mapping[str, Information]
 ) -> float | None:
     """Bound I(x; x̃) from below by L¹ + L² - H(c_ss), jointly over the categorical codes of c_ss.
 
@@ -133,54 +125,34 @@ def real_synthetic_bound(
     return max(0.0, min(labels, prior) - losses)
 
 
-class DeadCode(NamedTuple):
-    """A code that G ignores."""
-
-    name: str
-    """The code."""
-    alarm: str
-    """What was measured, and what to try."""
-
-
 def dead_codes(
-    codes: Sequence[Code],
-    on_samples: Mapping[str, Information],
-    share: float,
-    nats: float,
-) -> list[DeadCode]:
-    """Find codes of which the samples tell next to nothing.
+    codes: Sequence[Code], on_samples: Mapping[str, Information], share: float, nats: float
+) -> list[str]:
+    """Find codes of which the samples tell next to nothing: return an alarm for each.
 
-    Args:
-        codes: The codes to look at.
-        on_samples: The bound L² (or L_I) by code.
-        share: A categorical code is dead below this share of its entropy.
-        nats: A continuous code is dead below this bound.
+    A categorical code is dead below a share of its entropy, a continuous one below a bound in nats.
     """
-    dead = []
+    alarms = []
     for code in codes:
         if code.name not in on_samples:
             continue
         bound, entropy, _ = on_samples[code.name]
-        threshold = share * entropy if code.is_categorical else nats
+        kind, threshold = ("H", share * entropy) if code.is_categorical else ("h", nats)
         if bound < threshold:
-            kind = "H" if code.is_categorical else "h"
-            dead.append(
-                DeadCode(
-                    code.name,
-                    f"code {code.name!r} is dead: samples tell {bound:.3f} nats of its "
-                    f"{kind} = {entropy:.3f} (alarm below {threshold:.3f}), so turning it "
-                    "changes little. Train longer, raise objective.lambda1 (unsupervised "
-                    "codes) or objective.lambda2 (supervised codes), or give fewer codes.",
-                )
+            alarms.append(
+                f"code {code.name!r} is dead: samples tell {bound:.3f} nats of its "
+                f"{kind} = {entropy:.3f} (alarm below {threshold:.3f}), so turning it "
+                "changes little. Train longer, raise objective.lambda1 (unsupervised "
+                "codes) or objective.lambda2 (supervised codes), or give fewer codes."
             )
-    return dead
+    return alarms
 
 
 def _joint_entropy(space: LatentSpace, names: Sequence[str]) -> float:
     """Entropy of the prior over some supervised categorical codes together."""
-    if space.joint is None:
-        return sum(space.entropy(space.codes[space.index(name)]) for name in names)
     columns = [space.index(name) for name in names]
+    if space.joint is None:
+        return sum(space.entropy(space.codes[column]) for column in columns)
     weights: dict[tuple[float, ...], float] = {}
     for row, weight in zip(space.joint.rows, space.joint.weights, strict=True):
         key = tuple(row[column] for column in columns)

@@ -4,7 +4,7 @@
 using the test set, and validate on the training set."
 
 A cached judge is a folder named by the hash of all that determines it (rows, codes, architecture,
-recipe, seed), with the weights as safetensors and everything else as JSON. A file beside it,
+recipe, seed), with the weights as safetensors and everything else as JSON. A file next to it,
 ``<name>.partial``, is a training that is not over.
 """
 
@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -26,9 +27,8 @@ from ssgan.base.errors import CorruptFile, NonFiniteLoss
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
-from ssgan.evaluation.fit import FitConfig, fit
-from ssgan.evaluation.fit_state import PartialFit
-from ssgan.evaluation.metrics import accuracy, agreement
+from ssgan.evaluation.fit import FitConfig, PartialFit, fit
+from ssgan.evaluation.metrics import accuracy, agreements
 from ssgan.method.codes import Code
 from ssgan.method.objective import read_codes
 from ssgan.networks.architecture import Shape
@@ -36,6 +36,14 @@ from ssgan.networks.classifier import Classifier, ClassifierConfig, CnnConfig
 
 Rows = Literal["whole", "first half", "second half"]
 """Part of the test split."""
+
+_FORMAT = "ssgan-judge-1"
+CARD = "judge.json"
+"""File of a judge's folder that says everything of it but its weights."""
+_WEIGHTS = "weights.safetensors"
+_BATCH = 500  # images a forward pass
+
+_log = logging.getLogger(__name__)
 
 
 def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
@@ -65,15 +73,6 @@ def judge_rows(codes: Sequence[Code], labels: Tensor, rows: Rows) -> Tensor:
     return torch.cat(picked).sort().values
 
 
-log = logging.getLogger(__name__)
-
-_FORMAT = "ssgan-judge-1"
-CARD = "judge.json"
-"""File of a judge's folder that says everything of it but its weights."""
-_WEIGHTS = "weights.safetensors"
-_BATCH = 500  # images a forward pass
-
-
 class JudgeConfig(FitConfig):
     """The judge C: what it is, how it is trained, on which rows of the test split."""
 
@@ -87,7 +86,7 @@ class JudgeConfig(FitConfig):
 
 
 class JudgeCard(Config):
-    """What is known of a trained judge, beside its weights."""
+    """What is known of a trained judge, except for its weights."""
 
     format: Literal["ssgan-judge-1"] = "ssgan-judge-1"
     """Version of the layout."""
@@ -96,13 +95,10 @@ class JudgeCard(Config):
     content: str
     """Hash of the data that C was trained on."""
     seed: int
-    """Seed of weights, order and augmentation."""
     shape: Shape
-    """Channels, height and width of an image."""
     codes: tuple[Code, ...]
     """What C recognizes."""
     config: JudgeConfig
-    """Architecture and recipe."""
     images: int
     """Images that C was trained on."""
     validation_images: int
@@ -136,18 +132,9 @@ class Prediction(NamedTuple):
 
 
 class Judge:
-    """A trained classifier C.
-
-    Attributes:
-        card: Everything known of it.
-        codes: What it recognizes, in the order of its code tables' columns.
-        hash: Its identity; two runs with the same are measured by the same C.
-        accuracy: Share of real validation images recognized, by categorical code.
-        rmse: Root mean squared error on them in the user's units, by continuous code.
-    """
+    """A trained classifier C with its card; runs with equal `hash` are measured by the same C."""
 
     def __init__(self, network: Classifier, card: JudgeCard) -> None:
-        """Join a network and its card."""
         self._network = network.eval().requires_grad_(False)
         self.card = card
         self.codes = card.codes
@@ -158,15 +145,11 @@ class Judge:
     @property
     def mean_accuracy(self) -> float | None:
         """Mean of the codes' accuracies; None without a categorical code with labels."""
-        known = list(self.accuracy.values())
-        return sum(known) / len(known) if known else None
+        return fmean(self.accuracy.values()) if self.accuracy else None
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
-        """Look at images.
-
-        Args:
-            images: uint8 (N, C, H, W), or float32 in [0, 1]; on any device.
+        """Look at images, uint8 (N, C, H, W) or float32 in [0, 1], on any device.
 
         Returns:
             Tables on the CPU.
@@ -179,9 +162,6 @@ class Judge:
             h = self._network.features(x)
             values.append(read_codes(self.codes, "mse", self._network.head(h)).value.cpu())
             features.append(h.cpu())
-        if not values:
-            empty = torch.zeros(0, self._network.feature_width)
-            return Prediction(torch.zeros(0, len(self.codes)), empty)
         return Prediction(torch.cat(values), torch.cat(features))
 
     def files(self) -> dict[str, bytes]:
@@ -190,15 +170,6 @@ class Judge:
         weights = pack_weights(state)
         card = self.card.model_copy(update={"weights_sha256": sha256(weights).hexdigest()})
         return {_WEIGHTS: weights, CARD: f"{card.model_dump_json(indent=2)}\n".encode()}
-
-    def save(self, folder: Path) -> None:
-        """Write `files` as a new folder, all or nothing; one process at a time."""
-        files = self.files()
-        with replacing(folder) as new:
-            new.mkdir()
-            for name, content in files.items():
-                (new / name).write_bytes(content)
-        self.card = JudgeCard.read(files[CARD])
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu") -> "Judge":
@@ -217,12 +188,7 @@ class Judge:
     def from_files(
         cls, files: Mapping[str, bytes], device: torch.device | str, where: str | Path = "memory"
     ) -> "Judge":
-        """Read the files of a judge, wherever they come from.
-
-        Args:
-            files: What `files` returned.
-            device: Where to judge.
-            where: What error messages call the place that they come from.
+        """Read what `files` returned; error messages say `where` it comes from.
 
         Raises:
             CorruptFile: A file is not as it was written.
@@ -260,14 +226,13 @@ def train_judge(
     seed: int,
     cache: Path,
     device: torch.device | str = "cpu",
-    threads: int | None = None,
     progress: Advance | None = None,
 ) -> Judge:
     """Find the judge in the cache, or train it there; processes that ask at once wait for one.
 
     A training of minutes or hours is kept in the cache after its epochs, about once a minute. If
-    it is interrupted, the next call goes on from there and ends with the same weights, bit for
-    bit on a device of the same kind with as many threads.
+    it is interrupted, the next call resumes there and ends with the same weights, bit for bit on
+    a device of the same kind with as many threads.
 
     Args:
         config: What to train, and how.
@@ -277,10 +242,9 @@ def train_judge(
         validation_images: The train split, uint8 (M, C, H, W).
         validation_labels: Its code table, float32 (M, K).
         content: Hash of the data that the four tables come from, with the splits' names.
-        seed: Seed of weights, order and augmentation.
+        seed: Of weights, order and augmentation.
         cache: Folder for judges of all data sets.
         device: Where to train and to judge.
-        threads: Threads to train with; None leaves torch's number.
         progress: Told of every update made; not called when the judge is found.
 
     Raises:
@@ -305,32 +269,19 @@ def train_judge(
             try:
                 return Judge.load(folder, device)
             except CorruptFile as error:
-                log.warning("%s; training it again", error)
+                _log.warning("%s; training it again", error)
         rows = judge_rows(codes, train_labels, config.rows)
         images, labels = train_images[rows], train_labels[rows]
         streams = Streams(seed)
-        weights = streams.generator("judge weights")
-        network = config.classifier.build(codes, shape, weights).to(device)
+        draw = streams.generator("judge weights")
+        network = config.classifier.build(codes, shape, draw).to(device)
         partial = PartialFit(cache / f"{identity[:20]}.partial", identity)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads or before)
+        state, keep = partial.state, partial.keep
         try:
-            fit(
-                network,
-                config,
-                codes,
-                images,
-                labels,
-                streams,
-                progress,
-                state=partial.state,
-                keep=partial.keep,
-            )
+            fit(network, config, codes, images, labels, streams, progress, state=state, keep=keep)
         except NonFiniteLoss:
             partial.delete()  # from there it would diverge again
             raise
-        finally:
-            torch.set_num_threads(before)
         card = JudgeCard(
             hash=identity,
             content=content,
@@ -344,20 +295,16 @@ def train_judge(
             rmse={},
             seconds=partial.seconds,
         )
-        picked = torch.randperm(
-            len(validation_images), generator=streams.generator("judge validation")
-        )[: config.validation_images]
+        draw = streams.generator("judge validation")
+        picked = torch.randperm(len(validation_images), generator=draw)[: config.validation_images]
         seen = Judge(network, card).predict(validation_images[picked]).c
         wanted = validation_labels[picked]
-        rmse = {}
-        for k, code in enumerate(codes):
-            found = None if code.is_categorical else agreement(wanted[:, k], seen[:, k], code)
-            if found is not None:
-                rmse[code.name] = found.rmse
-        judge = Judge(
-            network,
-            card.model_copy(update={"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}),
-        )
-        judge.save(folder)
+        rmse = {name: found.rmse for name, found in agreements(wanted, seen, codes).items()}
+        found = {"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}
+        files = Judge(network, card.model_copy(update=found)).files()
+        with replacing(folder) as new:
+            new.mkdir()
+            for name, content_of in files.items():
+                (new / name).write_bytes(content_of)
         partial.delete()
-        return judge
+        return Judge.from_files(files, device, folder)

@@ -7,7 +7,7 @@ information stand in `information`.
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -35,14 +35,10 @@ class ZeroOneLoss(NamedTuple):
 def zero_one_loss(
     c: Tensor, predicted: Tensor, codes: Sequence[Code], matching: Matching = "identity"
 ) -> ZeroOneLoss:
-    """Compare what was asked for with what C recognizes (the paper's figures 3 and 8).
+    """Compare code tables: asked for, and recognized by C (the paper's figures 3 and 8).
 
-    Args:
-        c: Code table of what was asked for, float32 (N, K).
-        predicted: Code table of what C recognizes, float32 (N, K).
-        codes: What the columns mean; continuous ones are passed over.
-        matching: "hungarian" pairs classes so that most samples agree: the only fair reading of
-            codes that were never shown a label.
+    "hungarian" pairs classes so that most samples agree: the only fair reading of codes that were
+    never shown a label.
     """
     means: dict[str, float] = {}
     classes: dict[str, dict[str, float]] = {}
@@ -81,11 +77,7 @@ def accuracy(
 ) -> dict[str, float]:
     """Share of known labels that were read right, by categorical code with a known label.
 
-    Args:
-        labels: Code table of real images, float32 (N, K); NaN unknown.
-        read: Code table of what C or Q_ss reads in them, float32 (N, K).
-        codes: What the columns mean.
-        matching: As in `zero_one_loss`.
+    Both are code tables of real images; C or Q_ss reads. The matching is as in `zero_one_loss`.
     """
     shares = {}
     for k, code in enumerate(codes):
@@ -113,36 +105,34 @@ class Agreement(NamedTuple):
     """Root mean squared difference in the user's units."""
 
 
-def agreement(wanted: Tensor, measured: Tensor, code: Code) -> Agreement | None:
-    """Compare wanted and measured values of a continuous code, each float32 (N,) in [-1, 1].
+def agreements(wanted: Tensor, measured: Tensor, codes: Sequence[Code]) -> dict[str, Agreement]:
+    """Compare wanted and measured values of continuous codes, two code tables, float32 (N, K).
 
-    Returns:
-        None where fewer than two pairs are known.
+    Codes of which fewer than two pairs are known are left out.
     """
-    known = ~(wanted.isnan() | measured.isnan())
-    if known.sum() < 2:
-        return None
-    a, b = code.from_unit(wanted[known].double()), code.from_unit(measured[known].double())
-    rmse = float((a - b).square().mean().sqrt())
-    spread = a.std(correction=0) * b.std(correction=0)
-    if spread == 0:
-        return Agreement(None, rmse)
-    covariance = ((a - a.mean()) * (b - b.mean())).mean()
-    return Agreement((covariance / spread).clamp(-1, 1).item(), rmse)
+    found = {}
+    for k, code in enumerate(codes):
+        known = ~(wanted[:, k].isnan() | measured[:, k].isnan())
+        if code.is_categorical or known.sum() < 2:
+            continue
+        a, b = (code.from_unit(table[known, k].double()) for table in (wanted, measured))
+        rmse = float((a - b).square().mean().sqrt())
+        spread = a.std(correction=0) * b.std(correction=0)
+        covariance = ((a - a.mean()) * (b - b.mean())).mean()
+        correlation = (covariance / spread).clamp(-1, 1).item() if spread else None
+        found[code.name] = Agreement(correlation, rmse)
+    return found
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Squared Fréchet distance of two Gaussians fitted to features (Heusel et al., 2017).
 
     |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁^½ Σ₂ Σ₁^½)^½), by eigenvalues of symmetric matrices in
-    float64, which stays real and finite where covariances are singular.
-
-    Args:
-        real: float32 (N, F), N at least 2.
-        fake: float32 (M, F), M at least 2.
+    float64, which stays real and finite where covariances are singular. The features are float32
+    (N, F) and (M, F), N and M at least 2.
     """
     a, b = real.double(), fake.double()
-    cov_a, cov_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T).reshape(b.shape[1], -1)
+    cov_a, cov_b = (torch.cov(x.T).reshape(x.shape[1], -1) for x in (a, b))
     values, vectors = torch.linalg.eigh(cov_a)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
@@ -195,18 +185,9 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     )
 
 
-class Diversity(NamedTuple):
-    """Variety within a class beside that of real images; 1 is as varied as real."""
-
-    ratio: float | None
-    """Mean over the classes; None where nothing can be compared."""
-    classes: dict[str, dict[str, float]]
-    """By code and class."""
-
-
 def diversity(
     samples: Tensor, c: Tensor, real: Tensor, labels: Tensor, codes: Sequence[Code]
-) -> Diversity:
+) -> tuple[float | None, dict[str, dict[str, float]]]:
     """Mean distance between two images of a class, samples over real images.
 
     Distances are Euclidean in pixel space after 2x2 means. Pixels, because C's features are
@@ -221,36 +202,29 @@ def diversity(
         labels: Code table, float32 (M, K); NaN unknown.
         codes: What the columns mean. Without a categorical code all images make one class,
             named "all".
+
+    Returns:
+        The mean over the classes, None where nothing can be compared, and the ratio by code and
+        class: 1 is as varied as real images are.
     """
-    classes: dict[str, dict[str, float]] = {}
-    for k, code in enumerate(codes):
-        if code.is_categorical:
-            pairs = {name: (c[:, k] == i, labels[:, k] == i) for i, name in enumerate(code.classes)}
-            classes[code.name] = _spread_ratios(samples, real, pairs)
-    if not any(code.is_categorical for code in codes):
-        everything = torch.ones(len(samples)) > 0, torch.ones(len(real)) > 0
-        classes["all"] = _spread_ratios(samples, real, {"all": everything})
+    pairs: dict[str, dict[str, tuple[Any, Any]]] = {
+        code.name: {name: (c[:, k] == i, labels[:, k] == i) for i, name in enumerate(code.classes)}
+        for k, code in enumerate(codes)
+        if code.is_categorical
+    } or {"all": {"all": (slice(None), slice(None))}}
+    classes: dict[str, dict[str, float]] = {code: {} for code in pairs}
+    for code, by_class in pairs.items():
+        for name, (in_samples, in_real) in by_class.items():
+            fake_spread, real_spread = _spread(samples[in_samples]), _spread(real[in_real])
+            if fake_spread is not None and real_spread:
+                classes[code][name] = fake_spread / real_spread
     ratios = [ratio for by_class in classes.values() for ratio in by_class.values()]
-    return Diversity(fmean(ratios) if ratios else None, classes)
-
-
-_COMPARED = 200  # images of a class; 19,900 pairs
-
-
-def _spread_ratios(
-    samples: Tensor, real: Tensor, pairs: dict[str, tuple[Tensor, Tensor]]
-) -> dict[str, float]:
-    ratios = {}
-    for name, (in_samples, in_real) in pairs.items():
-        fake_spread, real_spread = _spread(samples[in_samples]), _spread(real[in_real])
-        if fake_spread is not None and real_spread:
-            ratios[name] = fake_spread / real_spread
-    return ratios
+    return fmean(ratios) if ratios else None, classes
 
 
 def _spread(images: Tensor) -> float | None:
     """Mean distance between two images after 2x2 means; None with fewer than two."""
     if len(images) < 2:
         return None
-    coarse = torch.nn.functional.avg_pool2d(images[:_COMPARED].float(), 2, ceil_mode=True)
+    coarse = torch.nn.functional.avg_pool2d(images[:200].float(), 2, ceil_mode=True)
     return torch.pdist(coarse.flatten(start_dim=1)).mean().item()

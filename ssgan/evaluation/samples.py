@@ -19,35 +19,27 @@ def balanced_latents(space: LatentSpace, n: int, generator: torch.Generator) -> 
         Codes (n, K) and noise (n, noise), float32 on the generator's device.
     """
     drawn = space.sample(n, generator)
-    is_first = True
+    follow_prior = len(space.supervised) if space.joint is not None else 0
+    order = None
     for k, code in enumerate(space.codes):
-        if not code.is_categorical or (space.joint is not None and k < len(space.supervised)):
-            continue
-        classes = torch.arange(n, device=generator.device) % code.size
-        if not is_first:
-            order = torch.randperm(n, generator=generator, device=generator.device)
-            classes = classes[order]
-        drawn.c[:, k] = classes.to(drawn.c.dtype)
-        is_first = False
+        if code.is_categorical and k >= follow_prior:
+            if order is None:
+                order = torch.arange(n, device=generator.device)
+            else:
+                order = torch.randperm(n, generator=generator, device=generator.device)
+            drawn.c[:, k] = (order % code.size).to(drawn.c.dtype)
     return drawn
 
 
 @torch.no_grad()
 def generate(generator: nn.Module, space: LatentSpace, latents: Latents) -> Tensor:
-    """Synthesize images as a user gets them.
+    """Synthesize images as a user gets them: uint8 (N, C, H, W) on the CPU, rounded.
 
-    Args:
-        generator: G in eval mode, on any device.
-        space: How codes and noise are laid out.
-        latents: Codes (N, K) and noise (N, noise).
-
-    Returns:
-        uint8 (N, C, H, W) on the CPU, rounded.
+    G is in eval mode, on any device; of the latents are codes (N, K) and noise (N, noise).
     """
     device = next(generator.parameters()).device
-    inputs = space.encode(*latents)
     images = []
-    for batch in inputs.split(_BATCH):
+    for batch in space.encode(*latents).split(_BATCH):
         pixels: Tensor = generator(batch.to(device))
         images.append((pixels * 255).round().clamp(0, 255).to(torch.uint8).cpu())
     return torch.cat(images)

@@ -31,7 +31,6 @@ from ssgan.launch.preparation import (
     find_store,
     load_dataset,
     make_plan,
-    pack_judge,
     plan_here,
     read_budget,
     save_budget,
@@ -39,9 +38,11 @@ from ssgan.launch.preparation import (
 )
 from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
-from ssgan.records.resume import starting_point
+from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import RunSync, Unreachable, check, default_uri, register
+from ssgan.tracking.live_sync import RunSync
+from ssgan.tracking.registry import register
+from ssgan.tracking.store import Unreachable, check, default_uri
 from ssgan.training import loop
 from ssgan.training.loop import Stopped, Watch
 from ssgan.training.session import InProcess
@@ -93,7 +94,7 @@ def train(
         dataset = load_dataset(experiment, read_budget(run), store=store)
         if not run.exists("run.json"):
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
-        run.write_experiment(experiment.to_yaml())
+        run.write_definition(experiment.to_yaml())
         run.delete("summary.json")  # of a run that is resumed; it is not over any more
         save_budget(run, dataset.budget)
         environment = record_environment(run, experiment, plan)
@@ -105,7 +106,8 @@ def train(
         watch = Watch(watch.progress, stop=lambda: raised() or asked())
         try:
             if cluster is not None:
-                run_under_ray(experiment, store.location, pack_judge(judge), run, plan, watch)
+                files = None if judge is None else judge.files()
+                run_under_ray(experiment, store.location, files, run, plan, watch)
             else:
                 session = InProcess(starting_point(run))
                 with use_threads(plan.threads):
@@ -134,7 +136,7 @@ def _place(
     if resume is not None:
         run = RunDir.open(resume)
         try:
-            check_resume(Experiment.from_yaml(run.experiment_yaml()), experiment)
+            check_resume(Experiment.from_yaml(run.definition()), experiment)
         except BadInput as error:
             hint = f"`ssgan train --resume {run.location}` resumes it with the run's own values"
             raise BadInput(f"{error}\n{hint}") from None

@@ -7,9 +7,8 @@ import torch
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.dataset import Dataset
-from ssgan.evaluation.evaluator import Evaluator
+from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
-from ssgan.evaluation.result import Evaluation
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import (
     PreparationProgress,

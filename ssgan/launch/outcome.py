@@ -90,7 +90,7 @@ def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[
     Returns:
         The files' names, relative to the run directory.
     """
-    evaluated = [record for record in run.records() if record.images]
+    evaluated = [record for record in run.records() if record.is_evaluated]
     pictures: dict[str, bytes] = {}
     if evaluated:
         last = evaluated[-1]
@@ -130,7 +130,7 @@ def write_summary(
         stop_reason: Why it ended before its last epoch.
     """
     records = run.records()
-    last = next((r for r in reversed(records) if "q_ss_accuracy" in r.metrics), None)
+    last = next((record for record in reversed(records) if record.is_evaluated), None)
     metrics = dict(last.metrics) if last is not None else {}
     summary: dict[str, Any] = {key: metrics.get(key) for key in HEADLINES}
     summary |= {

@@ -6,7 +6,7 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -170,7 +170,7 @@ def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
         BadInput: There is no run, or its data is not here.
     """
     run = open_run(location)
-    experiment = Experiment.from_yaml(run.experiment_yaml())
+    experiment = Experiment.from_yaml(run.definition())
     return run, experiment, load_dataset(experiment, read_budget(run))
 
 
@@ -197,16 +197,6 @@ def find_judge(
         device=plan.device_here,
         progress=None if progress is None else _named(progress, "training the judge C", "updates"),
     )
-
-
-def pack_judge(judge: Judge | None) -> dict[str, bytes] | None:
-    """Return the files of a judge, to hand them to workers on other machines."""
-    return None if judge is None else judge.files()
-
-
-def unpack_judge(files: Mapping[str, bytes] | None, device: torch.device) -> Judge | None:
-    """Load a judge from the files of `pack_judge`."""
-    return None if files is None else Judge.from_files(files, device)
 
 
 def _named(progress: PreparationProgress, name: str, unit: str) -> Advance:

@@ -11,15 +11,15 @@ import torch
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import worker_environment
+from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import (
     ComputePlan,
     find_store,
     load_dataset,
     read_budget,
-    unpack_judge,
 )
-from ssgan.records.resume import starting_point
+from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
@@ -142,12 +142,12 @@ def work(spec: WorkerSpec) -> Ending:
     logging.disable(logging.INFO)  # Ray prints every report with all its metrics
     torch.set_num_threads(spec["threads"])
     run = RunDir.open(spec["run"])
-    experiment = Experiment.from_yaml(run.experiment_yaml())
+    experiment = Experiment.from_yaml(run.definition())
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
     session = RaySession("ray.train", starting_point(run, spec["start"]))
-    judge = unpack_judge(spec["judge"], device)
+    judge = None if spec["judge"] is None else Judge.from_files(spec["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))
     try:
         loop.run(experiment, dataset, judge, run, session, device, watch)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
@@ -203,20 +204,14 @@ class LatentSpace(Config):
         return Latents(c, torch.randn(n, self.noise, generator=generator, device=device))
 
     def encode(self, c: Tensor, z: Tensor) -> Tensor:
-        """Lay codes and noise out as G's input: one-hot classes, values, noise.
+        """Lay a code table c (B, K) and noise z (B, noise) out as G's input, float32 (B, width).
 
-        Args:
-            c: Code table, float32 (B, K).
-            z: Noise, float32 (B, noise).
-
-        Returns:
-            float32 (B, width).
+        One-hot classes and values come first, code by code, then the noise.
         """
         parts = []
         for code, column in zip(self.codes, c.unbind(dim=1), strict=True):
             if code.is_categorical:
-                one_hot = torch.nn.functional.one_hot(column.long(), code.size)
-                parts.append(one_hot.to(z.dtype))
+                parts.append(one_hot(column.long(), code.size).to(z.dtype))
             else:
                 parts.append(column[:, None])
         return torch.cat([*parts, z], dim=1)

@@ -23,17 +23,13 @@ class EmaConfig(Config):
 
 
 class Ema:
-    """An exponential moving average (EMA) of a network's parameters.
-
-    Attributes:
-        parameters: The averaged values, in the order of ``network.parameters()``.
-    """
+    """An exponential moving average (EMA) of a network's parameters; it starts where they are."""
 
     def __init__(self, network: nn.Module, config: EmaConfig) -> None:
-        """Start the average at the network's present parameters."""
         self._config = config
         self._network = network
         self.parameters = [p.detach().clone() for p in network.parameters()]
+        """The averaged values, in the order of ``network.parameters()``."""
 
     @torch.no_grad()
     def update(self, images: int, images_seen: int) -> None:
@@ -66,10 +62,7 @@ def reestimate_batchnorm(
 ) -> None:
     """Set BatchNorm statistics to their cumulative mean over the inputs; end in eval mode.
 
-    Args:
-        network: Changed in place.
-        forward: The pass through the network that the statistics are for.
-        inputs: Batches of the same kind that training sees.
+    The statistics are for the pass `forward`, and the inputs are batches as training sees them.
     """
     layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in layers]

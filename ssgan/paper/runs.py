@@ -38,7 +38,7 @@ class PaperRun:
     @cached_property
     def records(self) -> Sequence[Record]:
         """Its evaluated epochs, in order."""
-        return tuple(one for one in self.run.records() if "zero_one_loss_ema" in one.metrics)
+        return tuple(one for one in self.run.records() if one.is_evaluated)
 
     @property
     def has_export(self) -> bool:
@@ -185,6 +185,6 @@ def _finished(search: SearchDir) -> Iterator[PaperRun]:
         run = search.run(row)
         if row.status != "FINISHED" or run.summary() is None:
             continue
-        experiment = Experiment.from_yaml(run.experiment_yaml())
+        experiment = Experiment.from_yaml(run.definition())
         labels = len(read_budget(run) or ())
         yield PaperRun(str(experiment.data.labels), labels, experiment.seed, run, experiment)

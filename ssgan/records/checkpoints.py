@@ -1,10 +1,10 @@
-"""Checkpoints of a run: save, verify, load, prune.
+"""Checkpoints of a run: save, verify, load, prune, and where to resume.
 
-A checkpoint is a folder ``checkpoints/<step>/`` of a run directory. Its files come first; the
-manifest with their hashes comes last and is the commit mark, so a folder without one is what a
-crash left and counts for nothing. A committed checkpoint is never rewritten, because others may
-point at it: a step that is saved again with other content (a resume with another number of
-workers) goes to ``<step>-1``, ``<step>-2`` and so on.
+A checkpoint is a folder ``checkpoints/<step>/`` of a run directory, and its location is its
+address. Its files come first; the manifest with their hashes comes last and is the commit mark, so
+a folder without one is what a crash left and counts for nothing. A committed checkpoint is never
+rewritten, because others may point at it: a step that is saved again with other content (a resume
+with another number of workers) goes to ``<step>-1``, ``<step>-2`` and so on.
 """
 
 import contextlib
@@ -17,15 +17,17 @@ import math
 from typing import Any
 
 import torch
+from pydantic import Field
 
-from ssgan.base.config import canonical_hash
+from ssgan.base.config import Config, canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.records.checkpoint_format import ROOT, CheckpointManifest, FileHash, step_of
+from ssgan.base.storage import split
 from ssgan.records.rundir import RunDir
 
 State = dict[str, Any]
 """What is saved: nested dicts and lists of tensors, integers, floats, strings."""
 
+_ROOT = "checkpoints"
 _STATE = "state.pt"
 _MANIFEST = "MANIFEST.json"
 _HELD = "held-by-"
@@ -35,33 +37,44 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger(__name__)
 
 
+class FileHash(Config):
+    """Size and SHA-256, hexadecimal, of one file of a checkpoint."""
+
+    bytes: int = Field(ge=0)
+    sha256: str
+
+
+class CheckpointManifest(Config):
+    """The commit mark of a checkpoint."""
+
+    step: int = Field(ge=0)
+    """Updates made."""
+    serial: int = Field(ge=0)
+    """Position in the order of saving within the run; `step` may go back, this does not."""
+    metric: float | None
+    """What `keep_best` compares; lower is better."""
+    files: dict[str, FileHash]
+    """The other files of the folder."""
+
+
 class Checkpoints:
     """The checkpoints of one run. One process saves (rank 0); any may read.
 
-    Args:
-        rundir: The run that owns them.
-        keep_last: How many of the newest are kept, 1 or more. With 2 there is one to fall back
-            to when the newest is corrupt.
-        keep_best: How many of those with the lowest metric are kept besides.
+    The newest `keep_last`, 1 or more, are kept: with 2 there is one to fall back to when the newest
+    is corrupt. So are the `keep_best` with the lowest metric.
     """
 
-    def __init__(self, rundir: RunDir, keep_last: int = 2, keep_best: int = 1) -> None:
+    def __init__(self, run: RunDir, keep_last: int = 2, keep_best: int = 1) -> None:
         if keep_last < 1 or keep_best < 0:
             raise BadInput(f"keep_last={keep_last} must be at least 1, {keep_best=} at least 0")
-        self._run = rundir
+        self._run = run
         self._keep_last = keep_last
         self._keep_best = keep_best
 
     def save(self, step: int, state: State, metric: float | None = None) -> str:
-        """Save a checkpoint, then prune those that need not be kept.
+        """Save a checkpoint after `step` updates, prune, and return the checkpoint's name.
 
-        Args:
-            step: Updates made.
-            state: What `load` gives back; tensors come back on the CPU.
-            metric: What `keep_best` compares, lower is better; None never counts as best.
-
-        Returns:
-            The checkpoint's name, for `load`, `location` and `protect`.
+        The metric is what `keep_best` compares, lower is better; None never counts as best.
 
         Raises:
             OSError: It could not be written (disk full). Its partial files are gone and the
@@ -74,16 +87,14 @@ class Checkpoints:
         data = buffer.getvalue()
         files = {_STATE: FileHash(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())}
         saved = self.manifests()
-        name, is_there = self._place(step, files, saved)
-        if is_there:
+        name = self._place(step, files, saved)
+        if name in saved:
             return name
-        saved.pop(name, None)
         serial = max((manifest.serial for manifest in saved.values()), default=-1) + 1
-        if metric is not None and not math.isfinite(metric):
-            metric = None
+        metric = metric if metric is not None and math.isfinite(metric) else None
         manifest = CheckpointManifest(step=step, serial=serial, metric=metric, files=files)
         body = manifest.model_dump(mode="json")
-        folder = f"{ROOT}/{name}"
+        folder = f"{_ROOT}/{name}"
         try:
             self._run.delete(f"{folder}/{_MANIFEST}")
             self._run.write_bytes(f"{folder}/{_STATE}", data)
@@ -107,8 +118,6 @@ class Checkpoints:
     def latest(self) -> tuple[int, State] | None:
         """Read the newest checkpoint that is whole; None if the run has none.
 
-        A corrupt one is passed over for the one before it, with a warning that names the file.
-
         Raises:
             CorruptFile: There are checkpoints, but none that is whole.
         """
@@ -118,23 +127,6 @@ class Checkpoints:
     def newest(self) -> str | None:
         """Return the name of the newest checkpoint, whole or not; None if the run has none."""
         return next(iter(self._newest_first()), None)
-
-    def restore(self, name: str) -> tuple[int, State]:
-        """Read one checkpoint, or the newest whole one of those saved before it.
-
-        One that was pruned meanwhile (a pointer that was late) is stood in for by the newest.
-
-        Raises:
-            CorruptFile: Neither it nor any before it is whole.
-            BadInput: The run has no checkpoint at all.
-        """
-        names = self._newest_first()
-        if not names:
-            raise BadInput(f"there is no checkpoint {self.location(name)}, nor any other there")
-        if name not in names:
-            _log.warning("%s is gone; taking %s instead", self.location(name), names[0])
-            return self._first_whole(names)
-        return self._first_whole(names[names.index(name) :])
 
     def manifests(self) -> dict[str, CheckpointManifest]:
         """Return the manifests that are whole by checkpoint name, in the order of saving."""
@@ -150,24 +142,17 @@ class Checkpoints:
 
     def location(self, name: str) -> str:
         """Return the checkpoint's address, which `restore` reads."""
-        return self._run.locate(f"{ROOT}/{name}")
-
-    def _file(self, name: str, file: str) -> str:
-        return self._run.locate(f"{ROOT}/{name}/{file}")
+        return self._run.locate(f"{_ROOT}/{name}")
 
     def protect(self, name: str, holder: str) -> None:
-        """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it.
-
-        Raises:
-            BadInput: There is no checkpoint of that name.
-        """
+        """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it."""
         if name not in self._committed():
             raise BadInput(f"there is no checkpoint {self.location(name)} to hold on to")
-        self._run.write_bytes(f"{ROOT}/{name}/{_HELD}{holder}", b"")
+        self._run.write_bytes(f"{_ROOT}/{name}/{_HELD}{holder}", b"")
 
     def release(self, name: str, holder: str) -> None:
         """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
-        self._run.delete(f"{ROOT}/{name}/{_HELD}{holder}")
+        self._run.delete(f"{_ROOT}/{name}/{_HELD}{holder}")
 
     def forget(self, after: int) -> None:
         """Delete the checkpoints of later steps, whoever points at them.
@@ -187,30 +172,32 @@ class Checkpoints:
         return names[::-1]
 
     def _committed(self) -> list[str]:
-        names = self._run.folders(ROOT)
-        return [name for name in names if self._run.exists(f"{ROOT}/{name}/{_MANIFEST}")]
+        names = self._run.folders(_ROOT)
+        return [name for name in names if self._run.exists(f"{_ROOT}/{name}/{_MANIFEST}")]
 
     def _manifest(self, name: str) -> CheckpointManifest:
+        file = f"{_ROOT}/{name}/{_MANIFEST}"
         try:
-            body = json.loads(self._run.read_bytes(f"{ROOT}/{name}/{_MANIFEST}"))
+            body = json.loads(self._run.read_bytes(file))
             recorded = body.pop("sha256")
             manifest = CheckpointManifest.model_validate(body)
         except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise CorruptFile(f"{self._file(name, _MANIFEST)} cannot be read: {error!r}") from error
+            raise CorruptFile(f"{self._run.locate(file)} cannot be read: {error!r}") from error
         if canonical_hash(body) != recorded:
-            raise CorruptFile(f"{self._file(name, _MANIFEST)} does not match its own hash")
+            raise CorruptFile(f"{self._run.locate(file)} does not match its own hash")
         return manifest
 
     def _verified(self, name: str, manifest: CheckpointManifest) -> dict[str, bytes]:
         contents = {}
         for file, expected in manifest.files.items():
+            path = f"{_ROOT}/{name}/{file}"
             try:
-                data = self._run.read_bytes(f"{ROOT}/{name}/{file}")
+                data = self._run.read_bytes(path)
             except OSError as error:
-                raise CorruptFile(f"{self._file(name, file)} cannot be read: {error}") from error
+                raise CorruptFile(f"{self._run.locate(path)} cannot be read: {error}") from error
             if hashlib.sha256(data).hexdigest() != expected.sha256:
                 raise CorruptFile(
-                    f"{self._file(name, file)} does not match its hash "
+                    f"{self._run.locate(path)} does not match its hash "
                     f"({len(data)} bytes, {expected.bytes} were written)"
                 )
             contents[file] = data
@@ -232,24 +219,25 @@ class Checkpoints:
 
     def _place(
         self, step: int, files: dict[str, FileHash], saved: dict[str, CheckpointManifest]
-    ) -> tuple[str, bool]:
-        """Find the folder for this step, and whether this very state is in it already."""
+    ) -> str:
+        """Find the folder for this step: a name in `saved` has this very state already."""
         name, copy = f"{step:08d}", 0
         while name in saved:
             try:
                 self._verified(name, saved[name])
             except CorruptFile:
-                return name, False  # nobody can point at it any more
+                del saved[name]  # nobody can point at it any more
+                break
             if saved[name].files == files:
-                return name, True  # the step was run again after a crash
+                break  # the step was run again after a crash
             copy += 1
             name = f"{step:08d}-{copy}"
-        return name, False
+        return name
 
     def _prune(self, saved: dict[str, CheckpointManifest]) -> None:
         keep = {*[*saved][-self._keep_last :], *_by_metric(saved)[: self._keep_best]}
-        for name in self._run.folders(ROOT):
-            files = self._run.list(f"{ROOT}/{name}")
+        for name in self._run.folders(_ROOT):
+            files = self._run.list(f"{_ROOT}/{name}")
             if name in keep or any(f"/{_HELD}" in file for file in files):
                 continue
             try:
@@ -258,12 +246,12 @@ class Checkpoints:
                 _log.warning("the old checkpoint %s stays: %s", self.location(name), error)
 
     def _delete(self, name: str) -> None:
-        self._run.delete(f"{ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
-        self._run.delete(f"{ROOT}/{name}")
+        self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
+        self._run.delete(f"{_ROOT}/{name}")
 
     def _not_saved(self, name: str, size: int, saved: list[str], error: OSError) -> OSError:
         try:
-            self._run.delete(f"{ROOT}/{name}")
+            self._run.delete(f"{_ROOT}/{name}")
         except OSError as second:
             _log.warning("the partial checkpoint %s stays: %s", self.location(name), second)
         cause = "the disk is full" if error.errno in _DISK_FULL else str(error)
@@ -273,6 +261,64 @@ class Checkpoints:
             f"checkpoint {self.location(name)} ({size / 2**20:.1f} MiB) was not saved: {cause}; "
             f"{last}. Free some space, then resume with --resume {self._run.location}",
         )
+
+
+def restore(location: str) -> tuple[int, State]:
+    """Read the checkpoint at an address, of whatever run, or the newest whole one saved before it.
+
+    Warnings name what is corrupt. A checkpoint that was pruned meanwhile (a pointer that was late)
+    is replaced by the newest.
+
+    Raises:
+        BadInput: It is not the address of a checkpoint, or the run has none at all.
+        CorruptFile: Neither it nor any before it is whole.
+    """
+    run, name = parse_location(location)
+    checkpoints = Checkpoints(RunDir(run))
+    names = checkpoints._newest_first()
+    if not names:
+        raise BadInput(f"there is no checkpoint {location}, nor any other there")
+    if name not in names:
+        _log.warning("%s is gone; taking %s instead", location, names[0])
+        name = names[0]
+    return checkpoints._first_whole(names[names.index(name) :])
+
+
+def starting_point(run: RunDir, given: str | None = None) -> str | None:
+    """Return the address of the checkpoint that a run resumes from; None to start from scratch.
+
+    That is its newest, or another one that is `given`, of whatever run, until it has saved a later
+    one itself.
+    """
+    checkpoints = Checkpoints(run)
+    newest = checkpoints.newest()
+    if newest is None:
+        return given
+    is_later = given is None or step_of(newest) > step_at(given)
+    return checkpoints.location(newest) if is_later else given
+
+
+def parse_location(location: str) -> tuple[str, str]:
+    """Part the address of a checkpoint into its run directory and its name.
+
+    Raises:
+        BadInput: It is not one.
+    """
+    folder, name = split(location)
+    run, root = split(folder)
+    if root != _ROOT or not name or location.endswith("/"):
+        raise BadInput(f"{location} is not the address of a checkpoint, RUN_DIR/{_ROOT}/STEP")
+    return run, name
+
+
+def step_of(name: str) -> int:
+    """Return the number of updates that a checkpoint's name tells."""
+    return int(name.partition("-")[0])
+
+
+def step_at(location: str) -> int:
+    """Return the number of updates that a checkpoint's address tells (`parse_location`)."""
+    return step_of(parse_location(location)[1])
 
 
 def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:

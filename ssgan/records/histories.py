@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ssgan.base.errors import CorruptFile
 from ssgan.records.rundir import Record, RunDir
@@ -11,20 +11,15 @@ from ssgan.records.searchdir import SearchDir, TrialRow
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class History:
-    """One trial as far as the search has seen it.
-
-    Attributes:
-        row: Its line of the table.
-        run: Its run directory, None where it has none (yet).
-        records: Its epochs up to the row's, in order. Workers may be ahead of the search, and
-            what they did after a stop or before an exploit is not part of the trial.
-    """
+class History(NamedTuple):
+    """One trial as far as the search has seen it."""
 
     row: TrialRow
     run: RunDir | None
+    """Its run directory, None where it has none (yet)."""
     records: tuple[Record, ...]
+    """Its epochs up to the row's, in order. Workers may be ahead of the search, and what they did
+    after a stop or before an exploit is not part of the trial."""
 
     def curve(self, metric: str) -> list[tuple[Record, float]]:
         """Return the epochs at which a metric has a value, with that value."""
@@ -41,12 +36,7 @@ class Histories:
         self._exploits: dict[str, int] = {}
 
     def read(self, search: SearchDir, rows: Sequence[TrialRow] | None = None) -> list[History]:
-        """Read a search's trials, in the order of its table.
-
-        Args:
-            search: The search directory; one reader serves one search.
-            rows: Its table, where that was read already.
-        """
+        """Read the trials of a search, always the same, or of its table where that was read."""
         return [self._read(search, row) for row in (search.rows() if rows is None else rows)]
 
     def _read(self, search: SearchDir, row: TrialRow) -> History:
@@ -57,28 +47,22 @@ class Histories:
                 return History(row, None, ())
             self._runs[row.run] = run
         known = self._records.setdefault(row.run, {})
-        self._forget_abandoned(row, known)
+        # Since it exploited another one, the trial has run the later epochs again.
+        new = row.lineage[self._exploits.get(row.run, 0) :]
+        kept = min((exploit.epoch for exploit in new), default=row.epoch)
+        self._exploits[row.run] = len(row.lineage)
+        for epoch in [epoch for epoch in known if new and epoch > kept]:
+            del known[epoch]
         for epoch in range(1, row.epoch + 1):
-            if epoch not in known:
-                self._remember(run, epoch, known)
+            if epoch in known:
+                continue
+            try:
+                record = run.record(epoch)
+            except CorruptFile as error:
+                _log.warning("left out of the report: %s", error)
+                known[epoch] = None
+            else:
+                if record is not None:
+                    known[epoch] = record
         records = (known.get(epoch) for epoch in range(1, row.epoch + 1))
         return History(row, run, tuple(record for record in records if record is not None))
-
-    def _forget_abandoned(self, row: TrialRow, known: dict[int, Record | None]) -> None:
-        """Drop epochs that the trial has run again since it exploited another one."""
-        new = row.lineage[self._exploits.get(row.run, 0) :]
-        if new:
-            first = min(exploit.epoch for exploit in new)
-            for epoch in [epoch for epoch in known if epoch > first]:
-                del known[epoch]
-        self._exploits[row.run] = len(row.lineage)
-
-    def _remember(self, run: RunDir, epoch: int, known: dict[int, Record | None]) -> None:
-        try:
-            record = run.record(epoch)
-        except CorruptFile as error:
-            _log.warning("left out of the report: %s", error)
-            known[epoch] = None
-            return
-        if record is not None:
-            known[epoch] = record

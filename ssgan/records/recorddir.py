@@ -25,7 +25,6 @@ class Identity(Config):
     """Who a record is, fixed when its directory is made."""
 
     name: str
-    """Name that the user gave."""
     created: str
     """When the directory was made, ISO 8601 in UTC."""
 
@@ -34,20 +33,17 @@ Info = TypeVar("Info", bound=Identity)
 
 
 class RecordDir(Folder, Generic[Info]):
-    """A directory that `create` makes and `open` finds.
-
-    Attributes:
-        what: What it records, in a word.
-        written_by: The program that writes it.
-        identity_file: File of its identity, whose presence says what the directory is.
-        definition_file: File of what it was started with.
-    """
+    """A directory that `create` makes and `open` finds."""
 
     what: ClassVar[str]
+    """What it records, in a word."""
     written_by: ClassVar[str]
+    """The program that writes it."""
     identity_file: ClassVar[str]
+    """File of its identity, whose presence says what the directory is."""
     definition_file: ClassVar[str]
-    _info: ClassVar[type[Identity]]
+    """File of what it was started with."""
+    _info: ClassVar[type[Any]]
     _id: ClassVar[str]  # field of the identity that holds its UUID
 
     @classmethod
@@ -58,27 +54,20 @@ class RecordDir(Folder, Generic[Info]):
         name: str | None = None,
         filesystem: pafs.FileSystem | None = None,
     ) -> Self:
-        """Make a new directory.
+        """Make a new directory for what is started: its resolved `definition` as YAML.
 
-        Args:
-            location: Where it goes; must not exist, or be empty.
-            definition: What is started, resolved, as YAML.
-            name: Its name; the last part of `location` when not given.
-            filesystem: As in the constructor.
+        Its name is the last part of `location` when not given.
 
         Raises:
             BadInput: Something is there already, or it cannot be written.
         """
         made = cls(location, filesystem)
         made.refuse_taken()
-        info = {
-            cls._id: uuid.uuid4().hex,
-            "name": name or made.base_name,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        info = {cls._id: uuid.uuid4().hex, "name": name or made.base_name, "created": created}
         try:
             made.write_definition(definition)
-            made.write_json(cls.identity_file, cls._info.model_validate(info).model_dump())
+            made.write_json(cls.identity_file, info)
         except OSError as error:
             raise BadInput(
                 f"cannot write the {cls.what} directory {made.location}: {error}; "
@@ -125,13 +114,10 @@ class RecordDir(Folder, Generic[Info]):
     def info(self) -> Info:
         """Its identity."""
         try:
-            info: Info = self._info.model_validate_json(  # type: ignore[assignment]
-                self.read_bytes(self.identity_file)
-            )
+            info: Info = self._info.model_validate_json(self.read_bytes(self.identity_file))
         except ValidationError as error:
-            raise CorruptFile(
-                f"{self.locate(self.identity_file)} cannot be read: {error}"
-            ) from error
+            file = self.locate(self.identity_file)
+            raise CorruptFile(f"{file} cannot be read: {error}") from error
         return info
 
     def definition(self) -> str:
@@ -148,6 +134,4 @@ class RecordDir(Folder, Generic[Info]):
 
     def summary(self) -> dict[str, Any] | None:
         """Return summary.json, or None before it has come to its end."""
-        if not self.exists(_SUMMARY):
-            return None
-        return dict(json.loads(self.read_bytes(_SUMMARY)))
+        return dict(json.loads(self.read_bytes(_SUMMARY))) if self.exists(_SUMMARY) else None

@@ -16,14 +16,14 @@ from pydantic import Field, ValidationError, field_validator
 
 from ssgan.base.config import Config
 from ssgan.base.errors import CorruptFile
+from ssgan.evaluation.catalog import HEADLINES
 from ssgan.records.recorddir import Identity, RecordDir
 
 
 class Record(Config):
-    """What one evaluated epoch left: immutable once committed."""
+    """What one epoch left: immutable once committed."""
 
     epoch: int = Field(ge=0)
-    """Epochs trained."""
     step: int = Field(ge=0)
     """Updates made."""
     images_seen: int = Field(ge=0)
@@ -40,6 +40,11 @@ class Record(Config):
     alarms: tuple[str, ...] = ()
     """What the evaluation warns about, in words."""
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the epoch was evaluated, not only trained."""
+        return any(name in self.metrics for name in HEADLINES)
+
     @field_validator("metrics")
     @classmethod
     def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
@@ -53,7 +58,6 @@ class RunIdentity(Identity):
     """Identity of a run."""
 
     run_id: str = Field(pattern="^[0-9a-f]{32}$")
-    """A random UUID, 32 hexadecimal digits."""
 
 
 class RunDir(RecordDir[RunIdentity]):
@@ -70,14 +74,6 @@ class RunDir(RecordDir[RunIdentity]):
     def run_id(self) -> str:
         """The run's UUID, 32 hexadecimal digits."""
         return self.info.run_id
-
-    def experiment_yaml(self) -> str:
-        """Return the resolved experiment that the run was started with."""
-        return self.definition()
-
-    def write_experiment(self, experiment_yaml: str) -> None:
-        """Replace the resolved experiment, when a resume changes what it may (its extent)."""
-        self.write_definition(experiment_yaml)
 
     def commit_record(self, record: Record, images: Mapping[str, bytes] | None = None) -> Record:
         """Commit an epoch: its pictures first, then its record as the commit mark.
@@ -108,7 +104,7 @@ class RunDir(RecordDir[RunIdentity]):
     def records(self) -> Sequence[Record]:
         """Return all committed records by epoch (`CorruptFile` if one cannot be read)."""
         names = [name for name in self.list("record") if name.endswith(".json")]
-        return sorted((self._read_record(name) for name in names), key=lambda record: record.epoch)
+        return sorted(map(self._read_record, names), key=lambda record: record.epoch)
 
     def forget_records(self, after: int) -> None:
         """Delete the records later than an epoch, and their pictures.

@@ -14,7 +14,6 @@ class SearchInfo(NamedTuple):
     """The parts of search.yaml that pages and charts show."""
 
     name: str
-    """Name of the search."""
     metric: str
     """Metric that it goes by, a name in the records."""
     mode: Direction
@@ -28,9 +27,7 @@ class SearchInfo(NamedTuple):
 
     def rank(self, value: float | None) -> tuple[bool, float]:
         """Return a key that sorts the best value first and no value last."""
-        if value is None:
-            return True, 0.0
-        return False, value if self.mode == "min" else -value
+        return value is None, (value or 0.0) * (1 if self.mode == "min" else -1)
 
 
 def read_search_info(search: SearchDir) -> SearchInfo:
@@ -39,30 +36,23 @@ def read_search_info(search: SearchDir) -> SearchInfo:
     Raises:
         CorruptFile: It does not hold a search.
     """
-    tree = yaml.safe_load(search.search_yaml())
+    tree = yaml.safe_load(search.definition())
     if not isinstance(tree, Mapping):
         raise CorruptFile(f"{search.locate('search.yaml')} does not hold a search")
     metric = str(tree.get("metric") or MAIN)
     mode = tree.get("mode") or direction(metric)
     if mode not in ("min", "max"):
-        where = search.locate("search.yaml")
-        raise CorruptFile(f"{where} does not say how to compare {metric}")
-    return SearchInfo(
-        name=search.info.name,
-        metric=metric,
-        mode=mode,
-        logarithmic=frozenset(_logarithmic(tree.get("space") or {})),
-    )
+        raise CorruptFile(f"{search.locate('search.yaml')} does not say how to compare {metric}")
+    return SearchInfo(search.info.name, metric, mode, _logarithmic(tree.get("space") or {}))
 
 
-def _logarithmic(space: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found = []
+def _logarithmic(space: Mapping[str, Any], prefix: str = "") -> frozenset[str]:
+    found: set[str] = set()
     for name, node in space.items():
-        if not isinstance(node, Mapping):
-            continue
-        if node.get("kind") == "loguniform" or node.get("log") is True:
-            found.append(f"{prefix}{name}")
-        for option in node.get("options") or ():
-            if isinstance(option, Mapping):
-                found += _logarithmic(option, f"{prefix}{name}.")
-    return found
+        if isinstance(node, Mapping):
+            if node.get("kind") == "loguniform" or node.get("log") is True:
+                found.add(f"{prefix}{name}")
+            for option in node.get("options") or ():
+                if isinstance(option, Mapping):
+                    found |= _logarithmic(option, f"{prefix}{name}.")
+    return frozenset(found)

@@ -51,13 +51,10 @@ class TrialRow(Config):
     trial: str
     """Name of the trial, and of its run directory: ``00003``, in stage two ``00003-s7``."""
     stage: Stage
-    """Which stage it belongs to."""
     values: dict[str, Any]
     """The searched fields by dotted name; of stage two those of the trial that it repeats."""
     seed: int
-    """The run's seed."""
     status: Status = "PENDING"
-    """Its state."""
     reason: str | None = None
     """Why it ended before its time: what stopped it, or the error in one line."""
     epoch: int = Field(default=0, ge=0)
@@ -89,7 +86,6 @@ class SearchIdentity(Identity):
     """Identity of a search; its name is also that of the MLflow experiment."""
 
     search_id: str = Field(pattern="^[0-9a-f]{32}$")
-    """A random UUID, 32 hexadecimal digits."""
 
 
 class SearchDir(RecordDir[SearchIdentity]):
@@ -107,16 +103,8 @@ class SearchDir(RecordDir[SearchIdentity]):
         """What ``--resume`` takes."""
         return self.base_name
 
-    def search_yaml(self) -> str:
-        """Return the resolved search as it was written at the start."""
-        return self.definition()
-
     def rows(self) -> Sequence[TrialRow]:
-        """Return the table of trials, stage one first, by name; empty before the first trial.
-
-        Raises:
-            CorruptFile: It cannot be read.
-        """
+        """Return the table of trials, stage one first, by name (`CorruptFile` if it is not one)."""
         if not self.exists(_TABLE):
             return ()
         try:
@@ -134,6 +122,10 @@ class SearchDir(RecordDir[SearchIdentity]):
         """Return a trial's run directory, whether it is there yet or not."""
         return self.run_of(row.stage, row.trial)
 
+    def run_of(self, stage: Stage, trial: str) -> RunDir:
+        """Return a trial's run directory by the trial's stage and name."""
+        return RunDir(self.locate(f"{FOLDERS[stage]}/{trial}"))
+
     def winner(self) -> RunDir:
         """Return the run that stands for the search: the one that was registered.
 
@@ -149,10 +141,6 @@ class SearchDir(RecordDir[SearchIdentity]):
         if summary.get("winner") is None:
             raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
         return RunDir.open(self.locate(summary["winner"]))
-
-    def run_of(self, stage: Stage, trial: str) -> RunDir:
-        """Return the run directory of a trial by its stage and name."""
-        return RunDir(self.locate(f"{FOLDERS[stage]}/{trial}"))
 
 
 def open_run(location: str) -> RunDir:

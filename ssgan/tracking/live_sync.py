@@ -4,9 +4,8 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from types import TracebackType
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Self
 
 from mlflow.exceptions import MlflowException
 
@@ -14,8 +13,8 @@ from ssgan.records.histories import History
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
-from ssgan.tracking.recorder import Recorder, SyncResult, experiment_of
-from ssgan.tracking.search import SearchRecorder, SearchSyncResult
+from ssgan.tracking.recorder import Recorder, experiment_of
+from ssgan.tracking.search import SearchRecorder
 
 _MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
 _LAST_ATTEMPTS = 3
@@ -25,66 +24,54 @@ _MIN_DRAWING_PAUSE = 60.0  # seconds from one drawing to the next
 
 _log = logging.getLogger(__name__)
 
-Synced = TypeVar("Synced")
 
-
-class LiveSync(ABC, Generic[Synced]):
+class LiveSync(ABC):
     """Polls a directory and records what is new in MLflow.
 
     A dead server costs the work nothing: it is tried again, and the directory has everything.
-    Use it as a context, or `start` and `close` it.
+    Use it as a context, or `start` and `close` it. Nothing is contacted before.
     """
 
-    what: ClassVar[str]
-    """What the directory records, in a word."""
-
-    def __init__(self, uri: str, location: str, interval: float) -> None:
+    def __init__(self, directory: RunDir | SearchDir, uri: str, interval: float) -> None:
+        self._directory = directory
         self._uri = uri
-        self._location = location
         self._interval = interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="mlflow", daemon=True)
         self._down = False
 
     @abstractmethod
-    def _record(self, status: str, *, is_last: bool) -> Synced:
-        """Bring MLflow up to date."""
-
-    @abstractmethod
-    def _is_over(self) -> bool:
-        """Whether the directory says that the work has come to its end."""
+    def _record(self, status: str, *, is_last: bool) -> None:
+        """Bring MLflow up to date, if there is news."""
 
     def start(self) -> Self:
         """Start to poll."""
         self._thread.start()
         return self
 
-    def close(self, status: str | None = None) -> Synced | None:
-        """Stop polling, and record the rest.
+    def close(self, status: str | None = None) -> bool:
+        """Stop polling, record the rest, and return whether MLflow has it all.
 
-        Args:
-            status: MLflow status; by default FINISHED where there is a summary, else FAILED.
-
-        Returns:
-            What stands in MLflow, or None where it does not answer; a warning then names the
-            command that catches up.
+        Else a warning names the command that catches up. MLflow's status is FINISHED by default
+        where there is a summary, else FAILED.
         """
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        status = status or ("FINISHED" if self._is_over() else "FAILED")
+        directory = self._directory
+        status = status or ("FINISHED" if directory.summary() is not None else "FAILED")
         for attempt in range(_LAST_ATTEMPTS):
             if attempt:
                 time.sleep(_PAUSE)
-            if synced := self._try(status, is_last=True):
-                return synced
+            if self._try(status, is_last=True):
+                return True
         _log.warning(
             "the %s is not in MLflow yet; once %s answers: ssgan track sync %s",
-            self.what,
+            directory.what,
             self._uri,
-            self._location,
+            directory.location,
         )
-        return None
+        return False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -101,15 +88,12 @@ class LiveSync(ABC, Generic[Synced]):
     def _poll(self) -> None:
         wait = 0.0
         while not self._stop.wait(wait):
-            if self._try("RUNNING", is_last=False):
-                wait = self._interval
-            else:
-                wait = min(2 * max(wait, self._interval), _MAX_WAIT)
+            longer = min(2 * max(wait, self._interval), _MAX_WAIT)
+            wait = self._interval if self._try("RUNNING", is_last=False) else longer
 
-    def _try(self, status: str, *, is_last: bool) -> Synced | None:
-        """Record once; None where that failed."""
+    def _try(self, status: str, *, is_last: bool) -> bool:
         try:
-            synced = self._record(status, is_last=is_last)
+            self._record(status, is_last=is_last)
         # Whatever it is, it must not end work that goes well: the directory has everything.
         except Exception as error:
             if not self._down:
@@ -120,110 +104,59 @@ class LiveSync(ABC, Generic[Synced]):
                     exc_info=not isinstance(error, MlflowException),
                 )
             self._down = True
-            return None
+            return False
         if self._down:
             _log.warning("MLflow at %s answers again; nothing is missing there", self._uri)
         self._down = False
-        return synced
+        return True
 
 
-class RunSync(LiveSync[SyncResult]):
-    """Live sync of a run directory."""
+class RunSync(LiveSync):
+    """Live sync of a run directory, looked at every `interval` seconds."""
 
-    what = "run"
-
-    def __init__(
-        self,
-        run: RunDir,
-        uri: str,
-        experiment_name: str | None = None,
-        *,
-        interval: float = 5.0,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Name the run and the store; nothing is contacted yet.
-
-        Args:
-            run: The run directory.
-            uri: MLflow tracking URI.
-            experiment_name: MLflow experiment; the run's own by default.
-            interval: Seconds between looks at the run directory.
-            tags: Further tags of the MLflow run.
-
-        Raises:
-            BadInput: There can be no MLflow store at that URI.
-        """
-        super().__init__(uri, run.location, interval)
+    def __init__(self, run: RunDir, uri: str, *, interval: float = 5.0) -> None:
+        """Raise `BadInput` where there can be no MLflow store at that URI."""
+        super().__init__(run, uri, interval)
         self._run = run
-        self._tags = dict(tags or {})
-        self._recorder = Recorder(uri, experiment_name or experiment_of(run))
-        self._seen: list[str] = []
-        self._last: SyncResult | None = None
+        self._recorder = Recorder(uri, experiment_of(run))
+        self._seen: list[str] | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> SyncResult:
-        """Sync, if there is news."""
+    def _record(self, status: str, *, is_last: bool) -> None:
         seen = self._run.list("record")
-        if is_last or self._last is None or seen != self._seen:
-            self._last = self._recorder.sync(self._run, status=status, tags=self._tags)
+        if is_last or seen != self._seen:
+            self._recorder.sync(self._run, status=status)
             self._seen = seen
-        return self._last
-
-    def _is_over(self) -> bool:
-        return self._run.summary() is not None
 
 
-class SearchSync(LiveSync[SearchSyncResult]):
+class SearchSync(LiveSync):
     """Live sync of a search directory, whose pages are drawn from time to time.
 
     They are in the directory's folder `report` even where MLflow does not answer.
     """
 
-    what = "search"
-
-    def __init__(
-        self,
-        search: SearchDir,
-        uri: str,
-        experiment_name: str | None = None,
-        *,
-        interval: float = 5.0,
-    ) -> None:
-        """Name the search and the store; nothing is contacted yet.
-
-        Args:
-            search: The search directory.
-            uri: MLflow tracking URI.
-            experiment_name: MLflow experiment; named as the search by default.
-            interval: Seconds between looks at the directory.
-
-        Raises:
-            BadInput: There can be no MLflow store at that URI.
-        """
-        super().__init__(uri, search.location, interval)
+    def __init__(self, search: SearchDir, uri: str, *, interval: float = 5.0) -> None:
+        """Raise `BadInput` where there can be no MLflow store at that URI."""
+        super().__init__(search, uri, interval)
         self._search = search
-        self._recorder = SearchRecorder(search, uri, experiment_name)
+        self._recorder = SearchRecorder(search, uri)
         self._pages = SearchPages()
         self._drawn: dict[str, bytes] = {}
         self._drawn_rows: tuple[TrialRow, ...] | None = None
         self._next_drawing = 0.0
         self._seen: tuple[TrialRow, ...] | None = None
-        self._last: SearchSyncResult | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> SearchSyncResult:
-        """Draw, if that is due, and sync, if there is news."""
+    def _record(self, status: str, *, is_last: bool) -> None:
         rows = tuple(self._search.rows())
         is_due = is_last or time.monotonic() >= self._next_drawing
         draws = is_due and bool(rows) and rows != self._drawn_rows
-        if self._last is not None and not (is_last or draws or rows != self._seen):
-            return self._last
+        if not (is_last or draws or rows != self._seen):
+            return
         histories = self._recorder.read(rows)
         if draws:
             self._draw(rows, histories)
-        self._last = self._recorder.sync(
-            status=status, histories=histories, pages=self._drawn or None
-        )
+        pages = self._drawn or None
+        self._recorder.sync(status=status, histories=histories, pages=pages)
         self._seen = rows
-        return self._last
 
     def _draw(self, rows: tuple[TrialRow, ...], histories: list[History]) -> None:
         began = time.monotonic()
@@ -232,10 +165,7 @@ class SearchSync(LiveSync[SearchSyncResult]):
             for name, content in self._drawn.items():
                 self._search.write_bytes(f"{FOLDER}/{name}", content)
         except Exception:  # whatever it is, the numbers must reach MLflow all the same
-            _log.warning("cannot draw the report of %s", self._location, exc_info=True)
+            _log.warning("cannot draw the report of %s", self._search.location, exc_info=True)
         self._drawn_rows = rows
         now = time.monotonic()
         self._next_drawing = now + max(_MIN_DRAWING_PAUSE, (now - began) / _DRAWING_SHARE)
-
-    def _is_over(self) -> bool:
-        return self._search.summary() is not None

@@ -23,14 +23,10 @@ _MOST_PARAMS, _MOST_METRICS, _LONGEST_TAG = 100, 1000, 5000
 
 
 class MlflowExperiment:
-    """The runs of one MLflow experiment."""
+    """The runs of one MLflow experiment; nothing is contacted before `refresh`."""
 
     def __init__(self, uri: str, name: str) -> None:
-        """Name the store and the experiment; nothing is contacted yet.
-
-        Raises:
-            BadInput: There can be no MLflow store at that URI.
-        """
+        """Raise `BadInput` where there can be no MLflow store at that URI."""
         validate(uri)
         self.uri = uri
         self.name = name
@@ -51,9 +47,7 @@ class MlflowExperiment:
         if found is None:
             try:
                 self.client.create_experiment(
-                    self.name,
-                    artifact_location=artifact_location(self.uri),
-                    tags=_MODEL_TRAINING,
+                    self.name, artifact_location(self.uri), _MODEL_TRAINING
                 )
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -74,22 +68,12 @@ class MlflowExperiment:
         return str(self._found.experiment_id)
 
     def open(self, key: str, value: str, name: str, created: str) -> Run:
-        """Return the run that is tagged so, which is made where it is missing.
-
-        Args:
-            key: Name of the tag that identifies it.
-            value: Its value.
-            name: Name of a new run.
-            created: When a new one was started, ISO 8601.
-        """
+        """Return the run with a tag of that value, or a new one, created then (ISO 8601)."""
         runs = self.find(key, value)
         if not runs:
-            self.client.create_run(
-                self.id,
-                start_time=int(datetime.fromisoformat(created).timestamp() * 1000),
-                run_name=name,
-                tags={key: value, "mlflow.source.name": "ssgan"},
-            )
+            start = int(datetime.fromisoformat(created).timestamp() * 1000)
+            tags = {key: value, "mlflow.source.name": "ssgan"}
+            self.client.create_run(self.id, start, tags, name)
             runs = self.find(key, value)
         # A request that timed out may have been served all the same, and so be sent twice; every
         # recorder then settles for the same one.
@@ -130,24 +114,13 @@ class MlflowExperiment:
         for start in range(0, len(metrics), _MOST_METRICS):
             self.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
 
-    def send_files(self, found: Run, contents: Mapping[str, bytes], mark: str) -> bool:
-        """Send files, unless a tag says that the same ones were sent last.
-
-        Args:
-            found: The run.
-            contents: File names to contents.
-            mark: Name of the tag, which holds a hash of them all.
-
-        Returns:
-            Whether they were sent.
-        """
+    def send_files(self, found: Run, contents: Mapping[str, bytes], mark: str) -> None:
+        """Send files, unless the tag `mark` has their hash: then the same ones were sent last."""
         digests = [f"{sha256(content).hexdigest()} {name}" for name, content in contents.items()]
         digest = sha256("\n".join(digests).encode()).hexdigest()
-        if not contents or found.data.tags.get(mark) == digest:
-            return False
-        self.upload(found.info.run_id, contents)
-        self.client.set_tag(found.info.run_id, mark, digest)
-        return True
+        if contents and found.data.tags.get(mark) != digest:
+            self.upload(found.info.run_id, contents)
+            self.client.set_tag(found.info.run_id, mark, digest)
 
     def upload(self, run_id: str, contents: Mapping[str, bytes]) -> None:
         """Write artifacts, over those of the same name."""
@@ -158,25 +131,14 @@ class MlflowExperiment:
                 file.write_bytes(content)
             self.client.log_artifacts(run_id, temporary)
 
-    def sizes(self, run_id: str, folder: str) -> dict[str, int | None]:
-        """Return the artifacts in a folder with their bytes."""
-        return {file.path: file.file_size for file in self.client.list_artifacts(run_id, folder)}
-
     def set_status(self, found: Run, status: str, ends: Iterable[int] = ()) -> None:
-        """Set MLflow's status of a run.
-
-        Args:
-            found: The run.
-            status: RUNNING, FINISHED, FAILED or KILLED.
-            ends: Timestamps of what it did, in milliseconds; the last one is when it ended.
-        """
+        """Set a run's status: RUNNING, or one of its end, which is the last of some timestamps."""
         if status == found.info.status:
             return
         if status == "RUNNING":
-            self.client.update_run(found.info.run_id, status=status)
+            self.client.update_run(found.info.run_id, status)
         else:
-            end = max(ends, default=None)
-            self.client.set_terminated(found.info.run_id, status=status, end_time=end)
+            self.client.set_terminated(found.info.run_id, status, max(ends, default=None))
 
     def show_view(self, view: str | None) -> None:
         """Keep the interface's ready view up to date."""

@@ -39,7 +39,6 @@ class SyncResult(NamedTuple):
     mlflow_run_id: str
     """The run's id in MLflow."""
     experiment: str
-    """Name of the MLflow experiment."""
     epochs: int
     """Records in the run directory, all of which are in MLflow now."""
     sent: int
@@ -66,16 +65,9 @@ class Recorder:
         folders: Sequence[str] = _FOLDERS,
         keeps_view: bool = True,
     ) -> None:
-        """Name the store and the experiment; nothing is contacted before `sync`.
+        """Raise `BadInput` where there can be no MLflow store at that URI.
 
-        Args:
-            uri: MLflow tracking URI.
-            experiment_name: MLflow experiment.
-            folders: Folders of a finished run that are sent with it.
-            keeps_view: Whether the runs set the experiment's ready view.
-
-        Raises:
-            BadInput: There can be no MLflow store at that URI.
+        With a finished run go its `folders`. `keeps_view` is whether the runs set the ready view.
         """
         self.experiment = MlflowExperiment(uri, experiment_name)
         self._folders = tuple(folders)
@@ -94,12 +86,8 @@ class Recorder:
     ) -> SyncResult:
         """Bring MLflow up to what the run directory says.
 
-        Args:
-            run: The run directory.
-            status: MLflow status to set; by default FINISHED once there is a summary, and as it
-                is before that.
-            tags: Further tags, for example ``mlflow.parentRunId`` of a search's trial.
-            records: The epochs that count; by default all that the directory has.
+        By default its status is FINISHED once there is a summary, and stays as it is before that;
+        the `records` are all that the directory has. There may be further tags.
 
         Raises:
             MlflowException: MLflow does not answer; what was sent stands, the next sync sends
@@ -112,7 +100,7 @@ class Recorder:
         experiment.refresh()
         found = experiment.open(RUN_ID, run.run_id, run.info.name, run.info.created)
         run_id = found.info.run_id
-        experiment.send_params(found, flatten(yaml.safe_load(run.experiment_yaml())))
+        experiment.send_params(found, flatten(yaml.safe_load(run.definition())))
         experiment.send_tags(found, {**_tags_of(run, records, summary), **(tags or {})})
         sent = self._send_metrics(run_id, records)
         images = self._send_images(found, run, records)
@@ -121,15 +109,8 @@ class Recorder:
             experiment.show_view(view_tag(records))
         status = status or ("FINISHED" if summary is not None else found.info.status)
         experiment.set_status(found, status, (record.timestamp_ms for record in records))
-        return SyncResult(
-            run_id,
-            experiment.name,
-            len(records),
-            sent,
-            images,
-            status,
-            view_path(experiment.id),
-        )
+        view = view_path(experiment.id)
+        return SyncResult(run_id, experiment.name, len(records), sent, images, status, view)
 
     def _send_metrics(self, run_id: str, records: Iterable[Record]) -> int:
         """Send one batch an epoch, its mark last: where it must be split, in the final part."""
@@ -141,23 +122,20 @@ class Recorder:
         for record in missing:
             values = {key: value for key, value in record.metrics.items() if key != _MARK}
             values[_MARK] = float(record.images_seen)
-            metrics = [
-                Metric(key, value, record.timestamp_ms, record.epoch)
-                for key, value in values.items()
-                if value is not None
-            ]
-            self.experiment.send_metrics(run_id, metrics)
-            there.add((record.epoch, record.timestamp_ms))
+            when, step = record.timestamp_ms, record.epoch
+            known = [(key, value) for key, value in values.items() if value is not None]
+            points = [Metric(key, value, when, step) for key, value in known]
+            self.experiment.send_metrics(run_id, points)
+            there.add((step, when))
         return len(missing)
 
     def _send_images(self, found: Run, run: RunDir, records: Iterable[Record]) -> int:
         """Send pictures that are missing or were cut short when a server died."""
-        run_id = found.info.run_id
-        sizes: dict[str, int | None] = {}
+        run_id, sizes = found.info.run_id, {}
         if run_id not in self._pictures:
-            sizes = self.experiment.sizes(run_id, IMAGE_FOLDER)
-            self._pictures[run_id] = set()
-        known = self._pictures[run_id]
+            files = self.experiment.client.list_artifacts(run_id, IMAGE_FOLDER)
+            sizes = {file.path: file.file_size for file in files}
+        known = self._pictures.setdefault(run_id, set())
         sent = 0
         for record in records:
             for name, path in record.images.items():
@@ -184,24 +162,19 @@ class Recorder:
         return {name: run.read_bytes(name) for name in names}
 
 
-def sync_all(uri: str, runs: Iterable[RunDir], experiment: str | None = None) -> list[SyncResult]:
-    """Write several run directories to MLflow, each to the experiment that it names.
-
-    Args:
-        uri: MLflow tracking URI.
-        runs: The run directories.
-        experiment: An MLflow experiment for all of them instead.
+def sync_run(uri: str, run: RunDir, experiment: str | None = None) -> SyncResult:
+    """Write a run directory to an MLflow experiment, that which it names by default.
 
     Raises:
         BadInput: The store cannot be reached (`ssgan.tracking.store.check`).
     """
     check(uri)
-    return [Recorder(uri, experiment or experiment_of(run)).sync(run) for run in runs]
+    return Recorder(uri, experiment or experiment_of(run)).sync(run)
 
 
 def experiment_of(run: RunDir) -> str:
     """Return the MLflow experiment of a run: `tracking.experiment`, or the preset's name."""
-    tree = yaml.safe_load(run.experiment_yaml()) or {}
+    tree = yaml.safe_load(run.definition()) or {}
     chosen = (tree.get("tracking") or {}).get("experiment") or tree.get("name")
     return str(chosen or "ssgan")
 
@@ -219,18 +192,10 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def picture_names(run_id: str, record: Record, name: str) -> tuple[str, str]:
-    """Name a picture and its small copy as MLflow's interface looks for them in its grids.
+    """Name a picture's PNG and its small WebP as MLflow's interface looks for them in its grids.
 
     `mlflow.log_image` has a random UUID in the name, so that a resend doubles the picture. This one
     is a function of run, epoch and name. The same key and step in every run line up.
-
-    Args:
-        run_id: The run's UUID, 32 hexadecimal digits.
-        record: The epoch's record; its epoch is the step.
-        name: Name of the picture, the key in MLflow.
-
-    Returns:
-        The PNG and the WebP, relative to the run's artifacts.
     """
     unique = uuid.uuid5(uuid.UUID(run_id), f"{record.epoch}/{name}")
     key = name.replace("/", "~")
@@ -253,8 +218,7 @@ def _tags_of(
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):
         environment = json.loads(run.read_bytes(_ENVIRONMENT))
-        commit = environment.pop("git_commit", None)
-        if commit:
+        if commit := environment.pop("git_commit", None):
             tags["mlflow.source.git.commit"] = str(commit)
         tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}
     return tags

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import mlflow
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model
 
@@ -35,14 +34,9 @@ _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors
 def register(
     uri: str, export_dir: str | Path, name: str, run: RunDir, experiment: str | None = None
 ) -> tuple[str, int]:
-    """Make an export a version of a registered model; the same export stays one version.
+    """Make a local export a version of a registered model; the same export stays one version.
 
-    Args:
-        uri: MLflow tracking and registry URI.
-        export_dir: A local export folder.
-        name: Name of the registered model.
-        run: The run that it comes from; it is synced first.
-        experiment: MLflow experiment of the run; its own by default.
+    The run that it comes from is synced first, to its own experiment by default.
 
     Returns:
         Name and version: ``mlflow models serve -m models:/NAME/VERSION``.
@@ -82,9 +76,9 @@ def register(
         )
     number = int(info.registered_model_version)
     codes = json.dumps([code._asdict() for code in generator.codes])[:5000]
-    client.set_model_version_tag(name, str(number), "ssgan.run_id", run.run_id)
-    client.set_model_version_tag(name, str(number), "ssgan.codes", codes)
-    client.set_model_version_tag(name, str(number), _EXPORT_TAG, digest)
+    tags = {"ssgan.run_id": run.run_id, "ssgan.codes": codes, _EXPORT_TAG: digest}
+    for tag, text in tags.items():
+        client.set_model_version_tag(name, str(number), tag, text)
     return name, number
 
 
@@ -92,9 +86,7 @@ class Champion(NamedTuple):
     """What became of a version that was put forward."""
 
     name: str
-    """Name of the registered model."""
     version: int
-    """Its version."""
     is_champion: bool
     """Whether it has the alias now."""
     reason: str
@@ -114,24 +106,9 @@ def register_champion(
 ) -> Champion:
     """Register an export, and make it the champion if it beats the one that there is.
 
-    Two versions compare only if they were scored by the same metric, on the same data, with the
-    same label budget and by the same judge. Otherwise the alias stays where it is.
-
-    Args:
-        uri: MLflow tracking and registry URI.
-        export_dir: A local export folder.
-        name: Name of the registered model.
-        run: The run that it comes from.
-        metric: Name and value of what decides.
-        identity: What must be equal for a comparison: names (``data``, ``labels``, ``judge``) to
-            hashes. They become tags of the version.
-        mode: Whether less or more is better.
-        experiment: MLflow experiment of the run, for example a search's name; the run's own by
-            default.
-
-    Raises:
-        BadInput: The export is missing or corrupt.
-        MlflowException: MLflow does not answer.
+    Two versions compare only if they were scored by the same `metric` (name and value), and where
+    the hashes in `identity` are equal, of ``data``, ``labels`` and ``judge``; they become tags of
+    the version. Otherwise the alias stays where it is. Errors are those of `register`.
     """
     _, version = register(uri, export_dir, name, run, experiment)
     client = connect(uri)
@@ -140,7 +117,8 @@ def register_champion(
     tags |= {f"{_SAME}{one}": digest for one, digest in identity.items()}
     for tag, text in tags.items():
         client.set_model_version_tag(name, str(version), tag, text)
-    present = _present(client, name)
+    number = client.get_registered_model(name).aliases.get(ALIAS)
+    present = None if number is None else client.get_model_version(name, str(number))
     if present is None:
         is_better, reason = True, "there was no champion before"
     elif int(present.version) == version:
@@ -163,11 +141,6 @@ def _talking_to(uri: str) -> Iterator[None]:
     finally:
         mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None unsets it
         sys.path[:] = path  # validating the input example puts the model's copy of us there
-
-
-def _present(client: MlflowClient, name: str) -> ModelVersion | None:
-    number = client.get_registered_model(name).aliases.get(ALIAS)
-    return None if number is None else client.get_model_version(name, str(number))
 
 
 def _compare(

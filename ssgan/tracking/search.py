@@ -41,7 +41,6 @@ class SearchSyncResult(NamedTuple):
     mlflow_run_id: str
     """The search's run in MLflow, the parent of its trials."""
     experiment: str
-    """Name of the MLflow experiment."""
     trials: int
     """Trials in the table."""
     synced: int
@@ -63,11 +62,7 @@ class SearchRecorder:
     """
 
     def __init__(self, search: SearchDir, uri: str, experiment_name: str | None = None) -> None:
-        """Name the search and the store; nothing is contacted before `sync`.
-
-        Raises:
-            BadInput: There can be no MLflow store at that URI.
-        """
+        """Raise `BadInput` where there can be no MLflow store at that URI."""
         self._search = search
         name = experiment_name or search.info.name
         self._recorder = Recorder(uri, name, folders=_FOLDERS, keeps_view=False)
@@ -109,20 +104,23 @@ class SearchRecorder:
         own = search.info
         found = experiment.open(_SEARCH_ID, own.search_id, own.name, own.created)
         parent = found.info.run_id
-        is_over = search.summary() is not None
-        status = status or ("FINISHED" if is_over else found.info.status)
+        status = status or (found.info.status if search.summary() is None else "FINISHED")
         if status == "RUNNING":
             experiment.set_status(found, status)
-        experiment.send_params(found, flatten(yaml.safe_load(search.search_yaml())))
+        experiment.send_params(found, flatten(yaml.safe_load(search.definition())))
         synced = [
             self._sync_trial(history, parent, mlflow_status(history.row, status))
             for history in histories
         ]
         self._send_best(parent, histories, info)
         experiment.send_tags(found, _search_tags(search, rows, info))
-        experiment.send_files(found, self._own_files(), _FILES)
+        files = {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
+        experiment.send_files(found, files, _FILES)
         if pages is not None:
-            experiment.send_files(found, self._with_others(pages), _REPORT)
+            shown = {f"{FOLDER}/{name}": content for name, content in pages.items()}
+            others = [name for name in search.list(FOLDER) if name not in shown]
+            shown |= {name: search.read_bytes(name) for name in others}
+            experiment.send_files(found, shown, _REPORT)
         experiment.show_view(search_view_tag(histories, info))
         ends = (one.timestamp_ms for history in histories for one in history.records)
         experiment.set_status(found, status, ends)
@@ -177,31 +175,18 @@ class SearchRecorder:
 
     def _send_best(self, parent: str, histories: Sequence[History], info: SearchInfo) -> None:
         if parent not in self._told_until:
-            told = self._experiment.client.get_metric_history(parent, _best_metric(info))
+            told = self._experiment.client.get_metric_history(parent, f"best/{info.metric}")
             self._told_until[parent] = max((point.timestamp for point in told), default=-1)
         points = _best_so_far(histories, info, self._told_until[parent])
         self._experiment.send_metrics(parent, points)
         if points:
             self._told_until[parent] = points[-1].timestamp
 
-    def _own_files(self) -> dict[str, bytes]:
-        search = self._search
-        return {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
-
-    def _with_others(self, drawn: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Join what was drawn with what others put into the search's report."""
-        pages = {f"{FOLDER}/{name}": content for name, content in drawn.items()}
-        others = [name for name in self._search.list(FOLDER) if name not in pages]
-        return pages | {name: self._search.read_bytes(name) for name in others}
-
 
 def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchSyncResult:
     """Write a search with all its trials and its report to MLflow, once.
 
-    Args:
-        uri: MLflow tracking URI.
-        search: The search directory, which is left as it is.
-        experiment: MLflow experiment; named as the search by default.
+    The experiment is named as the search by default. The directory is left as it is.
 
     Raises:
         BadInput: The store cannot be reached (`ssgan.tracking.store.check`).
@@ -217,10 +202,6 @@ def mlflow_status(row: TrialRow, search_status: str) -> str:
 
     A trial that the scheduler stopped did what was asked of it: it is FINISHED there, and its
     tags say STOPPED and why. One that was still under way when its search ended ends with it.
-
-    Args:
-        row: The trial.
-        search_status: MLflow's status of the search.
     """
     if row.status in ("FINISHED", "STOPPED"):
         return "FINISHED"
@@ -230,12 +211,6 @@ def mlflow_status(row: TrialRow, search_status: str) -> str:
 
 
 def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
-    """Return the tags of a trial.
-
-    Args:
-        row: The trial.
-        parent: The search's run in MLflow.
-    """
     tags = {
         "mlflow.parentRunId": parent,
         "ssgan.trial": row.trial,
@@ -250,45 +225,34 @@ def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
         tags["ssgan.lineage"] = json.dumps(
             [exploit.model_dump(mode="json") for exploit in row.lineage], ensure_ascii=False
         )
-        tags["ssgan.source_trials"] = ", ".join(one.source_trial for one in row.lineage)
+        tags["ssgan.donors"] = ", ".join(one.source_trial for one in row.lineage)
     return tags
 
 
 def _search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
-    """Return the tags of a search: where it is, the states of its trials, a description."""
-    best = _best_row(rows, info)
+    counts = Counter[str](row.status for row in rows)
+    said = ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
+    known = _ranked((row for row in rows if row.stage == "search" and row.is_scored), info)
+    best = next(iter(known), None)
     tags = {
         "ssgan.search_dir": search.location,
-        "ssgan.trials": _count_words(rows) or "none yet",
-        "mlflow.note.content": _describe(rows, info),
+        "ssgan.trials": said or "none yet",
+        "mlflow.note.content": _describe(rows, info, said, best),
     }
     if best is not None:
         tags["ssgan.best_trial"] = best.trial
     return tags
 
 
-def _count_words(rows: Iterable[TrialRow]) -> str:
-    """Count trials by status: ``16 finished, 3 stopped early``."""
-    counts: Counter[str] = Counter(row.status for row in rows)
-    return ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
-
-
-def _best_row(rows: Iterable[TrialRow], info: SearchInfo) -> TrialRow | None:
-    """Return the trial of stage one with the best value of those that did not fail."""
-    known = [row for row in rows if row.stage == "search" and row.is_scored]
-    return min(known, key=lambda row: (info.rank(row.metric), row.trial), default=None)
+def _ranked(rows: Iterable[TrialRow], info: SearchInfo) -> list[TrialRow]:
+    return sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
 
 
 def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> list[Metric]:
-    """Return how the best value of stage one improved over all its trials' epochs.
+    """Return how the best value of stage one improved, after a time in milliseconds.
 
     The step counts the epochs of all trials until then. Trials report from several machines, so
     that an epoch may come late; what was told before stands.
-
-    Args:
-        histories: The trials.
-        info: The search.
-        after: Only points later than this, milliseconds since 1970 UTC.
     """
     reported = sorted(
         (record.timestamp_ms, history.row.trial, value)
@@ -302,17 +266,12 @@ def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> 
         if best is None or info.is_better(value, best):
             best = value
             if timestamp > after:
-                points.append(Metric(_best_metric(info), value, timestamp, step))
+                points.append(Metric(f"best/{info.metric}", value, timestamp, step))
     return points
 
 
-def _best_metric(info: SearchInfo) -> str:
-    """Return the name of the search's own metric."""
-    return f"best/{info.metric}"
-
-
 def _perturbations(history: History) -> list[Metric]:
-    """Return what population based training made of a trial's settings, as metrics.
+    """Return what population-based training made of a trial's settings, as metrics.
 
     Params cannot change in MLflow. Each setting has a point at the first epoch that was trained
     with it.
@@ -333,10 +292,11 @@ def _perturbations(history: History) -> list[Metric]:
     return metrics
 
 
-def _describe(rows: Sequence[TrialRow], info: SearchInfo) -> str:
+def _describe(
+    rows: Sequence[TrialRow], info: SearchInfo, counts: str, best: TrialRow | None
+) -> str:
     """Write the description that MLflow shows on the run's page, in Markdown."""
-    lines = [f"**{_count_words(rows) or 'No trial yet'}**"]
-    best = _best_row(rows, info)
+    lines = [f"**{counts or 'No trial yet'}**"]
     if best is not None:
         lines.append(
             f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
@@ -351,7 +311,7 @@ def _describe(rows: Sequence[TrialRow], info: SearchInfo) -> str:
 
 
 def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
-    ranked = sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
+    ranked = _ranked(rows, info)
     short = short_names([row.values for row in ranked])
     fields = list(dict.fromkeys(name for row in ranked for name in row.values))
     head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]

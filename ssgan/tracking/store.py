@@ -29,7 +29,7 @@ class Unreachable(BadInput):
 
 
 def default_uri(out: str | Path) -> str:
-    """Return where runs are recorded that name no place themselves.
+    """Return where runs are recorded that name no store themselves.
 
     That is ``MLFLOW_TRACKING_URI``, or else an SQLite file: next to the runs if their folder `out`
     is local, and in the folder ``runs`` if it is not.
@@ -40,11 +40,7 @@ def default_uri(out: str | Path) -> str:
 
 
 def validate(uri: str) -> None:
-    """Check that MLflow could keep records at a URI, without a look there.
-
-    Raises:
-        BadInput: It could not.
-    """
+    """Raise `BadInput` where MLflow cannot keep records at such a URI; nothing is contacted."""
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme not in _SERVERS | _DATABASES | {"sqlite"}:
         raise BadInput(
@@ -70,40 +66,26 @@ def connect(uri: str) -> MlflowClient:
     return client
 
 
-def prepare_store(uri: str) -> None:
-    """Create an SQLite store with its tables, before several processes could do so at once.
-
-    Other URIs are left to their servers.
-
-    Raises:
-        BadInput: The file cannot be written, or an older MLflow made it.
-    """
-    file = _sqlite_file(uri)
-    if file is None:
-        return
-    try:
-        connect(uri)
-    except Exception as error:  # MLflow lets those of SQLAlchemy and of the system through
-        raise BadInput(
-            f"cannot use MLflow's records in {file}: {_first_line(error)}; choose a writable place "
-            f"with tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
-        ) from error
-
-
 def check(uri: str) -> None:
-    """Check that records can be written, before any work starts.
+    """Check that records can be written, before any work starts or several processes do so at once.
+
+    A missing SQLite file is created with its tables.
 
     Raises:
         Unreachable: The server does not answer, or refuses.
-        BadInput: There can be no records at that URI.
+        BadInput: There can be no records at that URI, or an older MLflow made the file.
     """
     validate(uri)
-    if _sqlite_file(uri) is not None:
-        prepare_store(uri)
-        return
+    file = _sqlite_file(uri)
     try:
         connect(uri).search_experiments(max_results=1)
-    except Exception as error:  # MLflow lets those of databases and their drivers through
+    except Exception as error:  # MLflow lets those of databases, drivers and the system through
+        said = str(error).strip().partition("\n")[0][:300]
+        if file is not None:
+            raise BadInput(
+                f"cannot use MLflow's records in {file}: {said}; choose a writable place with "
+                f"tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
+            ) from error
         name, refused = _name(uri), "403" in str(error)
         remedy = (
             f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
@@ -112,7 +94,7 @@ def check(uri: str) -> None:
         )
         raise Unreachable(
             f"the tracking server {uri} {'refuses us' if refused else 'does not answer'} "
-            f"({_first_line(error)}); {remedy}"
+            f"({said}); {remedy}"
         ) from error
 
 
@@ -136,7 +118,3 @@ def _sqlite_file(uri: str) -> Path | None:
 def _name(uri: str) -> str:
     """Return the name of the setting that a URI came from."""
     return "MLFLOW_TRACKING_URI" if uri == os.environ.get("MLFLOW_TRACKING_URI") else "tracking.uri"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]

@@ -18,17 +18,12 @@ from ssgan.records.search_info import SearchInfo
 
 VIEW_TAG = "mlflow.sharedViewState.ssgan"
 _PICTURES = ("samples_ema", "traversal_", "confusion_")
-_CHART = {"metricSectionId": "ssgan", "deleted": False, "isGenerated": False}
 
 
 def view_tag(records: Sequence[Record]) -> str | None:
-    """Describe the view of an experiment whose runs have such records.
+    """Return the tag of an experiment whose runs have such records; None where there are none.
 
-    Args:
-        records: Those of one run; its last pictures set the step that is shown first.
-
-    Returns:
-        The tag's value, or None where there is nothing to show.
+    The run's last pictures set the step that is shown first.
     """
     if not records:
         return None
@@ -37,17 +32,10 @@ def view_tag(records: Sequence[Record]) -> str | None:
 
 
 def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | None:
-    """Describe the view of a search's experiment: settings against the metric, then all runs.
+    """Return the tag of a search's experiment: settings against the metric, then all runs.
 
     The runs are listed by the metric. In the order of time the interface would fold the trials
-    away under their search, and draw no charts of them.
-
-    Args:
-        histories: The search's trials.
-        info: The search.
-
-    Returns:
-        The tag's value, or None where there is nothing to show.
+    away under their search, and draw no charts of them. None where no trial has a record.
     """
     trained = [history for history in histories if history.records]
     if not trained:
@@ -66,8 +54,9 @@ def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | Non
         for name in fields_of(flats)
         if len({str(flat[name]) for flat in flats if name in flat}) > 1
     ]
-    charts = [_parallel(varied, info.metric)] if varied else []
-    charts += _charts(records, images, step, (info.metric,))
+    charts = _charts(records, images, step, (info.metric,))
+    if varied:
+        charts.insert(0, _parallel(varied, info.metric))
     when = min(record.timestamp_ms for record in records)
     metric = f"metrics.`{info.metric}`"
     shown = {
@@ -122,11 +111,7 @@ def _pick(wanted: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def _parallel(params: list[str], metric: str) -> dict[str, Any]:
-    return {
-        **_CHART,
-        "uuid": "ssgan-parallel",
-        "type": "PARALLEL",
-        "runsCountToCompare": 100,
+    return _chart("parallel", "PARALLEL", 100) | {
         "selectedParams": params,
         "selectedMetrics": [metric],
         "showAllRuns": True,
@@ -134,11 +119,7 @@ def _parallel(params: list[str], metric: str) -> dict[str, Any]:
 
 
 def _line(metric: str) -> dict[str, Any]:
-    return {
-        **_CHART,
-        "uuid": f"ssgan-{metric}",
-        "type": "LINE",
-        "runsCountToCompare": 10,
+    return _chart(metric, "LINE") | {
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "lineSmoothness": 0,
@@ -156,12 +137,19 @@ def _line(metric: str) -> dict[str, Any]:
 
 
 def _grid(picture: str, step: int) -> dict[str, Any]:
-    return {
-        **_CHART,
-        "uuid": f"ssgan-{picture}",
-        "type": "IMAGE",
-        "runsCountToCompare": 10,
+    return _chart(picture, "IMAGE") | {
         "imageKeys": [picture],
         "step": step,
         "showRunParams": False,
+    }
+
+
+def _chart(name: str, kind: str, runs: int = 10) -> dict[str, Any]:
+    return {
+        "metricSectionId": "ssgan",
+        "deleted": False,
+        "isGenerated": False,
+        "uuid": f"ssgan-{name}",
+        "type": kind,
+        "runsCountToCompare": runs,
     }

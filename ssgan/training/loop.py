@@ -17,7 +17,7 @@ from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.resume import restore as read_checkpoint
+from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training.distributed import Worker
 from ssgan.training.session import Session

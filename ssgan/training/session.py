@@ -27,7 +27,7 @@ class Session(Protocol):
     def restore(self) -> str | None:
         """Return the address of the checkpoint to resume from, or None to start from scratch.
 
-        It is the same on every rank; `ssgan.records.resume.restore` reads it.
+        It is the same on every rank; `ssgan.records.checkpoints.restore` reads it.
         """
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:

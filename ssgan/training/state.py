@@ -17,8 +17,8 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
+from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
-from ssgan.method.weights import Weights
 from ssgan.networks.ema import Ema
 from ssgan.training.distributed import Worker
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep

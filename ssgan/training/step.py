@@ -32,8 +32,7 @@ from ssgan.data.augment import warp
 from ssgan.method.codes import LatentSpace
 from ssgan.method.extra_term import ExtraTerm, Generators, Half
 from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
-from ssgan.method.optimizer import OptimizerConfig
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.networks.precision import Precision, compute

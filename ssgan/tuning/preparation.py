@@ -20,7 +20,6 @@ from ssgan.launch.preparation import (
     find_store,
     load_dataset,
     make_plan,
-    pack_judge,
     use_threads,
 )
 from ssgan.records.searchdir import SearchDir, Stage
@@ -148,7 +147,7 @@ def save_judge(
     dataset = load_dataset(experiment, store=store)
     with use_threads(search.base.scaling.threads or cores()):
         judge = find_judge(experiment, dataset, plan, progress, _JUDGE_SEEDS[stage])
-    for name, content in (pack_judge(judge) or {}).items():
+    for name, content in (judge.files() if judge else {}).items():
         search_dir.write_bytes(f"judges/{stage}/{name}", content)
 
 

@@ -19,7 +19,9 @@ from ssgan.experiment.loading import as_file
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
-from ssgan.tracking import SearchSync, check, default_uri, register_champion
+from ssgan.tracking.live_sync import SearchSync
+from ssgan.tracking.registry import register_champion
+from ssgan.tracking.store import check, default_uri
 from ssgan.training.loop import Stopped
 from ssgan.tuning.preparation import read_judge_card
 from ssgan.tuning.search import Search

@@ -14,8 +14,7 @@ from ray.tune.schedulers.pb2 import PB2
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import join
-from ssgan.records.checkpoint_format import parse_location, step_of
-from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.checkpoints import Checkpoints, parse_location, step_of
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import Exploit
 from ssgan.training.session import read_pointer

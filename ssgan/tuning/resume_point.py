@@ -17,9 +17,7 @@ from typing import Any
 from ssgan.base.config import STORED
 from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
-from ssgan.records.checkpoint_format import parse_location, step_at, step_of
-from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.resume import starting_point
+from ssgan.records.checkpoints import Checkpoints, parse_location, starting_point, step_at, step_of
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import Exploit
 
@@ -68,7 +66,7 @@ def find_resume_point(
         run.forget_records(known)
     if is_changed and run.exists(_LINEAGE):
         _write_lineage(run, _lineage_before(run, known))
-    run.write_experiment(experiment.to_yaml())
+    run.write_definition(experiment.to_yaml())
     if is_news:
         run.write_json(_MARK, mark)
     return ResumePoint(run, starting_point(run, pointer), known, exploited)
@@ -110,5 +108,5 @@ def _write_lineage(run: RunDir, lineage: tuple[Exploit, ...]) -> None:
 
 def _is_changed(run: RunDir, experiment: Experiment) -> bool:
     """Whether the run directory is of a training with other values."""
-    changed = difference(Experiment.from_yaml(run.experiment_yaml()), experiment)
+    changed = difference(Experiment.from_yaml(run.definition()), experiment)
     return any(field_class(path) in ("mutable", "identity") for path in changed)

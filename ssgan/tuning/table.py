@@ -41,7 +41,7 @@ class TrialTable(Callback):
     def setup(self, *args: Any, **info: Any) -> None:
         """Read what the directory holds when the stage begins, or is resumed."""
         directory = SearchDir(self._location)
-        self._search = Search.from_yaml(directory.search_yaml())
+        self._search = Search.from_yaml(directory.definition())
         rows = directory.rows()
         self._others = [row for row in rows if row.stage != self._stage]
         self._rows = {row.trial: row for row in rows if row.stage == self._stage}

@@ -12,6 +12,7 @@ from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
+from ssgan.evaluation.judge import Judge
 from ssgan.launch.machine import record_environment
 from ssgan.launch.outcome import finish, write_summary
 from ssgan.launch.preparation import (
@@ -19,12 +20,10 @@ from ssgan.launch.preparation import (
     load_dataset,
     read_budget,
     save_budget,
-    unpack_judge,
     use_threads,
 )
 from ssgan.launch.workers import run_under_ray
-from ssgan.records.checkpoint_format import step_at, step_of
-from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.checkpoints import Checkpoints, step_at, step_of
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
@@ -70,7 +69,7 @@ class Trial:
         self._started = time.monotonic()
         self._spec = spec
         self._search_dir = SearchDir(spec.search)
-        self.search = Search.from_yaml(self._search_dir.search_yaml())
+        self.search = Search.from_yaml(self._search_dir.definition())
         name = str(tune.get_context().get_trial_name())
         values, seed = read_assignment(self.search, config)
         self.experiment = self.search.experiment(values, seed, spec.stage)
@@ -138,7 +137,8 @@ class Trial:
 
     def _train_here(self) -> None:
         device = self._plan.device_here
-        judge = unpack_judge(read_judge(self._search_dir, self._spec.stage), device)
+        files = read_judge(self._search_dir, self._spec.stage)
+        judge = None if files is None else Judge.from_files(files, device)
         with use_threads(self._plan.threads):
             loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
 

@@ -141,7 +141,7 @@ def restore_tuner(
     from ray import tune
 
     directory = _open(location)
-    started = Search.from_yaml(directory.search_yaml())
+    started = Search.from_yaml(directory.definition())
     if search is not None:
         check_same(started, search)
     state = f"{_RAY}/{stage}"

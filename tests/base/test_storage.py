@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import ssgan
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder, join, replacing, split
-from ssgan.records.checkpoint_format import parse_location
+from ssgan.records.checkpoints import parse_location
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 

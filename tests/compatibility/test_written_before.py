@@ -132,10 +132,10 @@ def test_a_run_is_read(written: Path) -> None:
 
 
 def test_its_experiment_is_still_what_the_same_command_makes(written: Path) -> None:
-    experiment = Experiment.from_yaml(RunDir.open("run").experiment_yaml())
+    experiment = Experiment.from_yaml(RunDir.open("run").definition())
     assert experiment == load_experiment("digits", OF_RUN)
     for name in ("table", "groups"):
-        experiment = Experiment.from_yaml(RunDir.open(name).experiment_yaml())
+        experiment = Experiment.from_yaml(RunDir.open(name).definition())
         assert experiment == load_experiment(f"{name}.yaml")
 
 
@@ -282,7 +282,7 @@ def test_a_search_is_read(written: Path) -> None:
         assert records[-1].metrics["zero_one_loss_ema"] == row.metric
     winner = search.winner()
     assert winner.run_id == open_run("search").run_id == search.run(rows[-1]).run_id
-    definition = Search.from_yaml(search.search_yaml())
+    definition = Search.from_yaml(search.definition())
     assert (definition.total, definition.metric, definition.finals.best) == (
         3,
         "zero_one_loss_ema",
@@ -294,7 +294,7 @@ def test_a_search_is_read(written: Path) -> None:
 
 
 def test_its_definition_is_still_what_the_same_command_makes(written: Path) -> None:
-    started = Search.from_yaml(SearchDir.open("search").search_yaml())
+    started = Search.from_yaml(SearchDir.open("search").definition())
     assert started == load_search("quickstart", "groups.yaml", OF_SEARCH)
 
 

@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.evaluation import fit_state as partial
-from ssgan.evaluation.fit import FitState
-from ssgan.evaluation.fit_state import PartialFit
+from ssgan.evaluation import fit as fitting
+from ssgan.evaluation.fit import FitState, PartialFit
 
 STATE: FitState = {"epochs": 3, "network": {"w": torch.arange(4.0)}, "optimizer": {"lr": 0.5}}
 
@@ -23,7 +22,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(partial, "time", made)
+    monkeypatch.setattr(fitting, "time", made)
     return made
 
 

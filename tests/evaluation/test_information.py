@@ -117,7 +117,6 @@ def test_dead_codes_are_named_with_their_numbers() -> None:
         "angle": known(LOG2, LOG2 - 0.02),
     }
     dead = dead_codes((SIZE, PET, ANGLE), found, share=0.1, nats=0.05)
-    assert [code.name for code in dead] == ["size", "angle"]
-    assert "0.050 nats" in dead[0].alarm
-    assert "0.693" in dead[0].alarm
-    assert "lambda2" in dead[0].alarm
+    assert [alarm.split()[1] for alarm in dead] == ["'size'", "'angle'"]
+    for said in ("0.050 nats", "0.693", "lambda2"):
+        assert said in dead[0]

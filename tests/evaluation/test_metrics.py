@@ -5,7 +5,7 @@ import torch
 
 from ssgan.evaluation.metrics import (
     accuracy,
-    agreement,
+    agreements,
     confusion,
     diversity,
     frechet_distance,
@@ -68,14 +68,14 @@ def test_accuracy_is_over_known_labels() -> None:
 
 
 def test_agreement_speaks_the_users_units() -> None:
-    wanted = torch.tensor([-1.0, 0, 1, NAN])
-    found = agreement(wanted, wanted * 0.5, ANGLE)
-    assert found is not None
+    wanted = column(-1.0, 0, 1, NAN)
+    found = agreements(wanted, wanted * 0.5, (ANGLE,))["angle"]
     assert found.correlation == pytest.approx(1)
     assert found.rmse == pytest.approx(math.sqrt((15**2 + 15**2) / 3))
-    assert agreement(wanted, -wanted, ANGLE).correlation == pytest.approx(-1)  # type: ignore[union-attr]
-    assert agreement(wanted, torch.zeros(4), ANGLE).correlation is None  # type: ignore[union-attr]
-    assert agreement(wanted[3:], wanted[3:], ANGLE) is None
+    assert agreements(wanted, -wanted, (ANGLE,))["angle"].correlation == pytest.approx(-1)
+    assert agreements(wanted, torch.zeros(4, 1), (ANGLE,))["angle"].correlation is None
+    assert agreements(wanted[2:], wanted[2:], (ANGLE,)) == {}
+    assert agreements(wanted, wanted, (PET,)) == {}
 
 
 def test_frechet_distance_of_two_squares() -> None:
@@ -119,21 +119,21 @@ def images(*levels: int) -> torch.Tensor:
 def test_diversity_is_the_ratio_of_mean_distances() -> None:
     real, labels = images(0, 40, 0, 100), column(0, 0, 1, 1)
     samples, asked = images(10, 30, 50, 50), column(0, 0, 1, 1)
-    found = diversity(samples, asked, real, labels, (SIZE,))
-    assert found.classes == {"size": {"small": 0.5, "large": 0.0}}
-    assert found.ratio == 0.25
+    ratio, classes = diversity(samples, asked, real, labels, (SIZE,))
+    assert classes == {"size": {"small": 0.5, "large": 0.0}}
+    assert ratio == 0.25
 
 
 def test_diversity_without_classes_or_without_pairs() -> None:
     samples, real = images(0, 10), images(0, 40)
     empty = torch.zeros(2, 0)
-    assert diversity(samples, empty, real, empty, ()).classes == {"all": {"all": 0.25}}
+    assert diversity(samples, empty, real, empty, ())[1] == {"all": {"all": 0.25}}
     labels = column(NAN, 0)
-    assert diversity(samples, column(0, 0), real, labels, (SIZE,)).ratio is None
+    assert diversity(samples, column(0, 0), real, labels, (SIZE,))[0] is None
 
 
 def test_a_checkerboard_does_not_pass_for_diversity() -> None:
     board = torch.tensor([[0, 200], [200, 0]], dtype=torch.uint8).repeat(2, 2)[None, None]
     samples = torch.cat([board, 200 - board])
     labels = column(0, 0)
-    assert diversity(samples, labels, images(0, 100), labels, (SIZE,)).ratio == 0
+    assert diversity(samples, labels, images(0, 100), labels, (SIZE,))[0] == 0

@@ -92,7 +92,7 @@ def fit(tuner: Any, *callbacks: Callback) -> Any:
 def assert_continues(location: Path, copy: str, source: str, epoch: int) -> None:
     """Train the epoch after an exploit again, from the source trial's state; it ends the same."""
     run = RunDir.open(location / copy)
-    experiment = Experiment.from_yaml(run.experiment_yaml())
+    experiment = Experiment.from_yaml(run.definition())
     step = epoch * experiment.training.steps_per_epoch
     address = Checkpoints(RunDir(location / source)).location(f"{step:08d}")
     again = RunDir.create(location.parent / "again", experiment.to_yaml())

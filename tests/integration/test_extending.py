@@ -40,7 +40,7 @@ def test_a_search_by_a_searcher_of_another_package(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     search = SearchDir.open(tmp_path / "runs/sobol")
-    assert "sobol.Sobol" in search.search_yaml()
+    assert "sobol.Sobol" in search.definition()
     rows = search.rows()
     assert [row.status for row in rows] == ["FINISHED", "FINISHED"]
     assert rows[0].values != rows[1].values

@@ -16,7 +16,8 @@ from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import default_uri, register
+from ssgan.tracking.registry import register
+from ssgan.tracking.store import default_uri
 from tests.helpers.exports import save_untrained
 from tests.helpers.servers import HOST, Server, commit, picture, post, synthetic_run
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import RunSync, default_uri, sync_all
+from ssgan.tracking.live_sync import RunSync
+from ssgan.tracking.recorder import sync_run
+from ssgan.tracking.store import default_uri
 from tests.helpers.servers import START, Server, commit, mlflow_server, picture, synthetic_run
 
 pytestmark = pytest.mark.integration
@@ -83,7 +85,7 @@ def test_a_server_killed_during_a_run_has_everything_once_in_the_end(
 
     # The same directory fills another store.
     other = tmp_path / "other"
-    sync_all(default_uri(other), [run])
+    sync_run(default_uri(other), run)
     assert_all_there_once(other, other / "mlartifacts", run, epochs=12)
 
 
@@ -97,8 +99,8 @@ def test_a_run_without_a_server_is_synced_later(
     follower = RunSync(run, server.url, interval=0.05).start()
     for epoch in (1, 2):
         commit(run, epoch, picture(epoch))
-    assert follower.close() is None
+    assert not follower.close()
     serve(server)
     for _ in range(2):
-        sync_all(server.url, [run])
+        sync_run(server.url, run)
     assert_all_there_once(tmp_path, artifacts, run, epochs=2)

@@ -12,7 +12,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking import default_uri, sync_all
+from ssgan.tracking.recorder import sync_run
+from ssgan.tracking.store import default_uri
 from tests.helpers.servers import START, Browser, Server, mlflow_server, synthetic_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -53,7 +54,8 @@ def run_of_digits(folder: Path, seed: int) -> RunDir:
 def test_two_runs_stand_side_by_side_with_metrics_and_samples_at_equal_steps(
     tmp_path: Path, serve: Callable[[Server], Server], browser: Browser
 ) -> None:
-    reports = sync_all(default_uri(tmp_path), [run_of_digits(tmp_path, seed) for seed in (0, 1)])
+    runs = [run_of_digits(tmp_path, seed) for seed in (0, 1)]
+    reports = [sync_run(default_uri(tmp_path), run) for run in runs]
     ids = [report.mlflow_run_id for report in reports]
     url = serve(mlflow_server(tmp_path, "ui")).url
     kept = Path(os.environ.get("SSGAN_SCREENSHOTS", tmp_path))  # to look at them

@@ -88,7 +88,7 @@ def test_a_search_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
     said = stopped.communicate(timeout=120)[1]
     assert stopped.returncode == 1, said
     assert "continue with --resume hunt" in said.splitlines()[-1]
-    search = Search.from_yaml(SearchDir.open(hunt).search_yaml())
+    search = Search.from_yaml(SearchDir.open(hunt).definition())
 
     killed = program("--resume", "hunt")
     wait_for_epoch(killed, hunt, 3)

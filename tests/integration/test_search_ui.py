@@ -8,7 +8,7 @@ import pytest
 
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.pages import write_report
-from ssgan.tracking import sync_search
+from ssgan.tracking.search import sync_search
 from tests.helpers.searchdirs import ANNEALING, LAMBDAS, fill_search, make_search
 from tests.helpers.servers import Browser, Server, mlflow_server
 from tests.integration.test_mlflow_ui import sheet

@@ -82,7 +82,7 @@ def test_asha_stops_some_and_the_best_run_again(ray_here: Cluster, tmp_path: Pat
         assert summary["epochs"] == 3
         assert NamedGenerator.load(summary["export"]).sample(digit=7, n=1).shape == (1, 16, 16, 1)
         assert read_budget(run) is not None
-        trained = Experiment.from_yaml(run.experiment_yaml())
+        trained = Experiment.from_yaml(run.definition())
         assert trained.optimizer.generator_lr == row.values["optimizer.generator_lr"]
         assert trained.evaluation.judge.rows == "first half"
 
@@ -94,7 +94,7 @@ def test_asha_stops_some_and_the_best_run_again(ray_here: Cluster, tmp_path: Pat
     assert [row.trial for row in finals] == [f"{best.trial}-s1", f"{best.trial}-s2"]
     assert [row.seed for row in finals] == [1, 2]
     assert all(row.status == "FINISHED" and row.values == best.values for row in finals)
-    final = Experiment.from_yaml(RunDir.open(location / finals[0].run).experiment_yaml())
+    final = Experiment.from_yaml(RunDir.open(location / finals[0].run).definition())
     assert (final.seed, final.evaluation.judge.rows) == (1, "second half")
     table = summarize(rows.values(), mode="max")
     assert table.best is not None
@@ -125,7 +125,7 @@ def test_optuna_draws_schedules(ray_here: Cluster, tmp_path: Path) -> None:
         assert row.values.keys() == search.space.keys()
         schedule = row.values["label_sampling.probability"]
         run = RunDir.open(tmp_path / "search" / row.run)
-        trained = Experiment.from_yaml(run.experiment_yaml()).label_sampling.probability
+        trained = Experiment.from_yaml(run.definition()).label_sampling.probability
         assert trained.model_dump().items() >= schedule.items()
 
 

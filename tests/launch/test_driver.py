@@ -18,7 +18,7 @@ from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import Unreachable
+from ssgan.tracking.store import Unreachable
 from ssgan.training.loop import Progress, Stopped, Watch
 
 pytestmark = pytest.mark.usefixtures("digits_store")
@@ -54,7 +54,7 @@ def test_a_run_leaves_everything_that_it_promises(
     assert "figures/zero_one_loss.png" in run.list("figures")
     assert "figures/samples_ema.png" in run.list("figures")
     assert NamedGenerator.load(summary["export"]).sample(digit=7, n=2).shape == (2, 16, 16, 1)
-    assert Experiment.from_yaml(run.experiment_yaml()) == tiny
+    assert Experiment.from_yaml(run.definition()) == tiny
     assert run.exists("labels.parquet")
     assert [now.record.epoch for now in seen if now.record is not None] == [1, 2, 3]
     assert endings == [None]
@@ -100,7 +100,7 @@ def test_a_run_can_be_made_longer_but_not_another(
         result = train(tiny, resume=run_dir)
     assert f"ssgan=0.2 (before {__version__})" in caplog.text
     assert result.summary["epochs"] == 3
-    assert Experiment.from_yaml(RunDir.open(run_dir).experiment_yaml()).training.epochs == 3
+    assert Experiment.from_yaml(RunDir.open(run_dir).definition()).training.epochs == 3
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_failed(
@@ -120,7 +120,7 @@ def test_bad_input_is_refused_before_anything_is_written(
         "500 workers x": {"scaling.workers": 500, "training.batch_size": 1000}
         | {"label_sampling.batch_size": 1000},
         "ask for GPUs": {"scaling.gpus": 1000.0},
-        "no label column": {"codes.supervised": ["digti"]},
+        "is not a label column": {"codes.supervised": ["digti"]},
         "more labels": {"data.labels": 10_000},
     }
     for message, values in cases.items():

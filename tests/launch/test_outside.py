@@ -82,7 +82,7 @@ def test_a_run_with_networks_of_another_package(tmp_path: Path) -> None:
     assert isinstance(experiment.evaluation.judge, JudgeConfig)
     result = train(experiment, tmp_path, "first")
     assert 0 <= result.summary["zero_one_loss_ema"] <= 1
-    started = Experiment.from_yaml(RunDir.open(tmp_path / "first").experiment_yaml())
+    started = Experiment.from_yaml(RunDir.open(tmp_path / "first").definition())
     assert started == experiment
     check_resume(started, load_experiment("digits", OVERRIDES))
     assert NamedGenerator.load(tmp_path / "first").sample(digit=7, n=2).shape == (2, 16, 16, 1)

@@ -122,7 +122,7 @@ def redraw_as_before(picture: Image.Image, *, labeled: bool) -> Image.Image:
 
 def test_a_record_of_0589714_is_cut_at_its_images() -> None:
     written = RunDir(Path(__file__).parents[1] / "compatibility" / "written-by-0589714" / "run")
-    experiment = Experiment.from_yaml(written.experiment_yaml())
+    experiment = Experiment.from_yaml(written.definition())
     run = PaperRun("20", 20, 0, written, experiment)
     picture = Image.open(io.BytesIO(written.read_bytes("record/0002/samples_ema.png")))
     assert Cells.read(picture) is None

@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.records.checkpoint_format import parse_location, step_of
-from ssgan.records.checkpoints import Checkpoints, State
-from ssgan.records.resume import restore, starting_point
+from ssgan.records.checkpoints import (
+    Checkpoints,
+    State,
+    parse_location,
+    restore,
+    starting_point,
+    step_of,
+)
 from ssgan.records.rundir import RunDir
 
 

@@ -36,9 +36,9 @@ def test_a_run_keeps_its_identity_and_experiment(run: RunDir) -> None:
     again = RunDir.open(run._path, run._fs)
     assert again.run_id == run.run_id
     assert again.info.name == "a"
-    assert again.experiment_yaml() == "seed: 3\n"
-    run.write_experiment("seed: 4\n")
-    assert again.experiment_yaml() == "seed: 4\n"
+    assert again.definition() == "seed: 3\n"
+    run.write_definition("seed: 4\n")
+    assert again.definition() == "seed: 4\n"
 
 
 def test_files_come_back_and_are_listed_by_name(run: RunDir) -> None:

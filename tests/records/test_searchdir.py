@@ -23,7 +23,7 @@ def test_a_search_is_found_again(tmp_path: Path) -> None:
     found = SearchDir.open(tmp_path / "a")
     assert found.info == made.info
     assert found.info.name == "first"
-    assert found.search_yaml() == SEARCH
+    assert found.definition() == SEARCH
     assert (found.rows(), found.summary()) == ((), None)
 
 

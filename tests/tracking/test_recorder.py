@@ -2,15 +2,10 @@
 
 import io
 import json
-import logging
-import os
 import re
 import sqlite3
-import time
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -19,74 +14,18 @@ from PIL import Image
 
 from ssgan.base.errors import BadInput
 from ssgan.data.labels import LabelBudget
-from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking import Recorder, RunSync, Unreachable, check, default_uri, sync_all, ui_command
-from ssgan.tracking.recorder import experiment_of, flatten
-from ssgan.tracking.store import connect
-
-DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
-START = 1_700_000_000_000
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up on a dead server at once."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-
-
-def picture(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (24, 16), dtype=np.uint8)
-    sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "PNG")
-    return sink.getvalue()
-
-
-def commit(run: RunDir, epoch: int, **metrics: float | None) -> None:
-    record = Record(
-        epoch=epoch,
-        step=100 * epoch,
-        images_seen=12_800 * epoch,
-        timestamp_ms=START + 1000 * epoch,
-        metrics={"zero_one_loss": 0.5 / epoch, "zero_one_loss_ema": 0.1, "mi/digit": 2.0} | metrics,
-        alarms=("code style_1 is dead",) if epoch == 2 else (),
-    )
-    run.commit_record(record, {"samples_ema": picture(epoch), "traversals": picture(-epoch % 7)})
-
-
-def make_run(folder: Path, experiment: str, epochs: int = 3) -> RunDir:
-    tree = {
-        "name": experiment,
-        "objective": {"lambda1": 0.8, "lambda2": 2.0},
-        "codes": {"supervised": ["digit"], "prior": "uniform"},
-        "tracking": {"uri": None, "experiment": None},
-        "seed": 0,
-    }
-    run = RunDir.create(folder / "a run", yaml.safe_dump(tree), "first")
-    for epoch in range(1, epochs + 1):
-        commit(run, epoch)
-    return run
-
-
-def rows(uri: str, run_id: str, key: str = "zero_one_loss") -> list[tuple[int, int, float]]:
-    """Read a metric past MLflow: (step, timestamp, value), doubles included."""
-    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
-        found = database.execute(
-            "SELECT step, timestamp, value FROM metrics WHERE run_uuid = ? AND key = ?"
-            " ORDER BY step",
-            (run_id, key),
-        )
-        return found.fetchall()
-
-
-def images(uri: str, run_id: str) -> Counter[tuple[str, str]]:
-    """Count pictures by name and step."""
-    files = MlflowClient(uri).list_artifacts(run_id, "images")
-    names = [file.path.removeprefix("images/") for file in files if file.path.endswith(".png")]
-    return Counter((name.split("+")[0], name.split("+")[2]) for name in names)
-
-
-ALL_IMAGES = {(name, str(e)): 1 for name in ("samples_ema", "traversals") for e in (1, 2, 3)}
-ALL_ROWS = [(e, START + 1000 * e, 0.5 / e) for e in (1, 2, 3)]
+from ssgan.records.rundir import RunDir
+from ssgan.tracking.recorder import Recorder, experiment_of, flatten, sync_run
+from tests.helpers.tracking import (
+    ALL_IMAGES,
+    ALL_ROWS,
+    START,
+    commit,
+    images,
+    make_run,
+    picture,
+    rows,
+)
 
 
 def test_every_epoch_is_there_once_however_often_it_is_sent(uri: str, tmp_path: Path) -> None:
@@ -201,7 +140,7 @@ def test_many_and_long_params_fit(uri: str, tmp_path: Path) -> None:
 def test_a_changed_param_becomes_a_tag(uri: str, tmp_path: Path) -> None:
     run = make_run(tmp_path, "changed")
     Recorder(uri, "changed").sync(run)
-    tree = yaml.safe_load(run.experiment_yaml())
+    tree = yaml.safe_load(run.definition())
     tree["objective"]["lambda1"] = 0.1
     run.write_bytes("experiment.yaml", yaml.safe_dump(tree).encode())
     found = MlflowClient(uri).get_run(Recorder(uri, "changed").sync(run).mlflow_run_id).data
@@ -274,9 +213,10 @@ def test_figures_and_export_follow_at_the_end_and_when_they_change(
 
 
 def test_runs_go_to_the_experiments_that_they_name(uri: str, tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / name, name, epochs=1) for name in ("set one", "set two")]
-    assert [report.experiment for report in sync_all(uri, runs)] == ["set one", "set two"]
-    assert [report.experiment for report in sync_all(uri, runs, "both")] == ["both", "both"]
+    for name in ("set one", "set two"):
+        run = make_run(tmp_path / name, name, epochs=1)
+        assert sync_run(uri, run).experiment == name
+        assert sync_run(uri, run, "both").experiment == "both"
     chosen = {"name": "preset", "tracking": {"experiment": "chosen"}}
     assert experiment_of(RunDir.create(tmp_path / "c", yaml.safe_dump(chosen))) == "chosen"
 
@@ -316,106 +256,6 @@ def test_artifacts_stand_beside_the_sqlite_file(uri: str, tmp_path: Path) -> Non
     beside = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
     location = MlflowClient(uri).get_experiment_by_name("beside").artifact_location
     assert location == beside.as_uri()
-
-
-@pytest.mark.parametrize("uri", ["runs/mlflow.db", "file:///runs", "databricks", "ftp://host"])
-def test_what_is_no_store_is_refused(uri: str) -> None:
-    with pytest.raises(BadInput, match=r"cannot hold MLflow's records; give .*sqlite:////"):
-        check(uri)
-
-
-def test_the_environment_says_where_runs_are_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert default_uri(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
-    assert default_uri(f"file://{tmp_path}") == f"sqlite:///{tmp_path}/mlflow.db"
-    assert default_uri("mock:///bucket/runs") == f"sqlite:///{Path.cwd()}/runs/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere")
-    assert default_uri(tmp_path) == "nowhere"
-    with pytest.raises(BadInput, match="MLFLOW_TRACKING_URI='nowhere' cannot hold"):
-        check(default_uri(tmp_path))
-    with pytest.raises(BadInput, match=r"tracking\.uri='elsewhere' cannot hold"):
-        check("elsewhere")
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_dead_server_is_named_with_what_to_do() -> None:
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9 does not answer .*start it"):
-        check(DEAD)
-
-
-def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match=r"choose a writable place with tracking\.uri"):
-        check(default_uri(tmp_path / "file"))
-
-
-def test_the_users_own_patience_wins(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", raising=False)
-    connect(uri)
-    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
-    assert os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] == "1"
-
-
-def test_the_command_that_shows_it_all() -> None:
-    assert ui_command("http://host:5000") == "http://host:5000"
-    assert ui_command("sqlite:////a b/mlflow.db", 5001) == (
-        "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --port 5001"
-    )
-
-
-def test_a_follower_keeps_up_and_closes(uri: str, tmp_path: Path) -> None:
-    run = make_run(tmp_path, "followed", epochs=1)
-    with RunSync(run, uri, interval=0.02):
-        client = MlflowClient(uri)
-        while not (experiment := client.get_experiment_by_name("followed")):
-            time.sleep(0.02)
-        while not (found := client.search_runs([experiment.experiment_id])):
-            time.sleep(0.02)
-        run_id = found[0].info.run_id
-        commit(run, 2)
-        while len(rows(uri, run_id)) < 2:
-            time.sleep(0.02)
-        assert client.get_run(run_id).info.status == "RUNNING"
-        commit(run, 3)
-        run.write_summary({})
-    assert rows(uri, run_id) == ALL_ROWS
-    assert images(uri, run_id) == ALL_IMAGES
-    assert client.get_run(run_id).info.status == "FINISHED"
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(None, "FAILED"), (RuntimeError("boom"), "FAILED"), (KeyboardInterrupt(), "KILLED")],
-)
-def test_a_run_that_ends_early_is_marked(
-    uri: str, tmp_path: Path, error: BaseException | None, status: str
-) -> None:
-    run = make_run(tmp_path, "early", epochs=1)
-    try:
-        with RunSync(run, uri, interval=0.02):
-            if error:
-                raise error
-    except (RuntimeError, KeyboardInterrupt):
-        assert error
-    assert Recorder(uri, "early").sync(run).status == status
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_dead_server_costs_a_run_one_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
-    run = make_run(tmp_path, "dead", epochs=1)
-    with caplog.at_level(logging.WARNING, logger="ssgan"):
-        follower = RunSync(run, DEAD, interval=0.01).start()
-        time.sleep(0.2)
-        assert follower.close() is None
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]
-    assert len(told) == 2
-    assert "training continues" in told[0]
-    assert f"ssgan track sync {run.location}" in told[1]
 
 
 def test_flattening_spells_names_as_overrides_do() -> None:

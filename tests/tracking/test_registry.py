@@ -9,7 +9,8 @@ from mlflow import MlflowClient
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import RunDir
-from ssgan.tracking import Champion, register_champion, sync_search
+from ssgan.tracking.registry import Champion, register_champion
+from ssgan.tracking.search import sync_search
 from tests.helpers.exports import save_untrained
 from tests.helpers.searchdirs import commit, fill_search, make_search, tiny
 

@@ -1,77 +1,28 @@
 """A search in MLflow says what its directory says: a parent, and a child for each trial."""
 
 import json
-import logging
-import sqlite3
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import SearchPages
-from ssgan.tracking import Recorder, SearchRecorder, SearchSync, sync_search
-from ssgan.tracking.search import mlflow_status
+from ssgan.tracking.recorder import Recorder
+from ssgan.tracking.search import SearchRecorder, mlflow_status, sync_search
 from tests.helpers.searchdirs import (
     START,
     commit,
     exploit,
     fill_search,
-    make_run,
-    make_search,
     make_values,
     tiny,
 )
-
-DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
-
-
-@pytest.fixture
-def search(tmp_path: Path, request: pytest.FixtureRequest) -> SearchDir:
-    """An empty search, named as the test so that its experiment is its own."""
-    return make_search(tmp_path, request.node.name.partition("[")[0][:60])
-
-
-def runs_of(uri: str, search: SearchDir) -> tuple[Run, dict[str, Run]]:
-    """Return the parent, and its children by the names of their trials."""
-    client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(search.info.name)
-    assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
-    (parent,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
-    children = [run for run in found if run.data.tags.get("mlflow.parentRunId")]
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
-    named = {run.data.tags["ssgan.trial"]: run for run in children}
-    assert len(named) == len(children) == len(found) - 1
-    return parent, named
-
-
-def points(uri: str, run: Run, key: str = "zero_one_loss_ema") -> list[tuple[int, float]]:
-    """Read a metric past MLflow: (step, value), doubles included."""
-    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
-        found = database.execute(
-            "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY timestamp",
-            (run.info.run_id, key),
-        )
-        return found.fetchall()
+from tests.helpers.tracking import begin, points, runs_of
 
 
 def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
     records = search.run(row).records()[: row.epoch]
     return [(record.epoch, record.metrics["zero_one_loss_ema"] or 0) for record in records]
-
-
-def begin(search: SearchDir, trial: int = 0, epochs: int = 0) -> TrialRow:
-    """Start a trial."""
-    values = make_values(trial)
-    row = TrialRow(trial=f"{trial:05d}", stage="search", values=values, seed=0, status="RUNNING")
-    run = make_run(search, row)
-    for epoch in range(1, epochs + 1):
-        commit(run, trial, epoch, 0.5 / epoch, tiny(trial, epoch, 0))
-    return row.model_copy(update={"epoch": epochs, "metric": 0.5 / epochs if epochs else None})
 
 
 def test_a_search_is_a_parent_and_its_trials_are_children(uri: str, search: SearchDir) -> None:
@@ -278,7 +229,7 @@ def test_exploits_are_lineage_and_their_settings_metrics(uri: str, search: Searc
     recorder.sync()
     _, children = runs_of(uri, search)
     child = children["00000"]
-    assert child.data.tags["ssgan.source_trials"] == "00007"
+    assert child.data.tags["ssgan.donors"] == "00007"
     (told,) = json.loads(child.data.tags["ssgan.lineage"])
     assert told == {"epoch": 2, "source_trial": "00007", "values": {"objective.lambda1": 0.4}}
     assert points(uri, child, "objective.lambda1") == [(1, first), (3, 0.4)]
@@ -320,90 +271,3 @@ def test_the_experiment_has_a_view_of_settings_and_trials(uri: str, search: Sear
     assert "params.`objective.lambda2`" in state["selectedColumns"]
     assert line["metricKey"] == "zero_one_loss_ema"
     assert (grid["imageKeys"], grid["step"]) == (["samples_ema"], 2)  # half of the trials got there
-
-
-@pytest.fixture
-def wait_for() -> Callable[[Callable[[], object]], None]:
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.02)
-
-    return wait
-
-
-def test_a_follower_keeps_up_with_a_search_and_closes_it(
-    uri: str, search: SearchDir, wait_for: Callable[[Callable[[], object]], None]
-) -> None:
-    client = MlflowClient(uri)
-
-    def child_of(trial: str) -> Run | None:
-        experiment = client.get_experiment_by_name(search.info.name)
-        if experiment is None:
-            return None
-        tagged = f"tags.`ssgan.trial` = '{trial}'"
-        return next(iter(client.search_runs([experiment.experiment_id], tagged)), None)
-
-    with SearchSync(search, uri, interval=0.02) as follower:
-        row = begin(search, epochs=1)
-        search.write_rows([row])
-        wait_for(lambda: child_of("00000"))
-        commit(search.run(row), 0, 2, 0.2, tiny(0, 2, 0))
-        row = row.model_copy(update={"epoch": 2, "metric": 0.2})
-        search.write_rows([row])
-        wait_for(lambda: len(points(uri, child_of("00000") or pytest.fail("gone"))) == 2)
-        row = row.model_copy(update={"status": "STOPPED", "reason": "stopped by asha at epoch 2"})
-        other = begin(search, 1, epochs=1)
-        search.write_rows([row, other])
-        wait_for(lambda: (child_of("00000") or pytest.fail("gone")).info.status == "FINISHED")
-        search.run(other).write_summary({})
-        search.write_rows([row, other.model_copy(update={"status": "FINISHED"})])
-        search.write_summary({"trials": 2})
-    parent, children = runs_of(uri, search)
-    assert parent.info.status == "FINISHED"
-    assert {child.info.status for child in children.values()} == {"FINISHED"}
-    assert children["00000"].data.tags["ssgan.status"] == "STOPPED"
-    names = [file.path for file in client.list_artifacts(parent.info.run_id, "report")]
-    assert "report/contact-sheet.html" in names
-    whole = search.read_bytes("report/contact-sheet.html")
-    place = client.download_artifacts(parent.info.run_id, "report/contact-sheet.html")
-    assert Path(place).read_bytes() == whole
-    assert follower.close() is not None  # closing twice does no harm
-
-
-def test_a_search_that_breaks_is_closed_as_failed(uri: str, search: SearchDir) -> None:
-    def break_it() -> None:
-        with SearchSync(search, uri, interval=0.02):
-            search.write_rows([begin(search, epochs=1)])
-            raise RuntimeError("boom")
-
-    with pytest.raises(RuntimeError, match="boom"):
-        break_it()
-    parent, children = runs_of(uri, search)
-    assert (parent.info.status, children["00000"].info.status) == ("FAILED", "KILLED")
-
-
-def test_a_report_that_cannot_be_drawn_holds_nothing_up(
-    uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(SearchPages, "draw", lambda *_: 1 / 0)
-    search.write_rows([begin(search, epochs=1)])
-    with caplog.at_level(logging.WARNING, logger="ssgan"):
-        assert SearchSync(search, uri).close("FINISHED") is not None
-    assert "cannot draw the report" in caplog.text
-    assert len(points(uri, runs_of(uri, search)[1]["00000"])) == 1
-
-
-def test_a_dead_server_costs_a_search_one_warning(
-    search: SearchDir, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
-    search.write_rows([begin(search, epochs=1)])
-    with caplog.at_level(logging.WARNING, logger="ssgan"):
-        assert SearchSync(search, DEAD, interval=0.01).start().close() is None
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]
-    assert len(told) == 2
-    assert f"the search is not in MLflow yet; once {DEAD} answers: ssgan track sync" in told[1]
-    assert search.exists("report/contact-sheet.html")

@@ -13,7 +13,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.resume import restore as read_checkpoint
+from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training.loop import Progress, Stopped, Watch, run
 from ssgan.training.state import Training

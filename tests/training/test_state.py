@@ -19,7 +19,7 @@ from ssgan.data.sources import DigitsSource
 from ssgan.data.store import Store, prepare
 from ssgan.experiment.tree import Experiment
 from ssgan.method.extra_term import ExtraTerm, Half
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import Weights
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS, StepInput, Terms

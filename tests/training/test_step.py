@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.method.extra_term import ExtraTerm, Half
-from ssgan.method.optimizer import OptimizerConfig
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.networks.generator import Generator
 from ssgan.training.step import (

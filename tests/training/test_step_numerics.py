@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.method.optimizer import OptimizerConfig
-from ssgan.method.weights import Weights
+from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.networks.precision import Precision
 from ssgan.training.step import StepInput, TrainingStep

@@ -8,7 +8,7 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.cluster import Cluster, Node
 from ssgan.data.store import Store
-from ssgan.launch.preparation import unpack_judge
+from ssgan.evaluation.judge import Judge
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
@@ -49,10 +49,8 @@ def test_the_stages_have_judges_of_their_own(digits_store: Store, tmp_path: Path
     assert read_judge(where, "search") is None
     for stage in ("search", "final"):
         save_judge(search, stage, where, store, plan)  # type: ignore[arg-type]
-    first = unpack_judge(read_judge(where, "search"), torch.device("cpu"))
-    second = unpack_judge(read_judge(where, "final"), torch.device("cpu"))
-    assert first is not None
-    assert second is not None
+    first = Judge.from_files(read_judge(where, "search") or {}, "cpu")
+    second = Judge.from_files(read_judge(where, "final") or {}, "cpu")
     assert first.hash != second.hash
     assert (first.card.config.rows, second.card.config.rows) == ("first half", "second half")
     assert first.card.seed != second.card.seed

@@ -75,7 +75,7 @@ def test_a_past_that_tune_has_forgotten_is_dropped(find: Any) -> None:
     assert epochs(run) == []
     assert not run.exists("record/0001/samples.png")
     assert read_lineage(run) == ()
-    assert "0.9" in run.experiment_yaml()
+    assert "0.9" in run.definition()
 
 
 def test_an_exploit_drops_what_came_later_and_is_made_once(find: Any) -> None:
@@ -85,7 +85,7 @@ def test_an_exploit_drops_what_came_later_and_is_made_once(find: Any) -> None:
     found = find(lambda1=0.7, pointer=at(source, 2))
     assert (found.start, found.known, found.held) == (at(source, 2), 2, at(source, 2))
     assert epochs(run) == [1, 2]
-    assert "0.7" in run.experiment_yaml()
+    assert "0.7" in run.definition()
     train(run, 3, scale=2.0)
     again = find(lambda1=0.7, pointer=at(source, 2))  # killed before Tune heard of epoch 3
     assert (again.start, again.known) == (at(run, 3), 2)

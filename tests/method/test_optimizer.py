@@ -1,9 +1,8 @@
 import pytest
 
 from ssgan.method.objective import ObjectiveConfig
-from ssgan.method.optimizer import OptimizerConfig
+from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.method.schedules import Clock, Linear, Step, WarmUp
-from ssgan.method.weights import Weights
 
 
 def test_without_schedules_weights_are_those_of_the_configuration() -> None:

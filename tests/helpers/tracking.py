@@ -1,0 +1,108 @@
+"""Runs made by hand, what MLflow has of runs and searches, and a server that is dead."""
+
+import io
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from PIL import Image
+
+from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir, TrialRow
+from tests.helpers import searchdirs
+
+DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
+START = 1_700_000_000_000
+
+
+def picture(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 255, (24, 16), dtype=np.uint8)
+    sink = io.BytesIO()
+    Image.fromarray(pixels).save(sink, "PNG")
+    return sink.getvalue()
+
+
+def commit(run: RunDir, epoch: int, **metrics: float | None) -> None:
+    record = Record(
+        epoch=epoch,
+        step=100 * epoch,
+        images_seen=12_800 * epoch,
+        timestamp_ms=START + 1000 * epoch,
+        metrics={"zero_one_loss": 0.5 / epoch, "zero_one_loss_ema": 0.1, "mi/digit": 2.0} | metrics,
+        alarms=("code style_1 is dead",) if epoch == 2 else (),
+    )
+    run.commit_record(record, {"samples_ema": picture(epoch), "traversals": picture(-epoch % 7)})
+
+
+def make_run(folder: Path, experiment: str, epochs: int = 3) -> RunDir:
+    tree = {
+        "name": experiment,
+        "objective": {"lambda1": 0.8, "lambda2": 2.0},
+        "codes": {"supervised": ["digit"], "prior": "uniform"},
+        "tracking": {"uri": None, "experiment": None},
+        "seed": 0,
+    }
+    run = RunDir.create(folder / "a run", yaml.safe_dump(tree), "first")
+    for epoch in range(1, epochs + 1):
+        commit(run, epoch)
+    return run
+
+
+def rows(uri: str, run_id: str, key: str = "zero_one_loss") -> list[tuple[int, int, float]]:
+    """Read a metric past MLflow: (step, timestamp, value), doubles included."""
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        found = database.execute(
+            "SELECT step, timestamp, value FROM metrics WHERE run_uuid = ? AND key = ?"
+            " ORDER BY step",
+            (run_id, key),
+        )
+        return found.fetchall()
+
+
+def images(uri: str, run_id: str) -> Counter[tuple[str, str]]:
+    """Count pictures by name and step."""
+    files = MlflowClient(uri).list_artifacts(run_id, "images")
+    names = [file.path.removeprefix("images/") for file in files if file.path.endswith(".png")]
+    return Counter((name.split("+")[0], name.split("+")[2]) for name in names)
+
+
+ALL_IMAGES = {(name, str(e)): 1 for name in ("samples_ema", "traversals") for e in (1, 2, 3)}
+ALL_ROWS = [(e, START + 1000 * e, 0.5 / e) for e in (1, 2, 3)]
+
+
+def runs_of(uri: str, search: SearchDir) -> tuple[Run, dict[str, Run]]:
+    """Return the parent, and its children by the names of their trials."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(search.info.name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in found if "mlflow.parentRunId" not in run.data.tags)
+    children = [run for run in found if run.data.tags.get("mlflow.parentRunId")]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} <= {parent.info.run_id}
+    named = {run.data.tags["ssgan.trial"]: run for run in children}
+    assert len(named) == len(children) == len(found) - 1
+    return parent, named
+
+
+def points(uri: str, run: Run, key: str = "zero_one_loss_ema") -> list[tuple[int, float]]:
+    """Read a metric past MLflow: (step, value), doubles included."""
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as database:
+        found = database.execute(
+            "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY timestamp",
+            (run.info.run_id, key),
+        )
+        return found.fetchall()
+
+
+def begin(search: SearchDir, trial: int = 0, epochs: int = 0) -> TrialRow:
+    """Start a trial."""
+    values = searchdirs.make_values(trial)
+    row = TrialRow(trial=f"{trial:05d}", stage="search", values=values, seed=0, status="RUNNING")
+    run = searchdirs.make_run(search, row)
+    for epoch in range(1, epochs + 1):
+        searchdirs.commit(run, trial, epoch, 0.5 / epoch, searchdirs.tiny(trial, epoch, 0))
+    return row.model_copy(update={"epoch": epochs, "metric": 0.5 / epochs if epochs else None})
