@@ -193,7 +193,7 @@ class Classifier(nn.Module):
 
 
 class _Residual(nn.Module):
-    """BatchNorm, ReLU, convolution, twice, beside a shortcut."""
+    """BatchNorm, ReLU, convolution, twice, next to a shortcut."""
 
     def __init__(self, channels: int, out: int, stride: int) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
     test_share: Annotated[float, Formerly("judge_share")] = Field(default=0.0, ge=0, lt=1)
     """Share of the train rows that becomes the test split."""
     split_by: str | None = None
-    """Column of groups (for example identities) that `test_share` must not tear apart."""
+    """Column of groups (for example identities) that `test_share` must not divide."""
 
     @model_validator(mode="after")
     def _check_division(self) -> "ParquetSource":

@@ -1,0 +1,84 @@
+"""What `ssgan init` proposes for a column is what the source then makes of it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ssgan.data.sources.folder import FolderSource
+from ssgan.data.sources.inspect import survey
+
+COUNT = 12
+CELLS = st.one_of(
+    st.sampled_from(["", "cat", "dog", "10", "2", "0", "1", "0.5", "nan", "inf", "1e3"]),
+    st.text("abc", max_size=2),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("left", "right"):
+        (folder / name).mkdir()
+        for i in range(COUNT // 2):
+            Image.new("L", (8, 8), 9 * i).save(folder / name / f"{i}.png")
+    return folder
+
+
+def write(folder: Path, cells: list[str]) -> None:
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.png"))
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("file", "x"), *zip(names, cells, strict=True)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(CELLS, min_size=COUNT, max_size=COUNT))
+def test_a_proposal_is_what_the_source_reads(folder: Path, cells: list[str]) -> None:
+    write(folder, cells)
+    found = survey(folder, None)
+    assert found.folders is not None
+    assert found.folders.found == "left: 6, right: 6"
+    (column,) = found.columns
+    if column.kind is None:
+        return
+    source = FolderSource(
+        root=folder,
+        csv=folder / "labels.csv",
+        channels=1,
+        kinds={"x": column.kind} if column.declared else {},
+    ).open()
+    (code,) = source.columns
+    labels = np.concatenate([labels for _, labels in source.splits()["train"]])[:, 0]
+    known = labels[~np.isnan(labels)]
+    assert (code.kind, len(known)) == (column.kind, column.known)
+    if code.kind == "continuous":
+        assert column.found == f"{code.low:g} to {code.high:g}"
+    else:
+        counts = [int((known == k).sum()) for k in range(code.size)]
+        listed = [f"{name}: {count}" for name, count in zip(code.classes, counts, strict=True)]
+        assert column.found == ", ".join(listed)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "declared", "found"),
+    [
+        (["a", "b"] * 6, "categorical", False, "a: 6, b: 6"),
+        (["2", "1", "3"] * 4, "categorical", True, "1: 4, 2: 4, 3: 4"),
+        (["2", "3", "4"] * 4, "continuous", False, "2 to 4"),
+        (["1", "x", "2"] * 4, None, False, "numbers, but also 'x'; mend the cells"),
+        (["1", "inf"] * 6, None, False, "numbers, but not all are finite; mend the cells"),
+        (["a", ""] * 6, None, False, "only 'a' in it, which tells no picture from another"),
+        ([""] * 12, None, False, "nothing in it, which tells no picture from another"),
+        ([f"id {i}" for i in range(12)], None, False, "12 different texts in 12 cells"),
+    ],
+)
+def test_columns(
+    folder: Path, cells: list[str], kind: str | None, declared: bool, found: str
+) -> None:
+    write(folder, cells)
+    (column,) = survey(folder, None).columns
+    assert (column.kind, column.declared, column.found) == (kind, declared, found)
