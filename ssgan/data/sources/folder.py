@@ -128,7 +128,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         else:
             self.check(extra, extra, where)
         for column in extra:
-            table[column] = [name.split("/")[0] if "/" in name else None for name in names]
+            table[column] = folder_cells(names)
         everything = np.ones(len(names), dtype=np.bool_)
         return read_columns(self, table, everything, where, place.__getitem__)
 
@@ -169,6 +169,11 @@ def find_pictures(root: Path) -> list[str]:
             "the folder that does"
         )
     return sorted(names)
+
+
+def folder_cells(names: Sequence[str]) -> list[Cell]:
+    """Return the top folder of each picture; None for those in none."""
+    return [name.split("/")[0] if "/" in name else None for name in names]
 
 
 def read_headers(root: Path, names: Sequence[str]) -> Headers:

@@ -1,19 +1,29 @@
 """What `ssgan init` finds in a folder of pictures and a CSV of labels, and what it proposes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.columns import Kind, LabelCsv, guess_kind
-from ssgan.data.sources.folder import Headers, find_pictures, read_headers
+from ssgan.data.sources.columns import (
+    Cell,
+    ColumnsConfig,
+    Kind,
+    LabelCsv,
+    guess_kind,
+    read_columns,
+)
+from ssgan.data.sources.folder import Headers, find_pictures, folder_cells, read_headers
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
 _MOST_CLASSES = 50
+_SHOWN = 12
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
 
 
@@ -84,7 +94,7 @@ def survey(root: Path, csv: Path | None) -> Survey:
     if csv is not None:
         table = LabelCsv.read(csv)
         table.refuse_unknown(names)
-        columns = tuple(_column(name, cells) for name, cells in table.table.items())
+        columns = tuple(_column(table, name) for name in table.table)
         rows = zip(*(table.table[one.name] for one in columns if one.kind), strict=True)
         known = [[bool(cell) for cell in row] for row in rows]
         complete = 2 * sum(map(all, known)) > sum(map(any, known))
@@ -133,47 +143,58 @@ def _frame(headers: Headers) -> Framing:
     return Framing(size, "pad", f"{what}, {why}")
 
 
-def _column(name: str, cells: Sequence[str]) -> Column:
-    """Decide what a column is: text makes classes, numbers make values, identifiers neither."""
-    known = [cell for cell in cells if cell]
-    counts = Counter(known)
-    if len(counts) < 2:
+def _column(table: LabelCsv, name: str) -> Column:
+    """Say what the source makes of a column, or why it is better left out.
+
+    Numbers that count are proposed as classes, which the source has to be told: it takes all
+    numbers for values.
+    """
+    text = table.table[name]
+    known = [cell for cell in text if cell]
+    distinct = len(set(known))
+    if distinct < 2:
         found = f"only {known[0]!r}" if known else "nothing"
         return Column(name, None, f"{found} in it, which tells no picture from another", len(known))
-    kind, odd = guess_kind(cells)
+    kind, odd = guess_kind(text)
     if kind is None:
-        found = f"numbers, but also {cells[odd[0]]!r}; correct the cells"
+        found = f"numbers, but also {text[odd[0]]!r}; correct the cells"
         return Column(name, None, found, len(known))
-    if kind == "categorical":
-        if len(counts) > min(_MOST_CLASSES, max(5, len(known) / 2)):
-            found = f"{len(counts)} different texts in {len(known)} cells"
-            return Column(name, None, found, len(known))
-        return Column(name, "categorical", _listed(counts), len(known))
-    values = [float(cell) for cell in known]
-    if _are_class_numbers(set(values)):
-        ordered = Counter({f"{value:g}": 0 for value in sorted(set(values))})
-        ordered.update(f"{value:g}" for value in values)
-        return Column(name, "categorical", _listed(ordered), len(known), declared=True)
-    return Column(name, "continuous", f"{min(values):g} to {max(values):g}", len(known))
+    if kind == "categorical" and distinct > min(_MOST_CLASSES, max(5, len(known) / 2)):
+        return Column(name, None, f"{distinct} different texts in {len(known)} cells", len(known))
+    cells = table.cells(name, None)
+    try:
+        return _proposed(
+            name, cells, kind == "continuous" and _are_class_numbers({*cells} - {None})
+        )
+    except BadInput:
+        return Column(name, None, "numbers, but not all are finite; correct the cells", len(known))
 
 
-def _are_class_numbers(values: set[float]) -> bool:
+def _proposed(name: str, cells: Sequence[Cell], declared: bool = False) -> Column:
+    """Read a column as the source will, and describe what comes of it."""
+    config = ColumnsConfig(kinds={name: "categorical"} if declared else {})
+    everything = np.ones(len(cells), dtype=np.bool_)
+    (code,), labels = read_columns(config, {name: cells}, everything, "the labels", str)
+    known = labels[~np.isnan(labels)]
+    found = f"{code.low:g} to {code.high:g}"
+    if code.is_categorical:
+        counts = np.bincount(known.astype(int), minlength=code.size)
+        listed = [f"{each}: {n}" for each, n in zip(code.classes, counts, strict=True)]
+        more = f" ... {len(listed)} classes" if len(listed) > _SHOWN else ""
+        found = ", ".join(listed[:_SHOWN]) + more
+    return Column(name, code.kind, found, len(known), declared)
+
+
+def _are_class_numbers(values: Set[Cell]) -> bool:
     """Whether numbers count classes: 0, 1, 2 ... or 1, 2, 3 ... without a gap, and not many."""
     count = len(values)
     return count <= 20 and values in ({*range(count)}, {*range(1, count + 1)})
 
 
-def _folders(names: Sequence[str], taken: set[str]) -> Column | None:
+def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
     """Propose folder names as classes, where every picture lies in a folder below the root."""
-    counts = Counter(name.split("/")[0] for name in names if "/" in name)
-    inside = sum(counts.values())
-    if not 2 <= len(counts) <= _MOST_CLASSES or inside < len(names):
+    cells = folder_cells(names)
+    if None in cells or not 2 <= len(set(cells)) <= _MOST_CLASSES:
         return None
     name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
-    return Column(name, "categorical", _listed(counts), inside)
-
-
-def _listed(counts: Counter[str]) -> str:
-    shown = list(counts.items())[:12]
-    more = f" ... {len(counts)} classes" if len(counts) > len(shown) else ""
-    return ", ".join(f"{name}: {count}" for name, count in shown) + more
+    return _proposed(name, cells)
