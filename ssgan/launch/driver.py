@@ -65,17 +65,9 @@ def train(
     cluster at ``RAY_ADDRESS`` or on a Ray that is started here. Both leave the same run
     directory and, at one worker and equal threads, the same weights, bit for bit.
 
-    Args:
-        experiment: What to train; of a run that is resumed only the extent, evaluation and
-            tracking may differ from what it was started with.
-        out: Folder of the runs, or its URI.
-        name: Name of the run in there; the experiment's by default.
-        resume: Run directory to resume instead; `out` and `name` do not count then.
-        watch: Shows progress and may stop the run.
-        progress: Is told of the preparation's progress.
-
-    Returns:
-        The run directory and its summary.
+    The run is `name`, by default the experiment's, in the folder or URI `out`; or it is the run
+    directory `resume`, of which only the extent, evaluation and tracking may differ from what it
+    was started with. The watch shows progress and may stop the run.
 
     Raises:
         BadInput: Something cannot work; nothing was started.
@@ -132,7 +124,6 @@ def train(
 def _place(
     experiment: Experiment, out: str | Path, name: str | None, resume: str | Path | None
 ) -> RunDir:
-    """Return the directory of the run, which is free, or holds the run that is resumed."""
     if resume is not None:
         run = RunDir.open(resume)
         try:
@@ -149,7 +140,6 @@ def _place(
 def _plan(
     experiment: Experiment, stack: contextlib.ExitStack
 ) -> tuple[ComputePlan, Cluster | None]:
-    """Decide how workers compute, and connect to Ray if they need it."""
     scaling = experiment.scaling
     least = scaling.counts()[0]
     if scaling.workers == 1:
@@ -174,15 +164,12 @@ def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
     except Unreachable as error:
         _log.warning(
             "%s. The run is recorded in %s meanwhile; `ssgan track sync %s` catches up",
-            error,
-            run.location,
-            run.location,
+            *(error, run.location, run.location),
         )
     return uri
 
 
 def _register(run: RunDir, experiment: Experiment, uri: str) -> None:
-    """Make the export a version of the registered model that the experiment names, if any."""
     model = experiment.tracking.register_as
     if model is None:
         return

@@ -26,17 +26,7 @@ from ssgan.training.state import Training
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run and the networks of one of its checkpoints.
-
-    Attributes:
-        run: The run directory.
-        experiment: The run's own.
-        dataset: The run's own.
-        device: Where the networks are.
-        step: Updates made.
-        training: The training as it was then.
-        snapshot: Copies in eval mode, with BatchNorm statistics estimated from scratch.
-    """
+    """A run and the networks of one of its checkpoints, after `step` updates."""
 
     run: RunDir
     experiment: Experiment
@@ -45,15 +35,14 @@ class LoadedRun:
     step: int
     training: Training
     snapshot: Snapshot
+    """Copies in eval mode, with BatchNorm statistics estimated from scratch."""
 
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
     ) -> Judge | None:
-        """Find C in the cache or train it there; None without a test split or without labels.
+        """Find C for the run's experiment, or for one that differs in `evaluation`.
 
-        Args:
-            experiment: The run's own, or with another `evaluation`.
-            progress: Is told of the progress if C must be trained.
+        None without a test split or without labels.
         """
         plan = plan_here(experiment.scaling)
         with use_threads(plan.threads):
@@ -62,13 +51,7 @@ class LoadedRun:
     def evaluate(
         self, experiment: Experiment, judge: Judge | None, copies: tuple[str, ...]
     ) -> Evaluation:
-        """Evaluate copies of G.
-
-        Args:
-            experiment: The run's own, or with another `evaluation`.
-            judge: C.
-            copies: ``raw``, ``ema`` or both.
-        """
+        """Evaluate copies of G: ``raw``, ``ema`` or both."""
         streams, snapshot = self.training.streams, self.snapshot
         with use_threads(plan_here(experiment.scaling).threads):
             evaluator = Evaluator(experiment.evaluation, self.dataset, judge, streams, self.device)
@@ -77,11 +60,7 @@ class LoadedRun:
 
 
 def load_run(location: str, checkpoint: str = "last") -> LoadedRun:
-    """Load a run, or the winner of a search.
-
-    Args:
-        location: The run or search directory.
-        checkpoint: ``last``, ``best`` or the name of one.
+    """Load a run, or the winner of a search, at ``last``, ``best`` or a checkpoint's name.
 
     Raises:
         BadInput: There is no such run or checkpoint, or its data is not here.
@@ -99,14 +78,7 @@ def load_networks(
     device: torch.device,
     name: str | None = None,
 ) -> LoadedRun:
-    """Load the networks of a checkpoint.
-
-    Args:
-        run: The run directory.
-        experiment: The run's own.
-        dataset: The run's own.
-        device: Where to put the networks.
-        name: Name of the checkpoint; None is the newest.
+    """Load the networks of a checkpoint of a run, by its name; None is the newest.
 
     Raises:
         BadInput: The run has no checkpoint, or none of that name.

@@ -17,14 +17,10 @@ _log = logging.getLogger(__name__)
 def settle_name(
     out: str, name: str | None, usual: str, *, kind: Kind = RunDir, replace: bool = False
 ) -> str:
-    """Return the name of a new run or search, which is free then.
+    """Return the name of a new run or search in `out`, which is free then.
 
-    Args:
-        out: Folder of the runs.
-        name: The user's name; by default the usual one, or the first free one with a number.
-        usual: The usual name.
-        kind: Which of the two it is.
-        replace: Move aside what has the name.
+    It is the user's name, by default the usual one, or the first free one with a number. With
+    `replace`, what has the name is moved aside.
 
     Raises:
         BadInput: The user's name cannot be one, or is taken, or cannot be moved aside.
@@ -81,11 +77,7 @@ def join(out: str, name: str) -> str:
 
 
 def _move_aside(out: str, name: str) -> None:
-    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing.
-
-    Raises:
-        BadInput: It is not on this machine's file system, or cannot be moved.
-    """
+    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing."""
     run = RunDir(join(out, name))
     if run.is_free():
         return

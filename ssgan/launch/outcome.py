@@ -20,24 +20,15 @@ _EXPORT, _FIGURES = "export", "figures"
 
 @dataclass(frozen=True)
 class Result:
-    """What a run reached.
-
-    Attributes:
-        run_dir: The run directory.
-        summary: Content of its summary.json.
-    """
+    """What a run reached."""
 
     run_dir: str
     summary: dict[str, Any]
+    """Content of its summary.json."""
 
 
 def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, bytes]:
-    """Pack a copy of G, the trunk and the Q heads as the files of an export folder.
-
-    Args:
-        loaded: The run and the checkpoint.
-        copy: ``ema`` or ``raw``.
-    """
+    """Pack a copy of G, the trunk and the Q heads as the files of an export folder."""
     run, dataset = loaded.run, loaded.dataset
     return pack_export(
         loaded.snapshot.generators[copy],
@@ -68,11 +59,7 @@ def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:
 
 
 def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: ComputePlan) -> str:
-    """Export the moving average of the newest checkpoint and draw the figures.
-
-    Returns:
-        The export folder's location.
-    """
+    """Export the newest checkpoint's moving average, draw figures; return the export's place."""
     with use_threads(plan.threads):
         loaded = load_networks(run, experiment, dataset, plan.device_here)
     location = write_export(run, export(loaded))
@@ -83,12 +70,8 @@ def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: ComputeP
 def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[str]:
     """Write the last evaluation's pictures and the curve of the 0-1 loss into `figures`.
 
-    Args:
-        run: The run directory.
-        drawn: PNG bytes by name, drawn again, that replace those of the last evaluation.
-
-    Returns:
-        The files' names, relative to the run directory.
+    PNG bytes that were drawn again, by name, replace those of the last evaluation. Return the
+    files' names, relative to the run directory.
     """
     evaluated = [record for record in run.records() if record.is_evaluated]
     pictures: dict[str, bytes] = {}
@@ -118,16 +101,9 @@ def write_summary(
     export_location: str | None = None,
     stop_reason: str | None = None,
 ) -> dict[str, Any]:
-    """Write summary.json from the records.
+    """Write summary.json from the records of a run that started at `started` (`time.monotonic`).
 
-    Args:
-        run: The run directory.
-        experiment: The run's own.
-        tracking_uri: Where MLflow records it.
-        environment: Versions, machine, workers and threads.
-        started: When this start of the run began, by `time.monotonic`.
-        export_location: The export folder.
-        stop_reason: Why it ended before its last epoch.
+    A stop reason says why it ended before its last epoch.
     """
     records = run.records()
     last = next((record for record in reversed(records) if record.is_evaluated), None)

@@ -28,20 +28,11 @@ PreparationProgress = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""
 
 _LABELS = "labels.parquet"
-_JUDGE_SEED = 0  # the same C for all seeds of a run, so that they are measured alike
 
 
 @dataclass(frozen=True)
 class ComputePlan:
-    """How the workers compute.
-
-    Attributes:
-        under_ray: Whether they run under Ray Train.
-        cuda: Whether they compute on GPUs.
-        threads: CPU threads of each.
-        cpus: CPU cores that Ray reserves for each.
-        gpus: GPUs that Ray reserves for each.
-    """
+    """How the workers compute: the threads of each, and the cores and GPUs that Ray reserves."""
 
     under_ray: bool
     cuda: bool
@@ -61,11 +52,7 @@ def make_plan(scaling: ScalingConfig, cpus: float, gpus: float, shared: bool) ->
     One worker on this machine needs no Ray. Several on one machine that is theirs divide its
     cores; on a cluster that is shared with others a worker has the threads that it reserves.
 
-    Args:
-        scaling: What the user asked for.
-        cpus: Cores of this machine, or of the whole cluster.
-        gpus: Its GPUs.
-        shared: Whether `cpus` belong to a cluster that others use too.
+    Cores and GPUs are those of this machine, or of the whole cluster.
 
     Raises:
         BadInput: CUDA is asked for and there is none.
@@ -127,11 +114,8 @@ def find_store(
 ) -> Store:
     """Find or build the store of an experiment's images.
 
-    Args:
-        experiment: Names the source.
-        progress: Is told of the progress.
-        location: Where the driver has its store. It is taken if this machine can see it, because
-            a worker's working directory, to which the source's path may be relative, is another.
+    The driver's store at `location` is taken if this machine can see it, because a worker's
+    working directory, to which the source's path may be relative, is another.
 
     Raises:
         BadInput: The source is wrong.
@@ -148,12 +132,7 @@ def load_dataset(
     budget: LabelBudget | None = None,
     store: Store | None = None,
 ) -> Dataset:
-    """Check the experiment against its store and apply the label budget.
-
-    Args:
-        experiment: What to train.
-        budget: A budget drawn before; drawn here when None.
-        store: The experiment's store; found or built when None.
+    """Check the experiment against its store and apply the label budget; find what is None.
 
     Raises:
         BadInput: The source, a code or the budget is wrong.
@@ -179,9 +158,12 @@ def find_judge(
     dataset: Dataset,
     plan: ComputePlan,
     progress: PreparationProgress | None = None,
-    seed: int = _JUDGE_SEED,
+    seed: int = 0,
 ) -> Judge | None:
-    """Find C in the cache or train it there; None without a test split or without labels."""
+    """Find C in the cache or train it there; None without a test split or without labels.
+
+    Its seed is not that of the run, so that runs of all seeds are measured alike.
+    """
     if dataset.test is None or dataset.y_test is None or not dataset.space.supervised:
         return None
     return train_judge(

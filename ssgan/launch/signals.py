@@ -39,8 +39,7 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
     """Turn SIGTERM (a spot instance that ends, Slurm's time limit) into a flag.
 
-    A second one does what it did before. Outside the main thread, where Python allows no
-    handlers, the flag stays down.
+    A second one does what it did before. Outside the main thread the flag stays down.
     """
     raised = threading.Event()
     before = signal.getsignal(signal.SIGTERM)

@@ -13,12 +13,7 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster import worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import (
-    ComputePlan,
-    find_store,
-    load_dataset,
-    read_budget,
-)
+from ssgan.launch.preparation import ComputePlan, find_store, load_dataset, read_budget
 from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
@@ -36,11 +31,8 @@ class WorkerSpec(TypedDict):
     run: str
     """Location of the run directory, which holds experiment and label budget."""
     store: str
-    """Location of the driver's store."""
     threads: int
-    """CPU threads to compute with."""
     judge: dict[str, bytes] | None
-    """Files of the judge C."""
     start: str | None
     """Address of a checkpoint, of whatever run, that counts until this run has a later one."""
 
@@ -69,17 +61,12 @@ def run_under_ray(
     A worker that dies costs the updates since the last checkpoint: all are started again from
     there, `scaling.retries` times.
 
-    Args:
-        experiment: What to train; the run directory holds the same.
-        store: Location of the store here; where workers cannot see it they build their own.
-        judge: Files of C.
-        run: The run directory, in a place that all workers reach.
-        plan: What each worker gets.
-        watch: Shows progress, an epoch at a time, and may stop the run.
-        start: Address of a checkpoint of another run to start from; the run's own, once it has
-            a later one, goes before it.
-        told: The last epoch that the watch knows of; by default all that is recorded.
-        is_ready: Whether the watch may be told of a record yet.
+    All workers reach the run directory, which holds the same experiment; those that cannot see
+    the store build their own. `judge` holds the files of C. `start` is the address of a checkpoint
+    of another run to start from; the run's own, once it has a later one, goes before it.
+
+    The watch is told of each epoch after `told`, by default of those not yet recorded, once its
+    record `is_ready`, and may stop the run.
 
     Raises:
         Stopped: The watch said so; a checkpoint is written.
@@ -168,10 +155,7 @@ def _watching(
 ) -> Iterator[None]:
     """Tell the watch of every record that appears, and the workers when it wants to stop."""
     done = threading.Event()
-    if told is None:
-        records = run.records()
-        told = records[-1].epoch if records else 0
-    last = told
+    last = max((record.epoch for record in run.records()), default=0) if told is None else told
 
     def follow() -> None:
         nonlocal last
