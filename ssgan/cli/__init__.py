@@ -44,6 +44,9 @@ class _InOrder(click.Group):
 
 @click.group(
     cls=_InOrder,
+    commands=[
+        *(init, data, train, search, reproduce, evaluate, sample, figures, export, track, doctor)
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
@@ -58,18 +61,8 @@ def ssgan() -> None:
     """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
 
 
-_VERBS: list[click.Command] = [init, data, train, search, reproduce, evaluate, sample]
-_VERBS += [figures, export, track, doctor]
-for verb in _VERBS:
-    ssgan.add_command(verb)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit with its code.
-
-    Args:
-        arguments: What follows `ssgan`; those of the process by default.
-    """
+    """Run a command line, by default the process's own after `ssgan`, and exit with its code."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:

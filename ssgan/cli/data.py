@@ -15,7 +15,7 @@ from ssgan.cli.verb import Answer, Verb, writing
 if TYPE_CHECKING:
     from ssgan.data.store import Manifest, Store
 
-_SHOWN = 10  # broken pictures that are listed
+_SHOWN = 10  # broken images that are listed
 
 
 @click.group(short_help="Prepare images and labels, look at them.")
@@ -41,7 +41,7 @@ def prepare(source: str, overrides: tuple[str, ...]) -> Answer:
     Training does this by itself when it has not been done; the store is kept in $SSGAN_CACHE or
     the user's cache folder and shared by all experiments on the same images.
     """
-    return _answer(prepared(source, overrides))
+    return _answer(_prepare(source, overrides))
 
 
 @data.command(
@@ -65,7 +65,12 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> An
     """
     if sheet is not None and sheet.suffix != ".png":
         raise BadInput(f"--sheet {sheet} must end in .png")
-    store = _opened(source, overrides)
+    from ssgan.data.store import MANIFEST, Store
+
+    is_store = "://" in source or (Path(source) / MANIFEST).is_file()
+    if is_store and overrides:
+        raise BadInput(f"{overrides[0]} has no effect: {source} is a store and stays as it is")
+    store = Store.open(source) if is_store else _prepare(source, overrides)
     if sheet is not None:
         from ssgan.drawing.store_sheet import store_sheet
 
@@ -75,24 +80,13 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> An
     return _answer(store)
 
 
-def prepared(source: str, overrides: tuple[str, ...]) -> Store:
-    """Find or build the store of an experiment's source, with progress."""
+def _prepare(source: str, overrides: tuple[str, ...]) -> Store:
     from ssgan.data.store import prepare
     from ssgan.experiment.loading import load_experiment
 
     experiment = load_experiment(source, overrides)
     with progress(f"preparing {experiment.data.source.kind}") as advance:
         return prepare(experiment.data.source, progress=advance)
-
-
-def _opened(source: str, overrides: tuple[str, ...]) -> Store:
-    from ssgan.data.store import MANIFEST, Store
-
-    if "://" in source or (Path(source) / MANIFEST).is_file():
-        if overrides:
-            raise BadInput(f"{overrides[0]} has no effect: {source} is a store and stays as it is")
-        return Store.open(source)
-    return prepared(source, overrides)
 
 
 def _answer(store: Store) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from ssgan.cli.options import out_option
@@ -39,16 +41,9 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool) -> Answer:
     from ssgan.base.storage import default_cache
     from ssgan.cluster import examine
 
+    tracking = None if uri is None else partial(_reach_tracking, uri)
     with waiting("examining this machine"):
-        checks = list(
-            examine(
-                out,
-                default_cache(),
-                workers=workers,
-                tracking=None if uri is None else lambda: _reach_tracking(uri),
-                with_ray=with_ray,
-            )
-        )
+        checks = [*examine(out, default_cache(), workers, tracking, with_ray)]
     rows = table("", "check", "found", "what to do")
     for check in checks:
         remedy = "" if check.ok else check.remedy

@@ -65,7 +65,6 @@ def score(loaded: LoadedRun, experiment: Experiment, copies: tuple[str, ...]) ->
 
 
 def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:
-    """Apply overrides of the evaluation; all else belongs to the run."""
     from ssgan.experiment.loading import parse_overrides, with_values
 
     values = dict(parse_overrides(overrides))

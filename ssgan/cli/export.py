@@ -42,9 +42,5 @@ def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: Path 
         else:
             write_export(loaded.run, files)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
-    return Answer(
-        [
-            f"{where}: G {copy}",
-            f"after {loaded.step:,} updates; try: {program('ssgan')} sample {where}",
-        ]
-    )
+    hint = f"after {loaded.step:,} updates; try: {program('ssgan')} sample {where}"
+    return Answer([f"{where}: G {copy}", hint])

@@ -24,40 +24,30 @@ def out_option(help_text: str) -> Decorator:
     )
 
 
-def place_options(
-    what: str, several: str, name: str, resume: tuple[str, str] | None = None
-) -> Decorator:
+def place_options(what: str, several: str, name: str, resume: tuple[str, str]) -> Decorator:
     """Return the options of what is started in OUT: ``--out``, ``--name``, ``--resume`` ...
 
     Args:
         what: What is started, in a word.
         several: The plural of it.
         name: Help of ``--name``.
-        resume: Metavar and help of ``--resume``; None where the same command resumes, so that
-            there is neither ``--resume`` nor ``--replace``.
+        resume: Metavar and help of ``--resume``.
     """
-    options: list[Decorator] = [
-        out_option(f"Folder, or URI, of the {several}."),
-        click.option("--name", help=name),
-    ]
-    if resume is not None:
-        aside = f"Move a {what} of that name aside, to NAME.1 or so."
-        options += [
-            click.option("--resume", metavar=resume[0], help=resume[1]),
-            click.option("--replace", is_flag=True, help=aside),
-        ]
 
     def decorate(function: Function) -> Function:
+        @out_option(f"Folder, or URI, of the {several}.")
+        @click.option("--name", help=name)
+        @click.option("--resume", metavar=resume[0], help=resume[1])
+        @click.option(
+            "--replace", is_flag=True, help=f"Move a {what} of that name aside, to NAME.1 or so."
+        )
         @functools.wraps(function)
         def checked(**given: Any) -> Any:
-            if given.get("resume") is not None and (given["name"] or given["replace"]):
+            if given["resume"] is not None and (given["name"] or given["replace"]):
                 raise BadInput(f"--resume resumes a {what}; leave out --name and --replace")
             return function(**given)
 
-        verb: Function = checked
-        for option in reversed(options):
-            verb = option(verb)
-        return verb
+        return checked
 
     return decorate
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput, TrialsFailed
-from ssgan.cli.options import place_options
+from ssgan.cli.options import out_option
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -43,9 +43,7 @@ _NAMES = ["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]
     help="How much to compute: minutes, hours on two cores, or what the paper took.",
 )
 @click.option("--seeds", type=int, metavar="N", help="Runs of each label budget.")
-@click.option(
-    "--first-seed", type=int, metavar="S", help="Seed of the first of them; 0 by default."
-)
+@click.option("--first-seed", type=int, metavar="S", help="The first run's seed; 0 by default.")
 @click.option(
     "--labels",
     "amounts",
@@ -53,7 +51,8 @@ _NAMES = ["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]
     metavar="AMOUNT",
     help="A label budget, 10 or 1%, repeatable; instead of the paper's.",
 )
-@place_options(*("experiment", "experiments"), name="Name in OUT; paper-DATA-BUDGET by default.")
+@out_option("Folder, or URI, of the experiments.")
+@click.option("--name", help="Name in OUT; paper-DATA-BUDGET by default.")
 @click.option("--rebuild", is_flag=True, help="Write the report of the runs that are finished.")
 @click.option(
     "--with",
@@ -108,12 +107,8 @@ def reproduce(
         f"{plan.title}: {search.total} runs of {length.epochs} epochs of {length.steps_per_epoch} "
         f"updates, into {join(out, name)}"
     )
-    given: list[tuple[str, object]] = [
-        ("--budget", size),
-        ("--seeds", seeds),
-        ("--first-seed", first_seed),
-    ]
-    given += [("--labels", amount) for amount in amounts]
+    given: list[tuple[str, object]] = [("--labels", amount) for amount in amounts]
+    given = [("--budget", size), ("--seeds", seeds), ("--first-seed", first_seed), *given]
     options = [word for pair in given if pair[1] is not None for word in map(str, pair)]
     command = shlex.join(["ssgan", "reproduce", experiment, *options, *overrides])
     with SearchScreen(search) as screen:

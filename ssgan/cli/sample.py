@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,28 +73,22 @@ def sample(
     files = [str(out) for out in outs]
     count = len(grid.images)
     copy = generator_name(generator.manifest.copy_of)
-    return Answer(
-        [
-            f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}",
-            f"codes: {'; '.join(_describe(code) for code in generator.codes)}",
-        ],
-        {"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed},
-    )
+    lines = [
+        f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}",
+        f"codes: {'; '.join(_describe(code) for code in generator.codes)}",
+    ]
+    facts = {"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed}
+    return Answer(lines, facts)
 
 
 class _Grid(NamedTuple):
     """Images in rows, row after row."""
 
-    images: NDArray[np.uint8]
-    """(n, H, W, C)"""
-    rows: list[str]
-    """What each row shows."""
-    columns: int
-    """Images a row; the last row may be short."""
-    headers: list[str]
-    """What each column shows; empty where it is the noise that changes along a row."""
-    asked: str
-    """What all images were asked for, and what changes along a row: the end of the title."""
+    images: NDArray[np.uint8]  # (n, H, W, C)
+    rows: list[str]  # what each row shows
+    columns: int  # images a row; the last row may be short
+    headers: list[str]  # what each column shows; empty where the noise changes along a row
+    asked: str  # the end of the title: what was asked for, and what changes along a row
 
 
 def _grid(
@@ -117,12 +112,8 @@ def _grid(
     each = 1 if len(lists) == 2 else n or (_N if not lists else 8)
     if len(rows) * len(columns) * each > _MAX:
         raise BadInput(f"more than {_MAX:,} images in one call; lower -n")
-    cells = []
-    for row in rows:
-        for column in columns:
-            asked = dict(zip(lists, (row, column), strict=False))
-            cells.append(generator.sample(each, seed, codes={**fixed, **asked}))
-    images = np.concatenate(cells)
+    asked = [dict(zip(lists, pair, strict=False)) for pair in itertools.product(rows, columns)]
+    images = np.concatenate([generator.sample(each, seed, codes=fixed | one) for one in asked])
     named = ", ".join(f"{name} = {value}" for name, value in fixed.items())
     told = f", asked for {named}" if named else ""
     if lists:

@@ -1,7 +1,6 @@
 """What people see: lines and progress bars on stderr, results on stdout, and a last screen."""
 
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -11,8 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
@@ -88,18 +86,6 @@ def nothing_on_stdout() -> Iterator[None]:
             os.close(output)
 
 
-def show(result: Any) -> None:
-    """Print a result on stdout: text, a rich table or panel."""
-    from rich.console import Console
-
-    Console(highlight=False, soft_wrap=True).print(result, markup=False)
-
-
-def show_json(result: Mapping[str, Any]) -> None:
-    """Print a result on stdout as JSON."""
-    print(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
-
-
 def table(*columns: str, title: str | None = None) -> Any:
     """Return an empty rich table; columns whose name ends in a space are aligned right."""
     from rich import box
@@ -141,10 +127,9 @@ def last_screen(title: str, *sections: list[Any]) -> Any:
     from rich.console import Group
     from rich.rule import Rule
 
-    lines: list[Any] = [Rule(f"ssgan: {title}", align="left")]
-    for number, section in enumerate(sections):
-        lines += ["", *section] if number else section
-    return Group(*lines)
+    first, *others = sections
+    spaced = [line for section in others for line in ("", *section)]
+    return Group(Rule(f"ssgan: {title}", align="left"), *first, *spaced)
 
 
 def places(record: "RunDir | SearchDir", files: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -158,12 +143,8 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> list[Any]:
     from rich.text import Text
 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        Text(
-            "  " + "  ".join(map(str.ljust, row, widths)).rstrip(), no_wrap=True, overflow="ignore"
-        )
-        for row in rows
-    ]
+    lines = ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return [Text(line, no_wrap=True, overflow="ignore") for line in lines]
 
 
 @contextlib.contextmanager
@@ -191,38 +172,23 @@ def progress(title: str, unit: str = "images") -> Iterator[Advance]:
         bar.stop()
 
 
-@contextlib.contextmanager
-def waiting(title: str) -> Iterator[None]:
-    """Show that something whose length is unknown is going on, and for how long."""
-    with console().status(title) if console().is_terminal else contextlib.nullcontext():
-        yield
+def waiting(title: str) -> contextlib.AbstractContextManager[Any]:
+    """Show, on a terminal, that something whose length is unknown is going on."""
+    return console().status(title) if console().is_terminal else contextlib.nullcontext()
 
 
-class Screen:
+class Screen(contextlib.ExitStack):
     """The bar of what is being prepared; those of trainings and searches show more."""
 
-    def __init__(self) -> None:
-        self._title: str | None = None
-        self._advance: Advance
-        self._bar = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.close()
+    _title: str | None = None
+    _advance: Advance
 
     def prepare(self, title: str, done: int, total: int, unit: str = "images") -> None:
         """Show how far a step is, in place of the one before; this is a `PreparationProgress`."""
         if title != self._title:
-            self._bar.close()
+            self.close()
             self._title = title
-            self._advance = self._bar.enter_context(progress(title, unit))
+            self._advance = self.enter_context(progress(title, unit))
         self._advance(done, total)
 
 

@@ -72,9 +72,7 @@ def search(
     )
     with SearchScreen(definition) as screen:
         result = run_search(
-            definition,
-            out,
-            place,
+            *(definition, out, place),
             resume=resume is not None,
             progress=screen.prepare,
             opened=screen.follow,
@@ -89,7 +87,6 @@ def search(
 
 
 def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Search:
-    """Build the search that the arguments name, or read the one that is resumed."""
     from ssgan.records.searchdir import SearchDir
     from ssgan.tuning import Search, load_search
 

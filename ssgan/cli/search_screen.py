@@ -46,9 +46,6 @@ class SearchScreen(Screen):
     """The screen of a search: a bar while it is prepared, then the live table.
 
     Without a terminal it is a line for each event.
-
-    Args:
-        definition: What is searched.
     """
 
     def __init__(self, definition: Search) -> None:
@@ -70,7 +67,7 @@ class SearchScreen(Screen):
 
     def follow(self, search: SearchDir) -> None:
         """Show the trials of a search from now on."""
-        self._bar.close()
+        self.close()
         self._search = search
         self._follower.start()
 
@@ -87,7 +84,6 @@ class SearchScreen(Screen):
                 self._live.stop()
 
     def _read(self, before: Sequence[TrialRow]) -> Sequence[TrialRow]:
-        """Read the table; what cannot be read just now is shown as it was."""
         assert self._search is not None
         try:
             return self._search.rows() or before
@@ -106,7 +102,6 @@ class SearchScreen(Screen):
         self._live.update(self._table(rows), refresh=True)
 
     def _tell(self, rows: Sequence[TrialRow]) -> None:
-        """Say as a line what changed: for logs."""
         for row in rows:
             before = self._said.get(row.trial)
             if before is not None and (before.epoch, before.status) == (row.epoch, row.status):
@@ -162,12 +157,7 @@ class SearchScreen(Screen):
 
 
 def search_summary(search: SearchDir, summary: Mapping[str, Any]) -> Any:
-    """Lay out what a search reached, for a rich console.
-
-    Args:
-        search: The search directory.
-        summary: Content of its summary.json.
-    """
+    """Lay out what a search and its summary.json say was reached, for a rich console."""
     from rich.text import Text
 
     failed = [
@@ -177,16 +167,19 @@ def search_summary(search: SearchDir, summary: Mapping[str, Any]) -> Any:
     ]
     top = [_configurations(summary)] if summary["configurations"] else []
     top += [*failed, ""] if failed else []
+    where = places(search, _FILES)
+    if summary.get("model"):
+        champion = ", the champion" if summary["champion"] else ""
+        where.append(("model", f"{summary['model']}, version {summary['model_version']}{champion}"))
     return last_screen(
         search.info.name,
         top + aligned(_reached(summary)),
-        aligned(places(search, _FILES) + _model(summary)),
+        aligned(where),
         aligned(_next(search, summary)),
     )
 
 
 def _configurations(summary: Mapping[str, Any]) -> Any:
-    """Draw the table of what stage two, or stage one where there was no other, compared."""
     shown = table(f"{summary['metric']} ", "spread ", "seeds ", "trial", "values")
     for line in summary["configurations"]:
         shown.add_row(
@@ -208,13 +201,6 @@ def _reached(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         *((title, value, "of the registered run") for title, value, _ in metrics),
         ("time", duration(summary["seconds"]), images),
     ]
-
-
-def _model(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if not summary.get("model"):
-        return []
-    champion = ", the champion" if summary["champion"] else ""
-    return [("model", f"{summary['model']}, version {summary['model_version']}{champion}")]
 
 
 def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -65,7 +65,7 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None) -> Answ
 def _sync(
     record: RunDir | SearchDir, place: str, experiment: str | None
 ) -> tuple[dict[str, Any], str]:
-    """Sync one directory: what `--json` tells of it, and what the screen does."""
+    """Return what `--json` tells of the directory, and the line for people."""
     from ssgan.records.rundir import RunDir
     from ssgan.tracking.recorder import SyncResult, sync_run
     from ssgan.tracking.search import SearchSyncResult, sync_search
@@ -86,7 +86,6 @@ def _sync(
 
 
 def _open(locations: tuple[str, ...]) -> list[RunDir | SearchDir]:
-    """Open the runs, then the searches."""
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import SearchDir
 

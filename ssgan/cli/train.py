@@ -68,7 +68,6 @@ def train(
 
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
-    """Build the experiment that the arguments name, or the run's own with their changes."""
     from ssgan.base.storage import join
     from ssgan.experiment.loading import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.experiment.tree import Experiment

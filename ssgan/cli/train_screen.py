@@ -88,12 +88,7 @@ def epoch_line(record: Record, epochs: int) -> str:
 
 
 def train_summary(summary: Mapping[str, Any], run_dir: str) -> Any:
-    """Lay out what a run reached, for a rich console.
-
-    Args:
-        summary: Content of summary.json.
-        run_dir: The run directory.
-    """
+    """Lay out what a run and its summary.json say was reached, for a rich console."""
     from rich.text import Text
 
     from ssgan.records.rundir import RunDir

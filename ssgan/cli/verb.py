@@ -3,39 +3,31 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from json import dumps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import log_to_stderr, nothing_on_stdout, show, show_json
+from ssgan.cli.screen import log_to_stderr, nothing_on_stdout
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a verb found.
-
-    Attributes:
-        screen: Lines, tables and panels for people.
-        facts: The same for programs, printed by ``--json``.
-        failure: Raised once that is printed.
-    """
+    """What a verb found: lines, tables and panels for people, facts for ``--json``."""
 
     screen: list[Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
     failure: BaseException | None = None
+    """Raised once that is printed."""
 
 
 class Verb(click.Command):
     """A command whose function returns an `Answer`.
 
-    What the function and the libraries below it print goes to stderr.
-
-    Args:
-        examples: Lines of the help, each a command and what it does.
-        json: What ``--json`` prints, in words; None for a verb without it.
-        named: As for any command of click.
+    What the function and the libraries below it print goes to stderr. `examples` are lines of the
+    help; `json` says in words what ``--json`` prints, and None that the verb is without it.
     """
 
     def __init__(self, *, examples: str, json: str | None = None, **named: Any) -> None:
@@ -46,14 +38,16 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         as_json = ctx.params.pop("as_json", False)
+        from rich.console import Console
+
         log_to_stderr()
         with nothing_on_stdout():
             answer: Answer = super().invoke(ctx)
         if as_json:
-            show_json(answer.facts)
+            print(dumps(answer.facts, indent=2, ensure_ascii=False, allow_nan=False))
         else:
             for part in answer.screen:
-                show(part)
+                Console(highlight=False, soft_wrap=True).print(part, markup=False)
         if answer.failure is not None:
             raise answer.failure
 
