@@ -1,4 +1,4 @@
-"""The base of every configuration class: frozen trees, unions open to other packages, YAML."""
+"""The base of every configuration class: frozen trees, marks of fields, open unions, YAML."""
 
 import hashlib
 import importlib
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
@@ -29,6 +29,31 @@ class Formerly:
     """Marks a field that had another name: ``epochs: Annotated[int, Formerly("rounds")] = 1``."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Who may change a field of a run that has started; without it nobody (*identity*).
+
+    A field below a marked one is as marked as that.
+    """
+
+    by: Literal["mutable", "extent", "free"]
+
+
+Mutable = Changes("mutable")
+"""Population based training may change it while a run trains; a resume may not."""
+Extent = Changes("extent")
+"""How long and on what: a resume may change it."""
+Free = Changes("free")
+"""How the run is measured and recorded: a resume may change it."""
+
+
+@dataclass(frozen=True)
+class NotSearchable:
+    """No search may vary the field, nor one below it; why, and what to do instead."""
+
+    why: str = "it is the same for all trials; set it with an override"
 
 
 class Config(BaseModel):

@@ -15,8 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan.base.config import Config
-from ssgan.base.markers import Mutable
+from ssgan.base.config import Config, Mutable
 from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.schedules import Linear, Schedule

@@ -8,9 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ssgan.base.config import Config, nearest
+from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
-from ssgan.base.markers import NotSearchable
 from ssgan.data.labels import Amount, LabelBudget, draw_budget
 from ssgan.data.memmap import Split
 from ssgan.data.sources import SourceConfig

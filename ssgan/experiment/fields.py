@@ -13,9 +13,8 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from ssgan.base.config import Config, OpenUnion, nearest, warn_renamed
+from ssgan.base.config import Changes, Config, NotSearchable, OpenUnion, nearest, warn_renamed
 from ssgan.base.errors import BadInput
-from ssgan.base.markers import Changes, NotSearchable
 from ssgan.experiment.tree import Experiment
 
 FieldClass = Literal["mutable", "extent", "free", "identity"]
@@ -91,7 +90,7 @@ def _walk(path: str) -> Iterator[tuple[list[type[Config]], str, list[FieldInfo]]
 
 
 def _marks(path: str) -> Iterator[Any]:
-    """Yield what is said about a field (`ssgan.base.markers`), and about those it is part of."""
+    """Yield what is said about a field (`ssgan.base.config`), and about those it is part of."""
     return (mark for *_, fields in _walk(path) for field in fields for mark in field.metadata)
 
 

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ssgan.base.config import Config, Formerly
-from ssgan.base.markers import Extent, Free, Mutable, NotSearchable
+from ssgan.base.config import Config, Extent, Formerly, Free, Mutable, NotSearchable
 from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space

@@ -14,9 +14,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from ssgan.base.config import Config, nearest
+from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
-from ssgan.base.markers import NotSearchable
 
 Posterior = Literal["mse", "gaussian"]
 

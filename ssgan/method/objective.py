@@ -18,8 +18,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssgan.base.config import Config
-from ssgan.base.markers import Mutable
+from ssgan.base.config import Config, Mutable
 from ssgan.method.codes import Code, Posterior
 from ssgan.method.extra_term import ExtraTerm
 from ssgan.method.schedules import WarmUp

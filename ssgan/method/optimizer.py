@@ -4,8 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from ssgan.base.config import Config
-from ssgan.base.markers import Mutable
+from ssgan.base.config import Config, Mutable
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.schedules import Clock, Constant, Schedule
 

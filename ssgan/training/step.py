@@ -177,15 +177,7 @@ Wrap = Callable[[nn.Module], nn.Module]
 
 
 class TrainingStep:
-    """G, D and their optimizers, and how one update changes them.
-
-    Attributes:
-        generator: G, bare.
-        discriminator: Trunk, D, Q_ss and Q_us, bare.
-        terms: Names of the terms of the objective, in the order of `Terms.values`.
-        g_optimizer: Adam of G.
-        d_optimizer: Adam of D and the Qs.
-    """
+    """G, D and their optimizers, and how one update changes them."""
 
     def __init__(
         self,
@@ -201,19 +193,12 @@ class TrainingStep:
         reduce_max: Callable[[Tensor], object] = lambda flag: None,
         generators: Generators = lambda stream: torch.Generator(),
     ) -> None:
-        """Set the step up.
+        """Set the step up around networks on their device.
 
-        Args:
-            generator: G on its device.
-            discriminator: D on its device.
-            space: Codes and noise.
-            optimizer: Adam's settings; the rates of an update come with its weights.
-            extra: Terms of the objective besides the paper's.
-            precision: What G and D's trunk compute in.
-            infogan: Whether there are no labels at all.
-            wrap: DDP, or nothing.
-            reduce_max: Takes the maximum of a flag over ranks, in place.
-            generators: Random numbers for the extra terms.
+        `optimizer` has Adam's settings; the rates of an update come with its weights. `extra` are
+        terms of the objective besides the paper's, `generators` the random numbers for them.
+        `infogan` says that there are no labels at all; `wrap` is DDP, or nothing; `reduce_max`
+        takes the maximum of a flag over ranks, in place.
         """
         self.generator = generator
         self.discriminator = discriminator
@@ -223,6 +208,7 @@ class TrainingStep:
         self._extra = tuple([term for term in extra if term.names[half]] for half in (0, 1))
         names = (term.names[half] for half in (0, 1) for term in self._extra[half])
         self.terms = (*TERMS, *names)
+        """Names of the terms of the objective, in the order of `Terms.values`."""
         self._generators = generators
         how = (space, precision, infogan, self._extra[0], generators)
         self._d_losses = wrap(_DiscriminatorLosses(discriminator, *how))
@@ -233,14 +219,10 @@ class TrainingStep:
         self.g_optimizer = Adam(generator.parameters(), g_lr, betas, fused=True)
 
     def __call__(self, inputs: StepInput, weights: Weights) -> Terms:
-        """Make one update: D and Q, then G (equation 7).
+        """Make one update from what this rank draws for it: D and Q, then G (equation 7).
 
-        Args:
-            inputs: What this rank draws for it.
-            weights: λ1, λ2 and the learning rates, the same on all ranks.
-
-        An optimizer whose loss is not finite on any rank leaves its parameters as they are; the
-        caller finds the term in what is returned.
+        The weights are the same on all ranks. An optimizer whose loss is not finite on any rank
+        leaves its parameters as they are; the caller finds the term in what is returned.
         """
         self.generator.train()
         self.discriminator.train()
