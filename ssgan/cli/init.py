@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,8 @@ from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
     from ssgan.data.sources.inspect import Survey
+
+_FEW, _MANY = 10_000, 100_000  # pictures
 
 
 @click.command(
@@ -45,7 +51,6 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
         raise BadInput(f"--out {out} must end in .yaml")
     if out.exists() and not force:
         raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
-    from ssgan.cli.template import draft
     from ssgan.data.sources.inspect import survey
 
     with waiting(f"looking at the pictures in {folder}"):
@@ -56,6 +61,57 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
     with waiting("checking the file"):
         _check(out)
     return Answer(_report(found, out))
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long to train, and how often each picture is seen then."""
+
+    batch_size: int
+    epochs: int
+    walks: float
+    steps_per_epoch: int = 100
+
+
+def extent(count: int) -> Extent:
+    """Propose how long to train on so many pictures.
+
+    A few thousand updates are what G needs whatever the number of pictures (the paper's MNIST
+    takes 5,000); small sets get small batches, so that they are not learned by heart meanwhile.
+    """
+    batch_size = 32 if count < 1000 else 64 if count < _FEW else 128
+    epochs = 30 if count < _FEW else 50 if count < _MANY else 100
+    return Extent(batch_size, epochs, batch_size * epochs * Extent.steps_per_epoch / count)
+
+
+def draft(found: Survey) -> str:
+    """Write the file's text, from `template.yaml.j2`; each value has its reason next to it."""
+    from jinja2 import Environment
+
+    # A class or file name with a line break in it must not end a comment.
+    environment = Environment(
+        finalize=lambda value: " ".join(str(value).splitlines()),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # it is YAML; names are written as JSON
+    )
+    environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
+    text = (resources.files("ssgan.cli") / "template.yaml.j2").read_text(encoding="utf-8")
+    kinds = {column.name: column.kind for column in found.chosen}
+    style = "style"
+    while kinds.keys() & {f"{style}_1", f"{style}_2"}:
+        style = f"free_{style}"
+    return environment.from_string(text).render(
+        found=found,
+        own=[column for column in found.columns if column.kind is not None],
+        declared={column.name: column.kind for column in found.columns if column.declared},
+        chosen=list(kinds),
+        continuous=[name for name, kind in kinds.items() if kind == "continuous"],
+        combinations=found.complete and list(kinds.values()).count("categorical") > 1,
+        style=style,
+        extent=extent(found.count),
+    )
 
 
 def _check(file: Path) -> None:
@@ -75,14 +131,14 @@ def _check(file: Path) -> None:
 
 
 def _report(found: Survey, out: Path) -> list[str]:
-    from ssgan.cli.template import describe
-
     colors = "gray" if found.gray else "color"
     lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:
         lines.append(f"broken and left out: {len(found.broken)} (listed in {out})")
     labels = [*found.columns, *([] if found.folders is None else [found.folders])]
-    lines += [f"label {describe(column)}" for column in labels]
+    for column in labels:
+        found_in = f"{column.found} ({column.known} labeled)" if column.kind else column.found
+        lines.append(f"label {column.name}: {column.kind or 'left out'}, {found_in}")
     if not found.chosen:
         lines.append("no labels: the file trains InfoGAN, which finds codes by itself")
     ssgan, file = program("ssgan"), shlex.quote(str(out))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssgan.cli.template import draft, extent
+from ssgan.cli.init import draft, extent
 from ssgan.data.dataset import Dataset
 from ssgan.data.sources.inspect import survey
 from ssgan.data.store import prepare
