@@ -27,11 +27,7 @@ def out_option(help_text: str) -> Decorator:
 def place_options(what: str, several: str, name: str, resume: tuple[str, str]) -> Decorator:
     """Return the options of what is started in OUT: ``--out``, ``--name``, ``--resume`` ...
 
-    Args:
-        what: What is started, in a word.
-        several: The plural of it.
-        name: Help of ``--name``.
-        resume: Metavar and help of ``--resume``.
+    `name` is the help of ``--name``; `resume` the metavar and the help of ``--resume``.
     """
 
     def decorate(function: Function) -> Function:

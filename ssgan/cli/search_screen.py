@@ -137,8 +137,6 @@ class SearchScreen(Screen):
         return shown
 
     def _in_order(self, rows: Sequence[TrialRow]) -> list[TrialRow]:
-        """Put what runs first, then what is over by its metric, the best first."""
-
         def key(row: TrialRow) -> tuple[int, bool, float, str]:
             metric = row.metric if row.is_over else None
             where = min(_ORDER.index(row.status), _ORDER.index("FINISHED"))

@@ -115,7 +115,7 @@ def scores(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def more_samples(summary: Mapping[str, Any], record: RunDir | SearchDir) -> list[tuple[str, str]]:
-    """Return the command that samples an export, in a row; none where there is no export."""
+    """Return the command that samples an export, as a row; nothing where there is no export."""
     if not summary.get("export"):
         return []
     place = shlex.quote(short(record.location))
@@ -160,14 +160,12 @@ def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
 
 
 def _example(record: RunDir | SearchDir) -> str:
-    """Return arguments of `ssgan sample` that suit the codes."""
     from ssgan.export.generator import NamedGenerator
 
-    folder = record.local_path
-    if folder is None:
+    if record.local_path is None:
         return ""
-    named = [code for code in NamedGenerator.load(folder).codes if code.supervised and code.classes]
-    if not named:
-        return "-n 16"
-    value = "7" if "7" in named[0].classes else named[0].classes[-1]
-    return f"{shlex.quote(f'{named[0].name}={value}')} -n 16"
+    for code in NamedGenerator.load(record.local_path).codes:
+        if code.supervised and code.classes:
+            value = "7" if "7" in code.classes else code.classes[-1]
+            return f"{shlex.quote(f'{code.name}={value}')} -n 16"
+    return "-n 16"

@@ -96,7 +96,6 @@ def load_networks(
 
 
 def _name(run: RunDir, checkpoint: str) -> str | None:
-    """Find the name of a checkpoint; None is the newest whole one."""
     if checkpoint == "last":
         return None
     checkpoints = Checkpoints(run)

@@ -15,8 +15,6 @@ from ssgan.launch.loaded_run import LoadedRun, load_networks
 from ssgan.launch.preparation import ComputePlan, use_threads
 from ssgan.records.rundir import Record, RunDir
 
-_EXPORT, _FIGURES = "export", "figures"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -54,8 +52,8 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
 def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:
     """Write the files of an export to the run's export folder; return its location."""
     for name, content in files.items():
-        run.write_bytes(f"{_EXPORT}/{name}", content)
-    return run.locate(_EXPORT)
+        run.write_bytes(f"export/{name}", content)
+    return run.locate("export")
 
 
 def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: ComputePlan) -> str:
@@ -86,9 +84,10 @@ def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[
             error = last.metrics.get("judge_error")
             pictures["zero_one_loss"] = png(loss_curve(epochs, raw, ema, error, title))
     pictures |= drawn or {}
-    for name, content in pictures.items():
-        run.write_bytes(f"{_FIGURES}/{name}.png", content)
-    return [f"{_FIGURES}/{name}.png" for name in pictures]
+    files = {f"figures/{name}.png": content for name, content in pictures.items()}
+    for name, content in files.items():
+        run.write_bytes(name, content)
+    return list(files)
 
 
 def write_summary(
