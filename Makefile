@@ -30,13 +30,13 @@ help: ## Show this list
 quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
-test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 saves 5)
-	$(BIN)/python -m pytest
+test: $(STAMP) system-packages ## Run all tests, two at a time (15 minutes on 2 cores, no network)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here, and switch one off (root, 6 minutes)
 	$(BIN)/python tests/multihost
 
-lint: $(STAMP) ## Check format, style, types and the floor plan
+lint: $(STAMP) ## Check format, style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -70,7 +70,7 @@ def test_a_server_killed_during_a_run_has_everything_once_in_the_end(
         told = len(steps(store))
         for epoch in range(8, 11):
             commit(run, epoch, picture(epoch))
-        wait_until(lambda: "training goes on" in caplog.text)
+        wait_until(lambda: "training continues" in caplog.text)
         assert len(steps(store)) == told
         server.start()
         for epoch in range(11, 13):
