@@ -1,4 +1,4 @@
-"""ss-InfoGAN as a distributed training system: generators whose knobs have names.
+"""ss-InfoGAN as a distributed training system: generators whose inputs have names.
 
 What is exported here is loaded when it is first used: an exported generator needs neither Ray nor
 MLflow, and they take seconds to import.

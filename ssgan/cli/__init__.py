@@ -58,7 +58,7 @@ Exit codes: 0 done, 1 failed, 2 bad input. Results go to stdout, progress and lo
 )
 @click.version_option(__version__, prog_name="ssgan")
 def ssgan() -> None:
-    """Train image generators whose knobs have names, with few labels (ss-InfoGAN)."""
+    """Train image generators whose inputs have names, with few labels (ss-InfoGAN)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from ssgan.cli.screen import program, waiting
 from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
-    from ssgan.data.sources.inspect import Survey
+    from ssgan.data.sources.inspect import Inspection
 
 _FEW, _MANY = 10_000, 100_000  # pictures
 
@@ -51,11 +51,11 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
         raise BadInput(f"--out {out} must end in .yaml")
     if out.exists() and not force:
         raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
-    from ssgan.data.sources.inspect import survey
+    from ssgan.data.sources.inspect import inspect_folder
 
     with waiting(f"looking at the pictures in {folder}"):
-        found = survey(folder, csv)
-        text = draft(found)
+        found = inspect_folder(folder, csv)
+        text = write_template(found)
     with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
     with waiting("checking the file"):
@@ -84,7 +84,7 @@ def extent(count: int) -> Extent:
     return Extent(batch_size, epochs, batch_size * epochs * Extent.steps_per_epoch / count)
 
 
-def draft(found: Survey) -> str:
+def write_template(found: Inspection) -> str:
     """Write the file's text, from `template.yaml.j2`; each value has its reason next to it."""
     from jinja2 import Environment
 
@@ -130,7 +130,7 @@ def _check(file: Path) -> None:
     )
 
 
-def _report(found: Survey, out: Path) -> list[str]:
+def _report(found: Inspection, out: Path) -> list[str]:
     colors = "gray" if found.gray else "color"
     lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:

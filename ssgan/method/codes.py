@@ -24,7 +24,7 @@ class Code(Config):
     """One latent code, or the label column that it stands for."""
 
     name: str = Field(min_length=1)
-    """Name by which users turn this knob."""
+    """Name by which users set this code."""
     kind: Literal["categorical", "continuous"]
     """Whether the code picks one of `classes` or takes a value between `low` and `high`."""
     classes: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class UnsupervisedCode(Config):
     """A code that no label explains; InfoGAN finds its meaning."""
 
     name: str = Field(min_length=1)
-    """Name by which users turn this knob."""
+    """Name by which users set this code."""
     size: int = Field(default=1, ge=1)
     """Number of classes of a categorical code; 1 makes a continuous code."""
 

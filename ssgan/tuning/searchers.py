@@ -78,7 +78,7 @@ def walk_grid(concurrent: int, seed: int = 0) -> Any:
     """Return the search algorithm that draws at random and walks all grids with each draw.
 
     So a grid of seeds gives every drawn configuration once with each seed. Concurrent is the number
-    of trials at a time; 0 is no limit.
+    of trials at a time; 0 is not a limit.
     """
     from ray.tune.search.basic_variant import BasicVariantGenerator
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssgan.cli.init import draft, extent
+from ssgan.cli.init import extent, write_template
 from ssgan.data.dataset import Dataset
-from ssgan.data.sources.inspect import survey
+from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
 
@@ -102,7 +102,7 @@ def test_names_with_line_breaks_and_quotes_stay_yaml(tmp_path: Path) -> None:
     rows = [[f"{i:03d}.png", ("a\nb", 'c "d"')[i % 2]] for i in range(6)]
     labels(folder / "l.csv", ["file", "style_1"], rows)
     file = tmp_path / "made.yaml"
-    file.write_text(draft(survey(folder, None)))
+    file.write_text(write_template(inspect_folder(folder, None)))
     experiment = load_experiment(file)
     assert experiment.codes.supervised == ("style_1",)
     assert {code.name for code in experiment.codes.unsupervised} == {
@@ -123,7 +123,7 @@ def test_combinations_are_counted_only_where_labels_are_complete(
     ]
     labels(folder / "l.csv", ["file", "one", "two"], rows)
     file = tmp_path / "made.yaml"
-    file.write_text(draft(survey(folder, None)))
+    file.write_text(write_template(inspect_folder(folder, None)))
     assert load_experiment(file).codes.prior == prior
 
 

@@ -177,7 +177,7 @@ def test_the_average_follows_the_generator(digits_store: Store) -> None:
 
 
 def spoil(training: Training, at: int, field: str, value: float = math.nan) -> None:
-    """Make one input of one update something that is no number."""
+    """Make one input of one update something that is not a number."""
     draw = training.draw
 
     def spoilt() -> StepInput:

@@ -52,7 +52,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Survey:
+class Inspection:
     """What there is in a folder."""
 
     root: Path
@@ -78,7 +78,7 @@ class Survey:
         return own if self.folders is None else (*own, self.folders)
 
 
-def survey(root: Path, csv: Path | None) -> Survey:
+def inspect_folder(root: Path, csv: Path | None) -> Inspection:
     """Look at a folder of pictures and its CSV of labels: without a name, the only one in it.
 
     Raises:
@@ -98,7 +98,7 @@ def survey(root: Path, csv: Path | None) -> Survey:
         rows = zip(*(table.table[one.name] for one in columns if one.kind), strict=True)
         known = [[bool(cell) for cell in row] for row in rows]
         complete = 2 * sum(map(all, known)) > sum(map(any, known))
-    return Survey(
+    return Inspection(
         root=root,
         count=len(headers.sizes),
         broken=headers.broken,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ssgan.data.sources.folder import FolderSource
-from ssgan.data.sources.inspect import survey
+from ssgan.data.sources.inspect import inspect_folder
 
 COUNT = 12
 CELLS = st.one_of(
@@ -39,7 +39,7 @@ def write(folder: Path, cells: list[str]) -> None:
 @given(st.lists(CELLS, min_size=COUNT, max_size=COUNT))
 def test_a_proposal_is_what_the_source_reads(folder: Path, cells: list[str]) -> None:
     write(folder, cells)
-    found = survey(folder, None)
+    found = inspect_folder(folder, None)
     assert found.folders is not None
     assert found.folders.found == "left: 6, right: 6"
     (column,) = found.columns
@@ -80,5 +80,5 @@ def test_columns(
     folder: Path, cells: list[str], kind: str | None, declared: bool, found: str
 ) -> None:
     write(folder, cells)
-    (column,) = survey(folder, None).columns
+    (column,) = inspect_folder(folder, None).columns
     assert (column.kind, column.declared, column.found) == (kind, declared, found)
