@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ssgan.tuning.program import run_search
     from ssgan.tuning.tuner import build_tuner
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "NamedGenerator",

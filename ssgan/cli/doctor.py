@@ -39,7 +39,7 @@ def doctor(out: str, workers: int, uri: str | None, with_ray: bool) -> Answer:
     shares the folder of runs, whether workers on different nodes will find each other.
     """
     from ssgan.base.storage import default_cache
-    from ssgan.cluster import examine
+    from ssgan.cluster.examination import examine
 
     tracking = None if uri is None else partial(_reach_tracking, uri)
     with waiting("examining this machine"):

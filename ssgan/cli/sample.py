@@ -163,8 +163,8 @@ def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
     import numpy as np
     import torch
 
-    from ssgan.drawing.encoding import png
     from ssgan.drawing.grids import generator_name, image_rows
+    from ssgan.drawing.sheet import png
 
     with writing(out, "--out"):
         if out.suffix == ".npy":

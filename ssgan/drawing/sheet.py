@@ -4,6 +4,7 @@ Images are enlarged by whole factors with nearest-neighbor scaling, so that a pi
 A sheet's PNG holds the places of its cells as text, so that a reader finds the images again.
 """
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -13,9 +14,12 @@ from typing import NamedTuple, Self
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ssgan.drawing.encoding import CELLS
+CELLS = "ssgan:cells"
+"""Name of a PNG's text chunk that says where the cells of a sheet are."""
+
 
 _CELL = 56  # pixels an image's side should take about, at least
 _GAP = 2  # pixels between neighbors
@@ -197,3 +201,30 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     """Return the font that matplotlib brings along: the same on every machine."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size)
+
+
+def png(image: Image.Image) -> bytes:
+    """Encode a picture as PNG; a sheet with the places of its cells (`ssgan.drawing.sheet`)."""
+    buffer, texts = io.BytesIO(), PngInfo()
+    if CELLS in image.info:
+        texts.add_text(CELLS, image.info[CELLS])
+    image.save(buffer, format="PNG", optimize=True, pnginfo=texts)
+    return buffer.getvalue()
+
+
+def thumbnail(picture: bytes, side: int, quality: int, *, enlarge: bool = False) -> bytes:
+    """Make a small WebP copy of a PNG, of at most `side` pixels on its longer side.
+
+    The quality is WebP's, 0 to 100. A smaller picture may be enlarged, so that digits of 8 pixels
+    stay crisp.
+    """
+    with Image.open(io.BytesIO(picture)) as image:
+        small = image.convert("RGB")
+    scale = side / max(small.size)
+    if scale < 1 or enlarge:
+        size = (max(1, round(small.width * scale)), max(1, round(small.height * scale)))
+        resampling = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+        small = small.resize(size, resampling)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=quality)
+    return buffer.getvalue()

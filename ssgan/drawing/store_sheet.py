@@ -4,8 +4,8 @@ import torch
 
 from ssgan.base.rng import Streams
 from ssgan.data.store import Store
-from ssgan.drawing.encoding import png
 from ssgan.drawing.grids import image_rows, rows_of
+from ssgan.drawing.sheet import png
 
 _COLUMNS = 12
 _MAX_ROWS = 40

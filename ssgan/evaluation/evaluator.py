@@ -16,8 +16,8 @@ from ssgan.base.config import Config
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.drawing.charts import asked_measured, confusion_matrix
-from ssgan.drawing.encoding import png
 from ssgan.drawing.grids import generator_name
+from ssgan.drawing.sheet import png
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
 from ssgan.evaluation.extra_metric import ExtraMetric, Samples

@@ -10,16 +10,9 @@ import torch
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.base.storage import join, split
-from ssgan.cluster import (
-    Cluster,
-    Node,
-    address_in_environment,
-    connect,
-    cores,
-    is_connected,
-    preflight,
-    require_shared,
-)
+from ssgan.cluster.capacity import Node, cores, preflight
+from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
+from ssgan.cluster.nodes import require_shared
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import record_environment

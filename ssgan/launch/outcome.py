@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ssgan.data.dataset import Dataset
 from ssgan.drawing.charts import loss_curve
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export

@@ -14,7 +14,7 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
 from ssgan.base.storage import default_cache
-from ssgan.cluster import cores
+from ssgan.cluster.capacity import cores
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, cast
 import torch
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
-from ssgan.cluster import worker_environment
+from ssgan.cluster.capacity import worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import ComputePlan, find_store, load_dataset, read_budget

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ssgan.base.config import Config
 from ssgan.drawing.charts import render
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 from ssgan.evaluation import catalog
 from ssgan.evaluation.grids import Real
 from ssgan.evaluation.judge import JudgeCard

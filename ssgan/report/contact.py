@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from ssgan.base.formatting import number, short_names, spell, spell_all
-from ssgan.drawing.encoding import thumbnail
+from ssgan.drawing.sheet import thumbnail
 from ssgan.evaluation import catalog
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info

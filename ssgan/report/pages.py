@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import read_search_info
 from ssgan.records.searchdir import SearchDir

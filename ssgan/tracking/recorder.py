@@ -14,7 +14,7 @@ import yaml
 from mlflow.entities import Metric, Run
 
 from ssgan.data.labels import LabelBudget
-from ssgan.drawing.encoding import thumbnail
+from ssgan.drawing.sheet import thumbnail
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.mlflow_experiment import MlflowExperiment
 from ssgan.tracking.store import check

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
-from ssgan.cluster import Cluster, Node, cores, preflight, resources
+from ssgan.cluster.capacity import Node, cores, preflight, resources
+from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
 from ssgan.evaluation.judge import CARD, JudgeCard
 from ssgan.launch.preparation import (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssgan.base.storage import join
-from ssgan.cluster import connect
+from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt

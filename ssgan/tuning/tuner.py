@@ -15,7 +15,8 @@ from typing import Any
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import split
-from ssgan.cluster import Cluster, connect, require_shared
+from ssgan.cluster.connection import Cluster, connect
+from ssgan.cluster.nodes import require_shared
 from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
 from ssgan.launch.preparation import PreparationProgress, find_store

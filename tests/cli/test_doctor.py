@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ssgan import cluster
-from ssgan.cluster import Check
+from ssgan.cluster import examination
+from ssgan.cluster.nodes import Check
 
 
 def test_this_machine_without_ray(ssgan) -> None:
@@ -20,7 +20,7 @@ def test_a_wrong_thing_is_named_with_its_remedy(ssgan, monkeypatch: pytest.Monke
         yield Check("python", True, "3.11.7", "never shown")
         yield Check("memory", False, "0.1 GiB free", "end other programs")
 
-    monkeypatch.setattr(cluster, "examine", checks)
+    monkeypatch.setattr(examination, "examine", checks)
     done = ssgan("doctor")
     assert done.code == 1
     assert "WRONG" in done.out

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ssgan.cluster import Node, autoscaler
+from ssgan.cluster import autoscaler
 from ssgan.cluster.autoscaler import find_growth, growth
+from ssgan.cluster.capacity import Node
 
 HEAD, GPU, CPU = Node(2), Node(8, 1), Node(16)
 ADDRESS = "10.0.0.1:6379"

@@ -3,8 +3,7 @@ import os
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Node, cores, preflight, worker_environment
-from ssgan.cluster.capacity import describe
+from ssgan.cluster.capacity import Node, cores, describe, preflight, worker_environment
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from ray.autoscaler._private.commands import _bootstrap_config
 from ray.autoscaler._private.kuberay import autoscaling_config as kuberay
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from ssgan.cluster import Node
 from ssgan.cluster.autoscaler import growth
+from ssgan.cluster.capacity import Node
 
 PROJECT = Path(__file__).parents[2]
 AWS = PROJECT / "cluster.yaml"

@@ -3,7 +3,8 @@ import socket
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster, Node, address_in_environment, connect, is_connected
+from ssgan.cluster.capacity import Node
+from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])

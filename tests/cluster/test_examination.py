@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.cluster import Check, examination, examine
+from ssgan.cluster import examination
+from ssgan.cluster.examination import examine
+from ssgan.cluster.nodes import Check
 
 
 def find(checks: list[Check], name: str) -> Check:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster, Node
 from ssgan.cluster import nodes as module
+from ssgan.cluster.capacity import Node
+from ssgan.cluster.connection import Cluster
 from ssgan.cluster.nodes import (
     NodeReport,
     check_network,

@@ -14,7 +14,7 @@ from ssgan.drawing.charts import (
     make_figure,
     scale_metric,
 )
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 
 EMA, JUDGE = (9, 105, 218), (207, 34, 46)
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from ssgan.drawing.encoding import png
 from ssgan.drawing.grids import (
     WIDEST,
     attribute_blocks,
@@ -19,7 +18,7 @@ from ssgan.drawing.grids import (
     side_by_side,
     traversal,
 )
-from ssgan.drawing.sheet import Cells
+from ssgan.drawing.sheet import Cells, png
 from ssgan.method.codes import Code
 
 RED = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None].expand(3, 8, 8)

@@ -7,8 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ssgan.drawing.encoding import png
-from ssgan.drawing.sheet import Cells, Sheet
+from ssgan.drawing.sheet import Cells, Sheet, png
 
 GROUPS = [("real", 2), ("synthetic", 3)]
 

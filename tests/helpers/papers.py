@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ssgan.data.labels import Amount, LabelBudget, count_labels
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 from ssgan.evaluation.grids import EvaluationGrids, Real
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment

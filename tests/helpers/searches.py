@@ -9,7 +9,7 @@ import torch
 from ray.tune import Callback
 from ray.util.state import list_placement_groups
 
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import load_dataset, read_budget
 from ssgan.records.checkpoints import Checkpoints

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.cluster import Cluster, connect, cores
+from ssgan.cluster.capacity import cores
+from ssgan.cluster.connection import Cluster, connect
 from tests.helpers.servers import Browser, Server
 
 

@@ -12,7 +12,7 @@ import pytest
 from ray import cloudpickle
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.cluster.nodes import examine_cluster
 from ssgan.launch import workers
 from ssgan.launch.driver import train

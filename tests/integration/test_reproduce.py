@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.data.sources import torchvision_sets
 from ssgan.paper.plans import PLANS
 from ssgan.paper.program import reproduce, write_report

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.experiment.loading import load_experiment
 from ssgan.export import NamedGenerator
 from ssgan.records.searchdir import BEST, SearchDir, open_run

@@ -15,7 +15,7 @@ import yaml
 from mlflow import MlflowClient
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.experiment.loading import as_file
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search, build_tuner, restore_tuner

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from ray.tune import Callback
 
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_tuner
 from tests.helpers.searches import (

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from ray.tune import Callback
 
-from ssgan.cluster import Cluster
+from ssgan.cluster.connection import Cluster
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.preparation import read_budget

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from ssgan.base.errors import BadInput
 from ssgan.drawing.charts import render
-from ssgan.drawing.encoding import png
+from ssgan.drawing.sheet import png
 from ssgan.paper.charts import (
     color_budgets,
     mean_curve,

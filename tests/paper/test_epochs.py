@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssgan.drawing.encoding import CELLS, png
-from ssgan.drawing.sheet import Cells, Sheet
+from ssgan.drawing.sheet import CELLS, Cells, Sheet, png
 from ssgan.experiment.tree import Experiment
 from ssgan.paper import epochs as recorded
 from ssgan.paper.epochs import choose_epochs, epochs_figure

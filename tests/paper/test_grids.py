@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ssgan.base.errors import BadInput
-from ssgan.drawing.encoding import png
-from ssgan.drawing.sheet import Sheet
+from ssgan.drawing.sheet import Sheet, png
 from ssgan.evaluation.grids import Real
 from ssgan.export import NamedGenerator
 from ssgan.method.codes import Code, Latents, LatentSpace

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster, Node
+from ssgan.cluster.capacity import Node
+from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
 from ssgan.evaluation.judge import Judge
 from ssgan.records.searchdir import SearchDir

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster import Cluster, Node
+from ssgan.cluster.capacity import Node
+from ssgan.cluster.connection import Cluster
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.search import Search

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from ssgan.drawing.encoding import png, thumbnail
+from ssgan.drawing.sheet import png, thumbnail
 
 
 def small(picture: Image.Image, side: int, *, enlarge: bool = False) -> Image.Image:
