@@ -253,21 +253,13 @@ def write_yaml(tree: Any) -> str:
 
 
 def canonical_hash(value: Any) -> str:
-    """Hash JSON-able data independently of key order and white space.
-
-    Returns:
-        The SHA-256 of the canonical JSON, as 64 hexadecimal digits.
-    """
+    """Return the SHA-256 of JSON-able data, 64 hex digits, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known name closest to a misspelled one, as a clause to end an error with.
-
-    Returns:
-        ``"; did you mean 'x'?"``, or the list of known names when none is close.
-    """
+    """Return ``"; did you mean 'x'?"`` for a misspelled name, or all names when none is close."""
     known = sorted(known)
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

@@ -5,11 +5,7 @@ from typing import Any
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten a configuration's values: a schedule becomes its kind and its parameters.
-
-    Returns:
-        Dotted names to numbers, words, truth values, lists or None.
-    """
+    """Flatten values to dotted names; a schedule becomes its kind and its parameters."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):

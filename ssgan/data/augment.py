@@ -38,17 +38,15 @@ def draw_affine(n: int, generator: torch.Generator) -> Tensor:
 def augment(config: AugmentConfig, images: Tensor, draws: Tensor) -> Tensor:
     """Map images, float32 (B, C, H, W), each by its own draws from `draw_affine`, float32 (B, 6).
 
-    Returns:
-        float32 (B, C, H, W), bilinear; what comes from outside repeats the border.
+    The result is bilinear; what comes from outside repeats the border.
     """
     return warp(images, affine_maps(config, draws), "bilinear")
 
 
 def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
-    """Compute the maps that draws from `draw_affine`, float32 (B, 6), stand for.
+    """Compute the maps, float32 (B, 2, 3), that draws of `draw_affine`, float32 (B, 6), stand for.
 
-    Returns:
-        float32 (B, 2, 3): where a pixel's value comes from, in coordinates from -1 to 1.
+    They say where a pixel's value comes from, in coordinates from -1 to 1.
     """
     turn, size, lean, along_x, along_y, side = draws.unbind(dim=1)
     angle = turn * math.radians(config.rotation)
@@ -63,15 +61,10 @@ def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, maps: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:
-    """Map images, each by its own affine map; differentiable by the images.
+    """Map images, float32 (B, C, H, W), by maps from `affine_maps`; differentiable by the images.
 
-    Args:
-        images: float32 (B, C, H, W).
-        maps: From `affine_maps`, float32 (B, 2, 3).
-        mode: Whether a pixel blends its four origins, or is the nearest of them.
-
-    Returns:
-        float32 (B, C, H, W); what comes from outside repeats the border.
+    A pixel blends its four origins (bilinear), or is the nearest of them; what comes from outside
+    repeats the border.
     """
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode, padding_mode="border", align_corners=False)

@@ -12,10 +12,9 @@ _MAX_ROWS = 40
 
 
 def store_sheet(store: Store) -> bytes:
-    """Draw images of the train split, the same ones for the same store.
+    """Draw images of the train split as a PNG, the same ones for the same store.
 
-    Returns:
-        A PNG: one row a class, five rows for a continuous column, random rows without labels.
+    A class has one row, a continuous column five; without labels the rows are random.
     """
     split, codes = store.split("train"), store.manifest.columns
     order = torch.randperm(len(split), generator=Streams(0).generator("contact sheet"))

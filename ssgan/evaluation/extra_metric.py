@@ -57,9 +57,7 @@ class ExtraMetric(OpenUnion):
 
     @abstractmethod
     def measure(self, samples: Samples) -> Mapping[str, float | None]:
-        """Measure G's moving average.
+        """Measure G's moving average: values by the names of `metrics`, None where there is none.
 
-        Returns:
-            Values by the names of `metrics`, with ``/`` and the code's name where they are per
-            code; None where there is no value.
+        Names of metrics per code end in ``/`` and the code's name.
         """

@@ -149,11 +149,7 @@ class Judge:
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
-        """Look at images, uint8 (N, C, H, W) or float32 in [0, 1], on any device.
-
-        Returns:
-            Tables on the CPU.
-        """
+        """Read images, uint8 (N, C, H, W) or float32 in [0, 1]; the tables are on the CPU."""
         device = next(self._network.parameters()).device
         values, features = [], []
         for batch in images.split(_BATCH):

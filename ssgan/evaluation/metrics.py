@@ -62,11 +62,7 @@ def zero_one_loss(
 
 
 def confusion(asked: Tensor, recognized: Tensor, size: int) -> Tensor:
-    """Count samples by asked (row) and recognized (column) class; NaN cells are left out.
-
-    Returns:
-        int64 (size, size).
-    """
+    """Count samples by asked (row) and recognized (column) class, int64; NaN cells are left out."""
     known = ~(asked.isnan() | recognized.isnan())
     pairs = asked[known].long() * size + recognized[known].long()
     return torch.bincount(pairs, minlength=size * size).reshape(size, size)

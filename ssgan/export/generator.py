@@ -118,11 +118,7 @@ class NamedGenerator:
         z: Any = None,
         codes: Mapping[str, Any] | None = None,
     ) -> Latents:
-        """Make the latents that `sample` renders; the arguments are those of `sample`.
-
-        Returns:
-            Code table float32 (n, K) and noise float32 (n, noise).
-        """
+        """Make the latents that `sample` renders: codes (n, K) and noise (n, noise), float32."""
         codes = codes or {}
         n = count(n, codes if np.ndim(z) < 2 else {**codes, "z": z})
         given = torch.full((n, len(self._space.codes)), torch.nan)

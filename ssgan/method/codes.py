@@ -183,8 +183,7 @@ class LatentSpace(Config):
     def sample(self, n: int, generator: torch.Generator) -> Latents:
         """Draw n latents from the prior (section 4): categorical and continuous codes uniform.
 
-        Returns:
-            Codes (n, K) and noise (n, noise), float32 on the generator's device.
+        Codes (n, K) and noise (n, noise) are float32 on the generator's device.
         """
         device = generator.device
         columns = []

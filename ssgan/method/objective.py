@@ -74,13 +74,10 @@ def loss_L2_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_ss: Ten
 
 
 def q_losses(codes: Sequence[Code], posterior: Posterior, q: Tensor, c: Tensor) -> Tensor:
-    """Compute each code's loss for each image (section 4).
+    """Compute each code's loss for each image, float32 (B, K), (B, 0) without codes (section 4).
 
     Cross-entropy for categorical codes; for continuous ones the mean squared error, or the
     negative log-likelihood of a Gaussian whose variance Q predicts.
-
-    Returns:
-        float32 (B, K); (B, 0) without codes.
     """
     columns = []
     for k, (code, part) in enumerate(_split(codes, posterior, q)):

@@ -42,11 +42,7 @@ class ClassifierConfig(OpenUnion):
 
     @abstractmethod
     def trunk(self, shape: Shape) -> tuple[nn.Module, int]:
-        """Build the layers from images in [-0.5, 0.5] to features that are not negative.
-
-        Returns:
-            The layers, and the number of features.
-        """
+        """Build the layers from images in [-0.5, 0.5] to features >= 0, and count these."""
 
     @abstractmethod
     def deeper(self) -> "ClassifierConfig":
@@ -151,11 +147,7 @@ class WrnConfig(ClassifierConfig):
 
 
 class Classifier(nn.Module):
-    """C: one trunk, one linear head for all codes.
-
-    Attributes:
-        feature_width: Columns of `features`.
-    """
+    """C: one trunk with `feature_width` features, one linear head for all codes."""
 
     def __init__(self, trunk: nn.Module, feature_width: int, codes: Sequence[Code]) -> None:
         """Put the head for the codes on a trunk.
@@ -170,20 +162,12 @@ class Classifier(nn.Module):
         self._head = nn.Linear(feature_width, sum(code.size for code in codes))
 
     def features(self, x: Tensor) -> Tensor:
-        """Compute the last hidden layer of images x, float32 (B, C, H, W) in [0, 1].
-
-        Returns:
-            float32 (B, feature_width), not negative.
-        """
+        """Compute the last hidden layer, (B, feature_width), of x, (B, C, H, W) in [0, 1]."""
         h: Tensor = self._trunk(x - 0.5)
         return h
 
     def head(self, features: Tensor) -> Tensor:
-        """Compute, code by code, class logits or the value of a continuous code.
-
-        Returns:
-            float32 (B, width): `code.size` columns a code.
-        """
+        """Compute class logits or values, float32 (B, width): `code.size` columns a code."""
         logits: Tensor = self._head(features)
         return logits
 

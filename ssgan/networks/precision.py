@@ -11,12 +11,9 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def compute(layers: Callable[[Tensor], Tensor], x: Tensor, precision: Precision) -> Tensor:
-    """Run layers in a precision of their own; their result has the dtype of x.
+    """Run layers in a precision of their own; the result has the dtype of x.
 
-    Args:
-        layers: Maps a tensor to a tensor; its parameters are float32 and stay so.
-        x: Their input, of any shape.
-        precision: What to compute in; float32 leaves everything as x and the parameters have it.
+    The layers' parameters are float32 and stay so; with float32 nothing is cast.
     """
     dtype = getattr(torch, precision)
     with torch.autocast(x.device.type, dtype, enabled=precision != "float32"):

@@ -28,9 +28,7 @@ def plot_losses(
 ) -> Figure | None:
     """Plot the 0-1 loss over training by label budget (the paper's figures 3a, 3b, 8a and 8b).
 
-    Returns:
-        Each seed's line, their means and C's own error, 8.0 x 5.2 inches; None where no run has a
-        value.
+    Shown are each seed's line, their means and C's own error; None where no run has a value.
     """
     found = [(group, curves) for group in groups if not (curves := group.curves(metric)).empty]
     if not found:
@@ -126,11 +124,8 @@ def plot_budgets(
 ) -> Figure | None:
     """Plot a metric's last value over the number of labels: how few are enough.
 
-    What guessing reaches, `chance`, is a dashed line.
-
-    Returns:
-        A dot a run, and of several their mean and standard deviation (over n - 1), 8.0 x 4.8
-        inches; None where no run has a value.
+    A run is a dot; several have their mean and standard deviation (over n - 1). What guessing
+    reaches, `chance`, is a dashed line. None where no run has a value.
     """
     found = [(group, values) for group in groups if (values := group.finals(metric))]
     if not found:

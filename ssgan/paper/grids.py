@@ -113,11 +113,9 @@ def sample_figure(groups: Sequence[Group], real: Real | None = None) -> Image.Im
 def blocks_figure(group: Group) -> Image.Image | None:
     """Draw 2x2 blocks in which two attributes change and all else stays (the paper's figure 6).
 
-    The first binary code changes from top to bottom, each other one from left to right.
-
-    Returns:
-        Five blocks a pair of codes, below each other; None where G has fewer than two binary
-        codes, or no run has an export.
+    The first binary code changes from top to bottom, each other one from left to right. Five
+    blocks a pair of codes are below each other. None where G has fewer than two binary codes, or
+    no run has an export.
     """
     for budget in _load([group]):
         if len(budget.grids.binary) > 1:

@@ -46,13 +46,10 @@ _KINDS = (
 def loss_curves(
     histories: Sequence[History], info: SearchInfo, stage: Stage = "search"
 ) -> Image.Image | None:
-    """Draw the metric of all trials of a stage over images seen.
+    """Draw the metric of all trials of a stage over images seen; None before any has a value.
 
     Trials that were stopped are drawn to their end, which is marked; the best stands out. The
     stages have charts of their own, since different judges score them.
-
-    Returns:
-        The chart, or None where no trial has a value yet.
     """
     curves = [
         (history, history.curve(info.metric)) for history in histories if history.row.stage == stage
@@ -84,10 +81,7 @@ def heat_map(histories: Sequence[History], info: SearchInfo, x: str, y: str) -> 
     """Scatter the search's trials over two numeric fields, by flat name, colored by the metric.
 
     Trials that did not run all their epochs have markers of their own: their values are of other
-    epochs and do not compare.
-
-    Returns:
-        The chart, or None where fewer than two trials have a value and both fields as numbers.
+    epochs and do not compare. None where fewer than two trials have a value and both fields.
     """
     points = _points(histories, x, y)
     if len(points) < 2:

@@ -299,8 +299,7 @@ class LabelCsv:
 def guess_kind(cells: Sequence[str]) -> tuple[Kind | None, list[int]]:
     """Guess the kind of a column of text, where "" is not known: continuous if all are numbers.
 
-    Returns:
-        The kind, None where most cells are numbers but some are not; and the rows that are not.
+    The kind is None where most cells are numbers but some are not: the rows returned with it.
     """
     known = sum(map(bool, cells))
     odd = [row for row, cell in enumerate(cells) if cell and not is_number(cell)]
