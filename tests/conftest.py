@@ -21,12 +21,10 @@ for name in ("MLFLOW_TRACKING_URI", "SSGAN_OUT"):
     os.environ.pop(name, None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep tests with Ray, servers or a browser in one process where tests run in several."""
-    for item in items:
-        if item.get_closest_marker("integration") is not None:
-            item.add_marker(pytest.mark.xdist_group("integration"))
+    if item.get_closest_marker("integration") is not None:
+        item.add_marker(pytest.mark.xdist_group("integration"))
 
 
 @pytest.fixture(scope="session", autouse=True)
