@@ -21,12 +21,6 @@ for name in ("MLFLOW_TRACKING_URI", "SSGAN_OUT"):
     os.environ.pop(name, None)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep tests with Ray, servers or a browser in one process where tests run in several."""
-    if item.get_closest_marker("integration") is not None:
-        item.add_marker(pytest.mark.xdist_group("integration"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def isolated_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep the user's cache out of tests, in this process and in those that it starts."""
