@@ -8,7 +8,7 @@ numbers, affine maps) is the same to the last bit. `rounding` tells whether it i
 agree to 1e-5. Elsewhere (measured: SSE4) they were 2e-7, 2e-6, 1e-4, 3e-3 apart at the first four
 updates and at most 0.1 later, so the room grows by a factor of ten an update, up to 0.3.
 
-`losses.json` is written anew, from the root of the repository, only where a change is meant:
+`losses.json` is written again, from the root of the repository, only where a change is meant:
 
     PYTHONPATH=. python tests/compatibility/test_losses.py
 """

@@ -265,5 +265,5 @@ def test_a_trained_judge_has_the_identity_that_it_had(made: dict[str, Any]) -> N
 
 if (
     __name__ == "__main__"
-):  # writes streams.json anew, where a new stream is meant: PYTHONPATH=. python FILE
+):  # writes streams.json from scratch, where a new stream is meant: PYTHONPATH=. python FILE
     GOLDEN.write_text(json.dumps({stream: draws_of(stream) for stream in USED}, indent=1) + "\n")

@@ -185,7 +185,7 @@ def test_every_image_comes_once_a_cycle(
     ]
     cycles = [walked[k : k + len(pool)] for k in range(0, len(walked), len(pool))]
     assert all(sorted(cycle) == list(pool) for cycle in cycles)
-    assert all(one != cycles[0] for one in cycles[1:])  # each is shuffled anew
+    assert all(one != cycles[0] for one in cycles[1:])  # each is shuffled again
 
 
 @pytest.mark.parametrize("unit", UNITS)
