@@ -124,6 +124,7 @@ def run_under_ray(
 
 def work(spec: WorkerSpec) -> Ending:
     """Train as one of several workers; Ray Train calls this in each of them."""
+    from ray import train
     from ray.train.torch import get_device
 
     logging.disable(logging.INFO)  # Ray prints every report with all its metrics
@@ -133,7 +134,7 @@ def work(spec: WorkerSpec) -> Ending:
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
-    session = RaySession("ray.train", starting_point(run, spec["start"]))
+    session = RaySession(train, starting_point(run, spec["start"]))
     judge = None if spec["judge"] is None else Judge.from_files(spec["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))
     try:

@@ -2,15 +2,15 @@
 
 The loop is the same in one process, as a worker of Ray Train and as a trial of Ray Tune. Ray gets
 *pointer checkpoints*: a folder with one JSON file that names a checkpoint in a run directory, which
-still owns the weights. Ray is imported only by the sessions that need it.
+still owns the weights. Who runs under Ray passes its module in, so nothing here imports Ray.
 """
 
-import importlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 from ssgan.base.errors import CorruptFile
 
@@ -55,14 +55,14 @@ class InProcess:
 
 
 class RaySession:
-    """A worker of ``ray.train``, or a trial of ``ray.tune`` that is its own single worker.
+    """A worker of `ray.train`, or a trial of `ray.tune` that is its own single worker.
 
     Both modules have the same two functions; that of ray.train to report is a barrier over all
     workers. `start` is the checkpoint to resume from while Ray has none of this run.
     """
 
-    def __init__(self, module: Literal["ray.train", "ray.tune"], start: str | None = None) -> None:
-        self._ray = importlib.import_module(module)
+    def __init__(self, ray: ModuleType, start: str | None = None) -> None:
+        self._ray = ray
         self._start = start
 
     def restore(self) -> str | None:

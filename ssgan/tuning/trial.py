@@ -74,7 +74,7 @@ class Trial:
         values, seed = read_assignment(self.search, config)
         self.experiment = self.search.experiment(values, seed, spec.stage)
         self._plan = spec.plan
-        self._session = RaySession("ray.tune")
+        self._session = RaySession(tune)
         self._at: ResumePoint = find_resume_point(
             self._search_dir.run_of(spec.stage, name).location,
             self.experiment,

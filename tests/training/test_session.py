@@ -66,7 +66,7 @@ def ray_session(
     module = ray.train if request.param == "train" else ray.tune
     monkeypatch.setattr(module, "report", fake.report)
     monkeypatch.setattr(module, "get_checkpoint", fake.get_checkpoint)
-    return fake, partial(RaySession, f"ray.{request.param}")
+    return fake, partial(RaySession, module)
 
 
 def test_ray_is_given_a_pointer(
