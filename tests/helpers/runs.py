@@ -9,7 +9,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 
-_OVERRIDES = (
+SMALL = (
     "codes.noise=4",
     "networks.width=2",
     "networks.hidden=8",
@@ -30,7 +30,7 @@ _OVERRIDES = (
 
 def small(*overrides: str) -> Experiment:
     """Return the digits preset, cut down to three epochs of forty updates of sixteen images."""
-    return load_experiment("digits", [*_OVERRIDES, *overrides])
+    return load_experiment("digits", [*SMALL, *overrides])
 
 
 def final_state(run_dir: str) -> dict[str, Any]:

@@ -8,23 +8,14 @@ from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.launch import driver
 from ssgan.records.rundir import RunDir
+from tests.helpers.runs import SMALL
 
 TINY = (
-    "codes.noise=4",
-    "networks.width=2",
-    "networks.hidden=8",
-    "networks.q_hidden=4",
+    *SMALL,
     "label_sampling.batch_size=4",
     "training.batch_size=8",
-    "training.epochs=3",
     "training.steps_per_epoch=6",
     "training.check_every=2",
-    "evaluation.samples=20",
-    "evaluation.real_images=60",
-    "evaluation.held_out_images=40",
-    "evaluation.judge.epochs=1",
-    "evaluation.judge.least_updates=2",
-    "scaling.threads=1",
 )
 
 

@@ -4,17 +4,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from ssgan.base.errors import BadInput
-from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig, Stages
-
-DIGIT = Code(name="digit", kind="categorical", classes=tuple("0123456789"))
-STYLES = tuple(Code(name=f"style_{k}", kind="continuous") for k in (1, 2))
-MNIST = LatentSpace(supervised=(DIGIT,), unsupervised=STYLES, noise=62)
-TINY = DcganConfig(width=2, hidden=4, q_hidden=3)
-
-
-def draw(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.helpers.networks import MNIST, TINY, draw
 
 
 def test_the_authors_generator() -> None:

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssgan.method.codes import Code, LatentSpace
+from ssgan.method.codes import LatentSpace
 from ssgan.method.extra_term import ExtraTerm, Half
-from ssgan.method.optimizer import OptimizerConfig, Weights
-from ssgan.networks.dcgan import DcganConfig
+from ssgan.method.optimizer import OptimizerConfig
 from ssgan.networks.generator import Generator
 from ssgan.training.step import (
     TERMS,
@@ -23,21 +22,10 @@ from ssgan.training.step import (
     Terms,
     TrainingStep,
 )
+from tests.helpers.networks import SHAPE, SIZES, SPACE, WEIGHTS, B
 
-SPACE = LatentSpace(
-    supervised=(Code(name="shape", kind="categorical", classes=("a", "b", "c")),),
-    unsupervised=(
-        Code(name="style", kind="continuous"),
-        Code(name="lot", kind="categorical", classes=("0", "1")),
-    ),
-    noise=3,
-)
-SIZES = DcganConfig(width=2, hidden=6, q_hidden=4)
-SHAPE = (1, 16, 16)  # two stages, so that every kind of layer is there
-B = 6
 PARTS = ("G", "trunk", "d", "q_ss", "q_us")
 NAN = math.nan
-WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
 
 HalfTerms = TypeVar("HalfTerms", DiscriminatorTerms, GeneratorTerms)
 

@@ -9,24 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssgan.method.codes import Code, LatentSpace
-from ssgan.method.optimizer import OptimizerConfig, Weights
-from ssgan.networks.dcgan import DcganConfig
+from ssgan.method.optimizer import OptimizerConfig
 from ssgan.networks.precision import Precision
 from ssgan.training.step import StepInput, TrainingStep
-
-SPACE = LatentSpace(
-    supervised=(Code(name="shape", kind="categorical", classes=("a", "b", "c")),),
-    unsupervised=(
-        Code(name="style", kind="continuous"),
-        Code(name="lot", kind="categorical", classes=("0", "1")),
-    ),
-    noise=3,
-)
-SIZES = DcganConfig(width=2, hidden=6, q_hidden=4)
-SHAPE = (1, 16, 16)
-B = 6
-WEIGHTS = Weights(lambda1=0.7, lambda2=1.3, d_lr=1e-3, g_lr=1e-2)
+from tests.helpers.networks import SHAPE, SIZES, SPACE, WEIGHTS, B
 
 
 def build(
