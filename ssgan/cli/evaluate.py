@@ -11,7 +11,7 @@ from ssgan.base.errors import BadInput
 from ssgan.cli.options import copy_option, run_options
 from ssgan.cli.screen import Screen, say, table, waiting
 from ssgan.cli.verb import Answer, Verb
-from ssgan.evaluation.catalog import EXTRA, METRICS, find
+from ssgan.evaluation.catalog import KNOWN, find
 
 if TYPE_CHECKING:
     from ssgan.evaluation.evaluator import Evaluation
@@ -76,12 +76,11 @@ def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:
 
 def _table(metrics: Mapping[str, float | None], reasons: Mapping[str, str]) -> Any:
     rows = table("metric", "value ", "")
-    known = METRICS | EXTRA
-    main = [name for name in known if name in metrics]
-    for name in main + sorted(metrics.keys() - known.keys()):
+    main = [name for name in KNOWN if name in metrics]
+    for name in main + sorted(metrics.keys() - KNOWN.keys()):
         value = metrics[name]
         metric = find(name)
-        meaning = metric.meaning if metric and (name in known or not metric.is_total) else ""
+        meaning = metric.meaning if metric and (name in KNOWN or not metric.is_total) else ""
         shown = "none" if value is None else f"{value:.4f}"
         rows.add_row(name, shown, reasons.get(name, meaning))
     return rows

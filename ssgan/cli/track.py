@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import split
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -109,6 +108,7 @@ def _uri_of(record: RunDir | SearchDir) -> str:
     """Return the MLflow tracking URI that a run or search was, or was to be, recorded in."""
     import yaml
 
+    from ssgan.base.storage import split
     from ssgan.tracking.store import default_uri
 
     tree = yaml.safe_load(record.definition())

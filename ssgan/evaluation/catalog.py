@@ -5,6 +5,7 @@ A name in a record is that of a metric, or of a part of it: ``rmse/<code>`` of o
 """
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -149,12 +150,13 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _CATALOG}
 """Every metric of ssgan by name, the most telling first."""
 EXTRA: dict[str, Metric] = {}
 """Those of other packages, as far as they are imported (`ssgan.evaluation.extra_metric`)."""
+KNOWN: Mapping[str, Metric] = ChainMap(EXTRA, METRICS)
+"""All of them by name, those of ssgan first."""
 
 
 def find(name: str) -> Metric | None:
     """Return the metric that a name in a record belongs to; None where there is none."""
-    known = METRICS | EXTRA
-    return known.get(name) or known.get(name.partition("/")[0])
+    return KNOWN.get(name) or KNOWN.get(name.partition("/")[0])
 
 
 def title(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssgan.base.formatting import fields_of, flat_values
-from ssgan.evaluation.catalog import EXTRA, METRICS
+from ssgan.evaluation.catalog import KNOWN
 from ssgan.records.histories import History
 from ssgan.records.rundir import Record
 from ssgan.records.search_info import SearchInfo
@@ -75,8 +75,7 @@ def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | Non
 def _charts(
     records: Iterable[Record], images: Iterable[str], step: int, first: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    known = (METRICS | EXTRA).values()
-    charted = (m.name if m.is_total else f"{m.name}/" for m in known if m.chart)
+    charted = (m.name if m.is_total else f"{m.name}/" for m in KNOWN.values() if m.chart)
     names = _pick(charted, (name for record in records for name in record.metrics))
     metrics = dict.fromkeys([*first, *names])
     return [*map(_line, metrics), *(_grid(name, step) for name in _pick(_PICTURES, images))]

@@ -10,7 +10,7 @@ import pytest
 from ssgan.cli import main
 from ssgan.cli import ssgan as group
 
-HEAVY = ("torch", "ray", "mlflow", "pydantic", "matplotlib")
+HEAVY = ("torch", "ray", "mlflow", "pydantic", "matplotlib", "numpy", "pandas", "pyarrow", "jinja2")
 
 
 def test_help_loads_nothing_heavy_and_lists_the_verbs_in_order() -> None:
