@@ -92,21 +92,39 @@ def as_file(experiment: Experiment) -> str:
 
 def _read(source: str) -> tuple[Tree, Tree]:
     """Return the preset's tree and the user's own."""
+    own, name = read_named(source, _PRESETS, "preset", "experiment")
     if source in preset_names():
-        return _load_yaml((_PRESETS / f"{source}.yaml").read_text(), source) | {"name": source}, {}
-    file = Path(source)
-    if file.suffix not in (".yaml", ".yml"):
-        raise BadInput(
-            f"there is no preset {source!r}{nearest(source, preset_names())} "
-            "(a file of your own ends in .yaml)"
-        )
-    own = read_file(file, "experiment")
+        return own | {"name": name}, {}
     preset = own.pop("preset", None)
     if preset not in (None, *preset_names()):
         raise BadInput(
             f"{source}: there is no preset {preset!r}{nearest(str(preset), preset_names())}"
         )
-    return (_read(preset)[0] if preset else {}) | {"name": file.stem}, own
+    return (_read(preset)[0] if preset else {}) | {"name": name}, own
+
+
+def read_named(source: str, shipped: Traversable, what: str, what_file: str) -> tuple[Tree, str]:
+    """Read a YAML file that ships in a folder, by its name, or one of the user's, by its path.
+
+    Returns:
+        Its fields and their values, and its name.
+
+    Raises:
+        BadInput: There is none, it cannot be read, or it holds something else.
+    """
+    names = names_in(shipped)
+    if source in names:
+        return _load_yaml((shipped / f"{source}.yaml").read_text(), source), source
+    file = Path(source)
+    if file.suffix not in (".yaml", ".yml"):
+        raise BadInput(
+            f"there is no {what} {source!r}{nearest(source, names)} "
+            "(a file of your own ends in .yaml)"
+        )
+    try:
+        return _load_yaml(file.read_text(encoding="utf-8"), str(file)), file.stem
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot read the {what_file} file {file}: {error}") from error
 
 
 def _load_yaml(text: str, where: str) -> Tree:
@@ -162,18 +180,6 @@ def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
         except yaml.YAMLError as error:
             raise BadInput(f"cannot read the value {text!r}: {error}") from error
     return pairs
-
-
-def read_file(file: Path, what: str) -> Tree:
-    """Read a YAML file of fields and their values.
-
-    Raises:
-        BadInput: It cannot be read, or holds something else; `what` says what it should be.
-    """
-    try:
-        return _load_yaml(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read the {what} file {file}: {error}") from error
 
 
 def assign(tree: Tree, path: str, value: Any, given: Set[str] = frozenset()) -> list[str]:

@@ -19,7 +19,7 @@ from ssgan.experiment.loading import (
     assign,
     load_experiment,
     names_in,
-    read_file,
+    read_named,
     read_overrides,
     with_values,
 )
@@ -83,15 +83,7 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return the tree as the user wrote it, and a name for it."""
     if isinstance(source, Mapping):
         return deepcopy(dict(source)), "search"
-    where = str(source)
-    if where in search_names():
-        return read_file(Path(str(_PRESETS / f"{where}.yaml")), "search"), where
-    if not where.endswith((".yaml", ".yml")):
-        raise BadInput(
-            f"there is no search {where!r}{nearest(where, search_names())} "
-            "(a file of your own ends in .yaml)"
-        )
-    return read_file(Path(where), "search"), Path(where).stem
+    return read_named(str(source), _PRESETS, "search", "search")
 
 
 def _split(overrides: Overrides) -> tuple[dict[str, Any], dict[str, Any]]:
