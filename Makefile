@@ -31,6 +31,7 @@ quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, regist
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
 test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 saves 5)
+	@echo "Two runs of pytest side by side, with and without Ray; each is shown when it ends."
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-integration
 
 # Those of `make test` that wait for Ray, servers and a browser, and the others, at the same time.

@@ -20,7 +20,6 @@ from torch import Tensor
 CELLS = "ssgan:cells"
 """Name of a PNG's text chunk that says where the cells of a sheet are."""
 
-
 _CELL = 56  # pixels an image's side should take about, at least
 _GAP = 2  # pixels between neighbors
 _GROUP_GAP = 14  # pixels between groups
