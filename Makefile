@@ -34,11 +34,12 @@ test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no netwo
 	@echo "Two runs of pytest side by side, with and without Ray; each is shown when it ends."
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-units test-integration
 
-# Those of `make test` that wait for Ray, servers and a browser, and the others, at the same time.
+# What waits for Ray, servers and a browser goes first, and the other tests take what it leaves; Ray's
+# workers have niceness 15.
 test-integration:
 	$(BIN)/python -m pytest tests/integration
 test-units:
-	$(BIN)/python -m pytest --ignore tests/integration
+	nice -n 19 $(BIN)/python -m pytest --ignore tests/integration
 
 cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here, and switch one off (root, 6 minutes)
 	$(BIN)/python tests/multihost
