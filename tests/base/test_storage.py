@@ -17,6 +17,7 @@ from ssgan.base.storage import Folder, join, replacing, split
 from ssgan.records.checkpoints import parse_location
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
+from tests.helpers.buckets import Bucket, running_bucket
 
 LOCATIONS = (
     "/runs",
@@ -218,27 +219,15 @@ def test_a_folder_elsewhere_is_copied_for_a_while() -> None:
     assert not folder.exists()
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server_module = pytest.importorskip("moto.server", exc_type=ImportError)
-    boto3 = pytest.importorskip("boto3")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    server = server_module.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
-        client.create_bucket(Bucket="bucket")
-        yield f"s3://bucket/runs?endpoint_override={endpoint}&region=us-east-1"
-    finally:
-        server.stop()
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    with running_bucket() as bucket:
+        yield bucket
 
 
-def test_an_object_store_is_named_by_a_uri_with_a_query(bucket: str) -> None:
-    made = RunDir.create(join(bucket, "my run"), "seed: 3\n")
-    assert made.location == bucket.replace("runs?", "runs/my%20run?")
+def test_an_object_store_is_named_by_a_uri_with_a_query(bucket: Bucket) -> None:
+    made = RunDir.create(join(bucket.locate("runs"), "my run"), "seed: 3\n")
+    assert made.location == bucket.locate("runs/my%20run")
     run = RunDir.open(made.location)
     assert run.info.name == "my run"
     run.write_bytes("export/x", b"x")
@@ -246,6 +235,45 @@ def test_an_object_store_is_named_by_a_uri_with_a_query(bucket: str) -> None:
     with run.local_copy("export") as folder:
         assert (folder / "x").read_bytes() == b"y"
     assert run.list("") == ["experiment.yaml", "export/x", "run.json"]
-    assert Folder(bucket).folders("my run") == ["export"]
+    assert Folder(bucket.locate("runs")).folders("my run") == ["export"]
     run.delete("export")
     assert not run.exists("export/x")
+    run.delete("export")
+    assert run.find_bytes("export/x") is None
+    assert run.find_bytes("experiment.yaml") == b"seed: 3\n"
+
+
+def test_a_small_object_is_one_request_and_makes_no_folders(bucket: Bucket) -> None:
+    folder = Folder(bucket.locate("plain/deep"))
+    bucket.requests.clear()
+    folder.write_bytes("deeper/x", b"x" * 1_000_000)
+    assert bucket.requests == [("PUT", f"/{bucket.name}/plain/deep/deeper/x")]
+    assert [key for key in bucket.list_keys() if key.startswith("plain")] == ["plain/deep/deeper/x"]
+    assert folder.read_bytes("deeper/x") == b"x" * 1_000_000
+
+
+def test_the_endpoint_may_stand_in_the_environment(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.endpoint)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    Folder(f"s3://{bucket.name}/plain?region=us-east-1").write_bytes("by environment", b"x")
+    assert Folder(bucket.locate("plain")).read_bytes("by environment") == b"x"
+
+
+def test_an_answer_of_503_is_asked_for_again(bucket: Bucket) -> None:
+    folder = Folder(bucket.locate("busy"))
+    bucket.refuse_every, bucket.refused = 3, 0
+    try:
+        for number in range(6):
+            folder.write_bytes(f"{number}", b"x")
+        assert bucket.refused
+        assert len(folder.list("")) == 6
+    finally:
+        bucket.refuse_every = 0
+
+
+def test_a_location_holds_no_keys() -> None:
+    with pytest.raises(BadInput, match="AWS_SECRET_ACCESS_KEY") as refused:
+        Folder("s3://AKIA:hunter2@bucket/runs?region=eu")
+    assert "hunter2" not in str(refused.value)
