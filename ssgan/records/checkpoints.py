@@ -62,6 +62,8 @@ class Checkpoints:
 
     The newest `keep_last`, 1 or more, are kept: with 2 there is one to fall back to when the newest
     is corrupt. So are the `keep_best` with the lowest metric.
+
+    Who saves looks at the directory once, and remembers what it has saved since.
     """
 
     def __init__(self, run: RunDir, keep_last: int = 2, keep_best: int = 1) -> None:
@@ -70,9 +72,20 @@ class Checkpoints:
         self._run = run
         self._keep_last = keep_last
         self._keep_best = keep_best
+        self._saved: dict[str, CheckpointManifest] | None = None  # in the order of saving
+        self._strays: set[str] = set()  # folders without a whole manifest, which a crash left
 
     def save(self, step: int, state: State, metric: float | None = None) -> str:
-        """Save a checkpoint after `step` updates, prune, and return the checkpoint's name.
+        """Commit a checkpoint after `step` updates, prune, and return the checkpoint's name.
+
+        Raises what `commit` raises.
+        """
+        name = self.commit(step, state, metric)
+        self.prune()
+        return name
+
+    def commit(self, step: int, state: State, metric: float | None = None) -> str:
+        """Save a checkpoint after `step` updates, and return its name.
 
         The metric is what `keep_best` compares, lower is better; None never counts as best.
 
@@ -86,7 +99,7 @@ class Checkpoints:
         torch.save(state, buffer)
         data = buffer.getvalue()
         files = {_STATE: FileHash(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())}
-        saved = self.manifests()
+        saved = self._remember()
         name = self._place(step, files, saved)
         if name in saved:
             return name
@@ -96,13 +109,34 @@ class Checkpoints:
         body = manifest.model_dump(mode="json")
         folder = f"{_ROOT}/{name}"
         try:
-            self._run.delete(f"{folder}/{_MANIFEST}")
+            if name in self._strays:
+                self._run.delete(f"{folder}/{_MANIFEST}")
             self._run.write_bytes(f"{folder}/{_STATE}", data)
             self._run.write_json(f"{folder}/{_MANIFEST}", {**body, "sha256": canonical_hash(body)})
         except OSError as error:
+            self._strays.add(name)
             raise self._not_saved(name, len(data), [*saved], error) from error
-        self._prune({**saved, name: manifest})
+        self._strays.discard(name)
+        saved[name] = manifest
         return name
+
+    def prune(self, *, whole: bool = False) -> None:
+        """Delete what is neither among the last nor the best, unless others hold on to it.
+
+        On an object store, where a deletion is half a dozen requests, that is one checkpoint a
+        call, the oldest, unless it is to be the `whole`.
+        """
+        saved = self._remember()
+        keep = {*[*saved][-self._keep_last :], *_by_metric(saved)[: self._keep_best]}
+        self._keep_only(keep, whole=whole or not self._run.is_object_store)
+
+    def prune_to_best(self) -> None:
+        """Keep the checkpoint with the lowest metric alone, or else the newest.
+
+        For a run that is over. What others hold on to stays.
+        """
+        saved = self._remember()
+        self._keep_only({*(_by_metric(saved) or [*saved][::-1])[:1]}, whole=True)
 
     def load(self, name: str) -> tuple[int, State]:
         """Read the step and the state (tensors on the CPU) of one checkpoint, hashes checked.
@@ -172,8 +206,8 @@ class Checkpoints:
         return names[::-1]
 
     def _committed(self) -> list[str]:
-        names = self._run.folders(_ROOT)
-        return [name for name in names if self._run.exists(f"{_ROOT}/{name}/{_MANIFEST}")]
+        files = (file.split("/") for file in self._run.list(_ROOT))
+        return [parts[1] for parts in files if parts[2:] == [_MANIFEST]]
 
     def _manifest(self, name: str) -> CheckpointManifest:
         file = f"{_ROOT}/{name}/{_MANIFEST}"
@@ -227,6 +261,7 @@ class Checkpoints:
                 self._verified(name, saved[name])
             except CorruptFile:
                 del saved[name]  # nobody can point at it any more
+                self._strays.add(name)
                 break
             if saved[name].files == files:
                 break  # the step was run again after a crash
@@ -234,19 +269,31 @@ class Checkpoints:
             name = f"{step:08d}-{copy}"
         return name
 
-    def _prune(self, saved: dict[str, CheckpointManifest]) -> None:
-        keep = {*[*saved][-self._keep_last :], *_by_metric(saved)[: self._keep_best]}
-        for name in self._run.folders(_ROOT):
-            files = self._run.list(f"{_ROOT}/{name}")
-            if name in keep or any(f"/{_HELD}" in file for file in files):
-                continue
+    def _remember(self) -> dict[str, CheckpointManifest]:
+        if self._saved is None:
+            self._saved = self.manifests()
+            self._strays = {*self._run.folders(_ROOT)} - {*self._saved}
+        return self._saved
+
+    def _keep_only(self, keep: set[str], *, whole: bool) -> None:
+        saved = self._remember()
+        old = [name for name in (*self._strays, *saved) if name not in keep]
+        if not old:
+            return
+        held = {file.split("/")[1] for file in self._run.list(_ROOT) if f"/{_HELD}" in file}
+        old = [name for name in old if name not in held]
+        for name in old if whole else old[:1]:
             try:
                 self._delete(name)
             except OSError as error:
                 _log.warning("the old checkpoint %s stays: %s", self.location(name), error)
+            else:
+                saved.pop(name, None)
+                self._strays.discard(name)
 
     def _delete(self, name: str) -> None:
-        self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
+        if not self._run.is_object_store:  # which deletes all files of a folder at once
+            self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
         self._run.delete(f"{_ROOT}/{name}")
 
     def _not_saved(self, name: str, size: int, saved: list[str], error: OSError) -> OSError:

@@ -134,4 +134,5 @@ class RecordDir(Folder, Generic[Info]):
 
     def summary(self) -> dict[str, Any] | None:
         """Return summary.json, or None before it has come to its end."""
-        return dict(json.loads(self.read_bytes(_SUMMARY))) if self.exists(_SUMMARY) else None
+        content = self.find_bytes(_SUMMARY)
+        return None if content is None else dict(json.loads(content))

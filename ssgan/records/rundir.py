@@ -7,10 +7,16 @@
 What the run owns is written once: a reader, on whatever machine, sees a whole file or none. An
 epoch is committed by its record/<epoch>.json, written after the images that it names; an epoch
 that is run again after a crash finds it there and reuses it.
+
+The images of an epoch are files in record/<epoch>/. On an object store, where each file would cost
+a request, they are one: record/<epoch>.zip, whose members are named as if it were a folder.
 """
 
+import io
 import math
-from collections.abc import Mapping, Sequence
+import re
+import zipfile
+from collections.abc import Mapping, Sequence, Set
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -34,7 +40,7 @@ class Record(Config):
     """Flat metric names to values; None where a metric has no value (also for NaN and infinity,
     which JSON cannot say)."""
     images: dict[str, str] = Field(default_factory=dict)
-    """Names of pictures to their files, relative to the run directory."""
+    """Names of pictures to their files, relative to the run directory: PATH, or ZIP_FILE/MEMBER."""
     reasons: dict[str, str] = Field(default_factory=dict)
     """Why a metric has no value, or how it is to be read, by its name."""
     alarms: tuple[str, ...] = ()
@@ -75,23 +81,32 @@ class RunDir(RecordDir[RunIdentity]):
         """The run's UUID, 32 hexadecimal digits."""
         return self.info.run_id
 
-    def commit_record(self, record: Record, images: Mapping[str, bytes] | None = None) -> Record:
+    def commit_record(
+        self, record: Record, images: Mapping[str, bytes] | None = None, *, is_new: bool = False
+    ) -> Record:
         """Commit an epoch: its pictures first, then its record as the commit mark.
 
         Args:
             record: What was measured; its `images` are filled in here.
             images: PNG bytes by picture name, for example ``samples_ema``.
+            is_new: Whether the caller knows that the epoch was not committed before.
 
         Returns:
             The record that stands. An epoch that was committed before is never rewritten: then
             that one is returned, and `record` and `images` are dropped.
         """
-        committed = self.record(record.epoch)
+        committed = None if is_new else self.record(record.epoch)
         if committed is not None:
             return committed
-        files = {name: f"record/{record.epoch:04d}/{name}.png" for name in images or {}}
-        for name, data in (images or {}).items():
-            self.write_bytes(files[name], data)
+        folder = _pictures_name(record.epoch)
+        packed = f"{folder}.zip" if self.is_object_store else folder
+        files = {name: f"{packed}/{name}.png" for name in images or {}}
+        contents = {files[name]: data for name, data in (images or {}).items()}
+        if contents and self.is_object_store:
+            members = {name.removeprefix(f"{packed}/"): data for name, data in contents.items()}
+            contents = {packed: _pack(members)}
+        for name, data in contents.items():
+            self.write_bytes(name, data)
         record = record.model_copy(update={"images": files})
         self.write_json(_record_name(record.epoch), record.model_dump(mode="json"))
         return record
@@ -99,12 +114,38 @@ class RunDir(RecordDir[RunIdentity]):
     def record(self, epoch: int) -> Record | None:
         """Return the committed record of an epoch, or None (`CorruptFile` if it cannot be read)."""
         name = _record_name(epoch)
-        return self._read_record(name) if self.exists(name) else None
+        content = self.find_bytes(name)
+        return None if content is None else self._read_record(name, content)
 
     def records(self) -> Sequence[Record]:
         """Return all committed records by epoch (`CorruptFile` if one cannot be read)."""
-        names = [name for name in self.list("record") if name.endswith(".json")]
-        return sorted(map(self._read_record, names), key=lambda record: record.epoch)
+        names = map(_record_name, sorted(self.epochs()))
+        return [self._read_record(name, self.read_bytes(name)) for name in names]
+
+    def epochs(self) -> Set[int]:
+        """Return which epochs are committed, without reading their records."""
+        found = (re.fullmatch(r"record/(\d+)\.json", name) for name in self.list("record"))
+        return {int(one[1]) for one in found if one is not None}
+
+    def pictures(self, record: Record) -> dict[str, bytes]:
+        """Read the pictures of an epoch: PNG bytes by name."""
+        archives: dict[str, zipfile.ZipFile] = {}
+        found = {}
+        for name, file in record.images.items():
+            archive, member = _member(file)
+            if not member:
+                found[name] = super().read_bytes(file)
+                continue
+            if archive not in archives:
+                archives[archive] = zipfile.ZipFile(io.BytesIO(super().read_bytes(archive)))
+            found[name] = archives[archive].read(member)
+        return found
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read one file whole, or a member of an archive, ``ARCHIVE.zip/NAME``."""
+        archive, member = _member(name)
+        content = super().read_bytes(archive)
+        return zipfile.ZipFile(io.BytesIO(content)).read(member) if member else content
 
     def forget_records(self, after: int) -> None:
         """Delete the records later than an epoch, and their pictures.
@@ -112,14 +153,15 @@ class RunDir(RecordDir[RunIdentity]):
         Only for a run that continues from there as another one: a trial that exploited another must
         not take its own old epochs for those to come.
         """
-        for record in self.records():
-            if record.epoch > after:
-                self.delete(_record_name(record.epoch))  # from here on it counts for nothing
-                self.delete(f"record/{record.epoch:04d}")
+        for epoch in sorted(self.epochs()):
+            if epoch > after:
+                self.delete(_record_name(epoch))  # from here on it counts for nothing
+                self.delete(_pictures_name(epoch))
+                self.delete(f"{_pictures_name(epoch)}.zip")
 
-    def _read_record(self, name: str) -> Record:
+    def _read_record(self, name: str, content: bytes) -> Record:
         try:
-            return Record.model_validate_json(self.read_bytes(name))
+            return Record.model_validate_json(content)
         except ValidationError as error:
             raise CorruptFile(
                 f"{self.locate(name)} is not a record of an epoch ({error.errors()[0]['msg']}); "
@@ -128,4 +170,24 @@ class RunDir(RecordDir[RunIdentity]):
 
 
 def _record_name(epoch: int) -> str:
-    return f"record/{epoch:04d}.json"
+    return f"{_pictures_name(epoch)}.json"
+
+
+def _pictures_name(epoch: int) -> str:
+    """Name the folder of an epoch's pictures; the archive instead of it ends in ``.zip``."""
+    return f"record/{epoch:04d}"
+
+
+def _pack(members: Mapping[str, bytes]) -> bytes:
+    """Pack files, which are compressed already, so that equal ones make equal archives."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # of 1980
+    return sink.getvalue()
+
+
+def _member(name: str) -> tuple[str, str]:
+    """Part ``ARCHIVE.zip/NAME`` into archive and member; a plain file has no member."""
+    archive, mark, member = name.partition(".zip/")
+    return (f"{archive}.zip", member) if mark else (name, "")

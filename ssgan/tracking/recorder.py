@@ -138,11 +138,11 @@ class Recorder:
         known = self._pictures.setdefault(run_id, set())
         sent = 0
         for record in records:
-            for name, path in record.images.items():
-                picture, small = picture_names(run.run_id, record, name)
-                if picture in known:
-                    continue
-                png = run.read_bytes(path)
+            named = {name: picture_names(run.run_id, record, name) for name in record.images}
+            missing = {name: pair for name, pair in named.items() if pair[0] not in known}
+            pictures = run.pictures(record) if missing else {}
+            for name, (picture, small) in missing.items():
+                png = pictures[name]
                 # The small copy is sent first, so a whole picture means that both are there.
                 if sizes.get(picture) != len(png):
                     copy = thumbnail(png, _SMALL, quality=90, enlarge=True)

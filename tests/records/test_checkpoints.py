@@ -145,7 +145,7 @@ def test_a_folder_without_commit_mark_counts_for_nothing_and_goes(run: RunDir) -
     found = checkpoints.latest()
     assert found is not None
     assert found[0] == 1
-    checkpoints.save(3, state(3))
+    Checkpoints(run).save(3, state(3))  # the process that resumes the run
     assert folders(run) == ["00000001", "00000003"]
 
 
