@@ -5,6 +5,7 @@ validated before anything starts, saved with every run,
 checkpoint and export, and passed down in parts.
 """
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -180,10 +181,14 @@ class Experiment(Config):
                         f"(scaling.workers); {size - size % workers or workers} or "
                         f"{size + workers - size % workers} can"
                     )
-                if size // workers < 2:
+                group = self.networks.batch_norm.group or 1
+                if size // workers % group:
+                    fit = math.gcd(size // workers, group)
+                    others = f"groups of {fit} can, and " if fit > 1 else ""
                     raise ValueError(
-                        f"{field}={size} leaves {workers} workers fewer than the two images each "
-                        "that BatchNorm needs"
+                        f"{field}={size} leaves each of {workers} workers {size // workers} "
+                        f"images, which are not whole groups of networks.batch_norm.group={group}; "
+                        f"{others}{field}={size + -size % (workers * group)} would be"
                     )
         return self
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from ssgan.base.config import OpenUnion
 from ssgan.method.codes import LatentSpace
+from ssgan.networks.batch_norm import BatchNormConfig
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 
@@ -18,6 +19,8 @@ class NetworksConfig(OpenUnion):
     """Architecture of G and D; `kind` says of which family they are."""
 
     default_kind = "dcgan"
+    batch_norm: BatchNormConfig = BatchNormConfig()
+    """How the layers of BatchNorm are normalized, in whatever family."""
 
     @abstractmethod
     def check(self, shape: Shape) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ssgan.base.config import Config
 
@@ -64,7 +65,7 @@ def reestimate_batchnorm(
 
     The statistics are for the pass `forward`, and the inputs are batches as training sees them.
     """
-    layers = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()

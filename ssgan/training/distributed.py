@@ -1,6 +1,6 @@
 """Distributed context of this process: rank, world size, device, collectives.
 
-It depends on torch.distributed only, so it is the same under Ray Train and in one process.
+It knows torch.distributed and not Ray, so it is the same under Ray Train and in one process.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+
+from ssgan.networks.batch_norm import is_synchronized
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,16 @@ class Worker:
     def wrap(self, module: nn.Module) -> nn.Module:
         """Make gradients the mean over workers.
 
-        Buffers are not broadcast: every rank's BatchNorm uses the statistics of its own images,
-        and the running ones are averaged by `average_buffers` before anyone reads them.
+        Buffers are not broadcast: BatchNorm has the same statistics on all ranks
+        (`ssgan.networks.batch_norm`), or running ones of its own groups of images, which
+        `average_buffers` averages before anyone reads them.
         """
         if self.world_size == 1:
             return module
         return DistributedDataParallel(
             module,
             device_ids=[self.device] if self.device.type == "cuda" else None,
-            broadcast_buffers=False,
+            forward_sync_buffers=False,
             gradient_as_bucket_view=True,
         )
 
@@ -65,10 +68,13 @@ class Worker:
         )
 
     def average_buffers(self, *modules: nn.Module) -> None:
-        """Average floating-point buffers (BatchNorm's running statistics) over workers."""
-        for module in modules:
-            for buffer in module.buffers():
-                if buffer.is_floating_point() and self.world_size > 1:
+        """Average floating-point buffers over workers, but those that are the same already."""
+        if self.world_size == 1:
+            return
+        layers = [layer for module in modules for layer in module.modules()]
+        for layer in layers:
+            for buffer in layer.buffers(recurse=False):
+                if buffer.is_floating_point() and not is_synchronized(layer):
                     self.mean(buffer)
 
     def wait(self, then: Callable[[], object] | None = None) -> None:

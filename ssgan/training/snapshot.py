@@ -5,7 +5,6 @@ come from fixed latents, D's from fixed real images and G's own in equal parts.
 """
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -35,11 +34,11 @@ def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
     Its random streams give the same latents, and rows of the data set, at every call.
     """
     step = training.step
-    raw, averaged = deepcopy(step.generator), deepcopy(step.generator)
+    raw, averaged = training.copy_alone(step.generator), training.copy_alone(step.generator)
     training.ema.copy_to(averaged)
     for copied in (raw, averaged):
         reestimate_batchnorm(copied, copied, _latents(training, dataset))
-    discriminator = deepcopy(step.discriminator)
+    discriminator = training.copy_alone(step.discriminator)
     images = _real_and_fake(raw, training, dataset)
     reestimate_batchnorm(
         discriminator, lambda x: discriminator.q_us(discriminator.trunk(x)), images

@@ -5,10 +5,11 @@ hold their number under the key "step".
 """
 
 import math
-from typing import Any
+from copy import deepcopy
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
 from ssgan.data.augment import affine_maps, draw_affine
@@ -19,9 +20,12 @@ from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
+from ssgan.networks.batch_norm import replace_batchnorm
 from ssgan.networks.ema import Ema
 from ssgan.training.distributed import Worker
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Training:
@@ -39,13 +43,18 @@ class Training:
         """Number of updates made."""
         self.streams = Streams(experiment.seed)
         networks, sizes = experiment.networks, (dataset.space, dataset.manifest.shape)
-        weights = self.streams.generator
+        weights, extra = self.streams.generator, experiment.objective.extra
+        generator = networks.build_generator(*sizes, weights("weights of G"))
+        discriminator = networks.build_discriminator(*sizes, weights("weights of D"))
+        for network in (generator.to(worker.device), discriminator.to(worker.device)):
+            count, config = worker.world_size, networks.batch_norm
+            replace_batchnorm(network, config, count, twice=bool(extra))
         self.step = TrainingStep(
-            networks.build_generator(*sizes, weights("weights of G")).to(worker.device),
-            networks.build_discriminator(*sizes, weights("weights of D")).to(worker.device),
+            generator,
+            discriminator,
             dataset.space,
             experiment.optimizer,
-            experiment.objective.extra,
+            extra,
             precision=experiment.training.precision,
             infogan=dataset.is_infogan,
             wrap=worker.wrap,
@@ -140,6 +149,12 @@ class Training:
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
         self.batches.seen.copy_(state["labels_seen"])
+
+    def copy_alone(self, network: Network) -> Network:
+        """Copy G or D, for this worker to run without the others."""
+        copied = deepcopy(network)
+        replace_batchnorm(copied, self._experiment.networks.batch_norm, 1)
+        return copied
 
     def draw(self) -> StepInput:
         """Draw what this rank needs for the next update; the same again until it is made."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import early_stopping, run, seeds, turned_digits
+from benchmarks import early_stopping, run, seeds, turned_digits, workers
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
@@ -14,7 +14,7 @@ from ssgan.tuning import Search, load_search
 from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
-TESTED = {"early_stopping", "gpu", "run", "seeds", "turned_digits"}
+TESTED = {"early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
 
 
 def test_every_program_is_tested() -> None:
@@ -117,3 +117,19 @@ def test_turned_digits_are_a_folder_with_a_partial_table(
     assert [(folder / row["file"]).is_file() for row in rows] == [True] * 20
     for column in ("shape", "angle"):
         assert 0 < sum(bool(row[column]) for row in rows) < 20
+
+
+def test_workers_are_compared_over_seeds_and_synchronization_is_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "runs")
+    workers.main(["--small", "--out", out, "--seeds", "1", "--rounds", "2", "--updates", "1"])
+    page = capsys.readouterr().out
+    found = RunDir(Path(out, "workers-1-seed-1")).summary()
+    assert found is not None
+    loss = f"{found['metrics']['zero_one_loss_ema']:.4f}"
+    assert f"| 1 worker of 64 images | {loss} | {loss} |" in page
+    assert "| 1 worker, groups of 8 | " in page
+    assert "| wall time | " in page
+    with pytest.raises(SystemExit):
+        workers.main(["--small", "--write"])

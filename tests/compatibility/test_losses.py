@@ -17,10 +17,11 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
+from torch import nn
 
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.dataset import Dataset
@@ -120,9 +121,18 @@ def compute_in_float64(training: Training) -> None:
     """Let networks and optimizers compute in float64; images and draws stay as they are."""
     training.ema.parameters = [values.double() for values in training.ema.parameters]
     for network in (training.step.generator, training.step.discriminator):
-        for layer in network.double().modules():
-            if any(True for _ in layer.parameters(recurse=False)):
-                layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+        in_float64(network)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def in_float64(network: Network) -> Network:
+    """Let a network compute in float64, whatever its inputs are."""
+    for layer in network.double().modules():
+        if any(True for _ in layer.parameters(recurse=False)):
+            layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    return network
 
 
 def experiment_of(case: str) -> Experiment:

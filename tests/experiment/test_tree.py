@@ -101,8 +101,17 @@ def test_workers_share_a_batch_evenly(size: int, workers: int | tuple[int, int])
             r"label_sampling\.batch_size=9.*8 or 10",
         ),
         (
-            {"training": {"batch_size": 4}, "scaling": {"workers": 4}},
-            r"training\.batch_size=4.*fewer than the two images",
+            {
+                "training": {"batch_size": 48},
+                "networks": {"batch_norm": {"group": 8}},
+                "scaling": {"workers": 4},
+            },
+            r"batch_size=48 leaves each of 4 workers 12 images, which are not whole groups of "
+            r"networks\.batch_norm\.group=8; groups of 4 can, and training\.batch_size=64 would be",
+        ),
+        (
+            {"networks": {"batch_norm": {"group": 7}}, "label_sampling": {"unit": "batch"}},
+            r"batch_size=128 leaves each of 1 workers 128.*=7; training\.batch_size=133 would",
         ),
         ({"scaling": {"workers": 0}}, "number from 1"),
         ({"scaling": {"workers": [3, 2]}}, "number from 1"),
