@@ -120,7 +120,7 @@ def test_the_docs_list_every_package() -> None:
     [
         ("import ssgan", ("torch", "ray", "mlflow", "matplotlib")),
         ("import ssgan; ssgan.NamedGenerator", ("ray", "mlflow", "matplotlib")),
-        ("import ssgan; ssgan.load_experiment", ("ray", "mlflow")),
+        ("import ssgan; ssgan.load_experiment", ("ray", "mlflow", "matplotlib")),
         ("import ssgan.training.loop", ("ray", "mlflow")),
     ],
 )

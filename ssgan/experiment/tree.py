@@ -16,7 +16,7 @@ from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
 from ssgan.data.store import Manifest
 from ssgan.evaluation.catalog import METRICS
-from ssgan.evaluation.evaluator import EvaluationConfig
+from ssgan.evaluation.config import EvaluationConfig
 from ssgan.method.codes import CodesConfig
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig

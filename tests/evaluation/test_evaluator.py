@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import DataConfig, Dataset
 from ssgan.data.store import Store
-from ssgan.evaluation.evaluator import Evaluation, EvaluationConfig, Evaluator
+from ssgan.evaluation.config import EvaluationConfig
+from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge, Prediction
 from ssgan.method.codes import Code, CodesConfig, LatentSpace, UnsupervisedCode
 from ssgan.networks.discriminator import Discriminator
