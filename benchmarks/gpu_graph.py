@@ -56,7 +56,7 @@ class UpdateGraphs:
         self.training, self._experiment, self._updates = training, experiment, updates
         batches, device = training.batches, training.device
         self._size, self._own_size = experiment.training.batch_size, batches._config.batch_size
-        self._y, self._images = batches._y.to(device), batches._images
+        self._y, self._take = batches._y.to(device), batches._take
         self._unknown = torch.full((self._size, self._y.shape[1]), math.nan, device=device)
         self._index = torch.zeros((), dtype=torch.long, device=device)
         self._rows = torch.zeros(updates, self._size, dtype=torch.long, device=device)
@@ -75,9 +75,10 @@ class UpdateGraphs:
         training, batches = self.training, self.training.batches
         rows, own_rows, scalars, self._coins = [], [], [], []
         for update in range(first, first + self._updates):
-            rows.append(batches._walk("all", batches._all, update, self._size))
-            walked = batches._walk("labelled", batches._labeled, update, self._own_size)
-            own_rows.append(batches._labeled[walked])
+            size, own_size, labeled = self._size, self._own_size, batches._labeled
+            rows.append(batches._walk("all", len(self._y), update * size, size))
+            walked = batches._walk("labelled", len(labeled), update * own_size, own_size)
+            own_rows.append(labeled[walked])
             probability = training.label_probability(update)
             self._coins.append(training.streams.coin("coin", update, probability))
             images_seen = training.clock(update + 1).images_seen
@@ -175,7 +176,7 @@ class UpdateGraphs:
         return table.index_select(0, self._index[None])[0]
 
     def _pixels(self, rows: Tensor) -> Tensor:
-        return self._images[rows].float().div_(255)
+        return self._take(rows).float().div_(255)
 
 
 def _capturable(adam: Adam, lr: Tensor) -> Adam:

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.kernels import kernel_time
 from benchmarks.plain_step import PlainStep
-from benchmarks.synthetic import SMALL, SPACE, synthetic_images
+from benchmarks.synthetic import SMALL, SPACE, synthetic_split
 from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
 from ssgan.experiment.loading import load_experiment
@@ -101,9 +101,11 @@ class _Draws:
 
     def __init__(self, experiment: Experiment) -> None:
         self._streams, self._size = Streams(0), experiment.training.batch_size
+        split, y = synthetic_split(_SHAPE)
         self._batches = Batches(
             experiment.label_sampling,
-            *synthetic_images(_SHAPE),
+            split.take,
+            y,
             batch_size=self._size,
             streams=self._streams,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ssgan.data.memmap import Split
 from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
 
 _IMAGES, _LABELS = 10_000, 132
@@ -29,27 +30,27 @@ SMALL = (
 """Overrides that make networks and batches small, to see that a benchmark runs."""
 
 
-def synthetic_images(shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+def synthetic_split(shape: Sequence[int]) -> tuple[Split, Tensor]:
     """Draw images and labels.
 
     Args:
         shape: Of one image, (C, H, W).
 
     Returns:
-        Images, uint8 (10000, C, H, W), and labels, float32 (10000, 1), NaN but for the first 132.
+        A split of 10,000 images, and its labels, float32 (10000, 1), NaN but for the first 132.
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (_IMAGES, *shape), generator=generator, dtype=torch.uint8)
     y = torch.full((_IMAGES, 1), math.nan)
     y[:_LABELS, 0] = torch.arange(_LABELS) % 10
-    return images, y
+    return Split(images, y), y
 
 
 def synthetic_dataset(shape: Sequence[int]) -> Any:
     """Return all that `ssgan.training.state.Training` reads of a `Dataset`, without a store."""
-    images, y = synthetic_images(shape)
+    split, y = synthetic_split(shape)
     return SimpleNamespace(
-        train=SimpleNamespace(images=images),
+        train=split,
         y=y,
         space=SPACE,
         is_infogan=False,

@@ -3,12 +3,13 @@
 "We initially favor drawing labeled samples [...]. During training the probability of drawing a
 labeled sample is annealed until the actual labeled sample ratio in the data is reached."
 
-Which images a step sees is a pure function of (seed, step). Every rank draws the global batch
-and takes its slice. Pools are endless: reshuffled cycle follows reshuffled cycle, and step t owns
-positions t·n to (t+1)·n, so that no image is left out of a cycle.
+Which images a step sees is a pure function of (seed, step), and every rank takes its slice of the
+global batch. Pools are endless: reshuffled cycle follows reshuffled cycle (`ssgan.data.orders`),
+and step t owns positions t·n to (t+1)·n, so that no image is left out of a cycle. A step looks at
+its own positions only, in the same time for any number of images.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor
 from ssgan.base.config import Config, Mutable
 from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
+from ssgan.data.memmap import Take
+from ssgan.data.orders import Order, draw_order
 from ssgan.method.schedules import Linear, Schedule
 
 
@@ -57,7 +60,7 @@ class Batches:
     def __init__(
         self,
         config: LabelSamplingConfig,
-        images: Tensor,
+        take: Take,
         y: Tensor,
         *,
         batch_size: int,
@@ -68,28 +71,30 @@ class Batches:
     ) -> None:
         """Set the pools up.
 
-        `images` are all images, uint8 (N, C, H, W), on any device; `y` their labels within the
-        budget, float32 (N, K), NaN elsewhere. A step takes `batch_size` images over all ranks, a
-        multiple of `world_size`; each rank's part goes to its `device`.
+        `take` reads images by their rows; `y` are the labels of all rows within the budget,
+        float32 (N, K), NaN elsewhere. A step takes `batch_size` images over all ranks, a multiple
+        of `world_size`; each rank's part goes to its `device`.
         """
         self._config = config
-        self._images = images
+        self._take = take
         self._y = y
         self._batch_size = batch_size
         self._streams = streams
         self._rank, self._world_size = rank, world_size
         self._device = torch.device(device)
-        is_labeled = (~y.isnan()).any(dim=1)
-        self._labeled = is_labeled.nonzero()[:, 0]
-        self._unlabeled = (~is_labeled).nonzero()[:, 0]
-        self._all = torch.arange(len(y))
+        self._labeled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
         self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
         """bool (labeled images,): which of the budget's images any draw has used."""
+
+    @cached_property
+    def _unlabeled(self) -> Tensor:
+        """Rows without any label, which `separate` has no use for."""
+        return self._y.isnan().all(dim=1).nonzero()[:, 0]
 
     @property
     def share(self) -> float:
         """The labeled share of the data."""
-        return len(self._labeled) / len(self._all)
+        return len(self._labeled) / len(self._y)
 
     def probability(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the probability of a labeled draw after so many images; 0 without labels."""
@@ -106,14 +111,15 @@ class Batches:
         """
         if self._config.unit == "separate":
             return self._draw_separate(step, probability)
-        rows = self._walk("unlabelled", self._unlabeled, step, self._batch_size)
-        labeled = self._walk("labelled", self._labeled, step, self._batch_size)
+        count = self._batch_size
+        rows = self._walk("unlabelled", len(self._unlabeled), step * count, count)
+        labeled = self._walk("labelled", len(self._labeled), step * count, count)
         if self._config.unit == "batch":
             coins = torch.tensor(self._streams.coin("coin", step, probability))
-            coins = coins.expand(self._batch_size)
+            coins = coins.expand(count)
         else:
             generator = self._streams.generator("coin", step)
-            coins = torch.rand(self._batch_size, generator=generator) < probability
+            coins = torch.rand(count, generator=generator) < probability
         if not len(self._unlabeled):
             coins = torch.ones_like(coins)
         if len(self._labeled):
@@ -126,12 +132,14 @@ class Batches:
         return RealBatch(self._pixels(rows), self._y[rows].to(self._device), None)
 
     def _draw_separate(self, step: int, probability: float) -> RealBatch:
-        rows = self._slice(self._walk("all", self._all, step, self._batch_size))
-        x = self._pixels(rows)
-        nothing = torch.full((len(rows), self._y.shape[1]), float("nan"), device=self._device)
+        part = self._batch_size // self._world_size
+        first = step * self._batch_size + self._rank * part
+        x = self._pixels(self._walk("all", len(self._y), first, part))
+        nothing = torch.full((part, self._y.shape[1]), float("nan"), device=self._device)
         if not self._streams.coin("coin", step, probability):
             return RealBatch(x, nothing, None)
-        positions = self._walk("labelled", self._labeled, step, self._config.batch_size)
+        count = self._config.batch_size
+        positions = self._walk("labelled", len(self._labeled), step * count, count)
         self.seen[positions] = True
         rows = self._labeled[self._slice(positions)]
         images = self._pixels(rows)
@@ -141,26 +149,28 @@ class Batches:
             images = augment(self._config.augment, images, draws)
         return RealBatch(x, nothing, (images, self._y[rows].to(self._device)))
 
-    def _walk(self, pool: str, members: Tensor, step: int, count: int) -> Tensor:
-        """Return the positions in a pool that step t owns, (count,) or (0,) if it is empty."""
-        size = len(members)
-        if not size:
-            return members
-        first, last = step * count, (step + 1) * count
-        cycles = range(first // size, (last - 1) // size + 1)
-        walked = torch.cat([_shuffle(self._streams, pool, size, cycle) for cycle in cycles])
-        return walked[first - cycles[0] * size :][:count]
+    def _walk(self, pool: str, size: int, first: int, count: int) -> Tensor:
+        """Return members of a pool at positions of its walk, (count,) or (0,) if it is empty."""
+        walked = [torch.empty(0, dtype=torch.int64)]
+        last = first + count if size else first
+        while first < last:
+            cycle, start = divmod(first, size)
+            stop = min(start + last - first, size)
+            order = _order(self._streams, pool, size, cycle)
+            walked.append(order.at(torch.arange(start, stop)))
+            first += stop - start
+        return torch.cat(walked)
 
     def _slice(self, rows: Tensor) -> Tensor:
         part = len(rows) // self._world_size
         return rows[self._rank * part : (self._rank + 1) * part]
 
     def _pixels(self, rows: Tensor) -> Tensor:
-        chosen = self._images[rows.to(self._images.device)]
+        chosen = self._take(rows)
         return chosen.to(self._device, non_blocking=True).float().div_(255)
 
 
 @lru_cache(maxsize=8)
-def _shuffle(streams: Streams, pool: str, size: int, cycle: int) -> Tensor:
-    """Return one cycle of a pool in random order; the last few are kept."""
-    return torch.randperm(size, generator=streams.generator(f"pool/{pool}", cycle))
+def _order(streams: Streams, pool: str, size: int, cycle: int) -> Order:
+    """Return the order of one cycle of a pool; the last few are kept."""
+    return draw_order(streams, f"pool/{pool}", size, cycle)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.labels import Amount, LabelBudget, draw_budget
-from ssgan.data.memmap import Split
+from ssgan.data.memmap import Split, Take
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.store import Manifest, Store
@@ -108,16 +108,16 @@ class Dataset:
         """Whether there is no label at all, and the method is InfoGAN."""
         return len(self.budget.train) == 0
 
-    def held_out(self) -> tuple[Tensor, Tensor]:
+    def held_out(self) -> tuple[Take, Tensor]:
         """Return labeled real images that Q_ss never learns from, to measure it on.
 
-        They are the test split, or the part of the budget that was kept apart: images uint8
-        (n, C, H, W) and their code table float32 (n, K_ss).
+        They are the test split, or the part of the budget that was kept apart: a function that
+        reads images by their position, 0 to n - 1, and their code table, float32 (n, K_ss).
         """
         if self.test is not None and self.y_test is not None:
-            return self.test.images, self.y_test
+            return self.test.take, self.y_test
         rows = self.budget.held_out
-        return self.train.images[rows], self.y_known[rows]
+        return lambda positions: self.train.take(rows[positions]), self.y_known[rows]
 
 
 def build_space(codes: CodesConfig, manifest: Manifest) -> LatentSpace:
@@ -155,7 +155,7 @@ def _code_table(space: LatentSpace, manifest: Manifest, split: Split) -> Tensor:
     """Pick the supervised codes' columns and map their units to [-1, 1]."""
     names = [column.name for column in manifest.columns]
     columns = [code.to_unit(split.labels[:, names.index(code.name)]) for code in space.supervised]
-    return torch.stack(columns, dim=1) if columns else torch.empty(len(split.images), 0)
+    return torch.stack(columns, dim=1) if columns else torch.empty(len(split), 0)
 
 
 def _warn_of_classes_never_drawn(space: LatentSpace) -> None:

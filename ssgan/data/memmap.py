@@ -7,8 +7,8 @@ process reaches neither the file nor any other process.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,19 +18,32 @@ from torch import Tensor
 from ssgan.base.storage import replacing
 from ssgan.data.sources.base import Chunk
 
+Take = Callable[[Tensor], Tensor]
+"""Given rows, int64 (n,), returns their images, uint8 (n, C, H, W): `Split.take`, or of a part."""
+
 
 @dataclass(frozen=True)
 class Split:
     """One split of a store."""
 
     images: Tensor
-    """uint8 (N, C, H, W), 0 to 255, memory-mapped."""
+    """uint8 (N, C, H, W), 0 to 255, memory-mapped or on a GPU. Read through `take`."""
     labels: Tensor
     """float32 (N, K), one column a manifest column: class index or a value in the user's units;
     NaN = not known."""
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Copy the images of rows, int64 (n,): uint8 (n, C, H, W), where the images are."""
+        return self.images[rows.to(self.images.device)]
 
 
 def map_split(
@@ -60,13 +73,15 @@ def map_split(
     )
 
 
-def place_images(images: Tensor, device: torch.device) -> Tensor:
-    """Copy images, uint8 (N, C, H, W), to a GPU with enough free memory; else they stay mapped."""
+def place_images(split: Split, device: torch.device) -> Split:
+    """Copy a split's images to a GPU with enough free memory; else they stay mapped."""
     if device.type != "cuda":
-        return images
+        return split
     free, _ = torch.cuda.mem_get_info(device)
     # A quarter of the free memory, which trials and networks share.
-    return images.to(device) if images.numel() <= free / 4 else images
+    if split.images.numel() > free / 4:
+        return split
+    return replace(split, images=split.images.to(device))
 
 
 def _complete(sizes: dict[Path, int]) -> bool:

@@ -29,7 +29,7 @@ def store_sheet(store: Store) -> bytes:
         picked = [order[row.pick(table, _COLUMNS)] for row in shown]
     else:
         picked = list(order[: 8 * _COLUMNS].split(_COLUMNS))
-    images = [split.images[indices] for indices in picked]
+    images = [split.take(indices) for indices in picked]
     labels = [
         row.label if row.code.is_categorical else f"{row.code.name} near {row.name}"
         for row in shown

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
+from ssgan.data.memmap import Take
+from ssgan.data.orders import draw_order
 from ssgan.drawing.charts import asked_measured, confusion_matrix
 from ssgan.drawing.grids import generator_name
 from ssgan.drawing.sheet import png
@@ -80,15 +82,10 @@ class Evaluator:
         )
         self._asked = self._latents.c[:, : len(self._codes)]
         self._real, self._labels = _subset(
-            dataset.train.images,
-            dataset.y_known,
-            config.real_images,
-            _REAL.generator("evaluation real images"),
+            dataset.train.take, dataset.y_known, config.real_images, "evaluation real images"
         )
         self._held_out = _subset(
-            *dataset.held_out(),
-            config.held_out_images,
-            _REAL.generator("evaluation held-out images"),
+            *dataset.held_out(), config.held_out_images, "evaluation held-out images"
         )
         self._safe = safe_names([code.name for code in space.codes])
         self._conditions = Conditions(
@@ -304,9 +301,8 @@ class Evaluator:
         return torch.cat(q_ss), torch.cat(q_us)
 
 
-def _subset(
-    images: Tensor, labels: Tensor, most: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _subset(take: Take, labels: Tensor, most: int, stream: str) -> tuple[Tensor, Tensor]:
     """Copy at most so many random rows to the CPU."""
-    rows = torch.randperm(len(images), generator=generator)[:most]
-    return images[rows.to(images.device)].cpu(), labels[rows.to(labels.device)].cpu()
+    order = draw_order(_REAL, stream, len(labels))
+    rows = order.at(torch.arange(min(most, len(labels))))
+    return take(rows).cpu(), labels[rows].cpu()

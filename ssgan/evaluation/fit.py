@@ -29,6 +29,7 @@ from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import Folder
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
+from ssgan.data.memmap import Take
 from ssgan.method.codes import Code
 from ssgan.method.objective import q_losses
 from ssgan.networks.classifier import Classifier
@@ -83,7 +84,7 @@ def fit(
     network: Classifier,
     config: FitConfig,
     codes: Sequence[Code],
-    images: Tensor,
+    take: Take,
     labels: Tensor,
     streams: Streams,
     progress: Advance | None = None,
@@ -100,7 +101,7 @@ def fit(
         network: On the device to train on.
         config: The recipe.
         codes: What the columns of `labels` mean.
-        images: uint8 (N, C, H, W), on any device.
+        take: Reads images, on any device, by the rows of `labels`.
         labels: Code table, float32 (N, K); NaN cells are left out of the loss.
         streams: Order and augmentation are drawn from its streams.
         progress: Told of every update.
@@ -111,10 +112,10 @@ def fit(
         BadInput: There are fewer than two images, or a code has no label at all.
         NonFiniteLoss: Training diverged, seen at the end of an epoch; its state is not kept.
     """
-    _check(codes, images, labels)
+    _check(codes, labels)
     device = next(network.parameters()).device
-    size = min(config.batch_size, len(images))
-    per_epoch = len(images) // size
+    size = min(config.batch_size, len(labels))
+    per_epoch = len(labels) // size
     epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
     total = epochs * per_epoch
     optimizer = torch.optim.AdamW(
@@ -132,11 +133,11 @@ def fit(
     network.to(memory_format=layout)
     network.train()
     for epoch in range(0 if state is None else state["epochs"], epochs):
-        order = torch.randperm(len(images), generator=streams.generator("judge order", epoch))
+        order = torch.randperm(len(labels), generator=streams.generator("judge order", epoch))
         for batch in range(per_epoch):
             update = epoch * per_epoch + batch
-            rows = order[batch * size : (batch + 1) * size].to(images.device)
-            x = images[rows].to(device).float() / 255
+            rows = order[batch * size : (batch + 1) * size]
+            x = take(rows).to(device).float() / 255
             y = labels[rows.to(labels.device)].to(device)
             draw = streams.generator("judge augmentation", update)
             if config.augment is not None and all(code.is_categorical for code in codes):
@@ -163,10 +164,10 @@ def fit(
     network.eval()
 
 
-def _check(codes: Sequence[Code], images: Tensor, labels: Tensor) -> None:
-    if len(images) < 2:
+def _check(codes: Sequence[Code], labels: Tensor) -> None:
+    if len(labels) < 2:
         raise BadInput(
-            f"the judge C has {len(images)} images to learn from and needs two or more; "
+            f"the judge C has {len(labels)} images to learn from and needs two or more; "
             "give the data set a larger test split, or none"
         )
     counts = (~labels.isnan()).sum(dim=0).tolist()

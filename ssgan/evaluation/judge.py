@@ -27,6 +27,8 @@ from ssgan.base.errors import CorruptFile, NonFiniteLoss
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
+from ssgan.data.memmap import Split
+from ssgan.data.orders import draw_order
 from ssgan.evaluation.fit import FitConfig, PartialFit, fit
 from ssgan.evaluation.metrics import accuracy, agreements
 from ssgan.method.codes import Code
@@ -213,9 +215,9 @@ def _hashed(config: JudgeConfig) -> dict[str, Any]:
 def train_judge(
     config: JudgeConfig,
     codes: Sequence[Code],
-    train_images: Tensor,
+    train: Split,
     train_labels: Tensor,
-    validation_images: Tensor,
+    validation: Split,
     validation_labels: Tensor,
     *,
     content: str,
@@ -233,9 +235,9 @@ def train_judge(
     Args:
         config: What to train, and how.
         codes: The codes to recognize: c_ss.
-        train_images: The test split (the paper's test set), uint8 (N, C, H, W).
+        train: The test split (the paper's test set), of N images.
         train_labels: Its code table, float32 (N, K), continuous codes in [-1, 1]; NaN unknown.
-        validation_images: The train split, uint8 (M, C, H, W).
+        validation: The train split, of M images.
         validation_labels: Its code table, float32 (M, K).
         content: Hash of the data that the four tables come from, with the splits' names.
         seed: Of weights, order and augmentation.
@@ -247,7 +249,7 @@ def train_judge(
         BadInput: The rows cannot teach: too few, or a code without labels.
         NonFiniteLoss: Training diverged. Nothing of it is kept.
     """
-    shape = (train_images.shape[1], train_images.shape[2], train_images.shape[3])
+    shape = train.shape
     identity = canonical_hash(
         {
             "format": _FORMAT,
@@ -267,14 +269,18 @@ def train_judge(
             except CorruptFile as error:
                 _log.warning("%s; training it again", error)
         rows = judge_rows(codes, train_labels, config.rows)
-        images, labels = train_images[rows], train_labels[rows]
+        labels = train_labels[rows]
         streams = Streams(seed)
         draw = streams.generator("judge weights")
         network = config.classifier.build(codes, shape, draw).to(device)
         partial = PartialFit(cache / f"{identity[:20]}.partial", identity)
         state, keep = partial.state, partial.keep
+
+        def take(positions: Tensor) -> Tensor:
+            return train.take(rows[positions])
+
         try:
-            fit(network, config, codes, images, labels, streams, progress, state=state, keep=keep)
+            fit(network, config, codes, take, labels, streams, progress, state=state, keep=keep)
         except NonFiniteLoss:
             partial.delete()  # from there it would diverge again
             raise
@@ -285,15 +291,15 @@ def train_judge(
             shape=shape,
             codes=tuple(codes),
             config=config,
-            images=len(images),
-            validation_images=min(len(validation_images), config.validation_images),
+            images=len(labels),
+            validation_images=min(len(validation), config.validation_images),
             accuracy={},
             rmse={},
             seconds=partial.seconds,
         )
-        draw = streams.generator("judge validation")
-        picked = torch.randperm(len(validation_images), generator=draw)[: config.validation_images]
-        seen = Judge(network, card).predict(validation_images[picked]).c
+        order = draw_order(streams, "judge validation", len(validation))
+        picked = order.at(torch.arange(card.validation_images))
+        seen = Judge(network, card).predict(validation.take(picked)).c
         wanted = validation_labels[picked]
         rmse = {name: found.rmse for name, found in agreements(wanted, seen, codes).items()}
         found = {"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}

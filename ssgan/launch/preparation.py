@@ -169,9 +169,9 @@ def find_judge(
     return train_judge(
         experiment.evaluation.judge,
         dataset.space.supervised,
-        dataset.test.images,
+        dataset.test,
         dataset.y_test,
-        dataset.train.images,
+        dataset.train,
         dataset.y_known,
         content=f"{dataset.manifest.hash}/judge",
         seed=seed,

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import join
 from ssgan.evaluation.grids import Real
@@ -99,8 +101,8 @@ def _write_facts(search: Search, size: Size, directory: SearchDir, command: str)
         size=size,
         command=command,
         data=dataset.manifest.name,
-        train_images=len(dataset.train.images),
-        judge_images=0 if dataset.test is None else len(dataset.test.images),
+        train_images=len(dataset.train),
+        judge_images=0 if dataset.test is None else len(dataset.test),
         provenance=dataset.manifest.provenance,
         machine=describe_machine(),
         commit=describe_commit(),
@@ -115,4 +117,5 @@ def _real_images(groups: tuple[Group, ...]) -> Real | None:
     except BadInput as error:
         _log.warning("the report shows no real images, because the data is not at hand: %s", error)
         return None
-    return Real(dataset.train.images[:_SHOWN], dataset.y_known[:_SHOWN])
+    labels = dataset.y_known[:_SHOWN]
+    return Real(dataset.train.take(torch.arange(len(labels))), labels)

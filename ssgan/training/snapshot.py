@@ -53,9 +53,8 @@ def _latents(training: Training, dataset: Dataset) -> Iterator[Tensor]:
 
 
 def _real_and_fake(generator: Generator, training: Training, dataset: Dataset) -> Iterator[Tensor]:
-    images = dataset.train.images
     for index, latents in enumerate(_latents(training, dataset)):
         drawn = training.streams.generator("statistics of D", index)
-        rows = torch.randint(len(images), (training.batch_size,), generator=drawn)
-        yield images[rows.to(images.device)].to(training.device).float().div_(255)
+        rows = torch.randint(len(dataset.train), (training.batch_size,), generator=drawn)
+        yield dataset.train.take(rows).to(training.device).float().div_(255)
         yield generator(latents)

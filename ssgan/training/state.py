@@ -64,7 +64,7 @@ class Training:
         self.ema = Ema(self.step.generator, experiment.training.ema)
         self.batches = Batches(
             experiment.label_sampling,
-            place_images(dataset.train.images, worker.device),
+            place_images(dataset.train, worker.device).take,
             dataset.y,
             batch_size=self.batch_size,
             streams=self.streams,

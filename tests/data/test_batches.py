@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ssgan.base.rng import Streams
+from ssgan.data import orders
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.batches import Batches, LabelSamplingConfig, RealBatch
+from ssgan.data.memmap import Split
 from ssgan.method.schedules import Constant, Linear, Step
 
 unhurried = settings(deadline=None, max_examples=40)  # no timed assertions
@@ -34,10 +36,11 @@ def make(
     """Draw from images whose pixels are their own numbers."""
     config = {key: options.pop(key) for key in list(options) if key not in ("rank", "world_size")}
     images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 1, 8, 8)
+    y = labels(n, labeled)
     return Batches(
         LabelSamplingConfig(**{"batch_size": 4} | config),
-        images,
-        labels(n, labeled),
+        Split(images, y).take,
+        y,
         batch_size=batch_size,
         streams=Streams(seed),
         **options,
@@ -188,6 +191,36 @@ def test_every_image_comes_once_a_cycle(
     assert all(one != cycles[0] for one in cycles[1:])  # each is shuffled again
 
 
+@given(
+    size=st.integers(1, 60),
+    step=st.integers(0, 400),
+    count=st.integers(1, 90),
+    seed=st.integers(0, 3),
+)
+def test_a_walk_is_a_slice_of_joined_cycles(size: int, step: int, count: int, seed: int) -> None:
+    batches, streams = make(n=size, labeled=0, seed=seed), Streams(seed)
+    cycles = range(step * count // size, (step * count + count - 1) // size + 1)
+    generators = [streams.generator("pool/all", cycle) for cycle in cycles]
+    joined = torch.cat([torch.randperm(size, generator=generator) for generator in generators])
+    expected = joined[step * count - cycles[0] * size :][:count]
+    assert torch.equal(batches._walk("all", size, step * count, count), expected)
+
+
+def test_beyond_the_largest_table_every_image_comes_once_a_cycle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(orders, "TABLE_ROWS", 39)
+    # A seed of its own, since orders are cached by seed.
+    ranks = [make(seed=77, unit="separate", rank=rank, world_size=2) for rank in range(2)]
+    walked = [
+        number for step in range(10) for one in ranks for number in numbers(one.draw(step, 0).x)
+    ]
+    assert sorted(walked[:40]) == sorted(walked[40:]) == list(range(40))
+    assert walked[:40] != walked[40:]
+    table = torch.randperm(40, generator=Streams(77).generator("pool/all", 0))
+    assert walked[:40] != table.tolist()
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_label_is_seen_within_a_cycle(unit: str) -> None:
     batches = make(unit=unit)
@@ -241,8 +274,8 @@ def test_with_all_labels(unit: str) -> None:
 
 def test_without_supervised_codes() -> None:
     images = torch.zeros(20, 1, 8, 8, dtype=torch.uint8)
-    config = LabelSamplingConfig()
-    batches = Batches(config, images, torch.empty(20, 0), batch_size=4, streams=Streams(0))
+    y, config = torch.empty(20, 0), LabelSamplingConfig()
+    batches = Batches(config, Split(images, y).take, y, batch_size=4, streams=Streams(0))
     batch = batches.draw(0, batches.probability(0, 100))
     assert batch.y.shape == (4, 0)
     assert batch.labeled is None
@@ -268,13 +301,14 @@ def test_the_authors_schedule() -> None:
 
 def test_only_the_images_of_q_ss_are_augmented() -> None:
     images = torch.randint(256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(0))
-    pixels = images.to(torch.uint8)
+    y = labels(40, 10)
+    split = Split(images.to(torch.uint8), y)
     ranges = AugmentConfig()
     plain, changed = (
         Batches(
             LabelSamplingConfig(batch_size=4, augment=config),
-            pixels,
-            labels(40, 10),
+            split.take,
+            y,
             batch_size=8,
             streams=Streams(0),
         ).draw(3, 1.0)

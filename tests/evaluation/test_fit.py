@@ -6,6 +6,7 @@ import torch
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.base.rng import Streams
+from ssgan.data.memmap import Split, Take
 from ssgan.evaluation.fit import FitConfig, FitState, fit
 from ssgan.method.codes import Code
 from ssgan.networks.classifier import Classifier, CnnConfig
@@ -27,6 +28,10 @@ def halves(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images.to(torch.uint8), torch.stack([side.float(), level], dim=1)
 
 
+def reader(images: torch.Tensor) -> Take:
+    return Split(images, torch.empty(len(images), 0)).take
+
+
 def fresh(codes: tuple[Code, ...]) -> Classifier:
     generator = Streams(0).generator("weights")
     return CnnConfig(width=4).build(codes, (1, 8, 8), generator)
@@ -38,7 +43,7 @@ def test_it_learns_a_class_and_a_value_from_partial_labels() -> None:
     partial[::4, 0] = math.nan
     partial[1::4, 1] = math.nan
     network = fresh((SIDE, LEVEL))
-    fit(network, CONFIG, (SIDE, LEVEL), images, partial, Streams(0))
+    fit(network, CONFIG, (SIDE, LEVEL), reader(images), partial, Streams(0))
     out = network(images.float() / 255)
     assert not network.training
     assert torch.equal(out[:, :2].argmax(dim=1).float(), labels[:, 0])
@@ -51,7 +56,7 @@ def test_the_result_follows_the_streams_alone() -> None:
     def train(seed: int) -> torch.Tensor:
         network = fresh((SIDE,))
         config = FitConfig(epochs=1, least_updates=3, batch_size=16)
-        fit(network, config, (SIDE,), images, labels[:, :1], Streams(seed))
+        fit(network, config, (SIDE,), reader(images), labels[:, :1], Streams(seed))
         return network(images.float() / 255)
 
     first = train(0)
@@ -71,7 +76,7 @@ def test_bfloat16_is_for_the_layers_of_a_training_only() -> None:
     watch("trunk", network._trunk[0])
     watch("head", network._head)
     config = CONFIG.model_copy(update={"precision": "bfloat16"})
-    fit(network, config, (SIDE, LEVEL), images, labels, Streams(0))
+    fit(network, config, (SIDE, LEVEL), reader(images), labels, Streams(0))
     assert formats == {"trunk": {torch.bfloat16}, "head": {torch.float32}}
     formats["trunk"].clear()
     out = network(images.float() / 255)
@@ -88,7 +93,7 @@ def test_small_sets_are_walked_until_there_were_enough_updates() -> None:
         fresh((SIDE,)),
         config,
         (SIDE,),
-        images,
+        reader(images),
         labels[:, :1],
         Streams(0),
         lambda done, total: told.append((done, total)),
@@ -101,7 +106,7 @@ def test_it_goes_on_from_the_state_after_any_epoch() -> None:
     config = FitConfig(epochs=3, least_updates=0, batch_size=8)
     states: list[FitState] = []
     undisturbed = fresh((SIDE,))
-    data = (config, (SIDE,), images, labels[:, :1], Streams(0))
+    data = (config, (SIDE,), reader(images), labels[:, :1], Streams(0))
     fit(undisturbed, *data, keep=lambda state: states.append(copy.deepcopy(state)))
     assert [state["epochs"] for state in states] == [1, 2, 3]
     for state in states:
@@ -124,19 +129,19 @@ def test_augmentation_is_left_out_for_continuous_codes(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("ssgan.evaluation.fit.augment", record)
     config = FitConfig(epochs=1, least_updates=1, batch_size=8)
-    fit(fresh((LEVEL,)), config, (LEVEL,), images, labels[:, 1:], Streams(0))
+    fit(fresh((LEVEL,)), config, (LEVEL,), reader(images), labels[:, 1:], Streams(0))
     assert augmented == []
-    fit(fresh((SIDE,)), config, (SIDE,), images, labels[:, :1], Streams(0))
+    fit(fresh((SIDE,)), config, (SIDE,), reader(images), labels[:, :1], Streams(0))
     assert augmented == [8]
 
 
 def test_rows_that_cannot_teach_are_refused() -> None:
     images, labels = halves(4)
     with pytest.raises(BadInput, match="1 images"):
-        fit(fresh((SIDE,)), CONFIG, (SIDE,), images[:1], labels[:1, :1], Streams(0))
+        fit(fresh((SIDE,)), CONFIG, (SIDE,), reader(images[:1]), labels[:1, :1], Streams(0))
     labels[:, 1] = math.nan
     with pytest.raises(BadInput, match="labels no image with level"):
-        fit(fresh((SIDE, LEVEL)), CONFIG, (SIDE, LEVEL), images, labels, Streams(0))
+        fit(fresh((SIDE, LEVEL)), CONFIG, (SIDE, LEVEL), reader(images), labels, Streams(0))
 
 
 def test_divergence_ends_it_at_once_and_names_the_learning_rate() -> None:
@@ -151,7 +156,7 @@ def test_divergence_ends_it_at_once_and_names_the_learning_rate() -> None:
             network,
             CONFIG,
             (SIDE,),
-            images,
+            reader(images),
             labels[:, :1],
             Streams(0),
             lambda done, total: told.append(done),

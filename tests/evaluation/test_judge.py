@@ -8,6 +8,7 @@ import torch
 
 from ssgan.base.errors import BadInput, CorruptFile, NonFiniteLoss
 from ssgan.data.dataset import DataConfig, Dataset
+from ssgan.data.memmap import Split
 from ssgan.data.store import Store
 from ssgan.evaluation import fit as fitting
 from ssgan.evaluation.judge import Judge, JudgeConfig, train_judge
@@ -27,9 +28,14 @@ def toys(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.stack([side.float(), torch.rand(n, generator=generator)], dim=1)
 
 
+def split(n: int, seed: int) -> tuple[Split, torch.Tensor]:
+    images, labels = toys(n, seed)
+    return Split(images, labels), labels
+
+
 def train(cache: Path, config: JudgeConfig = CONFIG, **changes: Any) -> Judge:
     arguments: dict[str, Any] = {"content": "toys", "seed": 0, "cache": cache, **changes}
-    return train_judge(config, CODES, *toys(24, 0), *toys(40, 1), **arguments)
+    return train_judge(config, CODES, *split(24, 0), *split(40, 1), **arguments)
 
 
 class Interrupted(Exception):
@@ -167,10 +173,10 @@ def test_a_short_training_that_is_interrupted_leaves_nothing(tmp_path: Path) -> 
 
 
 def test_a_code_without_labels_is_refused(tmp_path: Path) -> None:
-    images, labels = toys(24, 0)
-    labels[:, 1] = math.nan
+    rows = split(24, 0)
+    rows[1][:, 1] = math.nan
     with pytest.raises(BadInput, match="level"):
-        train_judge(CONFIG, CODES, images, labels, *toys(4, 1), content="x", seed=0, cache=tmp_path)
+        train_judge(CONFIG, CODES, *rows, *split(4, 1), content="x", seed=0, cache=tmp_path)
 
 
 @pytest.mark.slow
@@ -181,9 +187,9 @@ def test_the_default_judge_reads_digits(digits_store: Store, tmp_path: Path) -> 
     judge = train_judge(
         JudgeConfig(),
         data.space.supervised,
-        data.test.images,
+        data.test,
         data.y_test,
-        data.train.images,
+        data.train,
         data.y_known,
         content=data.manifest.hash,
         seed=0,

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ssgan.base.errors import BadInput
+from ssgan.data.memmap import Take
 from ssgan.data.store import Store
 from ssgan.evaluation import judge as judges
 from ssgan.experiment.tree import Experiment, ScalingConfig
@@ -160,10 +161,10 @@ def test_c_learns_from_judge_rows_and_is_validated_on_train_rows_only(
         return images[:, 0, 0, 0].tolist()
 
     def fit_and_tell(
-        network: Any, config: Any, codes: Any, images: Tensor, *rest: Any, **named: Any
+        network: Any, config: Any, codes: Any, take: Take, labels: Tensor, *rest: Any, **named: Any
     ) -> None:
-        learned.extend(seen(images))
-        fit(network, config, codes, images, *rest, **named)
+        learned.extend(seen(take(torch.arange(len(labels)))))
+        fit(network, config, codes, take, labels, *rest, **named)
 
     def predict_and_tell(judge: judges.Judge, images: Tensor) -> judges.Prediction:
         validated.extend(seen(images))
