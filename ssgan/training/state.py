@@ -23,6 +23,7 @@ from ssgan.method.schedules import Clock
 from ssgan.networks.batch_norm import replace_batchnorm
 from ssgan.networks.ema import Ema
 from ssgan.training.distributed import Worker
+from ssgan.training.instance_noise import draw_instance_noise
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -181,13 +182,20 @@ class Training:
         return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
 
     def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Draw noise for real and fake images as `_affine_maps` draws maps."""
+        """Draw noise for this rank's real and fake images."""
         std = self._experiment.instance_noise.at(*self.clock(self.updates))
         if std == 0:
             return None, None
-        shape = (2, self.batch_size, *x.shape[1:])
-        noise = torch.randn(shape, generator=self._generator("instance noise"), device=self.device)
-        return self._slice(noise[0]) * std, self._slice(noise[1]) * std
+        first = self._worker.rank * len(x)
+        real, fake = draw_instance_noise(
+            self.streams,
+            self.updates,
+            range(first, first + len(x)),
+            self.batch_size,
+            x.shape[1:],
+            self.device,
+        )
+        return real * std, fake * std
 
     def _generator(self, stream: str) -> torch.Generator:
         return self.streams.generator(stream, self.updates, self.device)

@@ -1,0 +1,52 @@
+"""Instance noise for one rank's images, keyed by blocks of the global batch.
+
+Noise is as large as the images themselves. A rank draws the blocks that its images lie in and no
+others, and the numbers are the same for any number of ranks.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ssgan.base.rng import Streams
+
+BLOCK = 512
+"""Images of the global batch that share a key; part of what a seed means."""
+_STREAM = "instance noise"
+
+
+def draw_instance_noise(
+    streams: Streams,
+    update: int,
+    images: range,
+    batch_size: int,
+    shape: Sequence[int],
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Draw standard normal noise for real and for synthetic images of one update.
+
+    Args:
+        streams: The run's.
+        update: The update's number, from 0.
+        images: Positions in the global batch of those that this rank has.
+        batch_size: Images of the global batch.
+        shape: Of an image, (C, H, W).
+        device: Where to draw; CPU and CUDA devices draw different numbers.
+
+    Returns:
+        float32 (2, images, C, H, W), the noise for real images first.
+    """
+    noise = torch.empty((2, len(images), *shape), device=device)
+    for block in range(images.start // BLOCK, (images.stop - 1) // BLOCK + 1):
+        first = block * BLOCK
+        size = min(BLOCK, batch_size - first)
+        stream = f"{_STREAM}/{block}" if block else _STREAM
+        drawn = torch.randn(
+            (2, size, *shape), generator=streams.generator(stream, update, device), device=device
+        )
+        own = range(max(first, images.start), min(first + size, images.stop))
+        noise[:, own.start - images.start : own.stop - images.start] = drawn[
+            :, own.start - first : own.stop - first
+        ]
+    return noise
