@@ -76,7 +76,6 @@ def run_under_ray(
     """
     import ray.train
     from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
 
     ray_train: Any = ray.train  # its stubs describe the first version of the API
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
@@ -111,7 +110,7 @@ def run_under_ray(
             _watching(experiment, run, watch, told, is_ready),
         ):
             ending: Ending = trainer.fit().return_value
-    except TrainingFailedError as error:
+    except ray_train.TrainingFailedError as error:
         raise _cause(error) from error
     finally:
         run.delete(_STOP)

@@ -64,14 +64,14 @@ def epochs_of(location: Any, row: TrialRow) -> list[int]:
     return [record.epoch for record in run.records()]
 
 
-def seconds_until_free(cluster: Cluster, limit: float = 30) -> float:
-    """Wait until all of Ray's resources are free and no placement group is left."""
+def becomes_free(cluster: Cluster, limit: float = 30) -> bool:
+    """Whether all of Ray's resources are free and no placement group is left, soon."""
     started = time.monotonic()
-    while True:
-        passed = time.monotonic() - started
-        if is_free(cluster) or passed > limit:
-            return passed
+    while not is_free(cluster):
+        if time.monotonic() - started > limit:
+            return False
         time.sleep(0.1)
+    return True
 
 
 def is_free(cluster: Cluster) -> bool:

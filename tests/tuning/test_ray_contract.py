@@ -16,7 +16,7 @@ import ray
 from ray._private import services
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 from ray.exceptions import RayTaskError
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train import TrainingFailedError, WorkerGroupError
 from ray.tune import Callback, Tuner
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
