@@ -90,12 +90,15 @@ def _prepare(source: str, overrides: tuple[str, ...]) -> Store:
 
 
 def _answer(store: Store) -> Answer:
+    from ssgan.data.store import split_name
+
     manifest = store.manifest
     counts = _count_classes(store)
     channels, height, width = manifest.shape
     splits = table("split", "images ", *(f"with {column.name} " for column in manifest.columns))
     for name, split in manifest.splits.items():
-        splits.add_row(name, f"{split.count:,}", *(f"{known:,}" for known in split.known))
+        known = (f"{count:,}" for count in split.known)
+        splits.add_row(split_name(name), f"{split.count:,}", *known)
     shown = [f"{manifest.name}: {width}x{height} pixels, {'gray' if channels == 1 else 'RGB'}"]
     shown += [splits, _columns(manifest, counts)] if manifest.columns else [splits]
     if not store.has_test_split:
@@ -109,7 +112,9 @@ def _answer(store: Store) -> Answer:
         listed = ", ".join(manifest.broken[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         say(f"{len(manifest.broken)} broken images were left out: {listed}", style="yellow")
     facts = {"location": store.location, "hash": manifest.hash, "classes": counts}
-    return Answer(shown, {**facts, **manifest.model_dump(mode="json")})
+    described = manifest.model_dump(mode="json")
+    described["splits"] = {split_name(name): one for name, one in described["splits"].items()}
+    return Answer(shown, {**facts, **described})
 
 
 def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any:

@@ -40,6 +40,11 @@ def stored_name(split: str) -> str:
     return {"test": "judge"}.get(split, split)
 
 
+def split_name(stored: str) -> str:
+    """Return the split that manifests call so, the opposite of `stored_name`."""
+    return {"judge": "test"}.get(stored, stored)
+
+
 class Shard(Config):
     """One Parquet file of a split."""
 
@@ -166,7 +171,7 @@ class Store:
         if stored not in manifest.splits:
             raise BadInput(
                 f"the store {self.location} has no {name} split, only "
-                f"{' and '.join(manifest.splits)}"
+                f"{' and '.join(map(split_name, manifest.splits))}"
             )
         folder = (cache or default_cache()) / "decoded" / manifest.hash
         shape = (manifest.splits[stored].count, *manifest.shape)

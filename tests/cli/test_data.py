@@ -13,7 +13,10 @@ def test_show_prints_splits_classes_and_place(ssgan, digits_store: Store) -> Non
     done = ssgan("data", "show", "digits")
     assert done.code == 0, done.err
     assert "16x16 pixels, gray" in done.out
-    assert "1,297" in done.out
+    splits = [line.split()[:2] for line in done.out.splitlines() if line.split()]
+    assert ["train", "1,297"] in splits
+    assert ["test", "500"] in splits
+    assert "judge" not in done.out
     assert "0: 128, 1: 131" in done.out
     assert digits_store.location in done.out
 
@@ -22,7 +25,7 @@ def test_prepare_as_json_is_all_on_stdout(ssgan, digits_store: Store) -> None:
     done = ssgan("data", "prepare", "digits", "--json")
     described = json.loads(done.out)
     assert described["hash"] == digits_store.manifest.hash
-    assert described["splits"]["judge"]["count"] == 500
+    assert described["splits"]["test"]["count"] == 500
     assert sum(described["classes"]["digit"].values()) == 1297
 
 
