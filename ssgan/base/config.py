@@ -97,7 +97,7 @@ class Config(BaseModel):
             BadInput: The text is something else.
         """
         try:
-            return cls.model_validate(yaml.safe_load(text), context=STORED)
+            return cls.model_validate(read_stored_yaml(text), context=STORED)
         except (yaml.YAMLError, ValueError) as error:
             what = cls.__name__.lower()
             raise BadInput(f"this text is not a resolved {what} of ssgan: {error}") from error
@@ -244,6 +244,15 @@ def read_yaml(text: str) -> Any:
         yaml.YAMLError: The text is not YAML, or asks for more than plain data.
     """
     return yaml.load(text, _Scalars)  # derived from SafeLoader
+
+
+def read_stored_yaml(text: str) -> Any:
+    """Read YAML that `write_yaml` wrote, ten times as fast where PyYAML has its parser in C.
+
+    Raises:
+        yaml.YAMLError: The text is not YAML, or asks for more than plain data.
+    """
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def write_yaml(tree: Any) -> str:

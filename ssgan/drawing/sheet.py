@@ -211,14 +211,27 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(picture: bytes, side: int, quality: int, *, enlarge: bool = False) -> bytes:
-    """Make a small WebP copy of a PNG, of at most `side` pixels on its longer side.
+THUMBNAIL = 256
+"""Pixels of a thumbnail's longer side, as MLflow's own."""
 
-    The quality is WebP's, 0 to 100. A smaller picture may be enlarged, so that digits of 8 pixels
-    stay crisp.
+
+def thumbnail(
+    picture: Image.Image | bytes,
+    side: int = THUMBNAIL,
+    quality: int = 90,
+    *,
+    enlarge: bool = True,
+) -> bytes:
+    """Make a small WebP copy of a picture or its PNG, `side` pixels on its longer side.
+
+    The quality is WebP's, 0 to 100. A smaller picture is enlarged unless told otherwise, so that
+    digits of 8 pixels stay crisp.
     """
-    with Image.open(io.BytesIO(picture)) as image:
-        small = image.convert("RGB")
+    if isinstance(picture, bytes):
+        with Image.open(io.BytesIO(picture)) as image:
+            small = image.convert("RGB")
+    else:
+        small = picture.convert("RGB")
     scale = side / max(small.size)
     if scale < 1 or enlarge:
         size = (max(1, round(small.width * scale)), max(1, round(small.height * scale)))

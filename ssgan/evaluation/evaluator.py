@@ -17,7 +17,7 @@ from ssgan.data.memmap import Take
 from ssgan.data.orders import draw_order
 from ssgan.drawing.charts import asked_measured, confusion_matrix
 from ssgan.drawing.grids import generator_name
-from ssgan.drawing.sheet import png
+from ssgan.drawing.sheet import png, thumbnail
 from ssgan.evaluation import metrics as measure
 from ssgan.evaluation.catalog import MATCHED, METRICS, REASONS, Conditions, safe_names
 from ssgan.evaluation.config import EvaluationConfig
@@ -55,6 +55,10 @@ class Evaluation:
     def pngs(self) -> dict[str, bytes]:
         """Encode the pictures."""
         return {name: png(image) for name, image in self.images.items()}
+
+    def thumbnails(self) -> dict[str, bytes]:
+        """Encode their small copies, WebP."""
+        return {name: thumbnail(image) for name, image in self.images.items()}
 
 
 class Evaluator:

@@ -112,7 +112,7 @@ def fit(
         BadInput: There are fewer than two images, or a code has no label at all.
         NonFiniteLoss: Training diverged, seen at the end of an epoch; its state is not kept.
     """
-    _check(codes, labels)
+    check_rows(codes, labels)
     device = next(network.parameters()).device
     size = min(config.batch_size, len(labels))
     per_epoch = len(labels) // size
@@ -164,7 +164,12 @@ def fit(
     network.eval()
 
 
-def _check(codes: Sequence[Code], labels: Tensor) -> None:
+def check_rows(codes: Sequence[Code], labels: Tensor) -> None:
+    """Check, before anything is trained, that a classifier can learn from rows with these labels.
+
+    Raises:
+        BadInput: There are fewer than two images, or a code has no label at all.
+    """
     if len(labels) < 2:
         raise BadInput(
             f"the judge C has {len(labels)} images to learn from and needs two or more; "

@@ -29,7 +29,7 @@ from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
 from ssgan.data.memmap import Split
 from ssgan.data.orders import draw_order
-from ssgan.evaluation.fit import FitConfig, PartialFit, fit
+from ssgan.evaluation.fit import FitConfig, PartialFit, check_rows, fit
 from ssgan.evaluation.metrics import accuracy, agreements
 from ssgan.method.codes import Code
 from ssgan.method.objective import read_codes
@@ -212,6 +212,63 @@ def _hashed(config: JudgeConfig) -> dict[str, Any]:
     return tree
 
 
+def _identity(
+    config: JudgeConfig, codes: Sequence[Code], shape: Shape, content: str, seed: int
+) -> str:
+    return canonical_hash(
+        {
+            "format": _FORMAT,
+            "content": content,
+            "codes": [code.model_dump(mode="json") for code in codes],
+            "shape": shape,
+            "config": _hashed(config),
+            "seed": seed,
+        }
+    )
+
+
+def cached_judge(
+    config: JudgeConfig,
+    codes: Sequence[Code],
+    shape: Shape,
+    train_labels: Tensor,
+    *,
+    content: str,
+    seed: int,
+    cache: Path,
+    device: torch.device | str = "cpu",
+) -> Judge | None:
+    """Return the judge that `train_judge` would return at once, or None where it would train.
+
+    Raises:
+        BadInput: The rows cannot teach.
+    """
+    rows = judge_rows(codes, train_labels, config.rows)
+    check_rows(codes, train_labels[rows])
+    identity = _identity(config, codes, shape, content, seed)
+    try:
+        return Judge.load(cache / identity[:20], device)
+    except CorruptFile:
+        return None
+
+
+def keep_judge(files: Mapping[str, bytes], cache: Path) -> None:
+    """Put a judge that was trained elsewhere into a cache, by its files."""
+    identity = JudgeCard.read(files[CARD]).hash
+    folder = cache / identity[:20]
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{identity[:20]}.lock"):
+        if not folder.exists():
+            _write(files, folder)
+
+
+def _write(files: Mapping[str, bytes], folder: Path) -> None:
+    with replacing(folder) as new:
+        new.mkdir()
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+
+
 def train_judge(
     config: JudgeConfig,
     codes: Sequence[Code],
@@ -249,17 +306,7 @@ def train_judge(
         BadInput: The rows cannot teach: too few, or a code without labels.
         NonFiniteLoss: Training diverged. Nothing of it is kept.
     """
-    shape = train.shape
-    identity = canonical_hash(
-        {
-            "format": _FORMAT,
-            "content": content,
-            "codes": [code.model_dump(mode="json") for code in codes],
-            "shape": shape,
-            "config": _hashed(config),
-            "seed": seed,
-        }
-    )
+    identity = _identity(config, codes, train.shape, content, seed)
     folder = cache / identity[:20]
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{identity[:20]}.lock"):
@@ -304,9 +351,6 @@ def train_judge(
         rmse = {name: found.rmse for name, found in agreements(wanted, seen, codes).items()}
         found = {"accuracy": accuracy(wanted, seen, codes), "rmse": rmse}
         files = Judge(network, card.model_copy(update=found)).files()
-        with replacing(folder) as new:
-            new.mkdir()
-            for name, content_of in files.items():
-                (new / name).write_bytes(content_of)
+        _write(files, folder)
         partial.delete()
         return Judge.from_files(files, device, folder)

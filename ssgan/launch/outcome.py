@@ -75,7 +75,7 @@ def draw_figures(run: RunDir, drawn: Mapping[str, bytes] | None = None) -> list[
     pictures: dict[str, bytes] = {}
     if evaluated:
         last = evaluated[-1]
-        pictures = run.pictures(last)
+        pictures = run.pictures(last)[0]
         raw = [record.metrics.get("zero_one_loss") for record in evaluated]
         ema = [record.metrics.get("zero_one_loss_ema") for record in evaluated]
         if any(value is not None for value in raw + ema):

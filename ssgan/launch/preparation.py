@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -19,7 +20,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
-from ssgan.evaluation.judge import Judge, train_judge
+from ssgan.evaluation.judge import Judge, cached_judge, train_judge
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
@@ -153,32 +154,63 @@ def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
     return run, experiment, load_dataset(experiment, read_budget(run))
 
 
+def has_judge(dataset: Dataset) -> bool:
+    """Whether there is a C for a data set: not without a test split, nor without labels."""
+    return (
+        dataset.test is not None and dataset.y_test is not None and bool(dataset.space.supervised)
+    )
+
+
 def find_judge(
     experiment: Experiment,
     dataset: Dataset,
     plan: ComputePlan,
     progress: PreparationProgress | None = None,
     seed: int = 0,
+    *,
+    trains: bool = True,
 ) -> Judge | None:
     """Find C in the cache or train it there; None without a test split or without labels.
 
-    Its seed is not that of the run, so that runs of all seeds are measured alike.
+    Its seed is not that of the run, so that runs of all seeds are measured alike. Where nothing
+    shall be trained now, None also means that it is not there yet.
+
+    Raises:
+        BadInput: C cannot learn from its rows.
     """
     if dataset.test is None or dataset.y_test is None or not dataset.space.supervised:
         return None
+    config, codes = experiment.evaluation.judge, dataset.space.supervised
+    content, cache = f"{dataset.manifest.hash}/judge", judge_cache()
+    if not trains:
+        return cached_judge(
+            config,
+            codes,
+            dataset.test.shape,
+            dataset.y_test,
+            content=content,
+            seed=seed,
+            cache=cache,
+            device=plan.device_here,
+        )
     return train_judge(
-        experiment.evaluation.judge,
-        dataset.space.supervised,
+        config,
+        codes,
         dataset.test,
         dataset.y_test,
         dataset.train,
         dataset.y_known,
-        content=f"{dataset.manifest.hash}/judge",
+        content=content,
         seed=seed,
-        cache=default_cache() / "judges",
+        cache=cache,
         device=plan.device_here,
         progress=None if progress is None else _named(progress, "training the judge C", "updates"),
     )
+
+
+def judge_cache() -> Path:
+    """Return the folder of this machine's judges."""
+    return default_cache() / "judges"
 
 
 def _named(progress: PreparationProgress, name: str, unit: str) -> Advance:

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ssgan.base.errors import CorruptFile
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
+
+_THREADS = 8  # trials that are read at a time
 
 _log = logging.getLogger(__name__)
 
@@ -28,22 +31,44 @@ class History(NamedTuple):
 
 
 class Histories:
-    """Reads trials again and again, and each record once."""
+    """Reads trials again and again, and each record once.
+
+    A search that is resumed has all of its records to read, many at a time: a store on the network
+    answers each after a while.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[str, RunDir] = {}
         self._records: dict[str, dict[int, Record | None]] = {}
         self._exploits: dict[str, int] = {}
+        self._read_last: dict[str, History] = {}
 
     def read(self, search: SearchDir, rows: Sequence[TrialRow] | None = None) -> list[History]:
         """Read the trials of a search, always the same, or of its table where that was read."""
-        return [self._read(search, row) for row in (search.rows() if rows is None else rows)]
+        rows = search.rows() if rows is None else rows
+        new = [row for row in rows if not self._is_read(row)]
+        with ThreadPoolExecutor(_THREADS, "records") as pool:
+            for history in pool.map(lambda row: self._read(search, row), new):
+                self._read_last[history.row.run] = history
+        return [self._read_last[row.run] for row in rows]
+
+    def _is_read(self, row: TrialRow) -> bool:
+        """Whether all that a row says of a trial was read already."""
+        last = self._read_last.get(row.run)
+        return (
+            last is not None
+            and last.row is row
+            and last.run is not None
+            and len(last.records) == row.epoch
+        )
 
     def _read(self, search: SearchDir, row: TrialRow) -> History:
         run = self._runs.get(row.run)
         if run is None:
+            if row.status == "PENDING" and not row.epoch:
+                return History(row, None, ())
             run = search.run(row)
-            if (row.status == "PENDING" and not row.epoch) or not run.exists("run.json"):
+            if not run.exists("run.json"):
                 return History(row, None, ())
             self._runs[row.run] = run
         known = self._records.setdefault(row.run, {})

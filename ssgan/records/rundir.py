@@ -41,6 +41,8 @@ class Record(Config):
     which JSON cannot say)."""
     images: dict[str, str] = Field(default_factory=dict)
     """Names of pictures to their files, relative to the run directory: PATH, or ZIP_FILE/MEMBER."""
+    thumbnails: dict[str, str] = Field(default_factory=dict)
+    """Names of pictures to their small copies, WebP; none in a record that 0.1 wrote."""
     reasons: dict[str, str] = Field(default_factory=dict)
     """Why a metric has no value, or how it is to be read, by its name."""
     alarms: tuple[str, ...] = ()
@@ -82,32 +84,43 @@ class RunDir(RecordDir[RunIdentity]):
         return self.info.run_id
 
     def commit_record(
-        self, record: Record, images: Mapping[str, bytes] | None = None, *, is_new: bool = False
+        self,
+        record: Record,
+        images: Mapping[str, bytes] | None = None,
+        thumbnails: Mapping[str, bytes] | None = None,
+        *,
+        is_new: bool = False,
     ) -> Record:
         """Commit an epoch: its pictures first, then its record as the commit mark.
 
         Args:
-            record: What was measured; its `images` are filled in here.
+            record: What was measured; its `images` and `thumbnails` are filled in here.
             images: PNG bytes by picture name, for example ``samples_ema``.
+            thumbnails: WebP bytes of their small copies, by the same names.
             is_new: Whether the caller knows that the epoch was not committed before.
 
         Returns:
             The record that stands. An epoch that was committed before is never rewritten: then
-            that one is returned, and `record` and `images` are dropped.
+            that one is returned, and all that was given is dropped.
         """
         committed = None if is_new else self.record(record.epoch)
         if committed is not None:
             return committed
         folder = _pictures_name(record.epoch)
         packed = f"{folder}.zip" if self.is_object_store else folder
-        files = {name: f"{packed}/{name}.png" for name in images or {}}
-        contents = {files[name]: data for name, data in (images or {}).items()}
+        images, thumbnails = images or {}, thumbnails or {}
+        files = {
+            "images": {name: f"{packed}/{name}.png" for name in images},
+            "thumbnails": {name: f"{packed}/{name}.webp" for name in thumbnails},
+        }
+        contents = {files["images"][name]: data for name, data in images.items()}
+        contents |= {files["thumbnails"][name]: data for name, data in thumbnails.items()}
         if contents and self.is_object_store:
             members = {name.removeprefix(f"{packed}/"): data for name, data in contents.items()}
             contents = {packed: _pack(members)}
         for name, data in contents.items():
             self.write_bytes(name, data)
-        record = record.model_copy(update={"images": files})
+        record = record.model_copy(update=files)
         self.write_json(_record_name(record.epoch), record.model_dump(mode="json"))
         return record
 
@@ -127,19 +140,21 @@ class RunDir(RecordDir[RunIdentity]):
         found = (re.fullmatch(r"record/(\d+)\.json", name) for name in self.list("record"))
         return {int(one[1]) for one in found if one is not None}
 
-    def pictures(self, record: Record) -> dict[str, bytes]:
-        """Read the pictures of an epoch: PNG bytes by name."""
+    def pictures(self, record: Record) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Read the pictures of an epoch by name: PNG bytes, and WebP bytes of their thumbnails."""
         archives: dict[str, zipfile.ZipFile] = {}
-        found = {}
-        for name, file in record.images.items():
+
+        def read(file: str) -> bytes:
             archive, member = _member(file)
             if not member:
-                found[name] = super().read_bytes(file)
-                continue
+                return super(RunDir, self).read_bytes(file)
             if archive not in archives:
-                archives[archive] = zipfile.ZipFile(io.BytesIO(super().read_bytes(archive)))
-            found[name] = archives[archive].read(member)
-        return found
+                content = super(RunDir, self).read_bytes(archive)
+                archives[archive] = zipfile.ZipFile(io.BytesIO(content))
+            return archives[archive].read(member)
+
+        images = {name: read(file) for name, file in record.images.items()}
+        return images, {name: read(file) for name, file in record.thumbnails.items()}
 
     def read_bytes(self, name: str) -> bytes:
         """Read one file whole, or a member of an archive, ``ARCHIVE.zip/NAME``."""

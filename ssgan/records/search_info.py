@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
+from ssgan.base.config import read_stored_yaml
 from ssgan.base.errors import CorruptFile
 from ssgan.evaluation.catalog import MAIN, Direction, direction
 from ssgan.records.searchdir import SearchDir
+
+PICTURES = 32
+"""Trials with pictures of every epoch in MLflow, where the search does not say how many."""
 
 
 class SearchInfo(NamedTuple):
@@ -20,6 +22,8 @@ class SearchInfo(NamedTuple):
     """Whether less or more of it is better."""
     logarithmic: frozenset[str]
     """Flat names of the fields that are drawn on a logarithmic scale."""
+    pictures: int = PICTURES
+    """How many of the best trials have pictures of every epoch in MLflow."""
 
     def is_better(self, one: float, other: float) -> bool:
         """Whether one value of the metric beats the other."""
@@ -36,14 +40,16 @@ def read_search_info(search: SearchDir) -> SearchInfo:
     Raises:
         CorruptFile: It does not hold a search.
     """
-    tree = yaml.safe_load(search.definition())
+    tree = read_stored_yaml(search.definition())
     if not isinstance(tree, Mapping):
         raise CorruptFile(f"{search.locate('search.yaml')} does not hold a search")
     metric = str(tree.get("metric") or MAIN)
     mode = tree.get("mode") or direction(metric)
     if mode not in ("min", "max"):
         raise CorruptFile(f"{search.locate('search.yaml')} does not say how to compare {metric}")
-    return SearchInfo(search.info.name, metric, mode, _logarithmic(tree.get("space") or {}))
+    logarithmic = _logarithmic(tree.get("space") or {})
+    pictures = int(tree.get("pictures", PICTURES))
+    return SearchInfo(search.info.name, metric, mode, logarithmic, pictures)
 
 
 def _logarithmic(space: Mapping[str, Any], prefix: str = "") -> frozenset[str]:

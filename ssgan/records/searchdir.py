@@ -13,8 +13,10 @@ pages, the screen) is made from this directory, while the search runs and afterw
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pyarrow.fs as pafs
 from pydantic import Field
 
 from ssgan.base.config import STORED, Config, Formerly
@@ -63,6 +65,9 @@ class TrialRow(Config):
     """Last value of the search's metric."""
     images_per_second: float | None = None
     """Speed of the last epoch."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Epochs and values of the search's metric, as far as Ray Tune was told; empty in a table that
+    0.1 wrote."""
     lineage: tuple[Exploit, ...] = ()
     """Its exploits, in order."""
 
@@ -98,25 +103,44 @@ class SearchDir(RecordDir[SearchIdentity]):
     _info = SearchIdentity
     _id = "search_id"
 
+    def __init__(self, location: str | Path, filesystem: pafs.FileSystem | None = None) -> None:
+        super().__init__(location, filesystem)
+        self._lines: dict[str, TrialRow] = {}  # of the table that was read last
+        self._written: dict[str, tuple[TrialRow, str]] = {}  # and of that which was written last
+
     @property
     def resumed_by(self) -> str:
         """What ``--resume`` takes."""
         return self.base_name
 
     def rows(self) -> Sequence[TrialRow]:
-        """Return the table of trials, stage one first, by name (`CorruptFile` if it is not one)."""
+        """Return the table of trials, stage one first, by name (`CorruptFile` if it is not one).
+
+        Lines that are as they were at the last call are the same objects as then.
+        """
         if not self.exists(_TABLE):
             return ()
         try:
-            table = json.loads(self.read_bytes(_TABLE))
-            return tuple(TrialRow.model_validate(row, context=STORED) for row in table)
+            text = self.read_bytes(_TABLE).decode()
+            lines = text.splitlines()
+            if text.startswith("[\n{") and lines[-1] == "]":
+                table = [line.rstrip(",") for line in lines[1:-1]]
+            else:  # as 0.1 wrote it, or somebody else
+                table = [json.dumps(row) for row in json.loads(text)]
+            self._lines = {line: self._lines.get(line) or _read_row(line) for line in table}
         except ValueError as error:
             raise CorruptFile(f"{self.locate(_TABLE)} cannot be read: {error}") from error
+        return tuple(self._lines.values())
 
     def write_rows(self, rows: Iterable[TrialRow]) -> None:
-        """Replace the table; readers see the old one or the new one, whole."""
+        """Replace the table, one line a trial; readers see the old one or the new one, whole."""
         ordered = sorted(rows, key=lambda row: (row.stage != "search", row.trial))
-        self.write_json(_TABLE, [row.model_dump(mode="json") for row in ordered])
+        for row in ordered:
+            known = self._written.get(row.run)
+            if known is None or known[0] is not row:
+                self._written[row.run] = row, row.model_dump_json()
+        lines = ",\n".join(self._written[row.run][1] for row in ordered)
+        self.write_bytes(_TABLE, f"[\n{lines}\n]\n".encode())
 
     def run(self, row: TrialRow) -> RunDir:
         """Return a trial's run directory, whether it is there yet or not."""
@@ -141,6 +165,10 @@ class SearchDir(RecordDir[SearchIdentity]):
         if summary.get("winner") is None:
             raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
         return RunDir.open(self.locate(summary["winner"]))
+
+
+def _read_row(line: str) -> TrialRow:
+    return TrialRow.model_validate_json(line, context=STORED)
 
 
 def open_run(location: str) -> RunDir:

@@ -3,23 +3,30 @@
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import Any, NamedTuple, TypeVar
 
 from ssgan.base.formatting import number, short_names, spell, spell_all
-from ssgan.drawing.sheet import thumbnail
+from ssgan.drawing.sheet import THUMBNAIL, thumbnail
 from ssgan.evaluation import catalog
 from ssgan.records.histories import Histories, History
+from ssgan.records.rundir import Record, RunDir
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir
 
+Item = TypeVar("Item")
+
 _BUDGET = 24_000_000  # bytes of a page: what a browser and MLflow's viewer still open at once
 _WORST_CASE = 2_000  # bytes that a trial takes besides its pictures, plus a page's frame
+_MOST = 500  # trials of a page, the best ones
 _PICTURE = "samples_ema"  # the one that is shown: equal latents in every run and every epoch
-_WIDTHS = (640, 480, 320, 200)  # pixels, tried from the largest
+_WIDTHS = (640, 480, 320, THUMBNAIL)  # pixels, tried from the largest
 _QUALITY = 80
 _SHARE = 0.5  # of the budget for each trial's last picture; the rest is for earlier epochs
+_MADE = 300  # pictures that are made for a page; where it has more, the records' thumbnails go in
+_SAMPLE = 8  # pictures that tell how large the others will be
 
 
 class _Selection(NamedTuple):
@@ -34,11 +41,11 @@ class _Selection(NamedTuple):
     without: int
     """Trials whose pictures had to be left out."""
     width: int
-    """Maximum pixels of a picture's longer side."""
+    """Maximum pixels of a last picture's longer side."""
 
 
 class Thumbnails:
-    """Makes small copies of pictures, and remembers them for the next page."""
+    """Makes small copies of pictures, and remembers those of the last page for the next one."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, int, int], str] = {}
@@ -50,47 +57,81 @@ class Thumbnails:
         spread, the same ones for all trials. Where even the last ones do not fit, pictures become
         smaller, and in the end trials far down in the list go without.
         """
+        before, self._known = self._known, {}
         pictured = [
-            {record.epoch for record in one.records if _PICTURE in record.images}
+            {record.epoch: record for record in one.records if _PICTURE in record.images}
             for one in histories
         ]
-        epochs = sorted({epoch for one in pictured for epoch in one})
-        for width in _WIDTHS:
-            last = [
-                {max(one): self._uri(history, max(one), width)} if one else {}
-                for history, one in zip(histories, pictured, strict=True)
-            ]
-            if _size(last) <= _SHARE * budget:
-                break
-        without = _cut(last, budget)
-        shown = sum(map(len, last))
-        if not shown or not epochs:
-            return _Selection([], last, len(epochs), without, width)
-        each = _size(last) / shown
-        for stride in range(1, len(epochs) + 1):
-            kept = epochs[::-1][::stride][::-1]
-            count = sum(len(one & set(kept)) for one in pictured)
-            if count * each > budget and len(kept) > 1:
-                continue
-            pictures = last
-            if not without:
-                pictures = [
-                    {e: self._uri(history, e, width) for e in kept if e in there} | final
-                    for history, there, final in zip(histories, pictured, last, strict=True)
-                ]
-            if _size(pictures) <= budget:
-                return _Selection(kept, pictures, len(epochs), without, width)
-        return _Selection(epochs[-1:], last, len(epochs), without, width)
 
-    def _uri(self, history: History, epoch: int, width: int) -> str:
-        record = next(record for record in history.records if record.epoch == epoch)
-        assert history.run is not None
-        key = (history.run.location, epoch, record.timestamp_ms, width)
-        if key not in self._known:
-            png = history.run.read_bytes(record.images[_PICTURE])
-            webp = thumbnail(png, width, _QUALITY)
-            self._known[key] = f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
-        return self._known[key]
+        def uri(i: int, epoch: int, width: int) -> str:
+            run, record = histories[i].run, pictured[i][epoch]
+            assert run is not None
+            key = (run.location, epoch, record.timestamp_ms, width)
+            if key not in self._known:
+                self._known[key] = before.get(key) or _encode(run, record, width)
+            return self._known[key]
+
+        epochs = sorted({epoch for one in pictured for epoch in one})
+        shown = [i for i, one in enumerate(pictured) if one]
+        width = self._choose_width(shown, pictured, uri, budget)
+        last: list[dict[int, str]] = [{} for _ in histories]
+        spent = 0
+        for at, i in enumerate(shown):
+            final = max(pictured[i])
+            picture = uri(i, final, width)
+            if spent + len(picture) > budget:
+                return _Selection(epochs[-1:], last, len(epochs), len(shown) - at, width)
+            last[i][final] = picture
+            spent += len(picture)
+        if not shown:
+            return _Selection([], last, 0, 0, width)
+        each: dict[int, float] = {}  # bytes of an earlier picture by its width, about
+        for stride in range(1, len(epochs) + 1):
+            kept = {*epochs[::stride], epochs[-1]}
+            added = [(i, e) for i in shown for e in pictured[i] if e in kept and e not in last[i]]
+            other = width if len(added) + len(shown) <= _MADE else THUMBNAIL
+            if added and other not in each:
+                each[other] = fmean(len(uri(*one, other)) for one in _spread(added))
+            if added and spent + len(added) * each[other] > budget:
+                continue
+            pictures = [dict(one) for one in last]
+            total = spent
+            for i, epoch in added:
+                pictures[i][epoch] = uri(i, epoch, other)
+                total += len(pictures[i][epoch])
+            if total <= budget:
+                pictures = [dict(sorted(one.items())) for one in pictures]
+                return _Selection(sorted(kept), pictures, len(epochs), 0, width)
+        return _Selection(epochs[-1:], last, len(epochs), 0, width)
+
+    @staticmethod
+    def _choose_width(
+        shown: Sequence[int],
+        pictured: Sequence[Mapping[int, Record]],
+        uri: Callable[[int, int, int], str],
+        budget: int,
+    ) -> int:
+        """Return the largest width at which the last pictures should fit, by a few of them."""
+        for width in _WIDTHS[:-1] if len(shown) <= _MADE else ():
+            sample = [len(uri(i, max(pictured[i]), width)) for i in _spread(shown)]
+            if not sample or len(shown) * fmean(sample) <= _SHARE * budget:
+                return width
+        return _WIDTHS[-1]
+
+
+def _encode(run: RunDir, record: Record, width: int) -> str:
+    stored = record.thumbnails.get(_PICTURE)
+    if stored is not None and width == THUMBNAIL:
+        webp = run.read_bytes(stored)
+    else:
+        png = run.read_bytes(record.images[_PICTURE])
+        webp = thumbnail(png, width, _QUALITY, enlarge=False)
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+
+
+def _spread(items: Sequence[Item]) -> Sequence[Item]:
+    """Return a few of some items, evenly spread; all where there are few."""
+    return items[:: max(1, len(items) // _SAMPLE)]
 
 
 def contact_sheet(
@@ -104,16 +145,20 @@ def contact_sheet(
 
     The page needs nothing but itself, and works from a file and inside MLflow's artifact viewer.
     A slider goes through the epochs; trials are sorted by metric, name, status or any searched
-    field. Equal directories make equal pages. What does not fit into the budget of bytes is left
-    out, which the page says. Histories that were read already, and thumbnails made before, spare
-    time.
+    field. Equal directories make equal pages. What does not fit into the budget of bytes, and
+    trials of stage one that are not among the best 500, are left out, which the page says.
+    Histories that were read already, and thumbnails made before, spare time.
 
     Raises:
         CorruptFile: The search's files cannot be read.
     """
     info = read_search_info(search)
     histories = Histories().read(search) if histories is None else histories
-    ranked = sorted(histories, key=lambda one: (info.rank(one.row.metric), one.row.run))
+    everyone = sorted(
+        histories,
+        key=lambda one: (one.row.stage == "search", info.rank(one.row.metric), one.row.run),
+    )
+    ranked = sorted(everyone[:_MOST], key=lambda one: (info.rank(one.row.metric), one.row.run))
     left = budget - _WORST_CASE * (len(ranked) + 30)
     selection = (thumbnails or Thumbnails()).select(ranked, left)
     data = {
@@ -124,7 +169,7 @@ def contact_sheet(
         "created": search.info.created[:16].replace("T", " "),
         "fields": _fields(ranked),
         "epochs": selection.epochs,
-        "note": _note(selection),
+        "note": _note(selection, len(everyone) - len(ranked)),
         "trials": [
             _trial(history, info, pictures)
             for history, pictures in zip(ranked, selection.pictures, strict=True)
@@ -183,9 +228,11 @@ def _exploit(epoch: int, source: str, values: dict[str, Any]) -> str:
     return f"epoch {epoch}: {source}"
 
 
-def _note(selection: _Selection) -> str | None:
+def _note(selection: _Selection, missing_trials: int) -> str | None:
     """Say what did not fit into the page."""
     said = []
+    if missing_trials:
+        said.append(f"the {missing_trials} worst trials are left out")
     missing = selection.all_epochs - len(selection.epochs)
     if missing > 0:
         said.append(
@@ -196,18 +243,3 @@ def _note(selection: _Selection) -> str | None:
     if not said:
         return None
     return f"{'; '.join(said)}. The trials' run directories hold all of them, in full size."
-
-
-def _size(pictures: Sequence[dict[int, str]]) -> int:
-    return sum(len(uri) for one in pictures for uri in one.values())
-
-
-def _cut(pictures: list[dict[int, str]], budget: int) -> int:
-    """Empty entries from the end until the rest fits; return how many that took."""
-    cut = 0
-    for one in reversed(pictures):
-        if _size(pictures) <= budget:
-            break
-        cut += bool(one)
-        one.clear()
-    return cut

@@ -54,7 +54,7 @@ class Watch:
 def run(
     experiment: Experiment,
     dataset: Dataset,
-    judge: Judge | None,
+    judge: Judge | Callable[[], Judge | None] | None,
     rundir: RunDir,
     session: Session,
     device: torch.device,
@@ -63,7 +63,7 @@ def run(
     """Train until the experiment's epochs are done, which may be more than when the run began.
 
     The data set is the same on every worker; rank 0 alone writes the run directory. The judge is
-    C, or None where the data has no test split.
+    C, or what returns it when it is first needed, or None where the data has no test split.
 
     Raises:
         NonFiniteLoss: A term of the objective became NaN or infinite.
@@ -72,11 +72,11 @@ def run(
     watch = watch or Watch()
     worker = Worker.join(device)
     training = Training(experiment, dataset, worker)
-    evaluator = (
-        Evaluator(experiment.evaluation, dataset, judge, training.streams, device)
-        if worker.is_main
-        else None
-    )
+
+    def evaluates_by(c: Judge | None) -> Evaluator:
+        return Evaluator(experiment.evaluation, dataset, c, training.streams, device)
+
+    evaluator = evaluates_by(judge) if worker.is_main and not callable(judge) else None
     extent = experiment.training
     checkpoints = Checkpoints(rundir, extent.keep_last, extent.keep_best)
     total = extent.epochs * extent.steps_per_epoch
@@ -113,9 +113,11 @@ def run(
 
         training.synchronize()
         record, checkpoint = None, None
-        if evaluator is not None:
+        if worker.is_main:
             evaluation = Evaluation()
             if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
+                if evaluator is None:
+                    evaluator = evaluates_by(judge() if callable(judge) else judge)
                 snapshot = take_snapshot(training, dataset)
                 evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
             # A record of this epoch that was committed before a crash stands.
@@ -130,6 +132,7 @@ def run(
                     alarms=tuple(evaluation.alarms),
                 ),
                 evaluation.pngs(),
+                evaluation.thumbnails(),
             )
             checkpoint = _save(checkpoints, training, record)
         worker.wait()

@@ -46,7 +46,7 @@ def test_the_pictures_of_an_epoch_are_one_object(bucket: Bucket, run: RunDir) ->
     ]
     assert committed.images["samples_ema"] == "record/0003.zip/samples_ema.png"
     bucket.requests.clear()
-    assert run.pictures(committed) == PICTURES
+    assert run.pictures(committed) == (PICTURES, {})
     assert methods(bucket) == ["HEAD", "GET"]
     assert run.read_bytes(committed.images["confusion_digit"]) == PICTURES["confusion_digit"]
     assert run.commit_record(record(3), {"samples_ema": b"other"}) == committed

@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from ssgan.records.histories import Histories, History
+from ssgan.records.rundir import Record
 from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.report import contact
 from ssgan.report.contact import Thumbnails, contact_sheet
 from tests.helpers.searchdirs import ANNEALING, LAMBDAS, exploit, fill_search, make_search
 
@@ -159,7 +161,7 @@ def test_without_room_the_first_trials_keep_their_last_picture(histories: list[H
     chosen = Thumbnails().select(histories, int(2.5 * one))
     assert [len(pictures) for pictures in chosen.pictures] == [1, 1, 0, 0, 0, 0]
     assert chosen.without == 4
-    assert chosen.width == 200
+    assert chosen.width == 256
 
 
 def test_pictures_shrink_before_trials_lose_theirs(tmp_path: Path) -> None:
@@ -188,6 +190,40 @@ def test_a_picture_is_made_once(histories: list[History], monkeypatch: pytest.Mo
     first = thumbnails.select(histories, 10**7)
     monkeypatch.setattr("ssgan.report.contact.thumbnail", lambda *_: pytest.fail("made again"))
     assert thumbnails.select(histories, 10**7) == first
+
+
+def test_pictures_of_many_are_the_thumbnails_of_their_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make_search(tmp_path)
+    rows = fill_search(search, trials=2, epochs=2)
+    for row in rows:
+        search.run(row).delete("record")
+        for epoch in range(1, row.epoch + 1):
+            record = Record(epoch=epoch, step=1, images_seen=1, timestamp_ms=1, metrics={})
+            small = f"small {row.trial} {epoch}".encode()
+            search.run(row).commit_record(
+                record, {"samples_ema": noise(0, 0, 0)}, {"samples_ema": small}
+            )
+    monkeypatch.setattr(contact, "_MADE", 1)
+    monkeypatch.setattr(contact, "thumbnail", lambda *_, **__: pytest.fail("made"))
+    chosen = Thumbnails().select(Histories().read(search), 10**6)
+    shown = [base64.b64decode(one[2].partition(",")[2]).decode() for one in chosen.pictures]
+    assert shown == [f"small {row.trial} 2" for row in rows]
+    assert (chosen.width, chosen.epochs) == (256, [1, 2])
+
+
+def test_a_page_holds_the_finals_and_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make_search(tmp_path)
+    rows = fill_search(search, trials=6, epochs=2, finals=1)
+    monkeypatch.setattr(contact, "_MOST", 5)
+    data = data_of(contact_sheet(search))
+    best = sorted((row for row in rows if row.stage == "search"), key=lambda row: row.metric or 0)
+    finals = [row for row in rows if row.stage == "final"]
+    assert {trial["run"] for trial in data["trials"]} == {row.run for row in [*finals, *best[:2]]}
+    assert data["note"].startswith("the 4 worst trials are left out")
 
 
 def test_trials_without_pictures(tmp_path: Path) -> None:
