@@ -17,6 +17,8 @@ from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.search import SearchRecorder
 
 _MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
+_CLOSING = 30.0  # seconds for what MLflow lacks of a search when it ends
+_CROWD = 250  # trials; of more, every sync comes so many times later
 _LAST_ATTEMPTS = 3
 _PAUSE = 1.0  # seconds between the last attempts
 _DRAWING_SHARE = 0.02  # maximum share of the driver's time for drawing pages while trials train
@@ -39,10 +41,17 @@ class LiveSync(ABC):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="mlflow", daemon=True)
         self._down = False
+        self._deadline: float | None = None
 
     @abstractmethod
-    def _record(self, status: str, *, is_last: bool) -> None:
-        """Bring MLflow up to date, if there is news."""
+    def _record(self, status: str, *, is_last: bool) -> str:
+        """Bring MLflow up to date, if there is news; say what there was no time for, if any."""
+
+    def _has_time(self) -> bool:
+        """Whether to send more: while the work goes on, and for a while after its end."""
+        if not self._stop.is_set():
+            return True
+        return self._deadline is not None and time.monotonic() < self._deadline
 
     def start(self) -> Self:
         """Start to poll."""
@@ -52,8 +61,9 @@ class LiveSync(ABC):
     def close(self, status: str | None = None) -> bool:
         """Stop polling, record the rest, and return whether MLflow has it all.
 
-        Else a warning names the command that catches up. MLflow's status is FINISHED by default
-        where there is a summary, else FAILED.
+        Else a warning says what is missing and names the command that catches up: a server that is
+        slow holds nobody up for long. MLflow's status is FINISHED by default where there is a
+        summary, else FAILED.
         """
         self._stop.set()
         if self._thread.is_alive():
@@ -63,13 +73,19 @@ class LiveSync(ABC):
         for attempt in range(_LAST_ATTEMPTS):
             if attempt:
                 time.sleep(_PAUSE)
-            if self._try(status, is_last=True):
+            missing = self._try(status, is_last=True)
+            if missing == "":
                 return True
+            if missing is not None:
+                _log.warning(
+                    "%s of the %s are not in MLflow yet, which is slower than the trials; send "
+                    "them with: ssgan track sync %s",
+                    *(missing, directory.what, directory.location),
+                )
+                return False
         _log.warning(
             "the %s is not in MLflow yet; once %s answers: ssgan track sync %s",
-            directory.what,
-            self._uri,
-            directory.location,
+            *(directory.what, self._uri, directory.location),
         )
         return False
 
@@ -89,11 +105,12 @@ class LiveSync(ABC):
         wait = 0.0
         while not self._stop.wait(wait):
             longer = min(2 * max(wait, self._interval), _MAX_WAIT)
-            wait = self._interval if self._try("RUNNING", is_last=False) else longer
+            wait = longer if self._try("RUNNING", is_last=False) is None else self._interval
 
-    def _try(self, status: str, *, is_last: bool) -> bool:
+    def _try(self, status: str, *, is_last: bool) -> str | None:
+        """Return what there was no time for, or None where MLflow does not answer."""
         try:
-            self._record(status, is_last=is_last)
+            missing = self._record(status, is_last=is_last)
         # Whatever it is, it must not end work that goes well: the directory has everything.
         except Exception as error:
             if not self._down:
@@ -104,11 +121,11 @@ class LiveSync(ABC):
                     exc_info=not isinstance(error, MlflowException),
                 )
             self._down = True
-            return False
+            return None
         if self._down:
             _log.warning("MLflow at %s answers again; nothing is missing there", self._uri)
         self._down = False
-        return True
+        return missing
 
 
 class RunSync(LiveSync):
@@ -121,11 +138,12 @@ class RunSync(LiveSync):
         self._recorder = Recorder(uri, experiment_of(run))
         self._seen: list[str] | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> None:
+    def _record(self, status: str, *, is_last: bool) -> str:
         seen = self._run.list("record")
         if is_last or seen != self._seen:
             self._recorder.sync(self._run, status=status)
             self._seen = seen
+        return ""
 
 
 class SearchSync(LiveSync):
@@ -137,26 +155,37 @@ class SearchSync(LiveSync):
     def __init__(self, search: SearchDir, uri: str, *, interval: float = 5.0) -> None:
         """Raise `BadInput` where there can be no MLflow store at that URI."""
         super().__init__(search, uri, interval)
+        self._shortest = interval
         self._search = search
         self._recorder = SearchRecorder(search, uri)
         self._pages = SearchPages()
         self._drawn: dict[str, bytes] = {}
+        self._shown: dict[str, bytes] | None = None
         self._drawn_rows: tuple[TrialRow, ...] | None = None
         self._next_drawing = 0.0
         self._seen: tuple[TrialRow, ...] | None = None
 
-    def _record(self, status: str, *, is_last: bool) -> None:
+    def _record(self, status: str, *, is_last: bool) -> str:
         rows = tuple(self._search.rows())
+        self._interval = self._shortest * max(1.0, len(rows) / _CROWD)
         is_due = is_last or time.monotonic() >= self._next_drawing
         draws = is_due and bool(rows) and rows != self._drawn_rows
         if not (is_last or draws or rows != self._seen):
-            return
+            return ""
         histories = self._recorder.read(rows)
         if draws:
             self._draw(rows, histories)
-        pages = self._drawn or None
-        self._recorder.sync(status=status, histories=histories, pages=pages)
-        self._seen = rows
+        if is_last:
+            self._deadline = time.monotonic() + _CLOSING
+        sent = self._recorder.sync(
+            status=status,
+            histories=histories,
+            pages=(self._drawn or None) if is_last or self._drawn is not self._shown else None,
+            has_time=self._has_time,
+        )
+        self._shown = self._drawn
+        self._seen = None if sent.missing else rows
+        return f"news of {sent.missing} of {sent.trials} trials" if sent.missing else ""
 
     def _draw(self, rows: tuple[TrialRow, ...], histories: list[History]) -> None:
         began = time.monotonic()

@@ -5,6 +5,7 @@ Whatever is written here may be written again: equal points, params, tags and fi
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
@@ -19,7 +20,23 @@ from ssgan.tracking.store import artifact_location, connect, validate
 from ssgan.tracking.view import VIEW_TAG
 
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the interface's layout
-_MOST_PARAMS, _MOST_METRICS, _LONGEST_TAG = 100, 1000, 5000
+_MOST, _MOST_PARAMS, _LONGEST_TAG = 1000, 100, 5000  # MLflow's limits; as many tags as params
+
+
+@dataclass
+class MlflowRun:
+    """One run as MLflow has it, by what it answered and by what was sent to it since."""
+
+    id: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    status: str
+    """RUNNING, FINISHED, FAILED or KILLED."""
+
+    @classmethod
+    def of(cls, run: Run) -> "MlflowRun":
+        """Take what MLflow answered."""
+        return cls(run.info.run_id, dict(run.data.params), dict(run.data.tags), run.info.status)
 
 
 class MlflowExperiment:
@@ -67,81 +84,98 @@ class MlflowExperiment:
         assert self._found is not None, "refresh comes first"
         return str(self._found.experiment_id)
 
-    def open(self, key: str, value: str, name: str, created: str) -> Run:
+    def open(self, key: str, value: str, name: str, created: str) -> MlflowRun:
         """Return the run with a tag of that value, or a new one, created then (ISO 8601)."""
-        runs = self.find(key, value)
+        runs = self.find({key: value})
         if not runs:
             start = int(datetime.fromisoformat(created).timestamp() * 1000)
             tags = {key: value, "mlflow.source.name": "ssgan"}
             self.client.create_run(self.id, start, tags, name)
-            runs = self.find(key, value)
+            runs = self.find({key: value})
         # A request that timed out may have been served all the same, and so be sent twice; every
         # recorder then settles for the same one.
         for doubled in runs[1:]:
-            self.client.delete_run(doubled.info.run_id)
+            self.client.delete_run(doubled.id)
         return runs[0]
 
-    def find(self, key: str, value: str) -> list[Run]:
-        """Return the runs that are tagged so; the one that counts is the first."""
-        found = self.client.search_runs([self.id], filter_string=f"tags.`{key}` = '{value}'")
-        return sorted(found, key=lambda one: (-len(one.data.params), one.info.run_id))
+    def find(self, tags: Mapping[str, str]) -> list[MlflowRun]:
+        """Return the runs with such tags; of doubled ones that which counts is the first."""
+        wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        found: list[Run] = []
+        token = ""
+        while True:
+            page = self.client.search_runs([self.id], wanted, page_token=token or None)
+            found += page
+            token = page.token
+            if not token:
+                break
+        return sorted(map(MlflowRun.of, found), key=lambda one: (-len(one.params), one.id))
 
-    def send_params(self, found: Run, wanted: Mapping[str, str]) -> None:
-        """Send params; they are immutable in MLflow, so a changed one becomes a tag."""
-        there = found.data.params
-        missing = [Param(key, value) for key, value in wanted.items() if key not in there]
-        for start in range(0, len(missing), _MOST_PARAMS):
-            self.client.log_batch(found.info.run_id, params=missing[start : start + _MOST_PARAMS])
-        changed = {
-            f"ssgan.changed.{key}": value
-            for key, value in wanted.items()
-            if there.get(key, value) != value
+    def send(
+        self,
+        run: MlflowRun,
+        *,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        metrics: Sequence[Metric] = (),
+    ) -> None:
+        """Send what is new, in one request unless it is more than MLflow takes at a time.
+
+        Params are immutable in MLflow, so a changed one becomes a tag. Tags are cut to the length
+        that it takes. Points go in order; those of one request are stored whole or not at all.
+        """
+        params, cut = params or {}, {k: v[:_LONGEST_TAG] for k, v in (tags or {}).items()}
+        cut |= {
+            f"ssgan.changed.{key}": value[:_LONGEST_TAG]
+            for key, value in params.items()
+            if run.params.get(key, value) != value
         }
-        self.send_tags(found, changed)
+        new_params = [(key, value) for key, value in params.items() if key not in run.params]
+        new_tags = [(key, value) for key, value in cut.items() if run.tags.get(key) != value]
+        points = list(metrics)
+        while new_params or new_tags or points:
+            some_params, new_params = new_params[:_MOST_PARAMS], new_params[_MOST_PARAMS:]
+            some_tags, new_tags = new_tags[:_MOST_PARAMS], new_tags[_MOST_PARAMS:]
+            room = _MOST - len(some_params) - len(some_tags)
+            some, points = points[:room], points[room:]
+            self.client.log_batch(
+                run.id,
+                metrics=some,
+                params=[Param(key, value) for key, value in some_params],
+                tags=[RunTag(key, value) for key, value in some_tags],
+            )
+            run.params.update(some_params)
+            run.tags.update(some_tags)
 
-    def send_tags(self, found: Run, tags: Mapping[str, str]) -> None:
-        """Send tags, cut to the length that MLflow takes."""
-        new = [
-            RunTag(key, value[:_LONGEST_TAG])
-            for key, value in tags.items()
-            if found.data.tags.get(key) != value[:_LONGEST_TAG]
-        ]
-        if new:
-            self.client.log_batch(found.info.run_id, tags=new)
-
-    def send_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Send points in order. A batch is stored whole or not at all."""
-        for start in range(0, len(metrics), _MOST_METRICS):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
-
-    def send_files(self, found: Run, contents: Mapping[str, bytes], mark: str) -> None:
-        """Send files, unless the tag `mark` has their hash: then the same ones were sent last."""
-        digests = [f"{sha256(content).hexdigest()} {name}" for name, content in contents.items()]
-        digest = sha256("\n".join(digests).encode()).hexdigest()
-        if contents and found.data.tags.get(mark) != digest:
-            self.upload(found.info.run_id, contents)
-            self.client.set_tag(found.info.run_id, mark, digest)
-
-    def upload(self, run_id: str, contents: Mapping[str, bytes]) -> None:
-        """Write artifacts, over those of the same name."""
+    def upload(self, run: MlflowRun, contents: Mapping[str, bytes]) -> None:
+        """Write artifacts, as one folder, over those of the same name."""
+        if not contents:
+            return
         with tempfile.TemporaryDirectory() as temporary:
             for name, content in contents.items():
                 file = Path(temporary, name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
-            self.client.log_artifacts(run_id, temporary)
+            self.client.log_artifacts(run.id, temporary)
 
-    def set_status(self, found: Run, status: str, ends: Iterable[int] = ()) -> None:
+    def set_status(self, run: MlflowRun, status: str, ends: Iterable[int] = ()) -> None:
         """Set a run's status: RUNNING, or one of its end, which is the last of some timestamps."""
-        if status == found.info.status:
+        if status == run.status:
             return
         if status == "RUNNING":
-            self.client.update_run(found.info.run_id, status)
+            self.client.update_run(run.id, status)
         else:
-            self.client.set_terminated(found.info.run_id, status, max(ends, default=None))
+            self.client.set_terminated(run.id, status, max(ends, default=None))
+        run.status = status
 
     def show_view(self, view: str | None) -> None:
         """Keep the interface's ready view up to date."""
         assert self._found is not None, "refresh comes first"
         if view is not None and self._found.tags.get(VIEW_TAG) != view:
             self.client.set_experiment_tag(self.id, VIEW_TAG, view)
+
+
+def digest_of(contents: Mapping[str, bytes]) -> str:
+    """Return a hash of files with their names, to tell whether the same ones were sent last."""
+    digests = [f"{sha256(content).hexdigest()} {name}" for name, content in contents.items()]
+    return sha256("\n".join(digests).encode()).hexdigest()

@@ -7,16 +7,17 @@ resend overwrites). So a sync that broke off anywhere is mended by the next one.
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import yaml
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
+from ssgan.base.config import read_stored_yaml
 from ssgan.data.labels import LabelBudget
 from ssgan.drawing.sheet import thumbnail
 from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking.mlflow_experiment import MlflowExperiment
+from ssgan.tracking.mlflow_experiment import MlflowExperiment, MlflowRun, digest_of
 from ssgan.tracking.store import check
 from ssgan.tracking.view import view_path, view_tag
 
@@ -26,8 +27,8 @@ _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
 IMAGE_FOLDER = "images"
 """Folder of a run's artifacts in which MLflow's interface looks for pictures."""
-_SMALL = 256  # pixels of a small copy's longer side, as MLflow's own
 _LONGEST_PARAM = 6000  # MLflow's limit
+_FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
@@ -51,10 +52,28 @@ class SyncResult(NamedTuple):
     """Path behind a server's address that shows the experiment's runs side by side."""
 
 
+@dataclass
+class _Sent:
+    """What is known to be in MLflow of one run."""
+
+    run: MlflowRun
+    records: set[tuple[int, int]] = field(default_factory=set)
+    """Epochs and timestamps of the records whose points are there."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of the pictures that were there before this process."""
+    pictures: set[str] = field(default_factory=set)
+    """Pictures known to be whole there."""
+    more: set[Metric] = field(default_factory=set)
+    """Points besides those of records that this process sent."""
+    is_described: bool = False
+    """Whether what stands beside the records was sent since the first of them."""
+
+
 class Recorder:
     """Writes run directories to one MLflow experiment.
 
-    It remembers what it has sent, so that the next sync costs what is new.
+    It remembers what it has sent, so that the next sync costs what is new: for an epoch, one batch
+    of metrics and one folder of pictures. Several threads may sync different runs.
     """
 
     def __init__(
@@ -72,9 +91,7 @@ class Recorder:
         self.experiment = MlflowExperiment(uri, experiment_name)
         self._folders = tuple(folders)
         self._keeps_view = keeps_view
-        # By MLflow run: records and pictures known to be whole there.
-        self._records: dict[str, set[tuple[int, int]]] = {}
-        self._pictures: dict[str, set[str]] = {}
+        self._sent: dict[str, _Sent] = {}
 
     def sync(
         self,
@@ -83,11 +100,21 @@ class Recorder:
         status: str | None = None,
         tags: Mapping[str, str] | None = None,
         records: Sequence[Record] | None = None,
+        pictured: Callable[[Record], bool] = lambda record: True,
+        more: Sequence[Metric] = (),
+        is_current: bool = False,
     ) -> SyncResult:
         """Bring MLflow up to what the run directory says.
 
-        By default its status is FINISHED once there is a summary, and stays as it is before that;
-        the `records` are all that the directory has. There may be further tags.
+        Args:
+            run: The run directory.
+            status: By default FINISHED once there is a summary, and as it is before that. While it
+                is RUNNING, what stands beside the records is read with the first of them alone.
+            tags: Further tags; where one of them is new, all of the directory is read again.
+            records: All records of the directory, where they were read already.
+            pictured: Says of which records the pictures go along.
+            more: Further points.
+            is_current: Whether the experiment was looked up a moment ago.
 
         Raises:
             MlflowException: MLflow does not answer; what was sent stands, the next sync sends
@@ -95,64 +122,110 @@ class Recorder:
             BadInput: The experiment was deleted in MLflow.
         """
         records = run.records() if records is None else records
-        summary = run.summary()
+        if not is_current:
+            self.experiment.refresh()
+        try:
+            return self._bring(run, status, dict(tags or {}), records, pictured, more)
+        except Exception:
+            self._sent.pop(run.run_id, None)  # somebody may have deleted it: look it up again
+            raise
+
+    def _bring(
+        self,
+        run: RunDir,
+        status: str | None,
+        tags: dict[str, str],
+        records: Sequence[Record],
+        pictured: Callable[[Record], bool],
+        more: Sequence[Metric],
+    ) -> SyncResult:
         experiment = self.experiment
-        experiment.refresh()
-        found = experiment.open(RUN_ID, run.run_id, run.info.name, run.info.created)
-        run_id = found.info.run_id
-        experiment.send_params(found, flatten(yaml.safe_load(run.definition())))
-        experiment.send_tags(found, {**_tags_of(run, records, summary), **(tags or {})})
-        sent = self._send_metrics(run_id, records)
-        images = self._send_images(found, run, records)
-        experiment.send_files(found, self._files(run, whole=summary is not None), _ARTIFACTS)
+        sent = self._sent.get(run.run_id)
+        is_new = sent is None
+        if sent is None:
+            sent = self._sent[run.run_id] = self._look_up(run)
+        found = sent.run
+        is_told = any(found.tags.get(key) != value for key, value in tags.items())
+        describes = is_new or is_told or status != "RUNNING" or not sent.is_described
+        summary, params, files = None, {}, {}
+        if describes:
+            summary = run.summary()
+            params = flatten(read_stored_yaml(run.definition()))
+            files = self._files(run, whole=summary is not None)
+            tags |= _tags_of(run, summary)
+        tags |= _alarm_tags(records)
+        missing = [one for one in records if (one.epoch, one.timestamp_ms) not in sent.records]
+        shown = [one for one in records if one.images and pictured(one)]
+        if shown:
+            tags["mlflow.loggedImages"] = "True"
+        points = [point for record in missing for point in _points_of(record)]
+        points += (point for point in more if point not in sent.more)
+        experiment.send(found, params=params, tags=tags, metrics=points)
+        sent.records.update((one.epoch, one.timestamp_ms) for one in missing)
+        sent.more.update(more)
+        digest = digest_of(files) if files else found.tags.get(_ARTIFACTS)
+        if digest == found.tags.get(_ARTIFACTS):
+            files = {}
+        images = 0
+        for pictures, names in self._pictures(sent, run, shown):
+            experiment.upload(found, pictures | files)
+            sent.pictures |= names
+            images += len(pictures) // 2
+            files = {}
+        experiment.upload(found, files)
+        if digest is not None:
+            experiment.send(found, tags={_ARTIFACTS: digest})
+        sent.is_described = sent.is_described or (describes and bool(records))
         if self._keeps_view:
             experiment.show_view(view_tag(records))
-        status = status or ("FINISHED" if summary is not None else found.info.status)
+        status = status or ("FINISHED" if summary is not None else found.status)
         experiment.set_status(found, status, (record.timestamp_ms for record in records))
         view = view_path(experiment.id)
-        return SyncResult(run_id, experiment.name, len(records), sent, images, status, view)
+        return SyncResult(
+            found.id, experiment.name, len(records), len(missing), images, status, view
+        )
 
-    def _send_metrics(self, run_id: str, records: Iterable[Record]) -> int:
-        """Send one batch an epoch, its mark last: where it must be split, in the final part."""
-        if run_id not in self._records:
-            history = self.experiment.client.get_metric_history(run_id, _MARK)
-            self._records[run_id] = {(point.step, point.timestamp) for point in history}
-        there = self._records[run_id]
-        missing = [one for one in records if (one.epoch, one.timestamp_ms) not in there]
-        for record in missing:
-            values = {key: value for key, value in record.metrics.items() if key != _MARK}
-            values[_MARK] = float(record.images_seen)
-            when, step = record.timestamp_ms, record.epoch
-            known = [(key, value) for key, value in values.items() if value is not None]
-            points = [Metric(key, value, when, step) for key, value in known]
-            self.experiment.send_metrics(run_id, points)
-            there.add((step, when))
-        return len(missing)
+    def _look_up(self, run: RunDir) -> _Sent:
+        """Find a run in MLflow, or make it, and see what is there of it."""
+        experiment = self.experiment
+        found = experiment.open(RUN_ID, run.run_id, run.info.name, run.info.created)
+        if not found.params:  # it was made just now
+            return _Sent(found)
+        history = experiment.client.get_metric_history(found.id, _MARK)
+        files = experiment.client.list_artifacts(found.id, IMAGE_FOLDER)
+        return _Sent(
+            found,
+            {(point.step, point.timestamp) for point in history},
+            {file.path: file.file_size or 0 for file in files},
+        )
 
-    def _send_images(self, found: Run, run: RunDir, records: Iterable[Record]) -> int:
-        """Send pictures that are missing or were cut short when a server died."""
-        run_id, sizes = found.info.run_id, {}
-        if run_id not in self._pictures:
-            files = self.experiment.client.list_artifacts(run_id, IMAGE_FOLDER)
-            sizes = {file.path: file.file_size for file in files}
-        known = self._pictures.setdefault(run_id, set())
-        sent = 0
+    def _pictures(
+        self, sent: _Sent, run: RunDir, records: Iterable[Record]
+    ) -> Iterator[tuple[dict[str, bytes], set[str]]]:
+        """Read pictures that are missing in MLflow, or were cut short when a server died.
+
+        Yields:
+            Files to send at a time, each picture with its small copy, and the names of all
+            pictures that are whole once these are there.
+        """
+        sizes = sent.sizes
+        files: dict[str, bytes] = {}
+        names: set[str] = set()
         for record in records:
             named = {name: picture_names(run.run_id, record, name) for name in record.images}
-            missing = {name: pair for name, pair in named.items() if pair[0] not in known}
-            pictures = run.pictures(record) if missing else {}
+            missing = {name: pair for name, pair in named.items() if pair[0] not in sent.pictures}
+            pictures, thumbnails = run.pictures(record) if missing else ({}, {})
             for name, (picture, small) in missing.items():
                 png = pictures[name]
-                # The small copy is sent first, so a whole picture means that both are there.
-                if sizes.get(picture) != len(png):
-                    copy = thumbnail(png, _SMALL, quality=90, enlarge=True)
-                    self.experiment.upload(run_id, {small: copy})
-                    self.experiment.upload(run_id, {picture: png})
-                    sent += 1
-                known.add(picture)
-        if known:
-            self.experiment.send_tags(found, {"mlflow.loggedImages": "True"})
-        return sent
+                if sizes.get(picture) != len(png) or not sizes.get(small):
+                    files[small] = thumbnails.get(name) or thumbnail(png)
+                    files[picture] = png
+                names.add(picture)
+            if sum(map(len, files.values())) > _FOLDER_BYTES:
+                yield files, names
+                files, names = {}, set()
+        if names:
+            yield files, names
 
     def _files(self, run: RunDir, *, whole: bool) -> dict[str, bytes]:
         """Read configuration, figures and export."""
@@ -174,7 +247,7 @@ def sync_run(uri: str, run: RunDir, experiment: str | None = None) -> SyncResult
 
 def experiment_of(run: RunDir) -> str:
     """Return the MLflow experiment of a run: `tracking.experiment`, or the preset's name."""
-    tree = yaml.safe_load(run.definition()) or {}
+    tree = read_stored_yaml(run.definition()) or {}
     chosen = (tree.get("tracking") or {}).get("experiment") or tree.get("name")
     return str(chosen or "ssgan")
 
@@ -203,17 +276,25 @@ def picture_names(run_id: str, record: Record, name: str) -> tuple[str, str]:
     return f"{stem}.png", f"{stem}+compressed.webp"
 
 
-def _tags_of(
-    run: RunDir, records: Iterable[Record], summary: Mapping[str, Any] | None
-) -> dict[str, str]:
-    """Return the tags of a run: hashes of data and labels, environment, alarms, stop reason."""
+def _points_of(record: Record) -> list[Metric]:
+    """Return the points of an epoch, its mark last: where they must be split, in the final part."""
+    values = {key: value for key, value in record.metrics.items() if key != _MARK}
+    values[_MARK] = float(record.images_seen)
+    known = [(key, value) for key, value in values.items() if value is not None]
+    return [Metric(key, value, record.timestamp_ms, record.epoch) for key, value in known]
+
+
+def _alarm_tags(records: Iterable[Record]) -> dict[str, str]:
+    alarms = {alarm: None for record in records for alarm in record.alarms}
+    return {"ssgan.alarms": "; ".join(alarms)} if alarms else {}
+
+
+def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the tags of a run: hashes of data and labels, environment, stop reason."""
     tags = {"ssgan.run_dir": run.location}
     if run.exists("labels.parquet"):
         budget = LabelBudget.from_parquet(run.read_bytes("labels.parquet"))
         tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
-    alarms = {alarm: None for record in records for alarm in record.alarms}
-    if alarms:
-        tags["ssgan.alarms"] = "; ".join(alarms)
     if summary and summary.get("stop_reason"):
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):

@@ -1,22 +1,25 @@
 """A search in MLflow: a parent run with its definition and report, and a child for each trial."""
 
 import json
+import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import yaml
 from mlflow.entities import Metric
 
+from ssgan.base.config import read_stored_yaml
 from ssgan.base.formatting import flat_values, number, short_names, spell, spell_all
 from ssgan.evaluation import catalog
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
+from ssgan.tracking.mlflow_experiment import MlflowRun, digest_of
 from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
-from ssgan.tracking.store import check
+from ssgan.tracking.store import check, has_one_writer
 from ssgan.tracking.view import search_view_tag, view_path
 
 _SEARCH_ID = "ssgan.search_id"
@@ -33,6 +36,8 @@ _WORDS = {
     "PENDING": "waiting",
 }
 _LISTED = 10  # trials in a description
+_THREADS = 4  # trials that are sent to a server at a time
+_CROWD, _EPOCHS = 250, 5  # in a search of more trials, so many epochs of one that does not lead
 
 
 class SearchSyncResult(NamedTuple):
@@ -44,7 +49,7 @@ class SearchSyncResult(NamedTuple):
     trials: int
     """Trials in the table."""
     synced: int
-    """How many of them had news."""
+    """How many of them had news that was sent."""
     epochs: int
     """Epochs that this sync sent."""
     images: int
@@ -53,12 +58,26 @@ class SearchSyncResult(NamedTuple):
     """MLflow's status of the search: RUNNING, FINISHED, FAILED or KILLED."""
     view: str
     """Path behind a server's address that shows the trials side by side."""
+    missing: int = 0
+    """Trials whose news there was no time for."""
+
+
+class _State(NamedTuple):
+    """A trial as MLflow has it, or is to have it."""
+
+    parent: str
+    row: TrialRow
+    status: str
+    """MLflow's."""
+    shows_all: bool
+    """Whether pictures of every epoch are there, or those of the last one alone."""
 
 
 class SearchRecorder:
     """Writes one search directory to the MLflow experiment of its name.
 
-    It remembers what it has read and sent, so that the next sync costs what is new.
+    It remembers what it has read and sent, so that the next sync costs what is new. A server is
+    sent several trials at a time.
     """
 
     def __init__(self, search: SearchDir, uri: str, experiment_name: str | None = None) -> None:
@@ -67,9 +86,13 @@ class SearchRecorder:
         name = experiment_name or search.info.name
         self._recorder = Recorder(uri, name, folders=_FOLDERS, keeps_view=False)
         self._experiment = self._recorder.experiment
+        self._threads = 1 if has_one_writer(uri) else _THREADS
         self._histories = Histories()
-        self._done: dict[str, tuple[str, TrialRow, str]] = {}
-        self._told_until: dict[str, int] = {}
+        self._parent: MlflowRun | None = None
+        self._done: dict[str, _State] = {}
+        self._told_until = -1
+        self._best: float | None = None
+        self._stand_ins: dict[str, list[MlflowRun]] = {}
 
     def read(self, rows: Sequence[TrialRow] | None = None) -> list[History]:
         """Read the search's trials as they are now, or as a table says that was read before."""
@@ -81,6 +104,7 @@ class SearchRecorder:
         status: str | None = None,
         histories: Sequence[History] | None = None,
         pages: Mapping[str, bytes] | None = None,
+        has_time: Callable[[], bool] = lambda: True,
     ) -> SearchSyncResult:
         """Bring MLflow up to what the search directory says.
 
@@ -89,7 +113,9 @@ class SearchRecorder:
                 as it is before that.
             histories: Its trials, where they were read already.
             pages: Pages and charts to show with it, by file name; others that stand in the
-                directory's own report go with them. None leaves what is shown as it is.
+                directory's own report go with them, and so do the search's files and the ready
+                view. None leaves what is shown as it is, unless the search has ended.
+            has_time: Asked before each trial. Where it says no, the others wait for the next sync.
 
         Raises:
             MlflowException: MLflow does not answer; what was sent stands, the next sync sends
@@ -101,60 +127,137 @@ class SearchRecorder:
         histories = self.read() if histories is None else histories
         rows = [history.row for history in histories]
         experiment.refresh()
-        own = search.info
-        found = experiment.open(_SEARCH_ID, own.search_id, own.name, own.created)
-        parent = found.info.run_id
-        status = status or (found.info.status if search.summary() is None else "FINISHED")
-        if status == "RUNNING":
-            experiment.set_status(found, status)
-        experiment.send_params(found, flatten(yaml.safe_load(search.definition())))
-        synced = [
-            self._sync_trial(history, parent, mlflow_status(history.row, status))
-            for history in histories
-        ]
-        self._send_best(parent, histories, info)
-        experiment.send_tags(found, _search_tags(search, rows, info))
-        files = {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
-        experiment.send_files(found, files, _FILES)
+        is_first = self._parent is None
+        try:
+            parent = self._parent = self._parent or self._open(info)
+            status = status or (parent.status if search.summary() is None else "FINISHED")
+            if status == "RUNNING":
+                experiment.set_status(parent, status)
+            news = self._find_news(histories, parent, status, info)
+            counts = self._sync_trials(news, has_time)
+            definition = read_stored_yaml(search.definition()) if is_first else {}
+            experiment.send(
+                parent,
+                params=flatten(definition),
+                tags=_search_tags(search, rows, info),
+                metrics=self._best_points(histories, [one for one, _ in news], info),
+            )
+            if pages is not None or is_first or status != "RUNNING":
+                self._show(parent, pages)
+                experiment.show_view(search_view_tag(histories, info))
+            ends = (one.timestamp_ms for history in histories for one in history.records)
+            experiment.set_status(parent, status, ends)
+        except Exception:
+            self._parent = None  # somebody may have deleted it: look it up again
+            raise
+        return SearchSyncResult(
+            parent.id,
+            experiment.name,
+            len(rows),
+            len(counts),
+            sum(epochs for epochs, _ in counts),
+            sum(images for _, images in counts),
+            status,
+            view_path(experiment.id),
+            len(news) - len(counts),
+        )
+
+    def _open(self, info: SearchInfo) -> MlflowRun:
+        """Find the search in MLflow, or make it, and see what is there of it."""
+        own = self._search.info
+        parent = self._experiment.open(_SEARCH_ID, own.search_id, own.name, own.created)
+        told = self._experiment.client.get_metric_history(parent.id, f"best/{info.metric}")
+        self._told_until = max((point.timestamp for point in told), default=-1)
+        self._best = min((point.value for point in told), key=info.rank, default=None)
+        failed = {"mlflow.parentRunId": parent.id, "ssgan.status": "FAILED"}
+        self._stand_ins = {}
+        for found in self._experiment.find(failed):
+            self._stand_ins.setdefault(found.tags.get(RUN_ID, ""), []).append(found)
+        return parent
+
+    def _show(self, parent: MlflowRun, pages: Mapping[str, bytes] | None) -> None:
+        """Send the search's own files, and its report where it was drawn."""
+        search = self._search
+        groups = {
+            _FILES: {name: search.read_bytes(name) for name in _OWN_FILES if search.exists(name)}
+        }
         if pages is not None:
             shown = {f"{FOLDER}/{name}": content for name, content in pages.items()}
             others = [name for name in search.list(FOLDER) if name not in shown]
-            shown |= {name: search.read_bytes(name) for name in others}
-            experiment.send_files(found, shown, _REPORT)
-        experiment.show_view(search_view_tag(histories, info))
-        ends = (one.timestamp_ms for history in histories for one in history.records)
-        experiment.set_status(found, status, ends)
-        news = [one for one in synced if one is not None]
-        return SearchSyncResult(
-            parent,
-            experiment.name,
-            len(rows),
-            len(news),
-            sum(epochs for epochs, _ in news),
-            sum(images for _, images in news),
-            status,
-            view_path(experiment.id),
-        )
+            groups[_REPORT] = shown | {name: search.read_bytes(name) for name in others}
+        digests = {mark: digest_of(files) for mark, files in groups.items() if files}
+        news = {mark: one for mark, one in digests.items() if parent.tags.get(mark) != one}
+        self._experiment.upload(parent, {n: c for mark in news for n, c in groups[mark].items()})
+        self._experiment.send(parent, tags=news)
 
-    def _sync_trial(self, history: History, parent: str, status: str) -> tuple[int, int] | None:
-        """Sync a trial that has news; return the epochs and pictures that were sent."""
-        row = history.row
-        state = (parent, row, status)
-        if self._done.get(row.run) == state or (row.status == "PENDING" and history.run is None):
-            return None
+    def _find_news(
+        self, histories: Sequence[History], parent: MlflowRun, status: str, info: SearchInfo
+    ) -> list[tuple[History, _State]]:
+        """Return the trials that are not in MLflow as they are now."""
+        rows = [one.row for one in histories if one.row.stage == "search"]
+        ranked = sorted(_ranked(rows, info), key=lambda row: not row.is_scored)
+        leading = {row.run for row in ranked[: info.pictures]}
+        news = []
+        for history in histories:
+            row = history.row
+            shows_all = row.stage == "final" or row.run in leading
+            state = _State(parent.id, row, mlflow_status(row, status), shows_all)
+            waits = row.status == "PENDING" and history.run is None
+            if not waits and self._is_news(state, self._done.get(row.run), len(histories)):
+                news.append((history, state))
+        return news
+
+    @staticmethod
+    def _is_news(state: _State, done: _State | None, trials: int) -> bool:
+        """Whether a trial is to be sent now: in a large search several epochs at a time."""
+        # Pictures of one that no longer leads stay.
+        if done is None or state in (done, done._replace(shows_all=False)):
+            return done is None
+        if trials <= _CROWD or state.shows_all or done[2:] != state[2:]:
+            return True
+        new = state.row.epoch - done.row.epoch
+        return done.row.status != state.row.status or not 0 < new < _EPOCHS
+
+    def _sync_trials(
+        self, news: Sequence[tuple[History, _State]], has_time: Callable[[], bool]
+    ) -> list[tuple[int, int]]:
+        """Sync trials while there is time; return the epochs and pictures sent of each."""
+        failed = threading.Event()
+
+        def sync(one: tuple[History, _State]) -> tuple[int, int] | None:
+            if failed.is_set() or not has_time():
+                return None
+            try:
+                return self._sync_trial(*one)
+            except BaseException:
+                failed.set()
+                raise
+
+        with ThreadPoolExecutor(self._threads, "mlflow") as pool:
+            return [sent for sent in pool.map(sync, news) if sent is not None]
+
+    def _sync_trial(self, history: History, state: _State) -> tuple[int, int]:
+        """Sync a trial; return the epochs and pictures that were sent."""
+        parent, row, status, shows_all = state
         tags = _trial_tags(row, parent)
-        if history.run is None:
-            if row.status == "FAILED":
-                self._stand_in(row, tags)
-            sent = (0, 0)
-        else:
-            if row.run not in self._done:
-                self._withdraw_stand_in(row)
+        sent = (0, 0)
+        if history.run is not None:
+            self._withdraw_stand_in(row)
+            ends = row.is_over or status != "RUNNING"
+            pictured = [record.epoch for record in history.records if record.images]
+            last = pictured[-1] if pictured and ends else None
             synced = self._recorder.sync(
-                history.run, status=status, tags=tags, records=history.records
+                history.run,
+                status=status,
+                tags=tags,
+                records=history.records,
+                pictured=lambda record: shows_all or record.epoch == last,
+                more=_perturbations(history),
+                is_current=True,
             )
-            self._experiment.send_metrics(synced.mlflow_run_id, _perturbations(history))
             sent = (synced.sent, synced.images)
+        elif row.status == "FAILED":
+            self._stand_in(row, tags)
         self._done[row.run] = state
         return sent
 
@@ -162,25 +265,33 @@ class SearchRecorder:
         """Show a trial that failed before it had a run directory."""
         key = self._stand_in_id(row)
         found = self._experiment.open(RUN_ID, key, row.trial, self._search.info.created)
-        self._experiment.send_params(found, flatten(row.values))
-        self._experiment.send_tags(found, tags)
+        self._experiment.send(found, params=flatten(row.values), tags=tags)
         self._experiment.set_status(found, "FAILED")
+        self._stand_ins[key] = [found]
 
     def _withdraw_stand_in(self, row: TrialRow) -> None:
-        for found in self._experiment.find(RUN_ID, self._stand_in_id(row)):
-            self._experiment.client.delete_run(found.info.run_id)
+        """Delete what stood for a trial before it had a run directory."""
+        for found in self._stand_ins.pop(self._stand_in_id(row), ()):
+            self._experiment.client.delete_run(found.id)
 
     def _stand_in_id(self, row: TrialRow) -> str:
         return uuid.uuid5(uuid.UUID(self._search.info.search_id), row.run).hex
 
-    def _send_best(self, parent: str, histories: Sequence[History], info: SearchInfo) -> None:
-        if parent not in self._told_until:
-            told = self._experiment.client.get_metric_history(parent, f"best/{info.metric}")
-            self._told_until[parent] = max((point.timestamp for point in told), default=-1)
-        points = _best_so_far(histories, info, self._told_until[parent])
-        self._experiment.send_metrics(parent, points)
+    def _best_points(
+        self, histories: Sequence[History], news: Sequence[History], info: SearchInfo
+    ) -> list[Metric]:
+        """Return how the best value improved; only trials with news can have improved it."""
+        values = [
+            value for one in news if one.row.stage == "search" for value in _values(one, info)
+        ]
+        best = min(values, key=info.rank, default=None)
+        if best is None or (self._best is not None and not info.is_better(best, self._best)):
+            return []
+        points = _best_so_far(histories, info, self._told_until)
+        self._best = best
         if points:
-            self._told_until[parent] = points[-1].timestamp
+            self._told_until = points[-1].timestamp
+        return points
 
 
 def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchSyncResult:
@@ -268,6 +379,10 @@ def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> 
             if timestamp > after:
                 points.append(Metric(f"best/{info.metric}", value, timestamp, step))
     return points
+
+
+def _values(history: History, info: SearchInfo) -> list[float]:
+    return [value for _, value in history.curve(info.metric)]
 
 
 def _perturbations(history: History) -> list[Metric]:

@@ -111,6 +111,11 @@ def artifact_location(uri: str) -> str | None:
     return None if file is None else (file.parent / "mlartifacts").as_uri()
 
 
+def has_one_writer(uri: str) -> bool:
+    """Whether the store is an SQLite file, which one thread at a time can write."""
+    return _sqlite_file(uri) is not None
+
+
 def _sqlite_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
 

@@ -18,6 +18,7 @@ from ssgan.evaluation.catalog import MAIN, Direction, direction, find
 from ssgan.experiment.fields import current_path, differing, flatten
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
+from ssgan.records.search_info import PICTURES
 from ssgan.records.searchdir import Stage
 from ssgan.tuning.schedulers import NoScheduler, Scheduler
 from ssgan.tuning.searchers import RandomSearcher, Searcher
@@ -74,6 +75,9 @@ class Search(Config):
     """Seed of the searcher. All trials of stage one share the experiment's own seed."""
     finals: FinalsConfig = FinalsConfig()
     """Stage two."""
+    pictures: int = Field(default=PICTURES, ge=0)
+    """So many trials, the best at the time, have pictures of every epoch in MLflow, and so do those
+    of stage two; the others have their last ones. Their run directories keep all."""
 
     @field_validator("space", mode="before")
     @classmethod

@@ -3,9 +3,12 @@
 import io
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -72,6 +75,25 @@ def images(uri: str, run_id: str) -> Counter[tuple[str, str]]:
 
 ALL_IMAGES = {(name, str(e)): 1 for name in ("samples_ema", "traversals") for e in (1, 2, 3)}
 ALL_ROWS = [(e, START + 1000 * e, 0.5 / e) for e in (1, 2, 3)]
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note from now on the calls that recorders make to MLflow's client, by name."""
+    called: list[str] = []
+    public = (name for name in vars(MlflowClient) if not name.startswith("_"))
+    for name in public:
+        original = getattr(MlflowClient, name)
+        if callable(original):
+            monkeypatch.setattr(MlflowClient, name, _noting(called, name, original))
+    return called
+
+
+def _noting(called: list[str], name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **more: Any) -> Any:
+        called.append(name)
+        return original(*args, **more)
+
+    return call
 
 
 def runs_of(uri: str, search: SearchDir) -> tuple[Run, dict[str, Run]]:

@@ -155,6 +155,26 @@ def test_a_report_that_cannot_be_drawn_holds_nothing_up(
     assert len(points(uri, runs_of(uri, search)[1]["00000"])) == 1
 
 
+def test_a_slow_server_does_not_hold_the_end_up(
+    uri: str,
+    search: SearchDir,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("ssgan.tracking.live_sync._CLOSING", 0.0)
+    search.write_rows([begin(search, trial, epochs=1) for trial in range(3)])
+    search.write_summary({})
+    with caplog.at_level(logging.WARNING, logger="ssgan"):
+        assert not SearchSync(search, uri).close()
+    assert "news of 3 of 3 trials of the search are not in MLflow yet" in caplog.text
+    assert f"ssgan track sync {search.location}" in caplog.text
+    parent, children = runs_of(uri, search)
+    assert (parent.info.status, children) == ("FINISHED", {})
+    monkeypatch.undo()
+    assert SearchSync(search, uri).close()
+    assert len(runs_of(uri, search)[1]) == 3
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_dead_server_costs_a_search_one_warning(
     search: SearchDir, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -10,17 +10,19 @@ import pytest
 import torch
 import yaml
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from ssgan.base.errors import BadInput
 from ssgan.data.labels import LabelBudget
-from ssgan.records.rundir import RunDir
+from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.recorder import Recorder, experiment_of, flatten, sync_run
 from tests.helpers.tracking import (
     ALL_IMAGES,
     ALL_ROWS,
     START,
     commit,
+    count_calls,
     images,
     make_run,
     picture,
@@ -90,6 +92,46 @@ def test_pictures_are_named_as_log_image_names_them(uri: str, tmp_path: Path) ->
     assert names(run_id) == names(other)
     tags = [client.get_run(one).data.tags for one in (run_id, other)]
     assert tags[0]["mlflow.loggedImages"] == tags[1]["mlflow.loggedImages"]
+
+
+def test_thumbnails_that_a_record_holds_are_sent_as_they_are(uri: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "held", epochs=0)
+    record = Record(epoch=1, step=1, images_seen=1, timestamp_ms=START, metrics={})
+    run.commit_record(record, {"samples_ema": picture(1)}, {"samples_ema": b"a WebP"})
+    run_id = Recorder(uri, "held").sync(run).mlflow_run_id
+    folder = Path(uri.removeprefix("sqlite:///")).parent / f"mlartifacts/{run_id}/artifacts/images"
+    (small,) = folder.glob("*.webp")
+    assert small.read_bytes() == b"a WebP"
+
+
+def test_an_epoch_is_one_batch_and_one_folder(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "calls", epochs=1)
+    recorder = Recorder(uri, "calls", keeps_view=False)
+    recorder.sync(run, status="RUNNING")
+    called = count_calls(monkeypatch)
+    for epoch in (2, 3):
+        commit(run, epoch)
+        called.clear()
+        recorder.sync(run, status="RUNNING")
+        assert called == ["get_experiment_by_name", "log_batch", "log_artifacts"]
+    called.clear()
+    recorder.sync(run, status="RUNNING")
+    assert called == ["get_experiment_by_name"]
+
+
+def test_a_run_that_was_deleted_meanwhile_is_made_again(uri: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "gone")
+    recorder = Recorder(uri, "gone")
+    client = MlflowClient(uri)
+    client.delete_run(recorder.sync(run, status="RUNNING").mlflow_run_id)
+    commit(run, 4)
+    with pytest.raises(MlflowException):
+        recorder.sync(run, status="RUNNING")
+    again = recorder.sync(run, status="RUNNING")
+    assert (again.sent, again.images) == (4, 8)
+    assert rows(uri, again.mlflow_run_id)[:3] == ALL_ROWS
 
 
 def test_thumbnails_are_readable(uri: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A search in MLflow says what its directory says: a parent, and a child for each trial."""
 
 import json
+from collections import Counter
 
 import pytest
 from mlflow import MlflowClient
@@ -17,7 +18,7 @@ from tests.helpers.searchdirs import (
     make_values,
     tiny,
 )
-from tests.helpers.tracking import begin, points, runs_of
+from tests.helpers.tracking import begin, count_calls, points, runs_of
 
 
 def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
@@ -128,6 +129,116 @@ def test_only_trials_with_news_cost_anything(
         "00001/record/0003.json",
         "00001/record/0003/samples_ema.png",
     ]
+
+
+def pictures_of(uri: str, search: SearchDir) -> dict[str, list[int]]:
+    """Return the epochs of which trials have pictures in MLflow."""
+    client = MlflowClient(uri)
+    names = {
+        trial: [file.path for file in client.list_artifacts(run.info.run_id, "images")]
+        for trial, run in runs_of(uri, search)[1].items()
+    }
+    return {
+        trial: sorted(int(name.split("+")[2]) for name in files if name.endswith(".png"))
+        for trial, files in names.items()
+    }
+
+
+def limited(search: SearchDir, pictures: int) -> SearchDir:
+    search.write_definition(f"{search.definition()}pictures: {pictures}\n")
+    return search
+
+
+def test_the_best_trials_have_all_pictures_and_the_others_their_last(
+    uri: str, search: SearchDir
+) -> None:
+    rows = fill_search(limited(search, 2), trials=6, epochs=5, finals=1)
+    search.write_summary({})
+    sync_search(uri, search)
+    scored = [row for row in rows if row.stage == "search" and row.is_scored]
+    best = {row.trial for row in sorted(scored, key=lambda row: row.metric or 0)[:2]}
+    assert pictures_of(uri, search) == {
+        row.trial: list(range(1, row.epoch + 1))
+        if row.trial in best or row.stage == "final"
+        else [row.epoch]
+        for row in rows
+    }
+    again = sync_search(uri, search)
+    assert (again.images, again.epochs) == (0, 0)
+
+
+def test_pictures_follow_who_is_best_at_the_time(uri: str, search: SearchDir) -> None:
+    limited(search, 1)
+    rows = [
+        begin(search, trial, epochs=2).model_copy(update={"metric": metric})
+        for trial, metric in enumerate((0.2, 0.3))
+    ]
+    search.write_rows(rows)
+    recorder = SearchRecorder(search, uri)
+    recorder.sync()
+    assert pictures_of(uri, search) == {"00000": [1, 2], "00001": []}
+    rows[1] = rows[1].model_copy(update={"metric": 0.1})
+    search.write_rows(rows)
+    recorder.sync()  # what is there stays
+    assert pictures_of(uri, search) == {"00000": [1, 2], "00001": [1, 2]}
+    commit(search.run(rows[0]), 0, 3, 0.2, tiny(0, 3, 0))
+    rows[0] = rows[0].model_copy(update={"epoch": 3})
+    search.write_rows(rows)
+    recorder.sync()
+    assert pictures_of(uri, search)["00000"] == [1, 2]
+    search.write_rows([rows[0].model_copy(update={"status": "STOPPED"}), rows[1]])
+    recorder.sync()
+    assert pictures_of(uri, search)["00000"] == [1, 2, 3]
+
+
+def test_a_long_search_costs_two_calls_an_epoch_and_trial(
+    uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [begin(search, trial) for trial in range(3)]
+    search.write_rows(rows)
+    recorder = SearchRecorder(search, uri)
+    recorder.sync()
+    called = count_calls(monkeypatch)
+    for epoch in (1, 2, 3):
+        called.clear()
+        for trial, row in enumerate(rows):
+            commit(search.run(row), trial, epoch, 1 / epoch, tiny(trial, epoch, 0))
+            rows[trial] = row.model_copy(update={"epoch": epoch, "metric": 1 / epoch})
+        search.write_rows(rows)
+        assert recorder.sync().epochs == 3
+    of_parent = {"get_experiment_by_name": 1, "log_batch": 1}
+    assert Counter(called) == Counter(of_parent) + Counter({"log_batch": 3, "log_artifacts": 3})
+
+
+def test_in_a_large_search_trials_that_do_not_lead_are_sent_several_epochs_at_a_time(
+    uri: str, search: SearchDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssgan.tracking.search._CROWD", 1)
+    limited(search, 1)
+    rows = [begin(search, trial, epochs=1) for trial in range(2)]
+    recorder = SearchRecorder(search, uri)
+    sent = []
+    for epoch in range(2, 9):
+        for trial in (0, 1):
+            commit(search.run(rows[trial]), trial, epoch, 1.0, tiny(trial, epoch, 0))
+            update = {"epoch": epoch, "metric": 0.1 + trial}
+            rows[trial] = rows[trial].model_copy(update=update)
+        search.write_rows(rows)
+        sent.append(recorder.sync(status="RUNNING").epochs)
+    assert sent == [4, 1, 1, 1, 1, 6, 1]
+    assert recorder.sync(status="FINISHED").epochs == 1
+    assert [len(points(uri, run)) for run in runs_of(uri, search)[1].values()] == [8, 8]
+
+
+def test_what_there_is_no_time_for_waits_for_the_next_sync(uri: str, search: SearchDir) -> None:
+    search.write_rows([begin(search, trial, epochs=2) for trial in range(3)])
+    recorder = SearchRecorder(search, uri)
+    time_for = iter([True, False, False])
+    first = recorder.sync(has_time=lambda: next(time_for))
+    assert (first.synced, first.missing, first.epochs) == (1, 2, 2)
+    assert runs_of(uri, search)[0].data.tags["ssgan.trials"] == "3 running"
+    rest = recorder.sync()
+    assert (rest.synced, rest.missing, rest.epochs) == (2, 0, 4)
 
 
 def test_epochs_that_the_search_has_not_seen_are_not_told(uri: str, search: SearchDir) -> None:
