@@ -306,7 +306,8 @@ def train_judge(
         BadInput: The rows cannot teach: too few, or a code without labels.
         NonFiniteLoss: Training diverged. Nothing of it is kept.
     """
-    identity = _identity(config, codes, train.shape, content, seed)
+    shape = train.shape
+    identity = _identity(config, codes, shape, content, seed)
     folder = cache / identity[:20]
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{identity[:20]}.lock"):

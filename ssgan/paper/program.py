@@ -17,7 +17,7 @@ from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import Group, read_groups
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search
-from ssgan.tuning.preparation import read_judge_card
+from ssgan.tuning.judges import read_judge_card
 from ssgan.tuning.program import run_search
 
 _FOLDER = "paper"  # of the search directory, for the report

@@ -1,4 +1,4 @@
-"""What the driver prepares once for all trials: the images, the judges, what fits at a time.
+"""What the driver prepares once for all trials: the images, what fits at a time.
 
 Trials are told of it as plain data, because references into Ray's object store would dangle after
 a restart.
@@ -10,24 +10,18 @@ from dataclasses import dataclass
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
-from ssgan.cluster.capacity import Node, cores, preflight, resources
+from ssgan.cluster.capacity import Node, preflight, resources
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
-from ssgan.evaluation.judge import CARD, JudgeCard
 from ssgan.launch.preparation import (
     ComputePlan,
     PreparationProgress,
-    find_judge,
     find_store,
     load_dataset,
     make_plan,
-    use_threads,
 )
 from ssgan.records.searchdir import SearchDir, Stage
 from ssgan.tuning.search import Search, refusing
-
-# So that a configuration is not crowned by the judge that chose it.
-_JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +38,8 @@ class TrialSpec:
     tracking_uri: str | None
     """Where MLflow records the trials; written into their summaries."""
     plan: ComputePlan
+    is_judged: bool = True
+    """Whether there is or will be a judge C of the stage."""
 
 
 @dataclass(frozen=True)
@@ -130,35 +126,3 @@ def share_store(store: Store, search_dir: SearchDir, nodes: Sequence[Node]) -> s
         for name in [*shards, MANIFEST]:  # which makes a store of the folder, so it comes last
             search_dir.write_bytes(f"store/{name}", source.read_bytes(name))
     return search_dir.locate("store")
-
-
-def save_judge(
-    search: Search,
-    stage: Stage,
-    search_dir: SearchDir,
-    store: Store,
-    plan: ComputePlan,
-    progress: PreparationProgress | None = None,
-) -> None:
-    """Train the judge of a stage, or find it in the cache, and keep it with the search.
-
-    No trial runs at that time, so it may have all cores of this machine.
-    """
-    experiment = search.experiment(search.corner, stage=stage)
-    dataset = load_dataset(experiment, store=store)
-    with use_threads(search.base.scaling.threads or cores()):
-        judge = find_judge(experiment, dataset, plan, progress, _JUDGE_SEEDS[stage])
-    for name, content in (judge.files() if judge else {}).items():
-        search_dir.write_bytes(f"judges/{stage}/{name}", content)
-
-
-def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
-    """Return the files of a stage's judge; None where there is none."""
-    names = search_dir.list(f"judges/{stage}")
-    return {name.rpartition("/")[2]: search_dir.read_bytes(name) for name in names} or None
-
-
-def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
-    """Read what is known of a stage's judge; None where there is none."""
-    name = f"judges/{stage}/{CARD}"
-    return JudgeCard.read(search_dir.read_bytes(name)) if search_dir.exists(name) else None

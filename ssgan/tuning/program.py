@@ -23,7 +23,7 @@ from ssgan.tracking.live_sync import SearchSync
 from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import check, default_uri
 from ssgan.training.loop import Stopped
-from ssgan.tuning.preparation import read_judge_card
+from ssgan.tuning.judges import check_judge, read_judge_card
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import SeedTable, summarize
 from ssgan.tuning.tuner import build_tuner, restore_tuner
@@ -112,9 +112,7 @@ def _conclude(search: Search, directory: SearchDir, uri: str, started: float) ->
         "trials": len(rows),
         "stopped_early": sum(row.status == "STOPPED" for row in rows),
         "failed": sum(row.status == "FAILED" for row in rows),
-        "images_in_all": sum(
-            record.images_seen for row in rows for record in directory.run(row).records()[-1:]
-        ),
+        "images_in_all": sum(_images(search, row) for row in rows),
         "configurations": [
             {
                 "trial": one.trials[0].partition("-")[0],
@@ -186,6 +184,14 @@ def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) 
     }
 
 
+def _images(search: Search, row: TrialRow) -> int:
+    """Return how many images a trial saw, by its row: reading its records would take long."""
+    extent = search.base.training
+    batch = row.values.get("training.batch_size", extent.batch_size)
+    steps = row.values.get("training.steps_per_epoch", extent.steps_per_epoch)
+    return int(row.epoch * batch * steps)
+
+
 def _typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
     """Return the best configuration's run with the median value; of an even number the better."""
     if table.best is None:
@@ -200,8 +206,12 @@ def _typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
 
 
 def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:
-    """Run a stage to its end; raise `Stopped` if Tune returns before, as it does on Ctrl-C."""
+    """Run a stage to its end; raise `Stopped` if Tune returns before, as it does on Ctrl-C.
+
+    Where there was no judge, that is what is raised (`check_judge`).
+    """
     tuner.fit()
+    check_judge(directory, stage)
     rows = [row for row in directory.rows() if row.stage == stage]
     going = sum(not row.is_over for row in rows)
     if going or not rows:

@@ -6,6 +6,7 @@ population based training that do not wait for failed trials.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -13,10 +14,10 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTra
 from ray.tune.schedulers.pb2 import PB2
 
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import join
+from ssgan.base.storage import join, split
 from ssgan.records.checkpoints import Checkpoints, parse_location, step_of
 from ssgan.records.rundir import RunDir
-from ssgan.records.searchdir import Exploit
+from ssgan.records.searchdir import FOLDERS, Exploit, SearchDir
 from ssgan.training.session import read_pointer
 from ssgan.tuning.resume_point import add_exploit
 from ssgan.tuning.schedulers import TIME
@@ -50,7 +51,7 @@ class GivesUp:
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """End hopeless trials before they start again, then choose as the scheduler does."""
-        for trial in tune_controller.get_trials():
+        for trial in list(tune_controller.get_live_trials()):
             has_failed = trial.status == Trial.PENDING and trial.run_metadata.num_failures
             if has_failed and self.run_of(trial).exists(FAILURE):
                 tune_controller._set_trial_status(trial, Trial.ERROR)
@@ -70,9 +71,14 @@ class Fifo(GivesUp, FIFOScheduler):
 class Halving(GivesUp, ASHAScheduler):
     """Successive halving that lets the survivors export, and remembers the rungs."""
 
+    # One that an older version pickled has none of its own.
+    _curves: dict[str, Sequence[tuple[int, float]]] | None = None  # of the table, once it was read
+    _every = 1
+
     def __init__(self, runs: str, search: Search, **settings: Any) -> None:
         super().__init__(runs, **settings)
         self._last = search.epochs
+        self._every = search.base.evaluation.every
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Add a trial; one from before a restart keeps its rungs."""
@@ -80,17 +86,26 @@ class Halving(GivesUp, ASHAScheduler):
         reached = (trial.last_result or {}).get(TIME, 0)
         if not reached:
             return
-        metric, sign = str(self._metric), float(self._metric_op or 1)
-        values = {
-            record.epoch: record.metrics.get(metric)
-            for record in self.run_of(trial).records()
-            if record.epoch <= reached
-        }
+        sign = float(self._metric_op or 1)
+        curve = self._curve(trial, reached)
         for milestone, recorded in self._trial_info[trial.trial_id]._rungs:
-            later = (value for epoch, value in values.items() if epoch >= milestone)
-            value = next((value for value in later if value is not None), None)
+            value = next((value for epoch, value in curve if epoch >= milestone), None)
             if value is not None:
                 recorded.setdefault(trial.trial_id, sign * value)
+
+    def _curve(self, trial: Trial, reached: int) -> Sequence[tuple[int, float]]:
+        """Return the epochs and values of a trial from before a restart, by the table."""
+        if self._curves is None:
+            directory, stage = split(self._runs)
+            rows = SearchDir(directory).rows()
+            self._curves = {row.trial: row.curve for row in rows if FOLDERS[row.stage] == stage}
+        found = [point for point in self._curves.get(str(trial), ()) if point[0] <= reached]
+        if len(found) >= reached // self._every:
+            return found
+        # An older version kept no curves, or the driver died before the table was written.
+        records = [one for one in self.run_of(trial).records() if one.epoch <= reached]
+        values = ((one.epoch, one.metrics.get(str(self._metric))) for one in records)
+        return [(epoch, value) for epoch, value in values if value is not None]
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Any) -> str:
         """Decide at a rung; a trial at its end continues, to export its generator."""

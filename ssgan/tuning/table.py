@@ -16,11 +16,12 @@ from ray.tune.experiment import Trial
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, Stage, Status, TrialRow
 from ssgan.tuning.resume_point import read_lineage
-from ssgan.tuning.schedulers import TIME
+from ssgan.tuning.schedulers import SPEED, TIME
 from ssgan.tuning.search import Search
 from ssgan.tuning.trial import FAILURE, read_assignment
 
-_PAUSE = 1.0  # seconds between two writes, unless a trial changes its state
+_PAUSE = 1.0  # seconds between two writes, and between two looks at the state of all trials
+_CROWD = 500  # trials; of more, both come so many times later
 _LONGEST = 300  # characters of a reason
 
 
@@ -28,6 +29,8 @@ class TrialTable(Callback):
     """Keeps the rows of one stage of a search directory; those of the other stay as they are."""
 
     _search: Search
+    _directory: SearchDir
+    _looked = 0.0  # a table that an older version pickled has none of its own
 
     def __init__(self, search_dir: str, stage: Stage) -> None:
         self._location, self._stage = search_dir, stage
@@ -40,19 +43,25 @@ class TrialTable(Callback):
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Read what the directory holds when the stage begins, or is resumed."""
-        directory = SearchDir(self._location)
-        self._search = Search.from_yaml(directory.definition())
-        rows = directory.rows()
+        self._directory = SearchDir(self._location)
+        self._search = Search.from_yaml(self._directory.definition())
+        rows = self._directory.rows()
         self._others = [row for row in rows if row.stage != self._stage]
         self._rows = {row.trial: row for row in rows if row.stage == self._stage}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Notice changes of state, whoever made them."""
-        for trial in trials:
-            row = self._rows.get(str(trial))
-            if row is None or row.status != self._status(trial):
-                self._update(trial, at_once=True)
+        """Notice changes of state, whoever made them: once in a while, because Tune steps often."""
+        if time.monotonic() - self._looked >= self._pause:
+            for trial in trials:
+                row = self._rows.get(str(trial))
+                if row is None or row.status != self._status(trial):
+                    self._update(trial, at_once=True)
+            self._looked = time.monotonic()
         self._flush()
+
+    @property
+    def _pause(self) -> float:
+        return _PAUSE * max(1.0, len(self._rows) / _CROWD)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -101,18 +110,25 @@ class TrialTable(Callback):
         values, seed = read_assignment(self._search, trial.config)
         if seed is None:
             seed = int(values.get("seed", self._search.base.seed))
-        has_lineage = self._search.scheduler.changes_values
-        speed = "images_per_second"
+        status, epoch, value = self._status(trial), latest.get(TIME, 0), latest.get(metric)
+        lineage, curve = (before.lineage, before.curve) if before else ((), ())
+        is_other = before is None or (before.status, before.values) != (status, values)
+        if self._search.scheduler.changes_values and (is_other or at_once):
+            lineage = read_lineage(self._run(trial))
+        if value is not None and (epoch, value) != (curve[-1] if curve else None):
+            # Epochs from there on were of a past that was lost, or before an exploit.
+            curve = (*(point for point in curve if point[0] < epoch), (epoch, value))
         row = TrialRow(
             trial=name,
             stage=self._stage,
             values=values,
             seed=seed,
-            status=self._status(trial),
+            status=status,
             epoch=latest.get(TIME, before.epoch if before else 0),
             metric=latest.get(metric, before.metric if before else None),
-            images_per_second=latest.get(speed, before.images_per_second if before else None),
-            lineage=read_lineage(self._run(trial)) if has_lineage else (),
+            images_per_second=latest.get(SPEED, before.images_per_second if before else None),
+            curve=curve,
+            lineage=lineage,
         )
         row = row.model_copy(update={"reason": self._reason(trial, row, before)})
         if row != before:
@@ -145,11 +161,11 @@ class TrialTable(Callback):
         return explain(self._run(trial), trial)
 
     def _run(self, trial: Trial) -> RunDir:
-        return SearchDir(self._location).run_of(self._stage, str(trial))
+        return self._directory.run_of(self._stage, str(trial))
 
     def _flush(self) -> None:
-        if self._is_stale and time.monotonic() - self._written >= _PAUSE:
-            SearchDir(self._location).write_rows([*self._others, *self._rows.values()])
+        if self._is_stale and time.monotonic() - self._written >= self._pause:
+            self._directory.write_rows([*self._others, *self._rows.values()])
             self._written, self._is_stale = time.monotonic(), False
 
 

@@ -29,8 +29,10 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Watch
 from ssgan.training.session import Metrics, RaySession
-from ssgan.tuning.preparation import TrialSpec, read_judge
+from ssgan.tuning.judges import check_judge, wait_for_judge
+from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
+from ssgan.tuning.schedulers import SPEED, TIME
 from ssgan.tuning.search import Search
 
 FAILURE = "failure.json"
@@ -93,6 +95,7 @@ class Trial:
         run = self._at.run
         run.delete(FAILURE)
         try:
+            check_judge(self._search_dir, self._spec.stage)
             save_budget(run, self.dataset.budget)
             environment = record_environment(run, self.experiment, self._plan)
             self._catch_up()
@@ -117,12 +120,17 @@ class Trial:
         return self._at.start
 
     def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        """Tell Tune of an epoch, if it carries the search's metric (see `Session`)."""
+        """Tell Tune of an epoch, if it carries the search's metric (see `Session`).
+
+        Tune keeps what it is told, and saves all of it again and again, so it is told no more than
+        searchers, schedulers and the table of trials take; the record has the rest.
+        """
         if checkpoint is not None:
             release(self._at)
-        known = {name: value for name, value in metrics.items() if value is not None}
-        if self.search.metric in known:
+        told = {name: metrics.get(name) for name in (TIME, self.search.metric, SPEED)}
+        if told[self.search.metric] is not None:
             # It does not return if the trial has to pause or stop.
+            known = {name: value for name, value in told.items() if value is not None}
             self._session.report(known, checkpoint)
 
     def _catch_up(self) -> None:
@@ -137,10 +145,19 @@ class Trial:
 
     def _train_here(self) -> None:
         device = self._plan.device_here
-        files = read_judge(self._search_dir, self._spec.stage)
-        judge = None if files is None else Judge.from_files(files, device)
+
+        def judge() -> Judge | None:
+            files = self._judge_files()
+            return None if files is None else Judge.from_files(files, device)
+
         with use_threads(self._plan.threads):
             loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
+
+    def _judge_files(self) -> dict[str, bytes] | None:
+        """Return the files of the judge, as soon as they are there; None where there is none."""
+        if not self._spec.is_judged:
+            return None
+        return wait_for_judge(self._search_dir, self._spec.stage)
 
     def _train_nested(self) -> None:
         run, start, told = self._at.run, self._at.start, self._at.known
@@ -149,7 +166,7 @@ class Trial:
         run_under_ray(
             self.experiment,
             self._spec.store,
-            read_judge(self._search_dir, self._spec.stage),
+            self._judge_files(),
             run,
             self._plan,
             Watch(progress=self._follow),

@@ -21,12 +21,12 @@ from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
 from ssgan.launch.preparation import PreparationProgress, find_store
 from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, TrialRow
+from ssgan.tuning.judges import prepare_judges
 from ssgan.tuning.preparation import (
     Need,
     TrialSpec,
     plan_trials,
     prepare_data,
-    save_judge,
     share_store,
     trials_at_a_time,
 )
@@ -37,7 +37,12 @@ from ssgan.tuning.summary import best_trials
 from ssgan.tuning.trial import FAILURE, FINAL, make_trainable
 
 _RAY = "ray"  # folder of the search directory for Tune's own state
-_MAY_CHANGE = ("tracking.", "name", "search.name")  # where and under what name it is recorded
+_MAY_CHANGE = (
+    "tracking.",
+    "name",
+    "search.name",
+    "search.pictures",
+)  # where and how it is recorded
 
 
 def build_tuner(
@@ -51,7 +56,8 @@ def build_tuner(
 ) -> Any:
     """Prepare a stage of a search, and return the `ray.tune.Tuner` that runs it.
 
-    Whatever can be known beforehand is checked here; the data and the judge are prepared.
+    Whatever can be known beforehand is checked here; the data are prepared,
+    and the judges are trained beside the first trials.
 
     Args:
         search: The search.
@@ -67,7 +73,6 @@ def build_tuner(
         BadInput: Something cannot work, or no trial of stage one has a value; no trial was started.
     """
     from ray import tune
-    from ray.tune.logger import JsonLoggerCallback
 
     from ssgan.tuning.table import TrialTable
 
@@ -91,7 +96,7 @@ def build_tuner(
     # Stage one checks the space against the data.
     store = prepare_data(search, progress) if is_first else find_store(search.base, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
-    spec = _prepare_spec(search, directory, stage, cluster, store, tracking_uri, progress)
+    spec = _prepare_spec(search, directory, stage, cluster, store, tracking_uri)
     if is_first:
         names = TrialNames(first=int(search.searcher.suggests))
         space = search.searcher.param_space(search)
@@ -115,7 +120,7 @@ def build_tuner(
             name=stage,
             storage_path=directory.locate(_RAY),
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
-            callbacks=[TrialTable(directory.location, stage), JsonLoggerCallback()],
+            callbacks=[TrialTable(directory.location, stage)],
             verbose=0,
         ),
     )
@@ -154,7 +159,7 @@ def restore_tuner(
     cluster = cluster or _connect_for_good()
     require_shared(cluster, directory.location)
     store = find_store(started.base, progress)
-    spec = _prepare_spec(started, directory, stage, cluster, store, tracking_uri, progress)
+    spec = _prepare_spec(started, directory, stage, cluster, store, tracking_uri)
     for row in directory.rows():
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
@@ -212,9 +217,29 @@ def _connect_for_good() -> Cluster:
 
 
 def _quieten() -> None:
-    """Keep Tune's tables off the screen, and from writing what nobody reads."""
+    """Keep Tune's tables off the screen, and from writing and reading what nobody needs."""
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    _spare_dataframes()
+
+
+def _spare_dataframes() -> None:
+    """Keep Tune from looking in storage for the log of each trial of ours: there is none.
+
+    It would do so when a stage begins again and when it ends, one trial after the other.
+    """
+    from ray.tune import ExperimentAnalysis
+
+    fetch = ExperimentAnalysis._fetch_trial_dataframes
+    if hasattr(fetch, "spares"):
+        return
+
+    def fetch_others(analysis: ExperimentAnalysis) -> dict[str, Any]:
+        *_, folder, stage = analysis.experiment_path.rstrip("/").split("/")
+        return {} if folder == _RAY and stage in FOLDERS else dict(fetch(analysis))
+
+    fetch_others.spares = True  # type: ignore[attr-defined]
+    ExperimentAnalysis._fetch_trial_dataframes = fetch_others  # type: ignore
 
 
 def _prepare_spec(
@@ -224,17 +249,20 @@ def _prepare_spec(
     cluster: Cluster,
     store: Store,
     tracking_uri: str | None,
-    progress: PreparationProgress | None,
 ) -> TrialSpec:
-    """Prepare the judge, share the images, and return what trials are told of it."""
+    """Prepare the judges, share the images, and return what trials are told of it."""
     plan = plan_trials(search, cluster)
-    save_judge(search, stage, directory, store, plan, progress)
+    place = share_store(store, directory, cluster.capacity)
+    # That of stage two is trained early, lest everybody wait for it between the stages.
+    later: list[Stage] = ["final"] if stage == "search" and search.finals.best else []
+    is_judged = prepare_judges(search, [stage, *later], directory, store, plan, cluster, place)
     return TrialSpec(
         search=directory.location,
         stage=stage,
-        store=share_store(store, directory, cluster.capacity),
+        store=place,
         tracking_uri=tracking_uri,
         plan=plan,
+        is_judged=is_judged,
     )
 
 

@@ -3,21 +3,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ssgan.base.errors import BadInput
 from ssgan.cluster.capacity import Node
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
-from ssgan.evaluation.judge import Judge
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
     Need,
     plan_trials,
     prepare_data,
-    read_judge,
-    save_judge,
     share_store,
     trials_at_a_time,
 )
@@ -25,7 +21,6 @@ from ssgan.tuning.search import Search
 from tests.tuning.conftest import definition
 
 TWO = [Node(2.0)]
-QUICK = {"evaluation.judge.epochs": 1, "evaluation.judge.least_updates": 2}
 
 
 def cluster(*nodes: Node) -> Cluster:
@@ -40,44 +35,6 @@ def test_a_trial_reserves_what_scaling_says() -> None:
     shared = load_search(definition(overrides={"scaling.gpus": 0.25}))
     plan = plan_trials(shared, cluster(Node(8.0, 1.0)))
     assert (plan.cuda, plan.gpus) == (True, 0.25)
-
-
-def test_the_stages_have_judges_of_their_own(digits_store: Store, tmp_path: Path) -> None:
-    search = load_search(definition(overrides=QUICK))
-    where = SearchDir.create(tmp_path / "search", search.to_yaml())
-    plan = plan_trials(search, cluster(Node(1.0)))
-    store = prepare_data(search)
-    assert read_judge(where, "search") is None
-    for stage in ("search", "final"):
-        save_judge(search, stage, where, store, plan)  # type: ignore[arg-type]
-    first = Judge.from_files(read_judge(where, "search") or {}, "cpu")
-    second = Judge.from_files(read_judge(where, "final") or {}, "cpu")
-    assert first.hash != second.hash
-    assert (first.card.config.rows, second.card.config.rows) == ("first half", "second half")
-    assert first.card.seed != second.card.seed
-    assert first.card.config.classifier != second.card.config.classifier
-
-
-@pytest.mark.parametrize(("asked", "used"), [({}, 3), ({"scaling.threads": 2}, 2)])
-def test_nothing_runs_beside_the_judge_so_it_has_all_cores(
-    asked: dict[str, Any],
-    used: int,
-    digits_store: Store,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    search = load_search(definition(overrides={**QUICK, **asked}))
-    where = SearchDir.create(tmp_path / "search", search.to_yaml())
-    plan = plan_trials(search, cluster(Node(1.0)))
-    before = torch.get_num_threads()
-    found: list[int] = []
-    monkeypatch.setattr("ssgan.tuning.preparation.cores", lambda: 3)
-    monkeypatch.setattr(
-        "ssgan.tuning.preparation.find_judge", lambda *args: found.append(torch.get_num_threads())
-    )
-    save_judge(search, "search", where, digits_store, plan)
-    assert found == [used]
-    assert torch.get_num_threads() == before
 
 
 def test_several_machines_get_a_copy_of_the_images(digits_store: Store, tmp_path: Path) -> None:

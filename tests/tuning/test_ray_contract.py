@@ -17,7 +17,7 @@ from ray._private import services
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError, WorkerGroupError
-from ray.tune import Callback, Tuner
+from ray.tune import Callback, ExperimentAnalysis, Tuner
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.experimental import output
@@ -87,6 +87,7 @@ METHODS: list[tuple[type, str, tuple[str, ...]]] = [
     ),
     (Callback, "on_trial_recover", ("iteration", "trials", "trial")),
     (Callback, "get_state", ()),
+    (ExperimentAnalysis, "_fetch_trial_dataframes", ()),
     (AutoscalingConfigProducer, "__init__", ("ray_cluster_name", "ray_cluster_namespace")),
     (AutoscalingConfigProducer, "__call__", ()),
 ]
@@ -190,6 +191,7 @@ def _private_names(source: str) -> Iterator[str]:
     """Yield attributes with an underscore that no class in a module makes by itself."""
     tree = ast.parse(source)
     own = {"_runs", "_last", "_steps", "_space", "_coming", "_controller"}
+    own |= {"_curves", "_every"}
     own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     overridden = {name for _, name, _ in METHODS}
     for node in ast.walk(tree):

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from ssgan.records.rundir import RunDir
-from ssgan.records.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.ray_schedulers import Clip
 from ssgan.tuning.resume_point import read_lineage
@@ -84,6 +84,23 @@ def test_asha_remembers_the_rungs_after_a_restart(tmp_path: Path) -> None:
     assert rungs == {8: {}, 4: {"0": -0.2}, 2: {"0": -0.4}}
     scheduler.on_trial_add(controller, late)
     assert scheduler.on_trial_result(controller, late, result(2, 0.45)) == "STOP"
+
+
+def test_asha_reads_the_table_instead_of_every_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = load_search(definition(scheduler={"kind": "asha", "grace": 2, "reduction": 2}))
+    where = directory(search, tmp_path)
+    curve = tuple((epoch, 1.0 / epoch) for epoch in range(1, 6))
+    row = TrialRow(trial="0", stage="search", values={}, seed=0, epoch=5, curve=curve)
+    where.write_rows([row])
+    scheduler = built(search, where)
+    known = FakeTrial("0")
+    known.last_result = {"epoch": 4}
+    monkeypatch.setattr(RunDir, "records", lambda self: pytest.fail("a record was read"))
+    scheduler.on_trial_add(FakeController(known), known)
+    rungs = {milestone: dict(recorded) for milestone, recorded in scheduler._brackets[0]._rungs}
+    assert rungs == {8: {}, 4: {"0": -0.25}, 2: {"0": -0.5}}
 
 
 class Population:

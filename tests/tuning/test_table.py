@@ -87,6 +87,32 @@ def test_a_trial_is_in_the_table_from_its_making_to_its_end(where: SearchDir) ->
     assert (told.rows[0].status, told.rows[0].reason) == ("FINISHED", None)
 
 
+def test_a_row_has_the_curve_without_epochs_of_a_lost_past(where: SearchDir) -> None:
+    one = trial()
+    told = Told(where, one)
+    for epoch, loss in ((1, 0.5), (2, 0.4), (3, 0.3)):
+        told.result(one, epoch, loss)
+    assert told.rows[0].curve == ((1, 0.5), (2, 0.4), (3, 0.3))
+    again = Told(where, one)  # the driver died, and Tune knew of one epoch only
+    for epoch, loss in ((2, 0.4), (3, 0.25)):
+        again.result(one, epoch, loss)
+    assert again.rows[0].curve == ((1, 0.5), (2, 0.4), (3, 0.25))
+
+
+def test_the_state_of_all_trials_is_looked_at_once_in_a_while(
+    where: SearchDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trial()
+    told = Told(where, one)
+    monkeypatch.setattr(table, "_PAUSE", 1000.0)
+    one.status = "RUNNING"
+    told.step()
+    assert told.rows[0].status == "PENDING"
+    told.result(one, 1, 0.5)  # who reports is known to run
+    told.tell("complete", one)
+    assert told.rows[0].status == "STOPPED"
+
+
 def test_who_is_stopped_is_told_from_who_finished(where: SearchDir) -> None:
     one = trial()
     told = Told(where, one)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from ssgan.launch.preparation import ComputePlan
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.search import Search
-from ssgan.tuning.trial import make_trainable, read_assignment
+from ssgan.tuning.trial import Trial, make_trainable, read_assignment
 
 VALUES = {"objective.lambda1": 0.5, "objective.lambda2": 2.0}
 
@@ -21,6 +22,19 @@ def test_a_config_is_read_whoever_drew_it(search: Search) -> None:
     assert read_assignment(search, drawn) == (VALUES, None)
     final = {"final": {"trial": "00003-s7", "values": VALUES, "seed": 7}}
     assert read_assignment(search, final) == (VALUES, 7)
+
+
+def test_tune_is_told_three_metrics(search: Search) -> None:
+    told: list[Any] = []
+    trial = Trial.__new__(Trial)
+    trial.search = search
+    trial._session = SimpleNamespace(report=lambda *args: told.append(args))  # type: ignore[assignment]
+    metrics = {"epoch": 3, search.metric: 0.25, "images_per_second": 900.0, "mi/digit": 2.0}
+    trial.report(metrics)
+    assert told == [({name: metrics[name] for name in list(metrics)[:3]}, None)]
+    trial.report({**metrics, search.metric: None})
+    trial.report({"epoch": 4})
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
