@@ -64,7 +64,8 @@ class ScalingConfig(Config):
     cpus: float = Field(default=1.0, gt=0)
     """CPU cores of one worker of several; Ray reserves them."""
     gpus: float = Field(default=0.0, ge=0)
-    """GPUs of one worker; a fraction lets several trials share one."""
+    """GPUs of one worker; a fraction lets several trials of one worker share one, with that share
+    of its memory each."""
     threads: int | None = Field(default=None, ge=1)
     """Threads a worker computes with; None divides the cores among the workers."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -87,6 +88,15 @@ class ScalingConfig(Config):
         counts = self.counts()
         if not counts or counts[0] < 1:
             raise ValueError("workers is a number from 1, or (least, most)")
+        if self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"gpus={self.gpus:g}: beyond one GPU a worker has whole ones")
+        if 0 < self.gpus < 1 < self.most_workers:
+            raise ValueError(
+                f"{self.most_workers} workers x {self.gpus:g} GPUs = "
+                f"{self.most_workers * self.gpus:g} GPUs, so that two of them may share one, "
+                "which NCCL refuses; give each a whole one (scaling.gpus=1), or train with one "
+                "worker (scaling.workers=1), of which several trials share a GPU"
+            )
         return self
 
 

@@ -100,6 +100,12 @@ def use_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def keep_to_share(gpus: float, device: torch.device) -> None:
+    """Keep this process to its share of a GPU's memory, where others have the rest."""
+    if device.type == "cuda" and 0 < gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus, device)
+
+
 def save_budget(run: RunDir, budget: LabelBudget) -> None:
     """Write labels.parquet."""
     run.write_bytes(_LABELS, budget.to_parquet())

@@ -13,7 +13,13 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster.capacity import worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import ComputePlan, find_store, load_dataset, read_budget
+from ssgan.launch.preparation import (
+    ComputePlan,
+    find_store,
+    keep_to_share,
+    load_dataset,
+    read_budget,
+)
 from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
@@ -32,6 +38,7 @@ class WorkerSpec(TypedDict):
     """Location of the run directory, which holds experiment and label budget."""
     store: str
     threads: int
+    gpus: float
     judge: dict[str, bytes] | None
     start: str | None
     """Address of a checkpoint, of whatever run, that counts until this run has a later one."""
@@ -83,7 +90,14 @@ def run_under_ray(
     # A group of a range waits for Ray's coordinator, which for three minutes holds what groups that
     # were stopped early had asked for; one of a fixed size takes what is free.
     workers = counts[0] if len(counts) == 1 else experiment.scaling.workers
-    spec = WorkerSpec(run=run.location, store=store, threads=plan.threads, judge=judge, start=start)
+    spec = WorkerSpec(
+        run=run.location,
+        store=store,
+        threads=plan.threads,
+        gpus=plan.gpus,
+        judge=judge,
+        start=start,
+    )
     trainer: Any = TorchTrainer(
         cast(Any, work),
         train_loop_config=dict(spec),
@@ -133,6 +147,7 @@ def work(spec: WorkerSpec) -> Ending:
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
+    keep_to_share(spec["gpus"], device)
     session = RaySession(train, starting_point(run, spec["start"]))
     judge = None if spec["judge"] is None else Judge.from_files(spec["judge"], device)
     watch = Watch(stop=lambda: run.exists(_STOP))

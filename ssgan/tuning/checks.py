@@ -23,11 +23,23 @@ def check_search(search: Search) -> None:
         for other in search.space:
             if other.startswith(f"{path}."):
                 raise BadInput(f"{other} is a part of {path}; search one of the two")
+    _check_workers(search)
     _check_values(search)
     _check_metric(search)
     _check_trials(search)
     search.searcher.check(search)
     search.scheduler.check(search)
+
+
+def _check_workers(search: Search) -> None:
+    counts = search.base.scaling.counts()
+    if len(counts) > 1:
+        raise BadInput(
+            f"scaling.workers=[{counts[0]},{counts[-1]}] is elastic, which a search is not: for up "
+            "to three minutes after an early stop Ray keeps what such workers had asked for, and "
+            "the next trials wait. Set a number; a trial that loses a worker starts again from its "
+            "last checkpoint all the same (scaling.retries)"
+        )
 
 
 def _check_field(path: str) -> None:

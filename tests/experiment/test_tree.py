@@ -118,6 +118,12 @@ def test_workers_share_a_batch_evenly(size: int, workers: int | tuple[int, int])
         ({"scaling": {"workers": [0, 2]}}, "number from 1"),
         ({"scaling": {"cpus": 0}}, "cpus"),
         ({"scaling": {"threads": 0}}, "threads"),
+        (
+            {"scaling": {"workers": 2, "gpus": 0.5}},
+            r"2 workers x 0\.5 GPUs = 1 GPUs, so that two .* NCCL refuses; .*scaling\.gpus=1",
+        ),
+        ({"scaling": {"workers": [1, 4], "gpus": 0.25}}, r"4 workers x 0\.25 GPUs = 1 GPUs"),
+        ({"scaling": {"gpus": 1.5}}, r"gpus=1\.5: beyond one GPU a worker has whole ones"),
         ({"training": {"epochs": 0}}, "epochs"),
         ({"training": {"batch_size": 1}}, "batch_size"),
         ({"optimizer": {"beta1": 1.0}}, "beta1"),

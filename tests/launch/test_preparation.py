@@ -62,7 +62,7 @@ def test_threads_that_the_user_set_are_kept() -> None:
         (ScalingConfig(device="cpu"), 1, False, 0.0),
         (ScalingConfig(workers=2), 1, False, 0.0),
         (ScalingConfig(workers=2), 2, True, 1.0),
-        (ScalingConfig(workers=2, gpus=0.5), 1, True, 0.5),
+        (ScalingConfig(gpus=0.5), 1, True, 0.5),
         (ScalingConfig(workers=2, device="cuda"), 1, True, 1.0),
     ],
 )

@@ -38,6 +38,10 @@ def schedule(*options: dict[str, Any]) -> dict[str, Any]:
         (space(scaling__workers=GRID), "scaling.workers cannot be searched"),
         (space(tracking__uri=GRID), "tracking.uri cannot be searched"),
         (space(name=GRID), "name cannot be searched"),
+        (
+            {"overrides": {"scaling.workers": [1, 2]}},
+            r"scaling\.workers=\[1,2\] is elastic, which a search is not: for up to three minutes",
+        ),
         (space(data__held_out=UNIFORM), "data.held_out has no effect: this source has a test"),
         (
             {**space(label_sampling__probability=CHOICE)},
