@@ -8,6 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def find_growth(address: str, nodes: Sequence[Node]) -> tuple[Node, ...]:
     except Exception as error:  # a plan that cannot be read must not keep a cluster from training
         _log.warning("cannot read how far this cluster may grow (%s); I count what it has", error)
         return ()
+
+
+def find_zones(address: str) -> tuple[str, ...]:
+    """Return the availability zones that the launcher's autoscaler may start machines in."""
+    with suppress(Exception):  # it is about a warning
+        limits = _limits_of_launcher(address) or {}
+        zones = str(limits.get("provider", {}).get("availability_zone") or "")
+        return tuple(zone.strip() for zone in zones.split(",") if zone.strip())
+    return ()
 
 
 def growth(limits: Mapping[str, Any], nodes: Sequence[Node]) -> tuple[Node, ...]:

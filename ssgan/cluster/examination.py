@@ -53,7 +53,7 @@ def examine(
     if tracking is not None:
         yield attempt("tracking", tracking, "start the MLflow server, or change tracking.uri")
     if with_ray:
-        yield from examine_cluster(output)
+        yield from examine_cluster(output, workers)
 
 
 def _check_package(name: str) -> Check:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
+from ssgan.cluster.autoscaler import find_zones
 from ssgan.cluster.capacity import describe
 from ssgan.cluster.connection import Cluster, connect
 
@@ -83,8 +84,11 @@ def own_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **versions}
 
 
-def examine_cluster(output: str | Path) -> Iterator[Check]:
-    """Join the cluster, or start a Ray here, and examine it; `output` is where runs are written."""
+def examine_cluster(output: str | Path, workers: int = 1) -> Iterator[Check]:
+    """Join the cluster, or start a Ray here, and examine it.
+
+    `output` is where runs are written, and so many workers will train together.
+    """
     with ExitStack() as stack:
         try:
             cluster = stack.enter_context(connect())
@@ -104,6 +108,9 @@ def examine_cluster(output: str | Path) -> Iterator[Check]:
         )
         if cluster.started:
             return
+        zones = {*find_zones(cluster.address), *_zones_of_nodes()}
+        if zones:
+            yield check_zones(sorted(zones), workers)
         folder = Folder(output)
         try:
             nodes, reports, found = _probe(folder)
@@ -211,6 +218,27 @@ def check_network(nodes: Mapping[str, str], reports: Mapping[str, NodeReport | s
     interface = _interface()
     found = "host names resolve" if interface is None else f"every node has {interface}"
     return Check("network", not wrong, "; ".join(wrong) or found, _BY_NAME)
+
+
+def check_zones(zones: Sequence[str], workers: int) -> Check:
+    """Check that workers which train together do not send gradients from zone to zone."""
+    return Check(
+        "zones",
+        len(zones) == 1 or workers == 1,
+        f"machines may stand in {', '.join(zones)}",
+        "several workers exchange gradients with every update, which between zones is slow and "
+        "costs by the gigabyte: name one zone (provider.availability_zone)",
+    )
+
+
+def _zones_of_nodes() -> Iterator[str]:
+    """Return the zones of the nodes, where Ray knows them (``RAY_NODE_ZONE``, KubeRay)."""
+    import ray
+
+    for node in ray.nodes():
+        zone = (node.get("Labels") or {}).get("ray.io/availability-zone")
+        if node["Alive"] and zone:
+            yield zone
 
 
 def _ask_nodes(

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ssgan.cluster import autoscaler
-from ssgan.cluster.autoscaler import find_growth, growth
+from ssgan.cluster.autoscaler import find_growth, find_zones, growth
 from ssgan.cluster.capacity import Node
 
 HEAD, GPU, CPU = Node(2), Node(8, 1), Node(16)
@@ -69,6 +69,16 @@ def test_the_file_of_the_autoscaler_here_is_read(monitor: Path) -> None:
     assert find_growth(ADDRESS, [HEAD]) == (GPU,)
     # Another cluster's autoscaler says nothing about this one.
     assert find_growth("10.0.0.2:6379", [HEAD]) == ()
+
+
+def test_the_file_of_the_autoscaler_names_the_zones_of_machines(monitor: Path) -> None:
+    provider = {"type": "aws", "availability_zone": "us-east-1a, us-east-1b"}
+    monitor.write_text(yaml.safe_dump(limits(provider=provider)))
+    assert find_zones(ADDRESS) == ("us-east-1a", "us-east-1b")
+    monitor.write_text(yaml.safe_dump(limits(provider={"type": "local"})))
+    assert find_zones(ADDRESS) == ()
+    monitor.unlink()
+    assert find_zones(ADDRESS) == ()
 
 
 def test_a_file_that_cannot_be_read_warns(monitor: Path, caplog: pytest.LogCaptureFixture) -> None:

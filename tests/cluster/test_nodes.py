@@ -15,6 +15,7 @@ from ssgan.cluster.nodes import (
     check_network,
     check_nodes,
     check_storage,
+    check_zones,
     look_around,
     own_versions,
     require_shared,
@@ -49,6 +50,15 @@ def test_a_folder_that_is_not_shared() -> None:
     check = check_storage("/runs", NODES, private, {"driver", "a"})
     assert check.detail == "/runs worker (10.0.0.2): is another folder there"
     assert "SSGAN_OUT" in check.remedy
+
+
+def test_workers_of_a_training_belong_into_one_zone() -> None:
+    several = check_zones(["us-east-1a", "us-east-1b"], 2)
+    assert not several.ok
+    assert several.detail == "machines may stand in us-east-1a, us-east-1b"
+    assert "provider.availability_zone" in several.remedy
+    assert check_zones(["us-east-1a", "us-east-1b"], 1).ok
+    assert check_zones(["us-east-1a"], 8).ok
 
 
 def two(started: bool = False, growth: tuple[Node, ...] = ()) -> Cluster:
