@@ -2,13 +2,22 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ssgan.base.errors import BadInput
 
 WORKER_BYTES = 700 * 2**20
 """Resident memory of one worker with torch and Ray, before it has any data."""
+DRIVER_BYTES = 1200 * 2**20
+"""Memory of a trial with workers besides them: its own process, the controller of Ray Train, which
+stands next to it, and three small ones of Ray (480, 380 and 3 x 110 MiB that nobody shares)."""
+
+STAYS = "stays"
+"""Custom resource of Ray on machines that nobody takes back: cluster.yaml gives it to the head."""
+
+_UNIT = 10_000  # Ray counts resources in parts of this
+_SHARE = 0.001  # of STAYS, which says where, and is never used up
 
 # Chosen by the user where host names do not resolve, and needed by every worker.
 _PASSED_ON = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG", "SSGAN_CACHE")
@@ -19,6 +28,31 @@ class Node(NamedTuple):
 
     cpus: float
     gpus: float = 0.0
+
+
+class Drivers(NamedTuple):
+    """The own processes of trials that have workers: they compute nothing, but take memory."""
+
+    most: int | None = None
+    """How many fit; None where machines with more memory may come."""
+    pinned: bool = False
+    """Whether they stand on the machines that stay, which the cluster has."""
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What each of them reserves of Ray's."""
+        return {"memory": float(DRIVER_BYTES)} | ({STAYS: _SHARE} if self.pinned else {})
+
+
+def count_drivers(machines: Sequence[Mapping[str, float]], can_grow: bool = False) -> Drivers:
+    """Say how many drivers of trials fit on machines with these resources of Ray's, and where.
+
+    They stand where machines stay, if the cluster says so: a trial whose driver is lost starts
+    again, and one that loses a worker does so within its driver.
+    """
+    staying = [machine for machine in machines if machine.get(STAYS, 0) > 0]
+    most = sum(int(one.get("memory", 0) // DRIVER_BYTES) for one in staying or machines)
+    return Drivers(None if can_grow and not staying else most, pinned=bool(staying))
 
 
 def preflight(
@@ -62,7 +96,12 @@ def describe(nodes: Sequence[Node]) -> str:
 def _workers_that_fit(node: Node, cpus: float, gpus: float) -> int:
     """Return how many workers fit on a machine; those that ask for nothing fit nowhere."""
     shares = [(node.cpus, cpus), (node.gpus, gpus)]
-    return min((int(has / asked + 1e-9) for has, asked in shares if asked > 0), default=0)
+    return min((_units(has) // _units(asked) for has, asked in shares if asked > 0), default=0)
+
+
+def _units(amount: float) -> int:
+    """Return an amount in the units that Ray counts in, which are exact."""
+    return max(1, round(amount * _UNIT)) if amount > 0 else 0
 
 
 def resources(cpus: float, gpus: float) -> str:

@@ -6,12 +6,12 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssgan.base.errors import BadInput
 from ssgan.cluster.autoscaler import find_growth
-from ssgan.cluster.capacity import Node
+from ssgan.cluster.capacity import Drivers, Node, count_drivers
 
 _PATIENCE = 10.0  # seconds to reach the head of a cluster
 
@@ -28,6 +28,8 @@ class Cluster:
     """Whether this process started it, on this machine alone."""
     growth: tuple[Node, ...] = ()
     """Machines that its autoscaler may add."""
+    drivers: Drivers = field(default_factory=Drivers)
+    """Where trials with workers of their own have their own processes."""
 
     @property
     def capacity(self) -> tuple[Node, ...]:
@@ -75,7 +77,8 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
         head = ray.get_runtime_context().gcs_address
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         nodes = tuple(Node(found.get("CPU", 0.0), found.get("GPU", 0.0)) for found in alive)
-        yield Cluster(head, nodes, started, growth=() if started else find_growth(head, nodes))
+        growth = () if started else find_growth(head, nodes)
+        yield Cluster(head, nodes, started, growth, count_drivers(alive, can_grow=bool(growth)))
     finally:
         if is_mine:
             ray.shutdown()

@@ -5,12 +5,12 @@ a restart.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
-from ssgan.cluster.capacity import Node, preflight, resources
+from ssgan.cluster.capacity import DRIVER_BYTES, Node, preflight, resources
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
 from ssgan.launch.preparation import (
@@ -38,6 +38,8 @@ class TrialSpec:
     tracking_uri: str | None
     """Where MLflow records the trials; written into their summaries."""
     plan: ComputePlan
+    driver: Mapping[str, float]
+    """What the own process of a trial with workers reserves."""
     is_judged: bool = True
     """Whether there is or will be a judge C of the stage."""
 
@@ -62,6 +64,7 @@ def trials_at_a_time(
     nodes: Sequence[Node],
     growth: Sequence[Node] = (),
     *,
+    drivers: int | None = None,
     asked: int | None = None,
     population: bool = False,
 ) -> int:
@@ -69,6 +72,7 @@ def trials_at_a_time(
 
     What the user asked for is lowered, with a warning, to what fits. The trials of a population
     (PBT) wait for each other, so nested ones, which keep their workers meanwhile, must fit at once.
+    Of nested trials no more train than `drivers`, their own processes, fit.
 
     Raises:
         BadInput: One trial never fits, or a population of nested trials does not; the message
@@ -76,12 +80,18 @@ def trials_at_a_time(
     """
     workers = preflight(need.workers, need.cpus, need.gpus, nodes, growth)
     fitting = workers // need.workers
+    wanted = min(asked or trials, trials)
+    if drivers is not None and drivers < min(wanted, fitting):
+        room = f"{drivers} x {DRIVER_BYTES / 2**20:.0f} MiB, one for each trial's own processes"
+        if drivers == 0:
+            raise BadInput(f"no machine that stays has memory for a trial: {room}; add some")
+        _log.warning("%d trials fit, but the machines that stay have memory for %s", fitting, room)
+        fitting = drivers
     if population and need.workers > 1 and fitting < trials:
         raise BadInput(
             f"a population of {trials} trials x {need} must train at once, and {fitting} of them "
             "fit on the cluster; lower search.trials or scaling.workers, or add machines"
         )
-    wanted = min(asked or trials, trials)
     if asked is not None and fitting < wanted:
         _log.warning(
             "search.concurrent=%d x %s is more than the cluster has; %d trials train at a time",

@@ -17,6 +17,7 @@ from ssgan.launch.machine import record_environment
 from ssgan.launch.outcome import finish, write_summary
 from ssgan.launch.preparation import (
     find_store,
+    keep_to_share,
     load_dataset,
     read_budget,
     save_budget,
@@ -40,15 +41,12 @@ FAILURE = "failure.json"
 FINAL = "final"
 """Key of a trial's config in stage two: name, values and seed of the run."""
 
-# The driver of nested workers computes nothing, and must not take cores from them; Ray wants some
-# resource of every trial.
-_DRIVER = {"memory": float(2**20)}
-
 
 def make_trainable(spec: TrialSpec) -> Any:
     """Return the function that Ray Tune runs for each trial, with what it reserves.
 
-    A trial with workers of its own reserves nothing for its own process, which computes nothing.
+    A trial with workers of its own reserves memory for its own process, and no core: it computes
+    nothing, and must not take cores from them.
     """
     from ray import tune
 
@@ -56,10 +54,9 @@ def make_trainable(spec: TrialSpec) -> Any:
         Trial(spec, config).run()
 
     plan = spec.plan
-    if plan.under_ray:
-        return tune.with_resources(trial, _DRIVER)
     gpus = {"GPU": plan.gpus} if plan.cuda else {}
-    return tune.with_resources(trial, {"CPU": plan.cpus, **gpus})
+    needs = dict(spec.driver) if plan.under_ray else {"CPU": plan.cpus, **gpus}
+    return tune.with_resources(trial, needs)
 
 
 class Trial:
@@ -145,6 +142,7 @@ class Trial:
 
     def _train_here(self) -> None:
         device = self._plan.device_here
+        keep_to_share(self._plan.gpus, device)
 
         def judge() -> Judge | None:
             files = self._judge_files()

@@ -88,6 +88,7 @@ def build_tuner(
         search.total if is_first else len(finals),
         cluster.nodes,
         cluster.growth,
+        drivers=cluster.drivers.most if plan.under_ray else None,
         asked=search.concurrent,
         population=is_first and search.scheduler.changes_values,
     )
@@ -262,6 +263,7 @@ def _prepare_spec(
         store=place,
         tracking_uri=tracking_uri,
         plan=plan,
+        driver=cluster.drivers.resources,
         is_judged=is_judged,
     )
 

@@ -3,7 +3,17 @@ import os
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.cluster.capacity import Node, cores, describe, preflight, worker_environment
+from ssgan.cluster.capacity import (
+    DRIVER_BYTES,
+    STAYS,
+    Drivers,
+    Node,
+    cores,
+    count_drivers,
+    describe,
+    preflight,
+    worker_environment,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +22,10 @@ from ssgan.cluster.capacity import Node, cores, describe, preflight, worker_envi
         (2, 1.0, 0.0, [Node(2)]),
         (4, 1.0, 0.0, [Node(2), Node(3)]),
         (10, 0.1, 0.0, [Node(1)]),
+        # 0.3 / 0.1 is less than 3 in floating point, and Ray does not count so.
+        (3, 0.1, 0.0, [Node(0.3)]),
+        (3, 1 / 3, 0.0, [Node(1)]),
+        (7, 1.0, 0.14, [Node(8, 1)]),
         (4, 1.0, 0.25, [Node(8, 1)]),
         (2, 1.0, 1.0, [Node(4, 1), Node(4, 1)]),
     ],
@@ -28,6 +42,7 @@ def test_what_fits_passes(workers: int, cpus: float, gpus: float, nodes: list[No
         (2, 3.0, 0.0, [Node(2), Node(4)], r"= 6 CPUs, .*2 CPUs \+ 4 CPUs.* 1 of them fit"),
         (2, 1.0, 1.0, [Node(8, 1)], r"2 CPUs and 2 GPUs, .*8 CPUs and 1 GPUs.* 1 of them fit"),
         (1, 1.0, 0.0, [], r"no machine"),
+        (8, 0.1251, 0.0, [Node(1)], r"where 7 of them fit"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_arithmetic(
@@ -49,6 +64,18 @@ def test_what_an_autoscaler_may_add_counts() -> None:
 def test_equal_machines_are_counted() -> None:
     assert describe([Node(2), Node(8, 1), Node(8, 1)]) == "2 CPUs + 2 x (8 CPUs and 1 GPUs)"
     assert describe([]) == "no machine"
+
+
+def test_drivers_of_trials_reserve_memory_where_machines_stay() -> None:
+    head, worker = {"memory": 2.5 * DRIVER_BYTES, STAYS: 1.0}, {"memory": 9.0 * DRIVER_BYTES}
+    pinned = count_drivers([head, worker], can_grow=True)
+    assert pinned == Drivers(2, pinned=True)
+    assert pinned.resources == {"memory": DRIVER_BYTES, STAYS: 0.001}
+    # A cluster that does not say so is taken as it is.
+    plain = count_drivers([worker, worker])
+    assert plain == Drivers(18, pinned=False)
+    assert plain.resources == {"memory": DRIVER_BYTES}
+    assert count_drivers([worker], can_grow=True).most is None
 
 
 def test_workers_wait_passively_and_are_told_of_the_network(

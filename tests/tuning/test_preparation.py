@@ -107,3 +107,20 @@ def test_a_nested_population_must_fit_as_a_whole() -> None:
     assert trials_at_a_time(Need(1, 1.0), 8, TWO, population=True) == 2  # takes turns
     with pytest.raises(BadInput, match=r"4 trials x 2 workers x \(0.5 CPUs\).* 2 of them fit"):
         trials_at_a_time(Need(2, 0.5), 4, TWO, population=True)
+
+
+def test_no_more_nested_trials_train_than_have_memory_for_their_own_processes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    nodes = [Node(8.0)]
+    with caplog.at_level(logging.WARNING):
+        assert trials_at_a_time(Need(2, 0.5), 9, nodes, drivers=3) == 3
+    assert "8 trials fit, but the machines that stay have memory for 3 x 1200 MiB" in caplog.text
+    caplog.clear()
+    assert trials_at_a_time(Need(2, 0.5), 3, nodes, drivers=3) == 3
+    assert trials_at_a_time(Need(2, 0.5), 9, nodes, drivers=None) == 8
+    assert not caplog.text
+    with pytest.raises(BadInput, match="no machine that stays has memory for a trial"):
+        trials_at_a_time(Need(2, 0.5), 9, nodes, drivers=0)
+    with pytest.raises(BadInput, match=r"a population of 4 trials .* 3 of them fit"):
+        trials_at_a_time(Need(2, 0.5), 4, nodes, drivers=3, population=True)

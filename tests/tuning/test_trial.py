@@ -14,7 +14,7 @@ VALUES = {"objective.lambda1": 0.5, "objective.lambda2": 2.0}
 
 def spec(**changes: Any) -> TrialSpec:
     plan = ComputePlan(under_ray=False, cuda=False, threads=1, cpus=0.5, gpus=0.25)
-    return TrialSpec("x", "search", "y", None, replace(plan, **changes))
+    return TrialSpec("x", "search", "y", None, replace(plan, **changes), {"memory": 7e8})
 
 
 def test_a_config_is_read_whoever_drew_it(search: Search) -> None:
@@ -42,7 +42,7 @@ def test_tune_is_told_three_metrics(search: Search) -> None:
     [
         ({}, [{"CPU": 0.5}]),
         ({"cuda": True}, [{"CPU": 0.5, "GPU": 0.25}]),
-        ({"under_ray": True}, [{"memory": 2.0**20}]),  # its workers reserve for themselves
+        ({"under_ray": True}, [{"memory": 7e8}]),  # its workers reserve for themselves
     ],
 )
 def test_a_trial_reserves_what_it_computes_with(
