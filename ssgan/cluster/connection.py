@@ -15,6 +15,22 @@ from ssgan.cluster.capacity import Drivers, Node, count_drivers
 
 _PATIENCE = 10.0  # seconds to reach the head of a cluster
 
+_is_starting = False  # whether processes that are forked now are Ray's
+
+
+def _leave_group() -> None:
+    """Give a process of Ray a session of its own.
+
+    SIGTERM to this process's group (a shell's `kill -- -PID`, `timeout`, a scheduler) would end Ray
+    while the driver still needs it: to close its trials, or to have workers write a checkpoint. If
+    this process dies, however it does, the kernel kills Ray's all the same.
+    """
+    if _is_starting:
+        os.setsid()
+
+
+os.register_at_fork(after_in_child=_leave_group)
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -59,16 +75,13 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
         try:
             if address is not None:
                 _knock(address)
-                ray.init(address, logging_level=logging.WARNING)
+                # A job that was submitted may have been told the same variables.
+                os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
+                ray.init(address, runtime_env=_environment(), logging_level=logging.WARNING)
             else:
                 # Ray reports statistics of its use over the network unless it is told not to.
                 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-                ray.init(
-                    "local",
-                    include_dashboard=True,
-                    logging_level=logging.WARNING,
-                    _temp_dir=None if temporary is None else str(temporary),
-                )
+                _start(temporary)
         except Exception as error:  # Ray raises bare ones when it cannot start
             ray.shutdown()
             raise BadInput(_cannot_connect(address, error)) from error
@@ -84,6 +97,22 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
             ray.shutdown()
 
 
+def _start(temporary: str | Path | None) -> None:
+    import ray
+
+    global _is_starting
+    _is_starting = True
+    try:
+        ray.init(
+            "local",
+            include_dashboard=True,
+            logging_level=logging.WARNING,
+            _temp_dir=None if temporary is None else str(temporary),
+        )
+    finally:
+        _is_starting = False
+
+
 def is_connected() -> bool:
     """Whether this process is connected to a Ray already."""
     ray = sys.modules.get("ray")
@@ -94,6 +123,15 @@ def address_in_environment() -> str | None:
     """Return ``RAY_ADDRESS``; None where it is unset or ``local``, which start a Ray here."""
     address = os.environ.get("RAY_ADDRESS", "")
     return None if address in ("", "local") else address
+
+
+def _environment() -> dict[str, dict[str, str]] | None:
+    """Return what all that this process runs on a cluster must know to reach an object store.
+
+    Ray hands it to processes, and nothing of it is written into runs or into Tune's state.
+    """
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return {"env_vars": aws} if aws else None
 
 
 def _knock(address: str) -> None:
