@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 @contextmanager
@@ -35,6 +36,16 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+def raise_once(flag: threading.Event, before: Any) -> Callable[[int, FrameType | None], None]:
+    """Return a handler that raises a flag, and then gives the signal back to the handler before."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        flag.set()
+        signal.signal(number, before)
+
+    return handler
+
+
 @contextmanager
 def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
     """Turn SIGTERM (a spot instance that ends, Slurm's time limit) into a flag.
@@ -42,11 +53,6 @@ def stop_on_sigterm() -> Iterator[Callable[[], bool]]:
     A second one does what it did before. Outside the main thread the flag stays down.
     """
     raised = threading.Event()
-    before = signal.getsignal(signal.SIGTERM)
-
-    def raise_flag(number: int, frame: FrameType | None) -> None:
-        raised.set()
-        signal.signal(signal.SIGTERM, before)
-
-    with handling(signal.SIGTERM, raise_flag):
+    handler = raise_once(raised, signal.getsignal(signal.SIGTERM))
+    with handling(signal.SIGTERM, handler):
         yield raised.is_set

@@ -13,6 +13,7 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster.capacity import worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
+from ssgan.launch.preemption import watch_for_preemption
 from ssgan.launch.preparation import (
     ComputePlan,
     find_store,
@@ -29,6 +30,8 @@ from ssgan.training.session import RaySession
 _RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
 _STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop
 _POLL = 0.5  # seconds between two looks at the records
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerSpec(TypedDict):
@@ -47,7 +50,7 @@ class WorkerSpec(TypedDict):
 class Ending(TypedDict):
     """How a worker's loop ended. No exception tells it, because Ray would train again."""
 
-    kind: Literal["finished", "stopped", "not finite"]
+    kind: Literal["finished", "stopped", "preempted", "not finite"]
     message: str
 
 
@@ -66,7 +69,9 @@ def run_under_ray(
     """Train with the workers of `scaling`, on the Ray that this process is connected to.
 
     A worker that dies costs the updates since the last checkpoint: all are started again from
-    there, `scaling.retries` times.
+    there, `scaling.retries` times. One that is told that it will be taken away (SIGTERM, a machine
+    that drains) costs none: a checkpoint is written, and all are started again elsewhere, as often
+    as that happens.
 
     All workers reach the run directory, which holds the same experiment; those that cannot see
     the store build their own. `judge` holds the files of C. `start` is the address of a checkpoint
@@ -84,6 +89,8 @@ def run_under_ray(
     import ray.train
     from ray.train.torch import TorchTrainer
 
+    from ssgan.launch.ray_backend import HeedingTorchConfig
+
     ray_train: Any = ray.train  # its stubs describe the first version of the API
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.cuda else {})
     counts = experiment.scaling.counts()
@@ -98,24 +105,30 @@ def run_under_ray(
         judge=judge,
         start=start,
     )
-    trainer: Any = TorchTrainer(
-        cast(Any, work),
-        train_loop_config=dict(spec),
-        scaling_config=ray_train.ScalingConfig(
+    config: dict[str, Any] = {
+        "torch_config": HeedingTorchConfig(),
+        "train_loop_config": dict(spec),
+        "scaling_config": ray_train.ScalingConfig(
             num_workers=workers,
             use_gpu=plan.cuda,
             resources_per_worker=resources,
         ),
-        run_config=ray_train.RunConfig(
+        "run_config": ray_train.RunConfig(
             name=run.run_id,
             storage_path=run.locate(_RAY),
             failure_config=ray_train.FailureConfig(max_failures=experiment.scaling.retries),
             worker_runtime_env={"env_vars": worker_environment(plan.threads)},
             logging_config=ray_train.LoggingConfig(log_level="WARNING"),
         ),
-    )
-    # Ray resumes what it finds under the same name; where to start from is for the run to say.
-    run.delete(_RAY)
+    }
+
+    def train_once() -> Ending:
+        # Ray resumes what it finds under the same name; where to start from is for the run to say.
+        run.delete(_RAY)
+        trainer: Any = TorchTrainer(cast(Any, work), **config)
+        ending: Ending = trainer.fit().return_value
+        return ending
+
     run.delete(_STOP)
     try:
         # Ray prints what workers print, wherever they do, and stdout is for results.
@@ -123,7 +136,8 @@ def run_under_ray(
             contextlib.redirect_stdout(sys.stderr),
             _watching(experiment, run, watch, told, is_ready),
         ):
-            ending: Ending = trainer.fit().return_value
+            while (ending := train_once())["kind"] == "preempted":
+                _log.warning("%s: a worker is taken away; all start again", ending["message"])
     except ray_train.TrainingFailedError as error:
         raise _cause(error) from error
     finally:
@@ -150,11 +164,14 @@ def work(spec: WorkerSpec) -> Ending:
     keep_to_share(spec["gpus"], device)
     session = RaySession(train, starting_point(run, spec["start"]))
     judge = None if spec["judge"] is None else Judge.from_files(spec["judge"], device)
-    watch = Watch(stop=lambda: run.exists(_STOP))
     try:
-        loop.run(experiment, dataset, judge, run, session, device, watch)
+        with watch_for_preemption() as is_taken:
+            watch = Watch(stop=lambda: is_taken() or run.exists(_STOP))
+            loop.run(experiment, dataset, judge, run, session, device, watch)
     except Stopped as stopped:
-        return Ending(kind="stopped", message=str(stopped))
+        # Rank 0 answers for all, and it may be another one that is taken away.
+        kind: Literal["stopped", "preempted"] = "stopped" if run.exists(_STOP) else "preempted"
+        return Ending(kind=kind, message=str(stopped))
     except NonFiniteLoss as error:
         return Ending(kind="not finite", message=str(error))
     return Ending(kind="finished", message="")

@@ -6,7 +6,7 @@ with a pointer to the checkpoint of that epoch.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.evaluation.judge import Judge
 from ssgan.launch.machine import record_environment
 from ssgan.launch.outcome import finish, write_summary
+from ssgan.launch.preemption import heed_sigterm, preempted, watch_for_preemption
 from ssgan.launch.preparation import (
     find_store,
     keep_to_share,
@@ -28,7 +29,7 @@ from ssgan.records.checkpoints import Checkpoints, step_at, step_of
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
-from ssgan.training.loop import Progress, Watch
+from ssgan.training.loop import Progress, Stopped, Watch
 from ssgan.training.session import Metrics, RaySession
 from ssgan.tuning.judges import check_judge, wait_for_judge
 from ssgan.tuning.preparation import TrialSpec
@@ -43,12 +44,13 @@ FINAL = "final"
 
 
 def make_trainable(spec: TrialSpec) -> Any:
-    """Return the function that Ray Tune runs for each trial, with what it reserves.
+    """Return the trainable that Ray Tune runs for each trial, with what it reserves.
 
     A trial with workers of its own reserves memory for its own process, and no core: it computes
     nothing, and must not take cores from them.
     """
     from ray import tune
+    from ray.tune.trainable import wrap_function
 
     def trial(config: dict[str, Any]) -> None:
         Trial(spec, config).run()
@@ -56,7 +58,13 @@ def make_trainable(spec: TrialSpec) -> Any:
     plan = spec.plan
     gpus = {"GPU": plan.gpus} if plan.cuda else {}
     needs = dict(spec.driver) if plan.under_ray else {"CPU": plan.cpus, **gpus}
-    return tune.with_resources(trial, needs)
+
+    class HeedingTrial(wrap_function(tune.with_resources(trial, needs))):  # type: ignore[misc]
+        def setup(self, config: dict[str, Any]) -> None:  # in the main thread of its process
+            heed_sigterm()
+            super().setup(config)
+
+    return HeedingTrial
 
 
 class Trial:
@@ -87,6 +95,8 @@ class Trial:
         Raises:
             NonFiniteLoss: A term of the objective became NaN or infinite.
             BadInput: The data is not here, or no epoch had the search's metric.
+            RayActorError: This process is about to be taken away, and has saved a checkpoint; Tune
+                starts the trial again from there.
         """
         logging.disable(logging.INFO)  # Ray prints every line of every trial
         run = self._at.run
@@ -96,15 +106,18 @@ class Trial:
             save_budget(run, self.dataset.budget)
             environment = record_environment(run, self.experiment, self._plan)
             self._catch_up()
-            if self._plan.under_ray:
-                self._train_nested()
-            else:
-                self._train_here()
+            with watch_for_preemption() as is_taken:
+                if self._plan.under_ray:
+                    self._train_nested(is_taken)
+                else:
+                    self._train_here(is_taken)
             self._check_metric()
             self._conclude(environment)
         except (NonFiniteLoss, BadInput) as error:
             run.write_json(FAILURE, {"kind": type(error).__name__, "message": str(error)})
             raise
+        except Stopped as stopped:
+            raise preempted(f"{stopped}: its machine is taken away") from None
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -140,7 +153,7 @@ class Trial:
             if record.epoch > self._at.known and record.step <= step:
                 self.report({"epoch": record.epoch, **record.metrics}, start)
 
-    def _train_here(self) -> None:
+    def _train_here(self, is_taken: Callable[[], bool]) -> None:
         device = self._plan.device_here
         keep_to_share(self._plan.gpus, device)
 
@@ -149,7 +162,8 @@ class Trial:
             return None if files is None else Judge.from_files(files, device)
 
         with use_threads(self._plan.threads):
-            loop.run(self.experiment, self.dataset, judge, self._at.run, self, device)
+            watch = Watch(stop=is_taken)
+            loop.run(self.experiment, self.dataset, judge, self._at.run, self, device, watch)
 
     def _judge_files(self) -> dict[str, bytes] | None:
         """Return the files of the judge, as soon as they are there; None where there is none."""
@@ -157,7 +171,7 @@ class Trial:
             return None
         return wait_for_judge(self._search_dir, self._spec.stage)
 
-    def _train_nested(self) -> None:
+    def _train_nested(self, is_taken: Callable[[], bool]) -> None:
         run, start, told = self._at.run, self._at.start, self._at.known
         if start is not None:
             told = max(told, step_at(start) // self.experiment.training.steps_per_epoch)
@@ -167,7 +181,7 @@ class Trial:
             self._judge_files(),
             run,
             self._plan,
-            Watch(progress=self._follow),
+            Watch(progress=self._follow, stop=is_taken),
             start=start,
             told=told,
             is_ready=lambda record: is_saved(run, record.step),

@@ -1,9 +1,8 @@
 """Real workers under Ray Train. One Ray serves all tests here; each fit takes 10 s and more."""
 
+import json
 import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,12 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def work_and_tell(order: Any) -> Any:
-    """Work as one of several workers, and leave each rank's attempts and weights in the run."""
+    """Work as one of several workers, and leave each rank's attempts and weights in the run.
+
+    An attempt that is not killed leaves its first and its last update.
+    """
     import hashlib
+    import json
     import uuid
 
     from torch import distributed as dist
@@ -55,11 +58,18 @@ def work_and_tell(order: Any) -> Any:
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)  # type: ignore[arg-type]
             trainings.append(self)
+            self.first = 0
+
+        def load(self, *arguments: object) -> None:
+            super().load(*arguments)  # type: ignore[arg-type]
+            self.first = self.updates
 
     loop.Training = Kept  # type: ignore[misc]
     run, rank = RunDir(order["run"]), dist.get_rank()
-    run.write_bytes(f"attempts/{rank}-{uuid.uuid4().hex}", b"")
+    attempt = f"attempts/{rank}-{uuid.uuid4().hex}"
+    run.write_bytes(attempt, b"")
     ending = work(order)
+    run.write_bytes(attempt, json.dumps([trainings[-1].first, trainings[-1].updates]).encode())
     step = trainings[-1].step
     tensors = [*step.generator.parameters(), *step.discriminator.parameters()]
     digest = hashlib.sha256(b"".join(t.detach().numpy().tobytes() for t in tensors))
@@ -71,12 +81,16 @@ def attempts(run_dir: str) -> int:
     return len(RunDir(run_dir).list("attempts"))
 
 
+# Ray hands a signal to its worker when it next asks for news, every two seconds.
+LONGER = ("training.steps_per_epoch=120",)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(ray_here: Cluster, out: Path) -> Result:
     """A run by two workers that nothing disturbs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "work", work_and_tell)
-        return train(small("scaling.workers=2"), out, "undisturbed")
+        return train(small("scaling.workers=2", *LONGER), out, "undisturbed")
 
 
 def test_two_ranks_end_with_the_same_weights(undisturbed: Result) -> None:
@@ -89,30 +103,42 @@ def test_two_ranks_end_with_the_same_weights(undisturbed: Result) -> None:
     assert run.list("ray") == []
 
 
-def test_a_killed_worker_costs_no_bit(
-    undisturbed: Result, out: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "retries"), [(signal.SIGKILL, 1), (signal.SIGTERM, 0)])
+def test_a_worker_that_is_lost_costs_no_bit_and_with_notice_no_update(
+    number: signal.Signals,
+    retries: int,
+    undisturbed: Result,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(workers, "work", work_and_tell)
-    run = RunDir(out / "killed")
-    killed: list[int] = []
-
-    def kill() -> None:
-        time.sleep(0.3)  # the workers are in the second epoch now
-        found = [p for p in psutil.Process().children(recursive=True) if is_worker(p)]
-        if run.record(2) is None:
-            found[-1].send_signal(signal.SIGKILL)
-            killed.append(found[-1].pid)
+    run = RunDir(out / number.name)
+    hit: list[int] = []
 
     def watch(now: Progress) -> None:
         if now.record is not None and now.record.epoch == 1:
-            threading.Thread(target=kill).start()
+            found = [p for p in psutil.Process().children(recursive=True) if is_worker(p)]
+            found[-1].send_signal(number)
+            hit.append(found[-1].pid)
 
-    result = train(small("scaling.workers=2"), out, "killed", watch=Watch(progress=watch))
-    assert len(killed) == 1
+    experiment = small("scaling.workers=2", f"scaling.retries={retries}", *LONGER)
+    result = train(experiment, out, number.name, watch=Watch(progress=watch))
+    assert len(hit) == 1
     assert attempts(result.run_dir) == 4
     assert_same_bits(result.run_dir, undisturbed.run_dir)
     weights = [RunDir(r.run_dir).read_bytes("weights/1") for r in (result, undisturbed)]
     assert weights[0] == weights[1]
+    spans = sorted(
+        json.loads(run.read_bytes(name) or b"null") or [] for name in run.list("attempts")
+    )
+    if number == signal.SIGKILL:
+        again = spans[2]
+        assert spans == [[], [], again, again]
+        assert again in ([120, 360], [240, 360])
+        return
+    stopped = spans[0][1]
+    assert spans == [[0, stopped], [0, stopped], [stopped, 360], [stopped, 360]]
+    assert 120 <= stopped < 360
 
 
 def is_worker(process: psutil.Process) -> bool:

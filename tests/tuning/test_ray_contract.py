@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import ray
 from ray._private import services
+from ray._private.state import state
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError, WorkerGroupError
+from ray.train.torch import TorchConfig
 from ray.tune import Callback, ExperimentAnalysis, Tuner
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
@@ -29,6 +31,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.utils import callback
 
 import ssgan
+from ssgan.launch.preemption import preempted
 from tests.helpers.trials import FakeController
 
 SOURCE = Path(ssgan.__file__).parent
@@ -85,6 +88,8 @@ METHODS: list[tuple[type, str, tuple[str, ...]]] = [
             ("_get_new_config", ("trial", "trial_to_clone")),
         )
     ),
+    (type(state), "get_draining_nodes", ()),
+    (TorchConfig().backend_cls, "on_start", ("worker_group", "backend_config")),
     (Callback, "on_trial_recover", ("iteration", "trials", "trial")),
     (Callback, "get_state", ()),
     (ExperimentAnalysis, "_fetch_trial_dataframes", ()),
@@ -159,6 +164,15 @@ def test_errors_hold_what_the_workers_raised() -> None:
     assert issubclass(WorkerGroupError, TrainingFailedError)
     assert WorkerGroupError("x", {3: ValueError("y")}).worker_failures.keys() == {3}
     assert isinstance(RayTaskError("f", "traceback", OSError("full")).cause, OSError)
+
+
+def test_tune_starts_a_trial_that_is_taken_away_again_and_counts_no_failure() -> None:
+    trial = Trial("x", stub=True)
+    told = RayTaskError("train", "traceback", preempted("its machine is taken away"))
+    trial._handle_ray_task_error(told)
+    assert (trial.run_metadata.num_failures, trial.should_recover()) == (0, True)
+    trial._handle_ray_task_error(RayTaskError("train", "traceback", OSError("full")))
+    assert (trial.run_metadata.num_failures, trial.should_recover()) == (1, False)
 
 
 def test_a_tuner_has_callbacks_that_tests_add_to() -> None:

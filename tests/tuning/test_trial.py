@@ -3,6 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.experiment import Experiment
 
 from ssgan.launch.preparation import ComputePlan
 from ssgan.tuning.preparation import TrialSpec
@@ -49,4 +50,8 @@ def test_a_trial_reserves_what_it_computes_with(
     changes: dict[str, Any], expected: list[dict[str, float]]
 ) -> None:
     trainable = make_trainable(spec(**changes))
-    assert trainable._resources.bundles == expected
+    assert trainable.default_resource_request({}).bundles == expected
+
+
+def test_a_search_that_began_with_a_function_is_resumed_with_the_class() -> None:
+    assert Experiment.get_trainable_name(make_trainable(spec())) == "trial"
