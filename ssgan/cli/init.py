@@ -106,6 +106,7 @@ def write_template(found: Inspection) -> str:
         found=found,
         own=[column for column in found.columns if column.kind is not None],
         declared={column.name: column.kind for column in found.columns if column.declared},
+        spread={column.name: column.spread for column in found.columns if column.spread},
         chosen=list(kinds),
         continuous=[name for name, kind in kinds.items() if kind == "continuous"],
         combinations=found.complete and list(kinds.values()).count("categorical") > 1,
@@ -139,6 +140,7 @@ def _report(found: Inspection, out: Path) -> list[str]:
     for column in labels:
         found_in = f"{column.found} ({column.known} labeled)" if column.kind else column.found
         lines.append(f"label {column.name}: {column.kind or 'left out'}, {found_in}")
+        lines += [f"  {note}" for note in column.notes]
     if not found.chosen:
         lines.append("no labels: the file trains InfoGAN, which finds codes by itself")
     ssgan, file = program("ssgan"), shlex.quote(str(out))

@@ -1,15 +1,13 @@
 """Label columns: from the cells of a table, or of a CSV, to codes and a code table.
 
 Text makes a categorical code, and so do the integers and booleans of a typed table; numbers with
-a fraction make a continuous one. An empty cell is an unknown label.
+a fraction make a continuous one, unless there are only two of them. A cell that is empty, or says
+so (`UNKNOWN_WORDS`), is an unknown label.
 """
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +16,28 @@ from pydantic import Field
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import Labels
+from ssgan.data.sources.cells import (
+    UNKNOWN_WORDS,
+    Cell,
+    Marker,
+    RawColumn,
+    as_number,
+    as_whole,
+    compose,
+    drop_markers,
+    is_number,
+    not_numbers,
+    quote_cells,
+    with_points,
+)
 from ssgan.method.codes import Code
 
 Kind = Literal["categorical", "continuous"]
-Cell = str | int | float | bool | None
 
 MAX_CLASSES = 1000
 """More distinct values than this are an identifier, not a class."""
-_SHOWN = 5
+_LARGEST = float(np.finfo(np.float32).max)
+_NO_YES = ({0, 1}, {-1, 1})
 
 
 class ColumnsConfig(Config):
@@ -41,6 +53,13 @@ class ColumnsConfig(Config):
     classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Class names of categorical codes, by code name. They fix the order of the classes; where
     the cells are whole numbers or booleans they name 0, 1, 2 ..."""
+    unknown: tuple[Marker, ...] | None = None
+    """Cells that mean "not known", as ``[-1, "NA"]``; null for the words that spreadsheets and
+    pandas use (NA, N/A, NaN, None, null ...), ``[]`` to make classes of these. Empty cells are
+    unknown always, and a word that `classes` names is a class."""
+    one_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Codes that are spread over columns, a column a class: one of them is 1 in each labeled row
+    and the others 0."""
 
     def check(self, columns: Sequence[str], available: Iterable[str], where: str) -> None:
         """Check the names of the label columns in use before any cell is read.
@@ -48,10 +67,11 @@ class ColumnsConfig(Config):
         Raises:
             BadInput: A column or code does not exist, or two columns make the same code.
         """
-        for column in (*columns, *self.names):
+        spread = [column for columns in self.one_hot.values() for column in columns]
+        for column in (*columns, *spread, *self.names):
             if column not in available:
                 raise BadInput(f"{where} has no column {column!r}{nearest(column, available)}")
-        codes = [self.names.get(column, column) for column in columns]
+        codes = [self.names.get(column, column) for column in columns] + [*self.one_hot]
         for field, named in (("kinds", self.kinds), ("classes", self.classes)):
             for name in named:
                 if name not in codes:
@@ -59,6 +79,11 @@ class ColumnsConfig(Config):
                         f"data.source.{field} names the code {name!r}, which no label column "
                         f"makes{nearest(name, codes)}"
                     )
+        for column in spread:
+            if [*columns, *spread].count(column) > 1:
+                raise BadInput(
+                    f"data.source.one_hot: the column {column!r} stands in two codes; name it once"
+                )
         for name in codes:
             if codes.count(name) > 1:
                 raise BadInput(f"two label columns make the code {name!r}; rename one of them")
@@ -66,62 +91,218 @@ class ColumnsConfig(Config):
                 raise BadInput(f"the continuous code {name!r} takes no classes")
 
 
+class ReadColumns(NamedTuple):
+    """What the label columns of a table are."""
+
+    codes: tuple[Code, ...]
+    """K codes."""
+    labels: Labels
+    """float32 (N, K): class index or value in the user's units; NaN = not known."""
+    notes: tuple[str, ...]
+    """What was left out, converted or guessed on the way, a line each."""
+
+
 def read_columns(
     config: ColumnsConfig,
-    table: Mapping[str, Sequence[Cell]],
+    table: Mapping[str, RawColumn],
     train: NDArray[np.bool_],
     where: str,
     row_name: Callable[[int], str],
-) -> tuple[tuple[Code, ...], Labels]:
+) -> ReadColumns:
     """Read all label columns of a table.
 
     Args:
-        config: Names, kinds and classes; `ColumnsConfig.check` has passed.
-        table: The cells of each label column, N each.
+        config: Names, kinds, classes and markers; `ColumnsConfig.check` has passed.
+        table: The label columns, of N cells each, with those that `config.one_hot` names.
         train: bool (N,): rows of the train split, over which ranges of values are taken.
         where: The table, for messages.
         row_name: Names a row by its index, for messages.
 
-    Returns:
-        K codes, and float32 (N, K): class index or value in the user's units; NaN = not known.
-
     Raises:
         BadInput: Cells do not fit the column's kind or classes, or tell nothing apart.
     """
-    codes = []
-    labels = np.full((len(train), len(table)), np.nan, dtype=np.float32)
-    for k, (column, cells) in enumerate(table.items()):
-        name = config.names.get(column, column)
-        place = f"{where}, column {column!r}"
-        classes = config.classes.get(name, ())
-        kind = config.kinds.get(name)
-        if kind is None:  # any float makes it continuous
-            has_floats = any(isinstance(cell, float) for cell in cells)
-            kind = "continuous" if has_floats and not classes else "categorical"
-        if kind == "continuous":
-            values, wrong = _read(cells, _finite)
-            what, remedy = "are not finite numbers", f"or make {name!r} a categorical code"
-        else:
-            whole = [_whole(cell) for cell in cells]
-            classes, index = _index_classes(name, whole, classes, place)
-            values, wrong = _read(whole, index.__getitem__)
-            what, remedy = f"are none of the classes {', '.join(classes)}", "or add them"
+    codes, labels, notes = [], [], []
+    for column, raw in _joined(config, table, where, row_name).items():
+        read = _Reading(config, column, raw, f"{where}, column {column!r}", row_name)
+        code, values = read.code(train)
+        codes.append(code)
+        labels.append(values)
+        notes += [f"{code.name}: {note}" for note in read.notes]
+    table_of_codes = np.array(labels, dtype=np.float32).reshape(len(codes), len(train)).T
+    return ReadColumns(tuple(codes), np.ascontiguousarray(table_of_codes), tuple(notes))
+
+
+def _joined(
+    config: ColumnsConfig,
+    table: Mapping[str, RawColumn],
+    where: str,
+    row_name: Callable[[int], str],
+) -> dict[str, RawColumn]:
+    """Replace the columns of each one-hot code by one that counts its classes."""
+    joined = dict(table)
+    for name, columns in config.one_hot.items():
+        raws = [joined.pop(column) for column in columns]
+        known = [drop_markers(raw.cells, _markers(config, raw))[0] for raw in raws]
+        rows = [*zip(*known, strict=True)]
+        cells, wrong = _read(rows, _hot)
         if wrong:
+            written: list[Cell] = [" ".join(map(str, row)) for row in rows]
             raise BadInput(
-                f"{place}: {len(wrong)} of {len(cells)} cells {what}: "
-                f"{_shown((cells[row], row_name(row)) for row in wrong)}; correct them {remedy}"
+                f"{where}: {len(wrong)} of {len(rows)} rows do not have one 1 in the columns of "
+                f"{name!r} ({', '.join(columns)}): {quote_cells(written, wrong, row_name)}; "
+                "correct them, or leave the code out of data.source.one_hot"
             )
-        if kind == "continuous":
-            low, high = _range(values[train], place)
-            codes.append(Code(name=name, kind=kind, low=low, high=high))
-        else:
-            codes.append(Code(name=name, kind=kind, classes=classes))
-        labels[:, k] = values
-    return tuple(codes), labels
+        joined[name] = RawColumn([as_whole(cell) for cell in cells.tolist()], classes=columns)
+    return joined
+
+
+def _hot(row: Sequence[Cell]) -> float:
+    """Return the place of the 1 among zeros; NaN where the whole row is unknown."""
+    marks = [None if cell is None else as_number(str(cell)) for cell in row if cell is not None]
+    if not marks:
+        return math.nan
+    if sorted(mark is not None and mark for mark in marks) != [0] * (len(marks) - 1) + [1]:
+        raise ValueError(row)
+    return float([cell is not None and as_number(str(cell)) == 1 for cell in row].index(True))
+
+
+def _markers(config: ColumnsConfig, raw: RawColumn) -> Sequence[Marker]:
+    if config.unknown is not None:
+        return config.unknown
+    return UNKNOWN_WORDS if raw.words else ()
+
+
+class _Reading:
+    """Reads one column; `notes` says what it left out, converted or guessed."""
+
+    def __init__(
+        self,
+        config: ColumnsConfig,
+        column: str,
+        raw: RawColumn,
+        place: str,
+        row_name: Callable[[int], str],
+    ) -> None:
+        self.name = config.names.get(column, column)
+        self.kind = config.kinds.get(self.name)
+        self.place, self.row_name = place, row_name
+        self.notes: list[str] = []
+        own = config.classes.get(self.name, ())
+        named = () if own or self.kind == "continuous" else raw.classes
+        self.classes = own or named
+        markers = [*_markers(config, raw)]
+        if config.unknown is None and raw.classes:
+            markers.append(-1)  # what tables with names of classes write for none of them
+        self.cells, dropped = drop_markers(raw.cells, markers, own)
+        if dropped:
+            counts = ", ".join(f"{count:,} {text}" for text, count in dropped.items())
+            self.notes.append(
+                f"{dropped.total():,} cells are unknown ({counts}); data.source.unknown=[] makes "
+                "classes of them"
+            )
+        self.cells, merged = compose(self.cells)
+        if merged:
+            self.notes.append(
+                f"two Unicode forms of {', '.join(map(repr, merged[:3]))}"
+                f"{' ...' if len(merged) > 3 else ''} are one class"
+            )
+        if named:
+            self.cells = [_named(cell, named) for cell in self.cells]
+        elif raw.is_text:
+            self._read_text(raw.comma)
+        if self.kind is None:
+            self.kind = "categorical" if self.classes else self._guess()
+
+    def _read_text(self, comma: bool) -> None:
+        """Make numbers of text where all of it is."""
+        if self.kind != "categorical" and not self.classes:
+            points = with_points(self.cells, comma)
+            if points is not None:
+                self.cells = points
+                self.notes.append("decimal commas are read as points")
+        odd = not_numbers(self.cells)
+        known = sum(cell is not None for cell in self.cells)
+        if not odd:
+            self.cells = [None if cell is None else float(cell) for cell in self.cells]
+        elif len(odd) < known / 2 and self.kind is None:
+            raise BadInput(
+                f"{self.place}: {len(odd)} of {known} cells are not numbers: "
+                f"{quote_cells(self.cells, odd, self.row_name)}; leave unknown cells empty or list "
+                f"their markers in data.source.unknown, or set data.source.kinds.{self.name}="
+                "categorical if they are class names"
+            )
+
+    def _guess(self) -> Kind:
+        """Say what cells are that nobody declared: values if any has a fraction and not only two.
+
+        Two numbers become classes here, so that no later step takes them for the ends of a range.
+        """
+        values: set[Any] = {as_whole(cell) for cell in self.cells} - {None}
+        if not any(isinstance(cell, float) for cell in self.cells):
+            self._ask_about_minus_one(values, "a class")
+            return "categorical"
+        if len(values) != 2 or any(abs(value) > _LARGEST for value in values):
+            self._ask_about_minus_one(values, "a value")
+            return "continuous"
+        low, high = sorted(values)
+        names = ("no", "yes") if values in _NO_YES else (str(low), str(high))
+        self.notes.append(
+            f"the only numbers are {low} and {high}: classes {' and '.join(names)}; "
+            f"data.source.kinds.{self.name}=continuous makes them values"
+        )
+        index = {low: names[0], high: names[1]}
+        self.cells = [index.get(as_whole(cell)) for cell in self.cells]
+        self.classes = names
+        return "categorical"
+
+    def _ask_about_minus_one(self, values: set[Any], read_as: str) -> None:
+        others = values - {-1}
+        if len(others) < len(values) and len(others) > 1 and others == {*range(len(others))}:
+            count = sum(cell == -1 for cell in self.cells)
+            self.notes.append(
+                f"-1 ({count:,} cells) is read as {read_as}; if it means unknown, set "
+                "data.source.unknown=[-1]"
+            )
+
+    def code(self, train: NDArray[np.bool_]) -> tuple[Code, NDArray[np.float64]]:
+        """Return the code, and float64 (N,): class index or value, NaN = not known."""
+        if self.kind == "continuous":
+            values, wrong = _read(self.cells, _finite)
+            self._refuse(
+                wrong, "are not finite numbers", f"or make {self.name!r} a categorical code"
+            )
+            beyond = np.abs(np.nan_to_num(values)) > _LARGEST
+            self._refuse(
+                beyond.nonzero()[0].tolist(),
+                f"are beyond the range of float32 (±{_LARGEST:.1e})",
+                "or list markers of unknown cells in data.source.unknown",
+            )
+            low, high = _range(values[train], self.place)
+            return Code(name=self.name, kind="continuous", low=low, high=high), values
+        whole = [as_whole(cell) for cell in self.cells]
+        classes, index = _index_classes(self.name, whole, self.classes, self.place)
+        values, wrong = _read(whole, index.__getitem__)
+        self._refuse(wrong, f"are none of the classes {', '.join(classes)}", "or add them")
+        return Code(name=self.name, kind="categorical", classes=classes), values
+
+    def _refuse(self, rows: list[int], what: str, remedy: str) -> None:
+        if rows:
+            raise BadInput(
+                f"{self.place}: {len(rows)} of {len(self.cells)} cells {what}: "
+                f"{quote_cells(self.cells, rows, self.row_name)}; correct them {remedy}"
+            )
+
+
+def _named(cell: Cell, classes: tuple[str, ...]) -> Cell:
+    """Name a class by its number, where the table has names for them."""
+    if cell is None or isinstance(cell, str):
+        return cell
+    number = int(cell)
+    return classes[number] if 0 <= number < len(classes) else f"number {number}"
 
 
 def _read(
-    cells: Sequence[Cell], read: Callable[[Any], float]
+    cells: Sequence[Any], read: Callable[[Any], float]
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Read cells one by one; also return the rows of those that cannot be read."""
     values = np.full(len(cells), np.nan)
@@ -137,14 +318,14 @@ def _read(
 
 def _finite(cell: Any) -> float:
     value = float(cell)
-    if math.isinf(value):
+    if np.isinf(value):
         raise ValueError(value)
     return value
 
 
 def _range(values: NDArray[np.float64], place: str) -> tuple[float, float]:
     known = values[~np.isnan(values)]
-    if len(set(known.tolist())) < 2:
+    if len({*known.astype(np.float32).tolist()}) < 2:
         found = f"only the value {known[0]:g}" if len(known) else "no value"
         raise BadInput(
             f"{place}: {found} in the train split; a continuous code needs two or more. Label "
@@ -171,7 +352,7 @@ def _index_classes(
             f"data.source.kinds.{name}=continuous if it holds numbers"
         )
     else:  # numbers, also written as text ("2" before "10"), come before words
-        ordered = sorted(distinct, key=lambda v: (0, float(v)) if is_number(v) else (1, v))
+        ordered = sorted(distinct, key=lambda v: (0, float(v)) if is_number(v) else (1, str(v)))
         index = {value: k for k, value in enumerate(ordered)}
         classes = tuple(map(str, ordered))
     if len(classes) < 2:
@@ -181,137 +362,3 @@ def _index_classes(
             "column out of data.source.labels"
         )
     return classes, index
-
-
-def _whole(cell: Cell) -> Cell:
-    """Read whole numbers as integers, also where a gap in the column made them floats."""
-    if isinstance(cell, float):
-        if math.isnan(cell):
-            return None
-        return int(cell) if cell.is_integer() else cell
-    return cell
-
-
-def _shown(cells: Iterable[tuple[Cell, str]]) -> str:
-    """Name some cells, each with its place, and count the rest."""
-    named = [f"{cell!r} ({place})" for cell, place in cells]
-    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-    return ", ".join(named[:_SHOWN]) + more
-
-
-@dataclass(frozen=True)
-class LabelCsv:
-    """The content of a CSV of partial labels, as text: one row a file."""
-
-    path: Path
-    files: tuple[str, ...]
-    """The labeled files, relative to the image folder, with forward slashes."""
-    lines: tuple[int, ...]
-    """The line of each row in the CSV, from 1."""
-    table: dict[str, list[str]]
-    """The stripped cells of the other columns, by name; "" where a label is not known."""
-
-    @classmethod
-    def read(cls, path: Path) -> "LabelCsv":
-        """Read a CSV with a header; the column `file`, or else the first, names the files.
-
-        Raises:
-            BadInput: There is no such CSV, it cannot be read, or it names a file twice.
-        """
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as stream:
-                delimiter = max(",;\t", key=stream.readline().count)
-                stream.seek(0)
-                reader = csv.reader(stream, delimiter=delimiter, strict=True)
-                header = [name.strip() for name in next(reader, [])]
-                rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
-        except FileNotFoundError:
-            raise BadInput(
-                f"there is no {path}; set data.source.csv to your CSV of labels"
-            ) from None
-        except (csv.Error, UnicodeDecodeError, OSError) as error:
-            raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
-        if not rows or len(set(header)) < len(header) or "" in header:
-            raise BadInput(
-                f"{path} needs a header of distinct column names and one row or more; its header "
-                f"is {', '.join(header) or 'empty'}"
-            )
-        place = header.index("file") if "file" in header else 0
-        seen: dict[str, int] = {}
-        for line, row in rows:
-            if len(row) != len(header):
-                raise BadInput(
-                    f"{path}, line {line}: {len(row)} cells where the header has {len(header)}"
-                )
-            file = str(PurePosixPath(row[place].strip().replace("\\", "/")))
-            if file in seen:
-                raise BadInput(
-                    f"{path} labels {file} twice, in line {seen[file]} and line {line}; keep one "
-                    "of them"
-                )
-            seen[file] = line
-        columns = zip(*(row for _, row in rows), strict=True)
-        table = {
-            name: [cell.strip() for cell in column]
-            for name, column in zip(header, columns, strict=True)
-            if name != header[place]
-        }
-        return cls(path, tuple(seen), tuple(seen.values()), table)
-
-    def cells(self, column: str, kind: Kind | None) -> list[Cell]:
-        """Return a column's cells: floats where all of them are numbers, else text.
-
-        The kind is what the user declared the column to be; null to go by the cells.
-
-        Raises:
-            BadInput: Most cells are numbers, some are not, and `kind` does not say what is meant.
-        """
-        text = self.table[column]
-        guessed, odd = guess_kind(text)
-        if guessed == "continuous":
-            return [float(cell) if cell else None for cell in text]
-        if guessed is None and kind is None:
-            shown = _shown((text[row], f"line {self.lines[row]}") for row in odd)
-            raise BadInput(
-                f"{self.path}, column {column!r}: {len(odd)} of {sum(map(bool, text))} cells are "
-                f"not numbers: {shown}; leave unknown cells empty, or set "
-                f"data.source.kinds.{column}=categorical if they are class names"
-            )
-        return [cell or None for cell in text]
-
-    def refuse_unknown(self, images: Iterable[str]) -> None:
-        """Refuse rows whose file is not among the images.
-
-        Raises:
-            BadInput: With the first of them.
-        """
-        there = set(images)
-        named = zip(self.files, self.lines, strict=True)
-        missing = [f"{file} (line {line})" for file, line in named if file not in there]
-        if missing:
-            raise BadInput(
-                f"{self.path} names files that are not in the image folder, {len(missing)} in all: "
-                f"{', '.join(missing[:_SHOWN])}{' ...' if len(missing) > _SHOWN else ''}; paths "
-                "are relative to data.source.root"
-            )
-
-
-def guess_kind(cells: Sequence[str]) -> tuple[Kind | None, list[int]]:
-    """Guess the kind of a column of text, where "" is not known: continuous if all are numbers.
-
-    The kind is None where most cells are numbers but some are not: the rows returned with it.
-    """
-    known = sum(map(bool, cells))
-    odd = [row for row, cell in enumerate(cells) if cell and not is_number(cell)]
-    if not odd:
-        return "continuous", odd
-    return (None if len(odd) < known / 2 else "categorical"), odd
-
-
-def is_number(cell: Any) -> bool:
-    """Return whether a cell reads as a number."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -11,10 +11,11 @@ from PIL import Image
 
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.base import Labels, SourceConfig, stamp
-from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelCsv, read_columns
+from ssgan.data.sources.base import SourceConfig, stamp
+from ssgan.data.sources.cells import RawColumn
+from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, measure
-from ssgan.method.codes import Code
+from ssgan.data.sources.label_csv import LabelCsv
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SHOWN = 5
@@ -36,7 +37,8 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
     the first, holds paths relative to `root`. Text makes categorical codes, numbers continuous
     ones, an empty cell is an unknown label."""
     labels: tuple[str, ...] = ()
-    """Columns of the CSV that hold labels; empty for all of them."""
+    """Columns of the CSV that hold labels; empty for all of them, or for none where `one_hot` has
+    columns."""
     folders: str | None = None
     """Name of a code whose classes are the folders directly below `root`; null for none."""
 
@@ -56,7 +58,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
                 "data.source.strict off to continue without them"
             )
         shape = self._shape(headers.sizes)
-        columns, labels = self._read_labels(names)
+        read = self._read_labels(names)
 
         def pictures(split: str) -> Iterator[Picture]:
             for row, name in enumerate(names):
@@ -66,8 +68,8 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         return EncodedSource(
             name=self.name or self.root.resolve().name,
             shape=shape,
-            columns=columns,
-            labels=labels,
+            columns=read.codes,
+            labels=read.labels,
             counts={"train": len(headers.sizes)},
             pictures=pictures,
             framing=self,
@@ -76,6 +78,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
                 + (f", labels from {self.csv.name}" if self.csv else ""),
                 "split": "train: all pictures; no test split",
                 "framing": self.rule,
+                **({"labels": "; ".join(read.notes)} if read.notes else {}),
             },
             failed=list(headers.broken),
         )
@@ -104,31 +107,31 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         width, height = next(iter(framed))
         return self.channels, height, width
 
-    def _read_labels(self, names: Sequence[str]) -> tuple[tuple[Code, ...], Labels]:
+    def _read_labels(self, names: Sequence[str]) -> ReadColumns:
         """Read the labels, one row a picture in the order of `names`."""
         row_of = {name: row for row, name in enumerate(names)}
-        table: dict[str, list[Cell]] = {}
+        table: dict[str, RawColumn] = {}
         where, place = f"folder {self.root}", list(names)
         extra = [] if self.folders is None else [self.folders]
         if self.csv is not None:
             read = LabelCsv.read(self._csv())
             read.refuse_unknown(names)
             where = str(read.path)
-            chosen = self.labels or tuple(read.table)
+            spread = [column for columns in self.one_hot.values() for column in columns]
+            chosen = self.labels or (() if spread else tuple(read.table))
             self.check([*chosen, *extra], [*read.table, *extra], where)
-            for file, line in zip(read.files, read.lines, strict=True):
-                place[row_of[file]] = f"line {line}"
-            for column in chosen:
-                table[column] = [None] * len(names)
-                kind = self.kinds.get(self.names.get(column, column))
-                for file, cell in zip(read.files, read.cells(column, kind), strict=True):
-                    table[column][row_of[file]] = cell
-        elif self.labels:
-            raise BadInput("data.source.labels has no effect without data.source.csv; set it")
+            rows = [row_of[file] for file in read.files]
+            for row, line in zip(rows, read.lines, strict=True):
+                place[row] = f"line {line}"
+            for column in (*chosen, *spread):
+                table[column] = read.column(column).spread(rows, len(names))
+        elif self.labels or self.one_hot:
+            field = "labels" if self.labels else "one_hot"
+            raise BadInput(f"data.source.{field} has no effect without data.source.csv; set it")
         else:
             self.check(extra, extra, where)
         for column in extra:
-            table[column] = folder_cells(names)
+            table[column] = RawColumn(folder_cells(names), words=False)
         everything = np.ones(len(names), dtype=np.bool_)
         return read_columns(self, table, everything, where, place.__getitem__)
 
@@ -171,7 +174,7 @@ def find_pictures(root: Path) -> list[str]:
     return sorted(names)
 
 
-def folder_cells(names: Sequence[str]) -> list[Cell]:
+def folder_cells(names: Sequence[str]) -> list[str | None]:
     """Return the top folder of each picture; None for those in none."""
     return [name.split("/")[0] if "/" in name else None for name in names]
 

@@ -1,7 +1,7 @@
 """What `ssgan init` finds in a folder of pictures and a CSV of labels, and what it proposes."""
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -10,15 +10,19 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.columns import (
+from ssgan.data.sources.cells import (
+    UNKNOWN_WORDS,
     Cell,
-    ColumnsConfig,
-    Kind,
-    LabelCsv,
-    guess_kind,
-    read_columns,
+    RawColumn,
+    as_number,
+    drop_markers,
+    not_numbers,
+    quote_cells,
+    with_points,
 )
+from ssgan.data.sources.columns import ColumnsConfig, Kind, read_columns
 from ssgan.data.sources.folder import Headers, find_pictures, folder_cells, read_headers
+from ssgan.data.sources.label_csv import LabelCsv
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
@@ -49,6 +53,12 @@ class Column(NamedTuple):
     """Pictures that have a value."""
     declared: bool = False
     """Whether the kind must be written down, since the cells do not show it."""
+    notes: tuple[str, ...] = ()
+    """What is left out, converted or guessed when it is read."""
+    spread: tuple[str, ...] = ()
+    """The columns of the table that it is spread over, a column a class; empty where it is one."""
+    present: tuple[bool, ...] = ()
+    """Which rows of the table have a value."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +104,8 @@ def inspect_folder(root: Path, csv: Path | None) -> Inspection:
     if csv is not None:
         table = LabelCsv.read(csv)
         table.refuse_unknown(names)
-        columns = tuple(_column(table, name) for name in table.table)
-        rows = zip(*(table.table[one.name] for one in columns if one.kind), strict=True)
-        known = [[bool(cell) for cell in row] for row in rows]
+        columns = _columns(table)
+        known = [*zip(*(one.present for one in columns if one.kind), strict=True)]
         complete = 2 * sum(map(all, known)) > sum(map(any, known))
     return Inspection(
         root=root,
@@ -143,52 +152,103 @@ def _frame(headers: Headers) -> Framing:
     return Framing(size, "pad", f"{what}, {why}")
 
 
-def _column(table: LabelCsv, name: str) -> Column:
+def _columns(table: LabelCsv) -> tuple[Column, ...]:
+    """Say what the source makes of all columns; those that are exclusive become one."""
+    raws = {name: table.column(name) for name in table.table}
+    line = [f"line {line}" for line in table.lines].__getitem__
+    spread = _exclusive(raws)
+    columns = [
+        _column(name, raw, str(table.path), line)
+        for name, raw in raws.items()
+        if name not in spread
+    ]
+    if spread:
+        taken = {column.name for column in columns}
+        name = next(name for name in ("class", "category", "one_of") if name not in taken)
+        one = _proposed(name, {name: raws[name] for name in spread}, str(table.path), line)
+        columns.append(one)
+    return tuple(columns)
+
+
+def _exclusive(raws: Mapping[str, RawColumn]) -> tuple[str, ...]:
+    """Return the columns of 0 and 1 if exactly one of them is 1 in every labeled row."""
+    flags = {}
+    for name, raw in raws.items():
+        cells, _ = drop_markers(raw.cells, UNKNOWN_WORDS)
+        marks = [None if cell is None else as_number(str(cell)) for cell in cells]
+        if not not_numbers(cells) and {*marks} - {None} == {0, 1}:
+            flags[name] = marks
+    sums = {
+        None if None in row and len({*row}) == 1 else sum(mark or 0 for mark in row)
+        for row in zip(*flags.values(), strict=True)
+    }
+    return tuple(flags) if len(flags) > 1 and sums - {None} == {1} else ()
+
+
+def _column(name: str, raw: RawColumn, where: str, row_name: Callable[[int], str]) -> Column:
     """Say what the source makes of a column, or why it is better left out.
 
     Numbers that count are proposed as classes, which the source has to be told: it takes all
     numbers for values.
+
+    Raises:
+        BadInput: Numbers are infinite or too large.
     """
-    text = table.table[name]
-    known = [cell for cell in text if cell]
-    distinct = len(set(known))
+    cells, _ = drop_markers(raw.cells, UNKNOWN_WORDS)
+    cells = with_points(cells, raw.comma) or cells
+    known = [cell for cell in cells if cell is not None]
+    distinct = len({*known})
     if distinct < 2:
         found = f"only {known[0]!r}" if known else "nothing"
         return Column(name, None, f"{found} in it, which tells no picture from another", len(known))
-    kind, odd = guess_kind(text)
-    if kind is None:
-        found = f"numbers, but also {text[odd[0]]!r}; correct the cells"
-        return Column(name, None, found, len(known))
-    if kind == "categorical" and distinct > min(_MOST_CLASSES, max(5, len(known) / 2)):
+    odd = not_numbers(cells)
+    if odd and len(odd) < len(known) / 2:
+        found = f"numbers, but also {quote_cells(cells, odd, row_name)}; correct the cells, or"
+        return Column(name, None, f"{found} list them in data.source.unknown", len(known))
+    if odd and distinct > min(_MOST_CLASSES, max(5, len(known) / 2)):
         return Column(name, None, f"{distinct} different texts in {len(known)} cells", len(known))
-    cells = table.cells(name, None)
-    try:
-        return _proposed(
-            name, cells, kind == "continuous" and _are_class_numbers({*cells} - {None})
-        )
-    except BadInput:
-        return Column(name, None, "numbers, but not all are finite; correct the cells", len(known))
+    numbers = {None if cell is None or odd else as_number(str(cell)) for cell in cells} - {None}
+    return _proposed(name, {name: raw}, where, row_name, _are_class_numbers(numbers))
 
 
-def _proposed(name: str, cells: Sequence[Cell], declared: bool = False) -> Column:
-    """Read a column as the source will, and describe what comes of it."""
-    config = ColumnsConfig(kinds={name: "categorical"} if declared else {})
-    everything = np.ones(len(cells), dtype=np.bool_)
-    (code,), labels = read_columns(config, {name: cells}, everything, "the labels", str)
-    known = labels[~np.isnan(labels)]
+def _proposed(
+    name: str,
+    table: Mapping[str, RawColumn],
+    where: str = "the labels",
+    row_name: Callable[[int], str] = str,
+    declared: bool = False,
+) -> Column:
+    """Read a code's column, or columns, as the source will, and describe what comes of it."""
+    spread = () if {*table} == {name} else tuple(table)
+    config = ColumnsConfig(
+        kinds={name: "categorical"} if declared else {}, one_hot={name: spread} if spread else {}
+    )
+    everything = np.ones(len(next(iter(table.values())).cells), dtype=np.bool_)
+    read = read_columns(config, table, everything, where, row_name)
+    (code,) = read.codes
+    present = ~np.isnan(read.labels[:, 0])
+    known = read.labels[present, 0]
     found = f"{code.low:g} to {code.high:g}"
     if code.is_categorical:
         counts = np.bincount(known.astype(int), minlength=code.size)
         listed = [f"{each}: {n}" for each, n in zip(code.classes, counts, strict=True)]
         more = f" ... {len(listed)} classes" if len(listed) > _SHOWN else ""
         found = ", ".join(listed[:_SHOWN]) + more
-    return Column(name, code.kind, found, len(known), declared)
+    notes = [note.removeprefix(f"{name}: ") for note in read.notes]
+    if spread:
+        notes.append(f"one of {', '.join(spread[:_SHOWN])} is 1 in every labeled row")
+    return Column(
+        name, code.kind, found, len(known), declared, tuple(notes), spread, tuple(present.tolist())
+    )
 
 
 def _are_class_numbers(values: Set[Cell]) -> bool:
-    """Whether numbers count classes: 0, 1, 2 ... or 1, 2, 3 ... without a gap, and not many."""
+    """Whether numbers count classes: 0, 1, 2 ... or 1, 2, 3 ... without a gap, and not many.
+
+    Two numbers are classes anyway.
+    """
     count = len(values)
-    return count <= 20 and values in ({*range(count)}, {*range(1, count + 1)})
+    return 2 < count <= 20 and values in ({*range(count)}, {*range(1, count + 1)})
 
 
 def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
@@ -197,4 +257,4 @@ def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
     if None in cells or not 2 <= len(set(cells)) <= _MOST_CLASSES:
         return None
     name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
-    return _proposed(name, cells)
+    return _proposed(name, {name: RawColumn(cells, words=False)})

@@ -1,25 +1,18 @@
 """Parquet tables of encoded pictures with label columns: one file, or shards."""
 
 import hashlib
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ssgan.base.config import Formerly, canonical_hash, nearest
-from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.data.sources.base import Labels, SourceConfig, stamp
-from ssgan.data.sources.columns import Cell, ColumnsConfig, read_columns
+from ssgan.base.config import Formerly, canonical_hash
+from ssgan.base.errors import BadInput
+from ssgan.data.sources.base import SourceConfig, stamp
+from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.data.sources.encoded_images import (
     EncodedSource,
     FramingConfig,
@@ -27,13 +20,10 @@ from ssgan.data.sources.encoded_images import (
     Unreadable,
     decode,
 )
-from ssgan.method.codes import Code
+from ssgan.data.sources.shards import Shards
 
 Rows = tuple[int, int]
 """A half-open range of rows, from 0: (0, 6000) are the first six thousand."""
-
-# Fingerprints keep the names that fields had in ssgan 0.1, or every store would be built again.
-_HASHED_AS = {"test": "judge", "test_rows": "judge_rows", "test_share": "judge_share"}
 
 
 class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
@@ -98,7 +88,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
         """
         shards = self._shards()
         first = shards[0]
-        columns, labels = self._read_labels(shards)
+        read = self._read_labels(shards)
         members = self._members(shards)
         for split, member in members.items():
             if not member.any():
@@ -113,39 +103,39 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
         return EncodedSource(
             name=self.name or first.name,
             shape=self._shape(pictures("train"), first.where),
-            columns=columns,
-            labels=labels,
+            columns=read.codes,
+            labels=read.labels,
             counts={split: int(member.sum()) for split, member in members.items()},
             pictures=pictures,
             framing=self,
-            provenance=self._provenance(shards),
+            provenance=self._provenance(shards)
+            | ({"labels": "; ".join(read.notes)} if read.notes else {}),
         )
 
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
         files = [stamp(file) for part in self._shards() for file in part.files]
-        parameters = self.model_dump(mode="json")
-        return canonical_hash(
-            [{_HASHED_AS.get(name, name): value for name, value in parameters.items()}, files]
-        )
+        return canonical_hash([self.model_dump(mode="json"), files])
 
-    def _shards(self) -> "list[Shards]":
+    def _shards(self) -> list[Shards]:
         return [Shards.find(spec) for spec in (self.train, self.test) if spec is not None]
 
-    def _read_labels(self, shards: "Sequence[Shards]") -> tuple[tuple[Code, ...], Labels]:
-        wanted = [*self.labels, *([self.split_by] if self.split_by else [])]
+    def _read_labels(self, shards: Sequence[Shards]) -> ReadColumns:
+        spread = [column for columns in self.one_hot.values() for column in columns]
+        wanted = [*self.labels, *spread, *([self.split_by] if self.split_by else [])]
         for part in shards:
             part.check_pictures(self.image)
             self.check(self.labels, part.columns, part.where)
             part.check_columns(wanted)
-        table = {
-            column: [cell for part in shards for cell in part.cells(column)]
-            for column in self.labels
-        }
+        table = {}
+        for column in (*self.labels, *spread):
+            parts = [part.label_column(column) for part in shards]
+            cells = [cell for part in parts for cell in part.cells]
+            table[column] = replace(parts[0], cells=cells)
         train = self._members(shards)["train"]
         return read_columns(self, table, train, shards[0].where, lambda row: f"row {row}")
 
-    def _members(self, shards: "Sequence[Shards]") -> dict[str, NDArray[np.bool_]]:
+    def _members(self, shards: Sequence[Shards]) -> dict[str, NDArray[np.bool_]]:
         """Return which rows, of all files in order, belong to each split."""
         first = shards[0]
         total = sum(part.rows for part in shards)
@@ -162,7 +152,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             return {"train": train & ~test, "test": test}
         return {"train": train}
 
-    def _drawn(self, part: "Shards", train: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _drawn(self, part: Shards, train: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self.split_by is None:
             return np.cumsum(train) > round(int(train.sum()) * (1 - self.test_share))
         groups = part.cells(self.split_by)
@@ -183,7 +173,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             return self.channels, height, width
         raise BadInput(f"{where}: column {self.image!r} holds no readable picture in the rows used")
 
-    def _provenance(self, shards: "Sequence[Shards]") -> dict[str, str]:
+    def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:
         division = "no test split"
         if self.test is not None:
             division = f"test: {shards[1].name}, rows {_spell(self.test_rows, 'all')}"
@@ -217,163 +207,3 @@ def _range(
 def _spell(rows: Rows | None, otherwise: str = "") -> str:
     """Write positions as a reader counts them: first and last, from 0."""
     return f"{rows[0]:,}-{rows[1] - 1:,}" if rows else otherwise
-
-
-@dataclass(frozen=True)
-class Shards:
-    """The Parquet files of one table, in order."""
-
-    where: str
-    """What the user wrote, for messages."""
-    files: tuple[Path, ...]
-    footers: tuple[pq.FileMetaData, ...]
-
-    @classmethod
-    def find(cls, spec: str) -> "Shards":
-        """Find and open a file, the shards in a folder, or the files that a pattern matches.
-
-        Raises:
-            BadInput: There is no such file, or a shard is missing.
-            CorruptFile: A file is not a Parquet file, or only part of one.
-        """
-        path = Path(spec).expanduser()
-        if path.is_file():
-            files = [path]
-        elif path.is_dir():
-            files = sorted(path.rglob("*.parquet"))
-        else:
-            parent = path
-            while parent.parent != parent and not parent.is_dir():
-                parent = parent.parent
-            files = sorted(parent.glob(str(path.relative_to(parent)))) if parent != path else []
-        if not files:
-            raise BadInput(
-                f"{spec} is not a Parquet file or a folder with *.parquet and matches no file; set "
-                "data.source.train (and data.source.test) to where the files are"
-            )
-        if not path.is_file() and "-of-" not in path.name:  # else a choice of shards is meant
-            _check_complete(files)
-        footers = []
-        for file in files:
-            try:
-                footers.append(pq.read_metadata(file))
-            except (pa.ArrowInvalid, OSError) as error:
-                raise CorruptFile(
-                    f"{file} is not a whole Parquet file ({error}); fetch it again"
-                ) from error
-        shards = cls(spec, tuple(files), tuple(footers))
-        for file, footer in zip(files, footers, strict=True):
-            if footer.schema.to_arrow_schema().names != footers[0].schema.to_arrow_schema().names:
-                raise BadInput(
-                    f"{file} has other columns than {files[0].name}; put tables of different "
-                    "kinds in folders of their own"
-                )
-        return shards
-
-    @property
-    def name(self) -> str:
-        """A short name: the file's, or the folder's."""
-        return self.files[0].stem if len(self.files) == 1 else self.files[0].parent.name
-
-    @property
-    def rows(self) -> int:
-        """Rows of all files together."""
-        return sum(footer.num_rows for footer in self.footers)
-
-    @property
-    def columns(self) -> dict[str, pa.DataType]:
-        """Types of the columns by name."""
-        schema = self.footers[0].schema.to_arrow_schema()
-        return dict(zip(schema.names, schema.types, strict=True))
-
-    def check_columns(self, names: Sequence[str]) -> None:
-        """Refuse columns that are not there, or whose cells are neither numbers nor text.
-
-        Raises:
-            BadInput: With the columns that are there.
-        """
-        for name in names:
-            if name not in self.columns:
-                raise BadInput(f"{self.where} has no column {name!r}{nearest(name, self.columns)}")
-            kind = self.columns[name]
-            if pa.types.is_dictionary(kind):
-                kind = kind.value_type
-            scalar = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-            text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
-            if not any(check(kind) for check in (*scalar, *text)):
-                raise BadInput(
-                    f"{self.where}, column {name!r}: {kind} is not a label; a label column holds "
-                    "integers, booleans, text or floats"
-                )
-
-    def check_pictures(self, name: str) -> None:
-        """Refuse a column that does not hold encoded pictures.
-
-        Raises:
-            BadInput: With the columns that are there.
-        """
-        if name not in self.columns:
-            raise BadInput(
-                f"{self.where} has no column {name!r} for the pictures; set data.source.image to "
-                f"one of its columns: {', '.join(self.columns)}"
-            )
-        kind = self.columns[name]
-        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
-            kind = kind.field("bytes").type
-        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-            raise BadInput(
-                f"{self.where}, column {name!r}: {kind} is not an encoded picture; "
-                "data.source.image names a binary column with the bytes of PNG or JPEG files"
-            )
-
-    def cells(self, column: str) -> list[Cell]:
-        """Read a whole column: all rows of all files in order; null becomes None."""
-        read: list[Cell] = []
-        for file in self.files:
-            read += pq.read_table(file, columns=[column], partitioning=None)[column].to_pylist()
-        return read
-
-    def pictures(self, column: str, member: NDArray[np.bool_], offset: int) -> Iterator[Picture]:
-        """Read pictures from a column of this table, a few hundred at a time.
-
-        `member`, bool (at least offset + rows,), says which, this table's from `offset` on.
-        """
-        row = offset
-        for file, footer in zip(self.files, self.footers, strict=True):
-            start = row
-            opened = pq.ParquetFile(file)
-            for group in range(footer.num_row_groups):
-                end = row + footer.row_group(group).num_rows
-                if member[row:end].any():
-                    for content in _cells(opened, group, column):
-                        if member[row]:
-                            yield Picture(f"{file.name} row {row - start}", row, content)
-                        row += 1
-                row = end
-
-
-def _cells(opened: pq.ParquetFile, group: int, column: str) -> Iterator[Callable[[], bytes]]:
-    for batch in opened.iter_batches(256, row_groups=[group], columns=[column]):
-        cells = batch.column(0)
-        if pa.types.is_struct(cells.type):
-            cells = pc.struct_field(cells, "bytes")
-        for cell in cells:
-            yield partial(bytes, cell.as_py() or b"")
-
-
-def _check_complete(files: Sequence[Path]) -> None:
-    """Notice a gap in shards that are numbered as name-00000-of-00005.parquet."""
-    stems: dict[tuple[Path, str, int, int], set[int]] = defaultdict(set)
-    for file in files:
-        if numbered := re.fullmatch(r"(.*?)(\d+)-of-(\d+)", file.stem):
-            name, number, total = numbered.groups()
-            stems[file.parent, name, int(total), len(number)].add(int(number))
-    for (folder, name, total, digits), numbers in stems.items():
-        first = 1 if max(numbers) == total else 0
-        missing = sorted(set(range(first, first + total)) - numbers)
-        if missing:
-            raise BadInput(
-                f"{folder}: shard {name}{missing[0]:0{digits}d}-of-{total:0{digits}d}.parquet is "
-                f"missing ({len(numbers)} of {total} are there); fetch it, or choose shards "
-                f"with a pattern such as {name}0*-of-{total:0{digits}d}.parquet"
-            )

@@ -1,47 +1,66 @@
 """Label columns: what cells become, and which cells are refused."""
 
-import csv
 import math
-from pathlib import Path
+import unicodedata
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.columns import Cell, ColumnsConfig, LabelCsv, is_number, read_columns
+from ssgan.data.sources.cells import Cell, RawColumn
+from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.method.codes import Code
 
-TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters=" \u2028\u2029"))
+ALL_WORDS = ColumnsConfig(unknown=())
 
 
 class Column(NamedTuple):
     code: Code
     values: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_all(table: Mapping[str, RawColumn], config: ColumnsConfig | None = None) -> ReadColumns:
+    mask = np.ones(len(next(iter(table.values())).cells), dtype=np.bool_)
+    return read_columns(config or ColumnsConfig(), table, mask, "table", lambda row: f"row {row}")
 
 
 def read(
-    cells: list[Cell], config: ColumnsConfig | None = None, train: list[bool] | None = None
+    cells: list[Cell] | RawColumn,
+    config: ColumnsConfig | None = None,
+    train: list[bool] | None = None,
 ) -> Column:
-    mask = np.array([True] * len(cells) if train is None else train)
-    (code,), labels = read_columns(
-        config or ColumnsConfig(), {"x": cells}, mask, "table", lambda row: f"row {row}"
+    raw = cells if isinstance(cells, RawColumn) else RawColumn(cells)
+    mask = np.array([True] * len(raw.cells) if train is None else train)
+    (code,), labels, notes = read_columns(
+        config or ColumnsConfig(), {"x": raw}, mask, "table", lambda row: f"row {row}"
     )
-    return Column(code, labels[:, 0])
+    return Column(code, labels[:, 0], notes)
+
+
+def text(*cells: str | None, comma: bool = False) -> RawColumn:
+    """Cells of a CSV."""
+    return RawColumn(cells, is_text=True, comma=comma)
+
+
+def words(column: Column) -> list[str | None]:
+    return [None if np.isnan(v) else column.code.classes[int(v)] for v in column.values]
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=30))
 def test_text_comes_back_through_its_classes(cells: list[Cell]) -> None:
+    cells = [cell and unicodedata.normalize("NFC", cell) for cell in cells]
     distinct = {cell for cell in cells if cell is not None}
     if len(distinct) < 2:
         with pytest.raises(BadInput, match="two classes or more"):
-            read(cells)
+            read(cells, ALL_WORDS)
         return
-    column = read(cells)
-    back = [None if np.isnan(v) else column.code.classes[int(v)] for v in column.values]
-    assert back == cells
+    column = read(cells, ALL_WORDS)
+    assert words(column) == cells
     assert set(column.code.classes) == distinct
 
 
@@ -54,8 +73,9 @@ def test_numbers_come_back_and_give_the_range(cells: list[Cell]) -> None:
         with pytest.raises(BadInput):
             read(cells)
         return
-    column = read(cells)
+    column = read(cells, ColumnsConfig(kinds={"x": "continuous"}))
     assert column.code.kind == "continuous"
+    assert len(set(known)) == 2 or read(cells).code == column.code
     assert (column.code.low, column.code.high) == (min(known), max(known))
     expected = [math.nan if cell is None else cell for cell in cells]
     np.testing.assert_array_equal(column.values, np.array(expected, dtype=np.float32))
@@ -65,7 +85,7 @@ def test_kinds_are_guessed_from_types() -> None:
     assert read([3, 1, None]).code.classes == ("1", "3")
     assert read([True, False]).code.classes == ("no", "yes")
     assert read(["b", "a"]).code.classes == ("a", "b")
-    assert read([0.5, 1.0]).code.kind == "continuous"
+    assert read([0.5, 1.0, 2.0]).code.kind == "continuous"
     assert read(["10", "2", "x"]).code.classes == ("2", "10", "x")
 
 
@@ -99,6 +119,12 @@ def test_range_is_taken_over_the_train_split() -> None:
     [
         (["1.5", "tall"], {"kinds": {"x": "continuous"}}, r"not finite numbers: 'tall' \(row 1\)"),
         ([1.0, math.inf], {}, r"not finite numbers: inf \(row 1\)"),
+        (
+            [1e308, -1e308],
+            {},
+            r"2 of 2 cells are beyond .*float32.*: 1e\+308 \(row 0\), -1e\+308 \(",
+        ),
+        ([1e30, 1e30 * (1 + 1e-9)], {"kinds": {"x": "continuous"}}, "only the value 1e\\+30"),
         ([0, 1, 7], {"classes": {"x": ("a", "b")}}, r"none of the classes a, b: 7 \(row 2\)"),
         ([2, 2, None], {}, "only the class '2'"),
         ([None, None], {}, "no label"),
@@ -134,50 +160,117 @@ def test_names_are_checked(config: dict[str, object], columns: list[str], messag
         ColumnsConfig(**config).check(columns, ["angle", "color"], "table")
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=12),
-    st.sampled_from([",", ";", "\t"]),
-    st.booleans(),
-)
-def test_cells_come_back(
-    tmp_path_factory: pytest.TempPathFactory,
-    rows: list[tuple[str, str]],
-    delimiter: str,
-    bom: bool,
-) -> None:
-    path = tmp_path_factory.mktemp("csv") / "labels.csv"
-    with path.open("w", encoding="utf-8-sig" if bom else "utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter=delimiter)
-        writer.writerow(["first", "file", "last"])
-        for number, (first, last) in enumerate(rows):
-            writer.writerow([first, f"sub/{number}.png", last])
-    read = LabelCsv.read(path)
-    assert read.files == tuple(f"sub/{number}.png" for number in range(len(rows)))
-    assert read.table == {
-        "first": [first.strip() for first, _ in rows],
-        "last": [last.strip() for _, last in rows],
-    }
-    assert read.lines[0] == 2
+def test_words_for_nothing_are_unknown_and_counted() -> None:
+    cells = ["circle", "NA", "square", "nan", "None", "na", None]
+    column = read(text(*cells))
+    assert words(column) == ["circle", None, "square", None, None, "na", None]
+    (note,) = column.notes
+    assert note.startswith("x: 3 cells are unknown (1 NA, 1 nan, 1 None); data.source.unknown=[]")
+    assert words(read(text(*cells), ALL_WORDS)) == cells
+    own = read(text(*cells), ColumnsConfig(unknown=("na",)))
+    assert words(own) == ["circle", "NA", "square", "nan", "None", None, None]
+    named = ColumnsConfig(classes={"x": ("circle", "square", "NA", "na")})
+    assert words(read(text(*cells), named)) == ["circle", "NA", "square", None, None, "na", None]
+    # Among numbers too; names of folders are no spreadsheet's.
+    assert read(text("1.5", "N/A", "2", "7")).code.high == 7
+    assert read(RawColumn(["NA", "EU"], words=False)).code.classes == ("EU", "NA")
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=20))
-def test_numbers_are_floats_and_empty_cells_unknown(values: list[float | None]) -> None:
-    text = ["" if value is None else repr(value) for value in values]
-    table = LabelCsv(Path("x.csv"), (), tuple(range(len(text))), {"x": text})
-    assert table.cells("x", None) == values
-
-
-def test_words_among_numbers_need_a_declaration() -> None:
-    text = ["1", "2", "", "n/a"]
-    table = LabelCsv(Path("x.csv"), (), (2, 3, 4, 5), {"x": text})
-    with pytest.raises(BadInput, match=r"1 of 3 cells are not numbers: 'n/a' \(line 5\)"):
-        table.cells("x", None)
-    assert table.cells("x", "categorical") == ["1", "2", None, "n/a"]
+def test_a_marker_that_is_a_number_stands_for_all_ways_to_write_it() -> None:
+    marked = ColumnsConfig(unknown=(-1, "?"))
+    for cells in ([-1, 0, 1, 2], [-1.0, 0.0, 1.0, 2.0]):
+        assert np.isnan(read(cells, marked).values).tolist() == [True, False, False, False]
+    assert words(read(text("-1.0", "?", "a", "b", "NA"), marked)) == [None, None, "a", "b", "NA"]
+    asked = read([-1, 0, 1, 2])
+    assert asked.code.classes == ("-1", "0", "1", "2")
+    assert "-1 (1 cells) is read as a class; if it means unknown" in asked.notes[0]
+    assert "is read as a value" in read(text("-1", "0", "1", "2")).notes[0]
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"), [("1e3", True), ("-.5", True), ("", False), ("1,5", False)]
+    ("cells", "classes"),
+    [
+        (("-1", "1"), ("no", "yes")),
+        (("0", "1.0"), ("no", "yes")),
+        (("2", "1"), ("2", "1")),
+        (("0.5", "10"), ("0.5", "10")),
+    ],
 )
-def test_numbers_are_told_from_words(cell: str, expected: bool) -> None:
-    assert is_number(cell) is expected
+def test_two_numbers_make_two_classes(cells: tuple[str, str], classes: tuple[str, str]) -> None:
+    column = read(text(*cells, None))
+    assert words(column) == [*classes, None]
+    assert "data.source.kinds.x=continuous makes them values" in column.notes[0]
+    values = read(text(*cells, None), ColumnsConfig(kinds={"x": "continuous"}))
+    assert values.values[:2].tolist() == [float(cell) for cell in cells]
+    # Who declared classes of numbers keeps the numbers as names.
+    declared = read(text("0", "1"), ColumnsConfig(kinds={"x": "categorical"}))
+    assert declared.code.classes == ("0", "1")
+
+
+def test_names_in_the_table_are_classes_and_minus_one_is_none_of_them() -> None:
+    raw = RawColumn([1, 0, -1, -1, 1], classes=("3", "1", "never"))
+    column = read(raw)
+    assert column.code.classes == ("3", "1", "never")
+    assert words(column) == ["1", "3", None, None, "1"]
+    assert "2 cells are unknown (2 -1)" in column.notes[0]
+    with pytest.raises(BadInput, match=r"none of the classes.*number 5"):
+        read(RawColumn([0, 5], classes=("a", "b")))
+    with pytest.raises(BadInput, match="none of the classes"):
+        read(raw, ALL_WORDS)
+    own = ColumnsConfig(classes={"x": ("a", "b", "c")})
+    assert words(read(raw, own)) == ["b", "a", None, None, "b"]
+
+
+def test_one_word_in_two_unicode_forms_is_one_class() -> None:
+    column = read(["caf\u00e9", "cafe\u0301", "bar"])
+    assert column.code.classes == ("bar", "caf\u00e9")
+    assert column.values.tolist() == [1, 1, 0]
+    assert column.notes == ("x: two Unicode forms of 'caf\u00e9' are one class",)
+
+
+def test_decimal_commas_are_numbers() -> None:
+    column = read(text("0,43", "1", "-2,5", "NA", comma=True))
+    assert (column.code.kind, column.values[:3].tolist()) == (
+        "continuous",
+        [np.float32(0.43), 1, -2.5],
+    )
+    assert "x: decimal commas are read as points" in column.notes
+    assert read(text("1,234", "2,345", "3,456", comma=True)).code.high == 3.456
+    # In a file whose cells are divided by commas these may be thousands, and stay words.
+    assert read(text("1,234", "2,345", "3,456")).code.kind == "categorical"
+    assert read(text("1,23", "2,345", "3,456")).code.kind == "continuous"
+    kept = ColumnsConfig(kinds={"x": "categorical"})
+    assert read(text("0,5", "1,5", comma=True), kept).code.classes == ("0,5", "1,5")
+
+
+def test_columns_of_which_one_is_1_are_one_code() -> None:
+    flags = {
+        "a": text("1", "0", None, "0"),
+        "b": text("0", "1", None, "0"),
+        "c": text("0", "0", None, "1"),
+    }
+    table = {"size": text("5", "6", "7", "8"), **flags}
+    config = ColumnsConfig(one_hot={"class": ("a", "b", "c")})
+    read = read_all(table, config)
+    assert [code.name for code in read.codes] == ["size", "class"]
+    assert read.codes[1].classes == ("a", "b", "c")
+    np.testing.assert_array_equal(read.labels[:, 1], [0, 1, np.nan, 2])
+    renamed = config.model_copy(update={"classes": {"class": ("x", "y", "z")}})
+    assert read_all(table, renamed).codes[1].classes == ("x", "y", "z")
+    # Without it they are codes of their own.
+    assert [code.size for code in read_all(flags).codes] == [2, 2, 2]
+    for wrong in ("1", "2"):
+        with pytest.raises(BadInput, match=r"1 of 2 rows do not have one 1.*'1 [12]' \(row 0\)"):
+            read_all(
+                {"a": text("1", "0"), "b": text(wrong, "1")},
+                ColumnsConfig(one_hot={"k": ("a", "b")}),
+            )
+    with pytest.raises(BadInput, match="'a' stands in two codes"):
+        ColumnsConfig(one_hot={"k": ("a", "b")}).check(["a"], ["a", "b"], "table")
+
+
+def test_words_among_numbers_need_a_declaration() -> None:
+    with pytest.raises(BadInput, match=r"1 of 3 cells are not numbers: 'high' \(row 3\).*unknown"):
+        read(text("1", "2", None, "high"))
+    declared = read(text("1", "2", None, "high"), ColumnsConfig(kinds={"x": "categorical"}))
+    assert declared.code.classes == ("1", "2", "high")

@@ -1,6 +1,7 @@
 """What `ssgan init` proposes for a column is what the source then makes of it."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ssgan.base.errors import BadInput
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.inspect import inspect_folder
 
@@ -39,7 +41,12 @@ def write(folder: Path, cells: list[str]) -> None:
 @given(st.lists(CELLS, min_size=COUNT, max_size=COUNT))
 def test_a_proposal_is_what_the_source_reads(folder: Path, cells: list[str]) -> None:
     write(folder, cells)
-    found = inspect_folder(folder, None)
+    try:
+        found = inspect_folder(folder, None)
+    except BadInput as refused:  # the source refuses it as well, with the same words
+        with pytest.raises(BadInput, match=re.escape(str(refused))):
+            FolderSource(root=folder, csv=folder / "labels.csv").open()
+        return
     assert found.folders is not None
     assert found.folders.found == "left: 6, right: 6"
     (column,) = found.columns
@@ -69,8 +76,16 @@ def test_a_proposal_is_what_the_source_reads(folder: Path, cells: list[str]) -> 
         (["a", "b"] * 6, "categorical", False, "a: 6, b: 6"),
         (["2", "1", "3"] * 4, "categorical", True, "1: 4, 2: 4, 3: 4"),
         (["2", "3", "4"] * 4, "continuous", False, "2 to 4"),
-        (["1", "x", "2"] * 4, None, False, "numbers, but also 'x'; correct the cells"),
-        (["1", "inf"] * 6, None, False, "numbers, but not all are finite; correct the cells"),
+        (
+            ["1", "2", "x", "3", "3", "3"] * 2,
+            None,
+            False,
+            "numbers, but also 'x' (line 4), 'x' (line 10); correct the cells, or list them in "
+            "data.source.unknown",
+        ),
+        (["1", "-1"] * 6, "categorical", False, "no: 6, yes: 6"),
+        (["1", "2", "NA"] * 4, "categorical", False, "1: 4, 2: 4"),
+        (["1", "NA", "2", "7"] * 3, "continuous", False, "1 to 7"),
         (["a", ""] * 6, None, False, "only 'a' in it, which tells no picture from another"),
         ([""] * 12, None, False, "nothing in it, which tells no picture from another"),
         ([f"id {i}" for i in range(12)], None, False, "12 different texts in 12 cells"),
@@ -82,3 +97,24 @@ def test_columns(
     write(folder, cells)
     (column,) = inspect_folder(folder, None).columns
     assert (column.kind, column.declared, column.found) == (kind, declared, found)
+
+
+@pytest.mark.parametrize("cell", ["inf", "-1e+308"])
+def test_numbers_without_a_place_are_refused_by_line_and_column(folder: Path, cell: str) -> None:
+    write(folder, ["1", cell] * 6)
+    with pytest.raises(BadInput, match=rf"column 'x': 6 of 12 cells.*{re.escape(cell)} \(line 3\)"):
+        inspect_folder(folder, None)
+
+
+def test_exclusive_columns_are_proposed_as_one_code(folder: Path) -> None:
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.png"))
+    rows = [[name, *(str(int(i % 3 == k)) for k in range(3))] for i, name in enumerate(names)]
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("file", "a", "b", "c"), *rows])
+    (one,) = inspect_folder(folder, None).columns
+    assert (one.name, one.kind, one.spread) == ("class", "categorical", ("a", "b", "c"))
+    assert one.found == "a: 4, b: 4, c: 4"
+    rows[0][1:] = ["1", "1", "0"]  # now a picture may be of two kinds
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("file", "a", "b", "c"), *rows])
+    assert [column.name for column in inspect_folder(folder, None).columns] == ["a", "b", "c"]

@@ -1,6 +1,7 @@
 """Parquet tables of encoded pictures: divisions, labels, and what is refused."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.data.sources.base import stamp
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.data.store import Store, prepare
 
@@ -224,10 +223,29 @@ def test_fingerprint_follows_the_file(file: Path) -> None:
     assert ParquetSource(train=str(file)).fingerprint() != before
 
 
-def test_stores_that_were_made_before_fields_were_renamed_are_found(file: Path) -> None:
-    source = ParquetSource(train=str(file), test_share=0.25)
-    then = source.model_dump(mode="json")
-    for former, name in ParquetSource.former_names().items():
-        then[former] = then.pop(name)
-    assert {"judge", "judge_rows", "judge_share"} <= then.keys()
-    assert source.fingerprint() == canonical_hash([then, [stamp(file)]])
+def test_names_of_classes_come_from_the_files_metadata(tmp_path: Path) -> None:
+    described = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
+    whole = pa.table({"image": [png(i) for i in range(5)], "label": [1, 0, -1, -1, 1]})
+    file = tmp_path / "a.parquet"
+    pq.write_table(whole.replace_schema_metadata({"huggingface": json.dumps(described)}), file)
+    store = stored(tmp_path, train=str(file))
+    (code,) = store.manifest.columns
+    assert code.classes == ("cat", "dog")
+    assert store.manifest.splits["train"].known == (3,)
+    assert "2 cells are unknown (2 -1)" in store.manifest.provenance["labels"]
+    pq.write_table(whole, file)  # without names -1 may be a class, and is asked about
+    store = stored(tmp_path, train=str(file))
+    assert store.manifest.columns[0].classes == ("-1", "0", "1")
+    assert "data.source.unknown=[-1]" in store.manifest.provenance["labels"]
+    marked = stored(tmp_path, train=str(file), unknown=(-1,))
+    assert marked.manifest.columns[0].classes == ("0", "1")
+
+
+def test_columns_of_a_table_can_be_one_code(tmp_path: Path) -> None:
+    flags = {"cat": [1, 0, 0], "dog": [0, 1, 0], "cow": [0, 0, 1]}
+    pq.write_table(pa.table({"image": [png(i) for i in range(3)], **flags}), tmp_path / "a.parquet")
+    store = stored(
+        tmp_path, train=str(tmp_path / "a.parquet"), labels=(), one_hot={"animal": (*flags,)}
+    )
+    assert store.manifest.columns[0].classes == ("cat", "dog", "cow")
+    assert store.split("train", tmp_path).labels[:, 0].tolist() == [0, 1, 2]
