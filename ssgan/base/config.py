@@ -56,6 +56,11 @@ class NotSearchable:
     why: str = "it is the same for all trials; set it with an override"
 
 
+@dataclass(frozen=True)
+class BesideFile:
+    """Marks a path that an experiment file gives relative to its own folder."""
+
+
 class Config(BaseModel):
     """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from functools import partial
@@ -35,15 +36,16 @@ _FEW, _MANY = 10_000, 100_000  # pictures
 @click.option(
     "--csv",
     type=click.Path(path_type=Path),
-    help="CSV of labels; the only CSV in FOLDER by default. Its column `file`, or else the first, "
-    "names the pictures.",
+    help="CSV of labels, metadata.jsonl or dataset.json; by default the one in FOLDER, below it, "
+    "or beside it.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file; FOLDER.yaml by default.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answer:
     """Look at your pictures and labels, and write a commented experiment file.
 
-    Text columns of the CSV and the names of sub-folders become classes, numbers become values.
+    Text columns of the CSV and the names of sub-folders become classes, numbers become values;
+    folders called train, valid, test and the like are splits. Paths in the file are relative to it.
     Without labels the file is for InfoGAN, which finds codes by itself.
     """
     out = out or Path(f"{folder.resolve().name}.yaml")
@@ -55,7 +57,7 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
 
     with waiting(f"looking at the pictures in {folder}"):
         found = inspect_folder(folder, csv)
-        text = write_template(found)
+        text = write_template(found, out.parent)
     with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
     with waiting("checking the file"):
@@ -84,8 +86,8 @@ def extent(count: int) -> Extent:
     return Extent(batch_size, epochs, batch_size * epochs * Extent.steps_per_epoch / count)
 
 
-def write_template(found: Inspection) -> str:
-    """Write the file's text, from `template.yaml.j2`; each value has its reason next to it."""
+def write_template(found: Inspection, place: Path) -> str:
+    """Write the text of a file in the folder `place`; each value has its reason next to it."""
     from jinja2 import Environment
 
     # A class or file name with a line break in it must not end a comment.
@@ -97,6 +99,12 @@ def write_template(found: Inspection) -> str:
         autoescape=False,  # it is YAML; names are written as JSON
     )
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
+
+    def beside(path: Path) -> str:
+        """Write a path relative to the file; a pattern is relative to the pictures as it is."""
+        return str(path) if "*" in str(path) else os.path.relpath(path, place)
+
+    environment.filters["beside"] = beside
     text = (resources.files("ssgan.cli") / "template.yaml.j2").read_text(encoding="utf-8")
     kinds = {column.name: column.kind for column in found.chosen}
     style = "style"
@@ -111,7 +119,7 @@ def write_template(found: Inspection) -> str:
         continuous=[name for name, kind in kinds.items() if kind == "continuous"],
         combinations=found.complete and list(kinds.values()).count("categorical") > 1,
         style=style,
-        extent=extent(found.count),
+        extent=extent(found.count - found.held_out),
     )
 
 
@@ -136,6 +144,7 @@ def _report(found: Inspection, out: Path) -> list[str]:
     lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:
         lines.append(f"broken and left out: {len(found.broken)} (listed in {out})")
+    lines += found.notes
     labels = [*found.columns, *([] if found.folders is None else [found.folders])]
     for column in labels:
         found_in = f"{column.found} ({column.known} labeled)" if column.kind else column.found

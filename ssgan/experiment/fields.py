@@ -13,7 +13,15 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from ssgan.base.config import Changes, Config, NotSearchable, OpenUnion, nearest, warn_renamed
+from ssgan.base.config import (
+    BesideFile,
+    Changes,
+    Config,
+    NotSearchable,
+    OpenUnion,
+    nearest,
+    warn_renamed,
+)
 from ssgan.base.errors import BadInput
 from ssgan.experiment.tree import Experiment
 
@@ -31,6 +39,11 @@ def field_class(path: str) -> FieldClass:
 def why_not_searchable(path: str) -> str | None:
     """Say why no search may vary a field; None where one may."""
     return next((mark.why for mark in _marks(path) if isinstance(mark, NotSearchable)), None)
+
+
+def is_beside_file(path: str) -> bool:
+    """Return whether a field is a path that an experiment file gives relative to its folder."""
+    return any(isinstance(mark, BesideFile) for mark in _marks(path))
 
 
 def field_models(path: str) -> list[type[Config]]:

@@ -1,7 +1,7 @@
 """From a preset or a file and dotted overrides to an Experiment, and back to a file."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from ssgan.base.config import nearest, read_yaml, write_yaml
 from ssgan.base.errors import BadInput
-from ssgan.experiment.fields import check_path, difference, fields_of_kind, flatten, leaves_of
+from ssgan.experiment.fields import (
+    check_path,
+    difference,
+    fields_of_kind,
+    flatten,
+    is_beside_file,
+    leaves_of,
+)
 from ssgan.experiment.no_effect import find_inert
 from ssgan.experiment.tree import Experiment
 
@@ -48,7 +55,8 @@ def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment
             or a field that the user set and that has no effect.
     """
     base, own = _read(str(source))
-    assignments = [*_with_current_names(leaves_of(own)), *parse_overrides(overrides)]
+    in_file = _resolve(_with_current_names(leaves_of(own)), Path(source).parent)
+    assignments = [*in_file, *parse_overrides(overrides)]
     tree = Experiment().model_dump(mode="json")
     given: set[str] = set()
     for path, value in [*_with_current_names(leaves_of(base)), *assignments]:
@@ -158,6 +166,14 @@ def _with_current_names(leaves: Iterable[tuple[str, Any]]) -> list[tuple[str, An
             raise BadInput(f"{given[name]} and {path} are the same field; set {name} alone")
         checked.append((name, value))
     return sorted(checked, key=lambda leaf: leaf[0].split(".")[-1] != "kind")
+
+
+def _resolve(leaves: Iterable[tuple[str, Any]], folder: Path) -> Iterator[tuple[str, Any]]:
+    """Make paths absolute that a file gives relative to its folder, where they are there."""
+    for path, value in leaves:
+        if isinstance(value, str) and is_beside_file(path) and (folder / value).exists():
+            value = str((folder / value).absolute())
+        yield path, value
 
 
 def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """`ssgan init`: a file that loads, with what was found and why."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_names_with_line_breaks_and_quotes_stay_yaml(tmp_path: Path) -> None:
     rows = [[f"{i:03d}.png", ("a\nb", 'c "d"')[i % 2]] for i in range(6)]
     labels(folder / "l.csv", ["file", "style_1"], rows)
     file = tmp_path / "made.yaml"
-    file.write_text(write_template(inspect_folder(folder, None)))
+    file.write_text(write_template(inspect_folder(folder, None), tmp_path))
     experiment = load_experiment(file)
     assert experiment.codes.supervised == ("style_1",)
     assert {code.name for code in experiment.codes.unsupervised} == {
@@ -123,7 +124,7 @@ def test_combinations_are_counted_only_where_labels_are_complete(
     ]
     labels(folder / "l.csv", ["file", "one", "two"], rows)
     file = tmp_path / "made.yaml"
-    file.write_text(write_template(inspect_folder(folder, None)))
+    file.write_text(write_template(inspect_folder(folder, None), tmp_path))
     assert load_experiment(file).codes.prior == prior
 
 
@@ -160,3 +161,83 @@ def test_bad_folders(ssgan, tmp_path: Path) -> None:
     (folder / "a.csv").write_text("file,x\n")
     (folder / "b.csv").write_text("file,x\n")
     assert "--csv" in ssgan("init", "two").err
+
+
+def test_held_out_folders_become_the_test_split_and_the_file_says_so(ssgan, tmp_path: Path) -> None:
+    for split in ("train", "Valid", "test"):
+        for name in ("cat", "dog"):
+            pictures(tmp_path / "pets" / split / name, 3)
+    done = ssgan("init", "pets")
+    assert "folder Valid: 6 pictures, taken for the test split" in done.out
+    assert "folder: categorical, cat: 9, dog: 9" in done.out
+    experiment = load_experiment("pets.yaml")
+    assert experiment.data.source.test == ("Valid", "test")
+    assert experiment.data.source.open().counts == {"train": 6, "test": 12}
+    assert "folder test: 6 pictures, taken for the test split" in Path("pets.yaml").read_text()
+    shown = ssgan("data", "show", "pets.yaml")
+    assert shown.code == 0, shown.err
+    assert "cat: 3, dog: 3" in shown.out
+
+
+def test_held_out_folders_without_labels_train_along(ssgan, tmp_path: Path) -> None:
+    pictures(tmp_path / "pets" / "train" / "cat", 3)
+    pictures(tmp_path / "pets" / "train" / "dog", 3)
+    pictures(tmp_path / "pets" / "test", 4)
+    done = ssgan("init", "pets")
+    assert "folder test: 4 pictures, taken for the train split, since none" in done.out
+    source = load_experiment("pets.yaml").data.source.open()
+    assert source.counts == {"train": 10}
+    assert source.columns[0].classes == ("cat", "dog")
+
+
+def test_folders_around_the_classes_are_stepped_into(ssgan, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        pictures(tmp_path / "pets" / "train" / name, 3)
+    assert "the folders of classes are those in pets/train" in ssgan("init", "pets").out
+    assert load_experiment("pets.yaml").data.source.open().columns[0].classes == ("cat", "dog")
+
+
+def test_a_file_is_moved_together_with_its_folder(
+    ssgan, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    photos.rename(tmp_path / "here" / "photos")
+    assert ssgan("init", "here/photos", "--out", "here/photos.yaml").code == 0
+    assert str(tmp_path) not in Path("here/photos.yaml").read_text()
+    (tmp_path / "here").rename(tmp_path / "there")
+    (tmp_path / "photos").mkdir()  # another folder of the name is not the one that is meant
+    source = load_experiment("there/photos.yaml").data.source
+    assert source.root == tmp_path / "there" / "photos"
+    assert source.csv == tmp_path / "there" / "photos" / "labels.csv"
+    assert source.open().counts == {"train": 30}
+
+
+def test_an_export_of_an_annotation_tool_is_read(ssgan, tmp_path: Path) -> None:
+    pictures(tmp_path / "tool" / "images", 24)
+    rows = [
+        [str(900 + i), ("cat", "dog")[i % 2], str(i), f"/data/upload/1/5c1e9a{i:02x}-{i:03d}.png"]
+        for i in range(20)
+    ]
+    labels(tmp_path / "tool" / "p.csv", ["annotation_id", "choice", "id", "image"], rows)
+    done = ssgan("init", "tool/images")
+    assert "labels are in p.csv, which lies outside the folder" in done.out
+    assert "20 pictures are found without the prefix of an upload" in done.out
+    assert "label annotation_id: left out, whole numbers that only rise" in done.out
+    experiment = load_experiment("images.yaml")
+    assert experiment.data.source.file_column == "image"
+    assert experiment.codes.supervised == ("choice",)
+    source = experiment.data.source.open()
+    assert [int((source.labels[:, 0] == k).sum()) for k in range(2)] == [10, 10]
+
+
+def test_folders_that_stylegans_tools_number_are_no_classes(ssgan, tmp_path: Path) -> None:
+    pairs = []
+    for k in range(2):
+        pictures(tmp_path / "gan" / f"{k:05d}", 4)
+        pairs += [[f"{k:05d}/{i:03d}.png", i % 2] for i in range(4)]
+    (tmp_path / "gan" / "dataset.json").write_text(json.dumps({"labels": pairs}))
+    done = ssgan("init", "gan")
+    assert done.code == 0, done.err
+    experiment = load_experiment("gan.yaml")
+    assert experiment.codes.supervised == ("label",)
+    assert experiment.data.source.open().columns[0].classes == ("0", "1")

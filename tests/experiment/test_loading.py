@@ -200,6 +200,20 @@ def test_a_file_starts_from_a_preset(tmp_path: Path) -> None:
     assert experiment.networks == load_experiment("digits").networks
 
 
+def test_paths_of_a_file_are_relative_to_it_where_they_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "sub" / "mine.yaml"
+    (tmp_path / "sub" / "photos").mkdir(parents=True)
+    file.write_text("data: {source: {kind: folder, root: photos, csv: labels.csv}}\n")
+    source = load_experiment(file).data.source
+    assert (source.root, source.csv) == (tmp_path / "sub" / "photos", Path("labels.csv"))
+    # What is given on the command line is relative to the working directory.
+    given = load_experiment("sub/mine.yaml", ["data.source.root=photos"]).data.source
+    assert given.root == Path("photos")
+
+
 def test_a_file_of_its_own_starts_from_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "mine.yml"
     file.write_text("seed: 4\n")

@@ -1,46 +1,60 @@
 """A folder of the user's own pictures, with an optional CSV of partial labels."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from ssgan.base.config import canonical_hash
+from ssgan.base.config import BesideFile, canonical_hash, nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import SourceConfig, stamp
 from ssgan.data.sources.cells import RawColumn
 from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, measure
-from ssgan.data.sources.label_csv import LabelCsv
+from ssgan.data.sources.label_table import LabelTable
+from ssgan.data.sources.layout import class_folders, find_pictures
+from ssgan.data.sources.matching import match_pictures
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _SHOWN = 5
 
 
 class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
-    """A folder of pictures. Without labels it trains InfoGAN; there is no test split."""
+    """A folder of pictures. Without labels it trains InfoGAN."""
 
-    has_test_split: ClassVar[bool] = False
     fully_labeled: ClassVar[bool] = False
 
     kind: Literal["folder"] = "folder"
     name: str | None = None
     """Short name of the data set; null for the folder's name."""
-    root: Path
+    root: Annotated[Path, BesideFile()]
     """The folder; pictures are found in its sub-folders too, hidden ones aside."""
-    csv: Path | None = None
-    """CSV of labels, relative to the working directory or to `root`. The column `file`, or else
-    the first, holds paths relative to `root`. Text makes categorical codes, numbers continuous
-    ones, an empty cell is an unknown label."""
+    csv: Annotated[Path | None, BesideFile()] = None
+    """CSV of labels (or metadata.jsonl, or StyleGAN's dataset.json), relative to the experiment
+    file, the working directory or `root`; a pattern such as ``*/metadata.csv`` takes several, below
+    `root`. One column names the pictures: relative to `root` or to the CSV, or by less than that
+    where it is unambiguous. Text makes categorical codes, numbers continuous ones, an empty cell is
+    an unknown label."""
+    file_column: str | None = None
+    """Column of the CSV that names the pictures; null for `file`, or else the first, or else the
+    one whose cells do."""
     labels: tuple[str, ...] = ()
     """Columns of the CSV that hold labels; empty for all of them, or for none where `one_hot` has
     columns."""
     folders: str | None = None
-    """Name of a code whose classes are the folders directly below `root`; null for none."""
+    """Name of a code whose classes are the folders directly below `root`, or below those of the
+    splits (train, valid, test ...) where these are; null for none."""
+    test: tuple[str, ...] = ()
+    """Folders directly below `root` whose pictures are the test split, as ``[valid, test]``; G
+    never sees them."""
+
+    @property
+    def has_test_split(self) -> bool:
+        """Whether folders are set apart as the test split."""
+        return bool(self.test)
 
     def open(self) -> EncodedSource:
         """Look at every picture's header and read the labels.
@@ -50,6 +64,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
                 not fit them.
         """
         names = find_pictures(self.root)
+        is_test = self._divide(names)
         headers = read_headers(self.root, names)
         if headers.broken and self.strict:
             raise BadInput(
@@ -58,40 +73,64 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
                 "data.source.strict off to continue without them"
             )
         shape = self._shape(headers.sizes)
-        read = self._read_labels(names)
+        read = self._read_labels(names, ~is_test)
+        members = {"train": ~is_test} | ({"test": is_test} if self.test else {})
 
         def pictures(split: str) -> Iterator[Picture]:
             for row, name in enumerate(names):
-                if name in headers.sizes:
+                if name in headers.sizes and members[split][row]:
                     yield Picture(name, row, (self.root / name).read_bytes)
 
+        readable = np.array([name in headers.sizes for name in names])
+        division = f"test: those in {', '.join(self.test)}" if self.test else "no test split"
         return EncodedSource(
             name=self.name or self.root.resolve().name,
             shape=shape,
             columns=read.codes,
             labels=read.labels,
-            counts={"train": len(headers.sizes)},
+            counts={split: int((member & readable).sum()) for split, member in members.items()},
             pictures=pictures,
             framing=self,
             provenance={
                 "origin": f"folder {self.root.resolve().name}"
                 + (f", labels from {self.csv.name}" if self.csv else ""),
-                "split": "train: all pictures; no test split",
+                "split": f"train: all {'other ' if self.test else ''}pictures; {division}",
                 "framing": self.rule,
                 **({"labels": "; ".join(read.notes)} if read.notes else {}),
             },
             failed=list(headers.broken),
         )
 
+    def _divide(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which pictures are of the test split."""
+        tops = [name.partition("/")[0] if "/" in name else "" for name in names]
+        for folder in self.test:
+            if folder not in tops:
+                raise BadInput(
+                    f"data.source.test: no picture lies in a folder {folder!r} below {self.root}"
+                    f"{nearest(folder, {*tops} - {''})}"
+                )
+        is_test = np.array([top in self.test for top in tops])
+        if is_test.all():
+            raise BadInput(
+                f"data.source.test takes all pictures in {self.root}; leave some to train"
+            )
+        return is_test
+
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
         files = [stamp(self.root / name) for name in find_pictures(self.root)]
-        table = [stamp(self._csv())] if self.csv else []
+        table = [stamp(file) for file in self._label_files()]
         return canonical_hash([self.model_dump(mode="json"), files, table])
 
-    def _csv(self) -> Path:
-        path = Path(self.csv or "").expanduser()
-        return path if path.exists() else self.root / path
+    def _label_files(self) -> list[Path]:
+        """Find the label files: by name, or by a pattern below `root`."""
+        if self.csv is None:
+            return []
+        path = self.csv.expanduser()
+        if not path.exists() and "*" in str(path) and not path.is_absolute():
+            return sorted(self.root.glob(str(path))) or [path]
+        return [path if path.exists() else self.root / path]
 
     def _shape(self, sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int, int]:
         if not sizes:
@@ -107,33 +146,32 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         width, height = next(iter(framed))
         return self.channels, height, width
 
-    def _read_labels(self, names: Sequence[str]) -> ReadColumns:
+    def _read_labels(self, names: Sequence[str], train: NDArray[np.bool_]) -> ReadColumns:
         """Read the labels, one row a picture in the order of `names`."""
-        row_of = {name: row for row, name in enumerate(names)}
         table: dict[str, RawColumn] = {}
-        where, place = f"folder {self.root}", list(names)
+        where, place, notes = f"folder {self.root}", list(names), []
         extra = [] if self.folders is None else [self.folders]
         if self.csv is not None:
-            read = LabelCsv.read(self._csv())
-            read.refuse_unknown(names)
-            where = str(read.path)
+            read = LabelTable.read(self._label_files())
+            found = match_pictures(read, names, self.root, self.file_column)
+            where, notes = read.where, [*read.notes, *found.notes]
             spread = [column for columns in self.one_hot.values() for column in columns]
-            chosen = self.labels or (() if spread else tuple(read.table))
-            self.check([*chosen, *extra], [*read.table, *extra], where)
-            rows = [row_of[file] for file in read.files]
-            for row, line in zip(rows, read.lines, strict=True):
-                place[row] = f"line {line}"
+            own = [name for name in read.columns if name not in (found.column, read.index)]
+            chosen = self.labels or (() if spread else tuple(own))
+            self.check([*chosen, *extra], [*read.columns, *extra], where)
+            for row, line in zip(found.rows, read.places, strict=True):
+                place[row] = line
             for column in (*chosen, *spread):
-                table[column] = read.column(column).spread(rows, len(names))
-        elif self.labels or self.one_hot:
-            field = "labels" if self.labels else "one_hot"
+                table[column] = read.columns[column].spread(found.rows, len(names))
+        elif self.labels or self.one_hot or self.file_column:
+            field = "labels" if self.labels else "one_hot" if self.one_hot else "file_column"
             raise BadInput(f"data.source.{field} has no effect without data.source.csv; set it")
         else:
             self.check(extra, extra, where)
         for column in extra:
-            table[column] = RawColumn(folder_cells(names), words=False)
-        everything = np.ones(len(names), dtype=np.bool_)
-        return read_columns(self, table, everything, where, place.__getitem__)
+            table[column] = RawColumn(class_folders(names), words=False)
+        columns = read_columns(self, table, train, where, place.__getitem__)
+        return columns._replace(notes=(*notes, *columns.notes))
 
 
 class Headers(NamedTuple):
@@ -147,44 +185,14 @@ class Headers(NamedTuple):
     """Names of the others."""
 
 
-def find_pictures(root: Path) -> list[str]:
-    """Find the pictures in a folder and its sub-folders, in the order of their names.
-
-    Returns:
-        Paths relative to the folder, with forward slashes.
-
-    Raises:
-        BadInput: There is no such folder, or it holds no picture.
-    """
-    if not root.is_dir():
-        raise BadInput(f"there is no folder {root}; set data.source.root to your image folder")
-    names: list[str] = []
-    for folder, below, files in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
-        names.extend(
-            (Path(folder) / name).relative_to(root).as_posix()
-            for name in files
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        )
-    if not names:
-        raise BadInput(
-            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); set data.source.root to "
-            "the folder that does"
-        )
-    return sorted(names)
-
-
-def folder_cells(names: Sequence[str]) -> list[str | None]:
-    """Return the top folder of each picture; None for those in none."""
-    return [name.split("/")[0] if "/" in name else None for name in names]
-
-
 def read_headers(root: Path, names: Sequence[str]) -> Headers:
     """Read the headers of pictures, not their pixels."""
     sizes: dict[str, tuple[int, int]] = {}
     gray, broken = 0, []
     for name in names:
         try:
+            if not (root / name).is_file():  # to open a named pipe would wait for ever
+                raise OSError(name)
             with Image.open(root / name) as picture:
                 sizes[name] = measure(picture)
                 gray += picture.mode in ("1", "L", "LA", "I;16", "I;16B")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 from typing import Literal, NamedTuple
@@ -21,12 +22,20 @@ from ssgan.data.sources.cells import (
     with_points,
 )
 from ssgan.data.sources.columns import ColumnsConfig, Kind, read_columns
-from ssgan.data.sources.folder import Headers, find_pictures, folder_cells, read_headers
-from ssgan.data.sources.label_csv import LabelCsv
+from ssgan.data.sources.folder import Headers, read_headers
+from ssgan.data.sources.label_table import LabelTable
+from ssgan.data.sources.layout import (
+    class_folders,
+    find_label_files,
+    find_pictures,
+    split_folders,
+)
+from ssgan.data.sources.matching import match_pictures
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
 _MOST_CLASSES = 50
+_NUMBERED = 10  # rows from which numbers that rise are no accident
 _SHOWN = 12
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
 
@@ -74,12 +83,21 @@ class Inspection:
     """Whether all of them are gray."""
     framing: Framing
     csv: Path | None
+    """The label file, or a pattern below the root for several; None without."""
+    file_column: str | None
+    """The column that names the pictures, where it must be written down."""
     columns: tuple[Column, ...]
-    """The label columns of the CSV."""
+    """The label columns of the label file."""
     folders: Column | None
     """The code that folder names make, or None."""
+    test: tuple[str, ...]
+    """The folders below the root that are the test split."""
+    held_out: int
+    """The pictures in them."""
     complete: bool
     """Whether most pictures with a label have all of them, so that combinations can be counted."""
+    notes: tuple[str, ...]
+    """What was taken for what, a line each."""
 
     @property
     def chosen(self) -> tuple[Column, ...]:
@@ -88,46 +106,93 @@ class Inspection:
         return own if self.folders is None else (*own, self.folders)
 
 
-def inspect_folder(root: Path, csv: Path | None) -> Inspection:
-    """Look at a folder of pictures and its CSV of labels: without a name, the only one in it.
+def inspect_folder(given: Path, csv: Path | None) -> Inspection:
+    """Look at a folder of pictures and its labels: without a name, the label file that fits them.
 
     Raises:
         BadInput: There are no pictures, several CSVs, or a CSV that does not fit the pictures.
     """
-    names = find_pictures(root)
+    root, names = _descend(given, find_pictures(given))
     headers = read_headers(root, names)
     if not headers.sizes:
         raise BadInput(f"none of the {len(names)} pictures in {root} can be read")
-    csv = csv or _find_csv(root)
+    notes = [] if root == given else [f"the folders of classes are those in {root}"]
+    files = [csv] if csv is not None else find_label_files(given, root, names)
     columns: tuple[Column, ...] = ()
-    complete = True
-    if csv is not None:
-        table = LabelCsv.read(csv)
-        table.refuse_unknown(names)
-        columns = _columns(table)
+    complete, labeled, file_column = True, set[int](), None
+    if files:
+        table = LabelTable.read(files)
+        matched = match_pictures(table, names, root)
+        notes += [f"labels are in {_place(files, given)}", *table.notes, *matched.notes]
+        columns = _columns(table, matched.column)
+        if matched.column not in ("file", next(iter(table.columns))):
+            file_column = matched.column
         known = [*zip(*(one.present for one in columns if one.kind), strict=True)]
         complete = 2 * sum(map(all, known)) > sum(map(any, known))
+        labeled = {
+            picture for picture, row in zip(matched.rows, known or [()], strict=False) if any(row)
+        }
+    stored = (given / "dataset.json").is_file()  # StyleGAN's tools number their folders
+    folders = None if stored else _folders(names, {column.name for column in columns})
+    if stored:
+        notes.append("folders are how the tools that wrote dataset.json store pictures, no classes")
+    if folders is not None:
+        labeled |= {row for row, name in enumerate(class_folders(names)) if name is not None}
+    test, of_splits = _splits(names, labeled)
+    tops = [name.partition("/")[0] for name in names]
     return Inspection(
         root=root,
         count=len(headers.sizes),
         broken=headers.broken,
         gray=headers.gray == len(headers.sizes),
         framing=_frame(headers),
-        csv=csv,
+        csv=None if not files else files[0] if len(files) == 1 else Path("**") / files[0].name,
+        file_column=file_column,
         columns=columns,
-        folders=_folders(names, {column.name for column in columns}),
+        folders=folders,
+        test=test,
+        held_out=sum(
+            top in test and name in headers.sizes for top, name in zip(tops, names, strict=True)
+        ),
         complete=complete,
+        notes=(*notes, *of_splits),
     )
 
 
-def _find_csv(root: Path) -> Path | None:
-    found = sorted(root.glob("*.csv"))
-    if len(found) > 1:
-        raise BadInput(
-            f"{root} holds several CSVs ({', '.join(file.name for file in found)}); say which one "
-            "holds the labels with --csv"
-        )
-    return found[0] if found else None
+def _place(files: Sequence[Path], given: Path) -> str:
+    if len(files) > 1:
+        return f"{len(files)} files {files[0].name} below the folder"
+    path = files[0]
+    inside = path.absolute().is_relative_to(given.absolute())
+    return f"{path.relative_to(given) if path.is_relative_to(given) else path.name}" + (
+        "" if inside else ", which lies outside the folder"
+    )
+
+
+def _descend(root: Path, names: list[str]) -> tuple[Path, list[str]]:
+    """Step into folders that hold all pictures in folders of their own: those are the classes."""
+    while True:
+        tops = {name.partition("/")[0] for name in names}
+        below = [name.partition("/")[2] for name in names]
+        if len(tops) > 1 or not all("/" in name for name in below):
+            return root, names
+        root, names = root / tops.pop(), below
+
+
+def _splits(names: Sequence[str], labeled: Set[int]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the folders of the test split, and what is said about folders that are splits."""
+    train, held_out = split_folders(names)
+    if not held_out:
+        return (), []
+    tops = [name.partition("/")[0] for name in names]
+    with_labels = {tops[row] for row in labeled}
+    test = tuple(top for top in held_out if top in with_labels)
+    notes = []
+    for top in (*train, *held_out):
+        role = "the test split" if top in test else "the train split"
+        why = ", since none of them has a label" if top in held_out and top not in test else ""
+        notes.append(f"folder {top}: {tops.count(top):,} pictures, taken for {role}{why}")
+    return test, notes
 
 
 def _frame(headers: Headers) -> Framing:
@@ -152,21 +217,22 @@ def _frame(headers: Headers) -> Framing:
     return Framing(size, "pad", f"{what}, {why}")
 
 
-def _columns(table: LabelCsv) -> tuple[Column, ...]:
+def _columns(table: LabelTable, file_column: str) -> tuple[Column, ...]:
     """Say what the source makes of all columns; those that are exclusive become one."""
-    raws = {name: table.column(name) for name in table.table}
-    line = [f"line {line}" for line in table.lines].__getitem__
+    raws = {name: raw for name, raw in table.columns.items() if name != file_column}
+    place = table.places.__getitem__
     spread = _exclusive(raws)
-    columns = [
-        _column(name, raw, str(table.path), line)
-        for name, raw in raws.items()
-        if name not in spread
-    ]
+    columns = []
+    for name, raw in raws.items():
+        if name == table.index:
+            found = "a column without a name, which numbers the rows"
+            columns.append(Column(name, None, found, len(raw.cells)))
+        elif name not in spread:
+            columns.append(_column(name, raw, table.where, place))
     if spread:
         taken = {column.name for column in columns}
         name = next(name for name in ("class", "category", "one_of") if name not in taken)
-        one = _proposed(name, {name: raws[name] for name in spread}, str(table.path), line)
-        columns.append(one)
+        columns.append(_proposed(name, {each: raws[each] for each in spread}, table.where, place))
     return tuple(columns)
 
 
@@ -207,8 +273,16 @@ def _column(name: str, raw: RawColumn, where: str, row_name: Callable[[int], str
         return Column(name, None, f"{found} list them in data.source.unknown", len(known))
     if odd and distinct > min(_MOST_CLASSES, max(5, len(known) / 2)):
         return Column(name, None, f"{distinct} different texts in {len(known)} cells", len(known))
+    if not odd and len(known) >= _NUMBERED and _counts_rows(known):
+        found = f"whole numbers that only rise from row to row, {known[0]} to {known[-1]}"
+        return Column(name, None, f"{found}: they number the rows, it seems", len(known))
     numbers = {None if cell is None or odd else as_number(str(cell)) for cell in cells} - {None}
-    return _proposed(name, {name: raw}, where, row_name, _are_class_numbers(numbers))
+    declared: Kind | None = None
+    if raw.is_text and _are_class_numbers(numbers):
+        declared = "categorical"
+    elif numbers and not raw.is_text and distinct > _MOST_CLASSES:
+        declared = "continuous"
+    return _proposed(name, {name: raw}, where, row_name, declared)
 
 
 def _proposed(
@@ -216,12 +290,12 @@ def _proposed(
     table: Mapping[str, RawColumn],
     where: str = "the labels",
     row_name: Callable[[int], str] = str,
-    declared: bool = False,
+    declared: Kind | None = None,
 ) -> Column:
     """Read a code's column, or columns, as the source will, and describe what comes of it."""
     spread = () if {*table} == {name} else tuple(table)
     config = ColumnsConfig(
-        kinds={name: "categorical"} if declared else {}, one_hot={name: spread} if spread else {}
+        kinds={name: declared} if declared else {}, one_hot={name: spread} if spread else {}
     )
     everything = np.ones(len(next(iter(table.values())).cells), dtype=np.bool_)
     read = read_columns(config, table, everything, where, row_name)
@@ -238,7 +312,22 @@ def _proposed(
     if spread:
         notes.append(f"one of {', '.join(spread[:_SHOWN])} is 1 in every labeled row")
     return Column(
-        name, code.kind, found, len(known), declared, tuple(notes), spread, tuple(present.tolist())
+        name,
+        code.kind,
+        found,
+        len(known),
+        declared is not None,
+        tuple(notes),
+        spread,
+        tuple(present.tolist()),
+    )
+
+
+def _counts_rows(known: Sequence[Cell]) -> bool:
+    """Whether cells are whole numbers, each larger than the one before."""
+    numbers = [as_number(str(cell)) or 0.0 for cell in known]
+    return all(map(float.is_integer, numbers)) and all(
+        low < high for low, high in pairwise(numbers)
     )
 
 
@@ -252,9 +341,17 @@ def _are_class_numbers(values: Set[Cell]) -> bool:
 
 
 def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
-    """Propose folder names as classes, where every picture lies in a folder below the root."""
-    cells = folder_cells(names)
-    if None in cells or not 2 <= len(set(cells)) <= _MOST_CLASSES:
+    """Propose folder names as classes, where the pictures of the train split lie in folders."""
+    cells = class_folders(names)
+    _, held_out = split_folders(names)
+    trained = [
+        cell
+        for cell, name in zip(cells, names, strict=True)
+        if name.partition("/")[0] not in held_out
+    ]
+    if None in trained or not 2 <= len({*trained}) <= _MOST_CLASSES:
         return None
-    name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
-    return _proposed(name, {name: RawColumn(cells, words=False)})
+    if not held_out or any("/" in name.partition("/")[2] for name in names):
+        name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
+        return _proposed(name, {name: RawColumn(cells, words=False)})
+    return None

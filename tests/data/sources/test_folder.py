@@ -1,5 +1,6 @@
 """Image folders with a CSV of partial labels: what they become, and what is refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,10 @@ def test_folder_without_labels_is_for_infogan(tmp_path: Path, root: Path) -> Non
 def test_columns_are_chosen_renamed_and_declared(tmp_path: Path, root: Path) -> None:
     (root / "labels.csv").write_text("id;name;grade\n1;a.png;1\n2;c.png;2\n")
     with pytest.raises(BadInput, match=r"not in the image folder, 2 in all: 1 \(line 2\)"):
-        stored(tmp_path, root=root, csv="labels.csv")
+        stored(tmp_path, root=root, csv="labels.csv", file_column="id")
+    found = stored(tmp_path, root=root, csv="labels.csv", labels=("grade",))
+    assert found.manifest.splits["train"].known == (2,)
+    assert "the column 'name' names the pictures" in found.manifest.provenance["labels"]
     (root / "labels.csv").write_text("id;file;grade\n1;a.png;1\n2;c.png;2\n")
     store = stored(
         tmp_path,
@@ -161,10 +165,55 @@ def test_bad_folders_are_refused(tmp_path: Path, root: Path) -> None:
     (tmp_path / "empty" / "a.png").write_bytes(b"no picture")
     with pytest.raises(BadInput, match="none of the pictures"):
         stored(tmp_path, root=tmp_path / "empty")
-    with pytest.raises(BadInput, match=r"there is no .*no\.csv; set data\.source\.csv"):
+    with pytest.raises(BadInput, match=r"there is no file .*no\.csv; set data\.source\.csv"):
         stored(tmp_path, root=root, csv="no.csv")
     with pytest.raises(BadInput, match="no column 'angel'; did you mean 'angle'"):
         stored(tmp_path, root=root, csv="labels.csv", labels=("angel",))
     with pytest.raises(BadInput, match=r"no effect without data\.source\.csv"):
         stored(tmp_path, root=root, labels=("angle",))
     assert not list((tmp_path / "cache" / "stores").glob("*/manifest.json"))
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> Path:
+    folder = tmp_path / "splits"
+    for split, count in (("Train", 4), ("valid", 2), ("test", 3)):
+        for i in range(count):
+            paint(folder / split / ("cat", "dog")[i % 2] / f"{i}.png", 20 * i)
+    return folder
+
+
+def test_held_out_folders_are_the_test_split(tmp_path: Path, splits: Path) -> None:
+    source = FolderSource(root=splits, folders="animal", test=("test", "valid"))
+    assert source.has_test_split
+    store = prepare(source, tmp_path / "cache")
+    assert store.manifest.columns[0].classes == ("cat", "dog")
+    assert store.split("train", tmp_path).labels[:, 0].tolist() == [0, 0, 1, 1]
+    assert store.split("test", tmp_path).labels[:, 0].tolist() == [0, 0, 1, 0, 1]
+    assert "test: those in test, valid" in store.manifest.provenance["split"]
+    # Who wants to train on all pictures has the same classes.
+    whole = stored(tmp_path, root=splits, folders="animal")
+    assert whole.manifest.columns == store.manifest.columns
+    assert whole.manifest.splits["train"].count == 9
+    with pytest.raises(BadInput, match=r"no picture lies in a folder 'tset'.*'test'"):
+        stored(tmp_path, root=splits, test=("tset",))
+    with pytest.raises(BadInput, match="takes all pictures"):
+        stored(tmp_path, root=splits, test=("Train", "test", "valid"))
+
+
+def test_metadata_of_each_split_is_read(tmp_path: Path, splits: Path) -> None:
+    for split in ("Train", "test"):
+        (splits / split / "metadata.csv").write_text("file_name,size\ncat/0.png,1\ndog/1.png,2.5\n")
+    store = stored(
+        tmp_path, root=splits, csv="*/metadata.csv", kinds={"size": "continuous"}, test=("test",)
+    )
+    split = store.manifest.splits
+    assert [split[name].known for name in split] == [(2,), (2,)]
+
+
+def test_only_regular_files_are_opened(tmp_path: Path, root: Path) -> None:
+    os.mkfifo(root / "pipe.png")
+    assert stored(tmp_path, root=root).manifest.broken == ("pipe.png",)
+    os.mkfifo(root / "pipe.csv")
+    with pytest.raises(BadInput, match="there is no file"):
+        stored(tmp_path, root=root, csv="pipe.csv")

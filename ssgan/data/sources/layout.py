@@ -1,0 +1,133 @@
+"""How a folder of pictures is laid out: its pictures, its splits, its classes, its label files."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssgan.base.errors import BadInput
+from ssgan.data.sources.label_table import LabelTable
+from ssgan.data.sources.matching import SUFFIXES, fits
+
+_KINDS = "([-_ ]?(set|data|images|split))?"
+_TRAIN = re.compile(f"(train|training){_KINDS}", re.IGNORECASE)
+_HELD_OUT = re.compile(f"(valid|val|validation|dev|test|testing|eval){_KINDS}", re.IGNORECASE)
+_LABEL_FILES = re.compile(r".*\.csv|metadata\.jsonl|dataset\.json", re.IGNORECASE)
+_MOST_BYTES = 64 * 2**20  # of a table that nobody named
+
+
+def find_pictures(root: Path) -> list[str]:
+    """Find the pictures in a folder and its sub-folders, in the order of their names.
+
+    Returns:
+        Paths relative to the folder, with forward slashes.
+
+    Raises:
+        BadInput: There is no such folder, or it holds no picture.
+    """
+    if not root.is_dir():
+        raise BadInput(f"there is no folder {root}; set data.source.root to your image folder")
+    names = [name for name in _walk(root) if name.lower().endswith(SUFFIXES)]
+    if not names:
+        raise BadInput(
+            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); set data.source.root to "
+            "the folder that does"
+        )
+    return sorted(names)
+
+
+def _walk(root: Path) -> list[str]:
+    """List all files of a folder and its sub-folders, hidden ones aside."""
+    names: list[str] = []
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+        names.extend(
+            (Path(folder) / name).relative_to(root).as_posix()
+            for name in files
+            if not name.startswith(".")
+        )
+    return names
+
+
+def split_folders(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the folders directly below the root that hold the train split, and what is held out.
+
+    Both are empty unless all of these folders are called as splits are, and one as the train split.
+    """
+    tops = sorted({name.partition("/")[0] for name in names if "/" in name})
+    train = [top for top in tops if _TRAIN.fullmatch(top)]
+    held_out = [top for top in tops if _HELD_OUT.fullmatch(top)]
+    if not train or len(train) + len(held_out) < len(tops):
+        return [], []
+    return train, held_out
+
+
+def class_folders(names: Sequence[str]) -> list[str | None]:
+    """Return the class folder of each picture: the top one, or the one below the split's.
+
+    None for pictures that lie in none.
+    """
+    below = [name.split("/")[:-1] for name in names]
+    if split_folders(names)[0] and any(len(folders) > 1 for folders in below):
+        below = [folders[1:] for folders in below]
+    return [folders[0] if folders else None for folders in below]
+
+
+def find_label_files(given: Path, root: Path, names: Sequence[str]) -> list[Path]:
+    """Find the label files of the pictures in `root`, which lies in the folder that was given.
+
+    They are the CSV, metadata.jsonl or dataset.json in that folder; else those below it, or the
+    one beside it, in which most rows name a picture. Several are of one name, in folders each.
+
+    Returns:
+        The files; empty if there is none.
+
+    Raises:
+        BadInput: Several differ in name, and it is not clear which one is meant.
+    """
+    found: dict[tuple[int, str], list[Path]] = {}
+    for name in sorted(_walk(given)):
+        path = given / name
+        if _LABEL_FILES.fullmatch(path.name) and path.is_file():
+            found.setdefault((min(name.count("/"), 1), path.name), []).append(path)
+    here = [
+        files
+        for (depth, name), files in found.items()
+        if depth == 0 and (name != "dataset.json" or _fit(files, names, root))
+    ]
+    if len(here) == 1:
+        return here[0]
+    if here:
+        return _one_of(here, [files for files in here if _fit(files, names, root)], given)
+    below = [files for files in found.values() if _fit(files, names, root)]
+    if below:
+        return _one_of(below, below, given)
+    above = given.absolute().parent
+    if not os.access(above, os.R_OK | os.X_OK):
+        return []
+    beside = [
+        [path]
+        for path in sorted(above.iterdir())
+        if _LABEL_FILES.fullmatch(path.name)
+        and path.is_file()
+        and path.stat().st_size <= _MOST_BYTES
+    ]
+    fitting = [files for files in beside if _fit(files, names, root)]
+    return _one_of(fitting, fitting, above) if fitting else []
+
+
+def _one_of(all_files: list[list[Path]], fitting: list[list[Path]], where: Path) -> list[Path]:
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(files[0].name for files in all_files[:8])
+    raise BadInput(
+        f"{where} holds several CSVs ({listed}{' ...' if len(all_files) > 8 else ''}); say which "
+        "one holds the labels with --csv"
+    )
+
+
+def _fit(files: Sequence[Path], names: Sequence[str], root: Path) -> bool:
+    try:
+        return fits(LabelTable.read(files), names, root)
+    except BadInput:
+        return False

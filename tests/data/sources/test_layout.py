@@ -1,0 +1,72 @@
+"""Folders: which are splits, which are classes, and where the label files lie."""
+
+from pathlib import Path
+
+import pytest
+
+from ssgan.base.errors import BadInput
+from ssgan.data.sources.layout import (
+    class_folders,
+    find_label_files,
+    find_pictures,
+    split_folders,
+)
+
+
+@pytest.mark.parametrize(
+    ("tops", "train", "held_out"),
+    [
+        ("train test", "train", "test"),
+        ("Train VALID Test", "Train", "Test VALID"),
+        ("training_set test_set", "training_set", "test_set"),
+        ("train val dev", "train", "dev val"),
+        ("train", "train", ""),
+        ("train cats", "", ""),
+        ("test valid", "", ""),
+        ("trains tests", "", ""),
+    ],
+)
+def test_folders_of_the_usual_names_are_splits(tops: str, train: str, held_out: str) -> None:
+    names = [f"{top}/a.png" for top in tops.split()]
+    assert split_folders(names) == (train.split(), held_out.split())
+
+
+def test_classes_lie_below_splits() -> None:
+    assert class_folders(["cat/1.png", "dog/x/2.png", "3.png"]) == ["cat", "dog", None]
+    below = ["train/cat/1.png", "train/dog/2.png", "test/3.png"]
+    assert class_folders(below) == ["cat", "dog", None]
+    # Where nothing is below, the folders are all there is.
+    assert class_folders(["train/1.png", "test/2.png"]) == ["train", "test"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "home" / "photos"
+    for name in ("train/a.png", "test/b.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def find(folder: Path) -> list[str]:
+    files = find_label_files(folder, folder, find_pictures(folder))
+    return [file.relative_to(folder.parent).as_posix() for file in files]
+
+
+def test_label_files_are_found_in_the_folder_below_it_and_beside_it(photos: Path) -> None:
+    assert find(photos) == []
+    (photos.parent / "bank.csv").write_text("date,amount\n1,2\n")
+    (photos.parent / "labels.csv").write_text("id,x\na,1\n")
+    assert find(photos) == ["labels.csv"]
+    for split, file in (("train", "a.png"), ("test", "b.png")):
+        (photos / split / "metadata.csv").write_text(f"file_name,x\n{file},1\n")
+    assert find(photos) == ["photos/test/metadata.csv", "photos/train/metadata.csv"]
+    (photos / "own.csv").write_text("file,x\nnone.png,1\n")  # the only one there is meant
+    assert find(photos) == ["photos/own.csv"]
+    (photos / "metadata.jsonl").write_text('{"file_name": "train/a.png"}\n')  # this one fits
+    assert find(photos) == ["photos/metadata.jsonl"]
+    (photos / "third.csv").write_text("file,x\ntest/b.png,1\n")
+    with pytest.raises(
+        BadInput, match=r"several CSVs \(metadata.jsonl, own.csv, third.csv\).*--csv"
+    ):
+        find(photos)
