@@ -17,7 +17,7 @@ from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.search import SearchRecorder
 
 _MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
-_CLOSING = 30.0  # seconds for what MLflow lacks of a search when it ends
+_CLOSING = 25.0  # seconds to draw the pages once more and to send what MLflow lacks of a search
 _CROWD = 250  # trials; of more, every sync comes so many times later
 _LAST_ATTEMPTS = 3
 _PAUSE = 1.0  # seconds between the last attempts
@@ -68,6 +68,7 @@ class LiveSync(ABC):
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._deadline = time.monotonic() + _CLOSING
         directory = self._directory
         status = status or ("FINISHED" if directory.summary() is not None else "FAILED")
         for attempt in range(_LAST_ATTEMPTS):
@@ -175,8 +176,6 @@ class SearchSync(LiveSync):
         histories = self._recorder.read(rows)
         if draws:
             self._draw(rows, histories)
-        if is_last:
-            self._deadline = time.monotonic() + _CLOSING
         sent = self._recorder.sync(
             status=status,
             histories=histories,

@@ -1,20 +1,23 @@
 """Every program under benchmarks/ runs, at its smallest size; the GPU's is in test_gpu.py."""
 
 import csv
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 import benchmarks
-from benchmarks import early_stopping, run, seeds, turned_digits, workers
+from benchmarks import driver, early_stopping, run, seeds, turned_digits, workers
+from ssgan.data.store import Store
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
-from ssgan.tuning import Search, load_search
+from ssgan.tuning import Search, load_search, program
 from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
-TESTED = {"early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
+TESTED = {"driver", "early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
 
 
 def test_every_program_is_tested() -> None:
@@ -133,3 +136,24 @@ def test_workers_are_compared_over_seeds_and_synchronization_is_timed(
     assert "| wall time | " in page
     with pytest.raises(SystemExit):
         workers.main(["--small", "--write"])
+
+
+def test_what_a_search_costs_its_driver_is_measured(
+    digits_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "_register", lambda *args: {})  # which test_registry does
+    page = tmp_path / "page.md"
+    told = ["--out", str(tmp_path), "--store", "sqlite", "--trials", "2", "--epochs", "2"]
+    driver.main([*told, "--rate", "1000", "--measure"])
+    found = json.loads((tmp_path / "sqlite-2x2.json").read_text())
+    assert found["trial_epochs"] == (2 + 1) * 2  # stage two has one trial
+    assert found["warnings"] == []
+    assert found["calls"]["create_run"] == 1 + 3
+    assert found["cpu_seconds"] > 0
+    assert 0 < found["end_seconds"] <= found["wall_seconds"]
+    larger = {"trials": 20, "trial_epochs": 60, "cpu_seconds": 10 * found["cpu_seconds"]}
+    (tmp_path / "larger.json").write_text(json.dumps({**found, **larger}))
+    driver.main(["--out", str(tmp_path), "--page", str(page)])
+    text = page.read_text()
+    assert re.search(r"\| sqlite \| 2 x 2 \|.*\n\| sqlite \| 20 x 2 \|", text)
+    assert "CPU grows with trials to the power of 1.00 (sqlite" in text
