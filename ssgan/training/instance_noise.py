@@ -19,16 +19,18 @@ _STREAM = "instance noise"
 def draw_instance_noise(
     streams: Streams,
     update: int,
+    std: float,
     images: range,
     batch_size: int,
     shape: Sequence[int],
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Draw standard normal noise for real and for synthetic images of one update.
+    """Draw normal noise for real and for synthetic images of one update.
 
     Args:
         streams: The run's.
         update: The update's number, from 0.
+        std: Standard deviation of the noise.
         images: Positions in the global batch of those that this rank has.
         batch_size: Images of the global batch.
         shape: Of an image, (C, H, W).
@@ -38,15 +40,18 @@ def draw_instance_noise(
         float32 (2, images, C, H, W), the noise for real images first.
     """
     noise = torch.empty((2, len(images), *shape), device=device)
+    drawn = torch.empty(0, device=device)
     for block in range(images.start // BLOCK, (images.stop - 1) // BLOCK + 1):
         first = block * BLOCK
         size = min(BLOCK, batch_size - first)
+        if drawn.shape != (2, size, *shape):
+            drawn = torch.empty((2, size, *shape), device=device)
         stream = f"{_STREAM}/{block}" if block else _STREAM
-        drawn = torch.randn(
-            (2, size, *shape), generator=streams.generator(stream, update, device), device=device
+        torch.randn(drawn.shape, generator=streams.generator(stream, update, device), out=drawn)
+        start, stop = max(first, images.start), min(first + size, images.stop)
+        torch.mul(
+            drawn[:, start - first : stop - first],
+            std,
+            out=noise[:, start - images.start : stop - images.start],
         )
-        own = range(max(first, images.start), min(first + size, images.stop))
-        noise[:, own.start - images.start : own.stop - images.start] = drawn[
-            :, own.start - first : own.stop - first
-        ]
     return noise

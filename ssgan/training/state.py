@@ -190,12 +190,13 @@ class Training:
         real, fake = draw_instance_noise(
             self.streams,
             self.updates,
+            std,
             range(first, first + len(x)),
             self.batch_size,
             x.shape[1:],
             self.device,
         )
-        return real * std, fake * std
+        return real, fake
 
     def _generator(self, stream: str) -> torch.Generator:
         return self.streams.generator(stream, self.updates, self.device)

@@ -8,13 +8,13 @@ SHAPE = (1, 2, 2)
 
 
 def drawn(images: range, batch_size: int, update: int = 3) -> torch.Tensor:
-    return draw_instance_noise(Streams(5), update, images, batch_size, SHAPE)
+    return draw_instance_noise(Streams(5), update, 0.3, images, batch_size, SHAPE)
 
 
 @pytest.mark.parametrize("batch_size", [8, BLOCK])
 def test_a_batch_of_one_block_has_the_noise_of_its_stream(batch_size: int) -> None:
     generator = Streams(5).generator("instance noise", 3)
-    expected = torch.randn((2, batch_size, *SHAPE), generator=generator)
+    expected = torch.randn((2, batch_size, *SHAPE), generator=generator) * 0.3
     assert torch.equal(drawn(range(batch_size), batch_size), expected)
 
 
