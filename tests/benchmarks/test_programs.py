@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import driver, early_stopping, run, seeds, turned_digits, workers
+from benchmarks import draws, driver, early_stopping, run, seeds, turned_digits, workers
 from ssgan.data.store import Store
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
@@ -17,7 +17,7 @@ from ssgan.tuning import Search, load_search, program
 from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
-TESTED = {"driver", "early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
+TESTED = {"draws", "driver", "early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
 
 
 def test_every_program_is_tested() -> None:
@@ -42,6 +42,22 @@ def test_the_page_is_not_written_from_a_small_measurement(
     with pytest.raises(SystemExit):
         run.main(["--small", "--write"])
     assert "leave --write out" in capsys.readouterr().err
+
+
+def test_what_a_rank_draws_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    draws.main(["--small"])
+    page = capsys.readouterr().out
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if "s (" in line]
+    assert rows == [
+        "the order of a cycle of 10,000 images",
+        "128 positions of 10,000 images",
+        "noise, 1,024 images of 1x8x8, the only rank",
+        "noise, 1,024 images of 1x8x8, each of 2 ranks",
+        "latents, 62 numbers of noise and 3 codes an image",
+        "affine maps for four looks at an image",
+        "coins",
+        "128 of 10,000 images",
+    ]
 
 
 def fill(search: SearchDir, extents: list[int]) -> None:
