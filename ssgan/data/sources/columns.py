@@ -196,10 +196,8 @@ class _Reading:
         self.cells, dropped = drop_markers(raw.cells, markers, own)
         if dropped:
             counts = ", ".join(f"{count:,} {text}" for text, count in dropped.items())
-            self.notes.append(
-                f"{dropped.total():,} cells are unknown ({counts}); data.source.unknown=[] makes "
-                "classes of them"
-            )
+            otherwise = "" if named else "; data.source.unknown=[] makes classes of them"
+            self.notes.append(f"{dropped.total():,} cells are unknown ({counts}){otherwise}")
         self.cells, merged = compose(self.cells)
         if merged:
             self.notes.append(

@@ -15,6 +15,17 @@ _HELD_OUT = re.compile(f"(valid|val|validation|dev|test|testing|eval){_KINDS}", 
 _LABEL_FILES = re.compile(r".*\.csv|metadata\.jsonl|dataset\.json", re.IGNORECASE)
 _MOST_BYTES = 64 * 2**20  # of a table that nobody named
 
+_NO_PICTURE = "set data.source.root to the folder that does"
+_REMEDIES = {
+    ".parquet": "Parquet files are a source of their own: data.source.kind=parquet with "
+    "data.source.train set to the file or folder, data.source.image and labels to its columns",
+    ".tar": "these are tar archives, of WebDataset perhaps: unpack them into one folder (tar -xf "
+    "FILE -C FOLDER), and list what their .cls or .json files say in a CSV with the columns file "
+    "and label",
+    ".zip": "this is a zip archive: unpack it (unzip FILE -d FOLDER) and give the folder",
+}
+"""What to do with files that hold pictures, by their ending."""
+
 
 def find_pictures(root: Path) -> list[str]:
     """Find the pictures in a folder and its sub-folders, in the order of their names.
@@ -25,13 +36,17 @@ def find_pictures(root: Path) -> list[str]:
     Raises:
         BadInput: There is no such folder, or it holds no picture.
     """
+    if root.is_file():
+        raise BadInput(f"{root} is not a folder; {_REMEDIES.get(root.suffix.lower(), _NO_PICTURE)}")
     if not root.is_dir():
         raise BadInput(f"there is no folder {root}; set data.source.root to your image folder")
-    names = [name for name in _walk(root) if name.lower().endswith(SUFFIXES)]
+    files = _walk(root)
+    names = [name for name in files if name.lower().endswith(SUFFIXES)]
     if not names:
+        endings = {Path(name).suffix.lower() for name in files}
+        remedy = next((text for ending, text in _REMEDIES.items() if ending in endings), None)
         raise BadInput(
-            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); set data.source.root to "
-            "the folder that does"
+            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); {remedy or _NO_PICTURE}"
         )
     return sorted(names)
 

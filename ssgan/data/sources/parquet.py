@@ -171,6 +171,13 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
                 continue
             width, height = self.framed(*decoded.size)
             return self.channels, height, width
+        if paths := Shards.find(self.train).paths(self.image):
+            raise BadInput(
+                f"{where}: the bytes in column {self.image!r} are null and only paths are filled, "
+                f"such as {paths[0][:80]}; write the table again with the pictures' bytes in it "
+                "(datasets: embed_external_files), or use the files themselves: "
+                "data.source.kind=folder"
+            )
         raise BadInput(f"{where}: column {self.image!r} holds no readable picture in the rows used")
 
     def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:

@@ -145,6 +145,16 @@ class Shards:
         classes = self.class_names(name) if pa.types.is_integer(kind) else ()
         return RawColumn(self.cells(name), classes=classes)
 
+    def paths(self, column: str) -> list[str]:
+        """Return the first paths of a column of pictures that has them in place of bytes."""
+        if not pa.types.is_struct(self.columns[column]):
+            return []
+        cells = next(pq.ParquetFile(self.files[0]).iter_batches(256, columns=[column])).column(0)
+        pictures = cells.to_pylist()
+        if any(picture and picture["bytes"] for picture in pictures):
+            return []
+        return [picture["path"] for picture in pictures if picture and picture.get("path")]
+
     def cells(self, column: str) -> list[Cell]:
         """Read a whole column: all rows of all files in order; null becomes None."""
         read: list[Cell] = []

@@ -70,3 +70,21 @@ def test_label_files_are_found_in_the_folder_below_it_and_beside_it(photos: Path
         BadInput, match=r"several CSVs \(metadata.jsonl, own.csv, third.csv\).*--csv"
     ):
         find(photos)
+
+
+@pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("train-00000.parquet", r"data\.source\.kind=parquet"),
+        ("shard-000000.tar", r"tar -xf"),
+        ("photos.zip", r"unzip"),
+        ("notes.txt", r"the folder that does"),
+    ],
+)
+def test_files_that_may_hold_pictures_are_named_with_what_helps(
+    tmp_path: Path, file: str, remedy: str
+) -> None:
+    (tmp_path / file).touch()
+    for given, what in ((tmp_path, "holds no picture"), (tmp_path / file, "is not a folder")):
+        with pytest.raises(BadInput, match=f"{what}.*{remedy}"):
+            find_pictures(given)

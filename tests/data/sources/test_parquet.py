@@ -249,3 +249,13 @@ def test_columns_of_a_table_can_be_one_code(tmp_path: Path) -> None:
     )
     assert store.manifest.columns[0].classes == ("cat", "dog", "cow")
     assert store.split("train", tmp_path).labels[:, 0].tolist() == [0, 1, 2]
+
+
+def test_paths_in_place_of_pictures_are_named(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = pa.array([{"bytes": None, "path": f"{i}.png"} for i in range(3)], kind)
+    pq.write_table(pa.table({"image": cells, "label": [0, 1, 0]}), tmp_path / "a.parquet")
+    with pytest.raises(
+        BadInput, match=r"bytes .*are null and only paths are filled, such as 0\.png"
+    ):
+        stored(tmp_path, train=str(tmp_path / "a.parquet"))
