@@ -114,10 +114,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def object_store_environment() -> dict[str, str]:
+    """Return the variables by which this process reaches its object store, keys included.
+
+    They are handed on to workers and trials in memory: what is in a runtime environment of Ray, or
+    in the state of a search, is written to disks. What names files of this machine stays here.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") and not name.startswith("AWS_CONTAINER_")
+        if not name.endswith("_FILE")
+    }
+
+
 def worker_environment(threads: int) -> dict[str, str]:
     """Return the environment variables of a worker that computes with so many threads.
 
-    Network interfaces and the cache's place are those of this process. Waiting is passive: on a
+    Network interfaces and the cache's place are those of this process (for keys see
+    `object_store_environment`). Waiting is passive: on a
     machine with more threads than cores, threads that spin take several times as long for a step.
     """
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -16,7 +16,7 @@ from typing import Any
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
 from ssgan.cluster.autoscaler import find_zones
-from ssgan.cluster.capacity import describe
+from ssgan.cluster.capacity import describe, object_store_environment
 from ssgan.cluster.connection import Cluster, connect
 
 _PACKAGES = ("ssgan", "torch", "ray")
@@ -63,7 +63,12 @@ class NodeReport:
 
 
 def look_around(
-    location: str, token: str, node: str, others: Sequence[str], interface: str | None
+    location: str,
+    token: str,
+    node: str,
+    others: Sequence[str],
+    interface: str | None,
+    environment: Mapping[str, str] | None = None,
 ) -> NodeReport:
     """Find out what a node can do; Ray runs this on each.
 
@@ -73,7 +78,9 @@ def look_around(
         node: Name of the file that this node leaves there.
         others: Host names of the other nodes.
         interface: Network interface that workers are told to use, if any.
+        environment: How workers are told to reach the object store, if any.
     """
+    os.environ.update(environment or {})
     storage = _try_storage(location, token, node)
     return NodeReport(own_versions(), storage, network=_try_network(others, interface))
 
@@ -256,7 +263,9 @@ def _ask_nodes(
         pinned = task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], False)
         )
-        asked[node["NodeID"]] = pinned.remote(location, token, node["NodeID"], others, _interface())
+        asked[node["NodeID"]] = pinned.remote(
+            *(location, token, node["NodeID"], others, _interface()), object_store_environment()
+        )
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=_PATIENCE)
     return {node: _answer(reference) for node, reference in asked.items()}
 

@@ -2,15 +2,19 @@
 
 import contextlib
 import logging
+import os
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal, TypedDict, cast
 
 import torch
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
-from ssgan.cluster.capacity import worker_environment
+from ssgan.cluster.capacity import object_store_environment, worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preemption import watch_for_preemption
@@ -25,11 +29,11 @@ from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
-from ssgan.training.session import RaySession
+from ssgan.training.session import TrainSession
 
-_RAY = "ray"  # folder of the run directory for Ray's own bookkeeping; deleted at the end
 _STOP = "STOP"  # file of the run directory by which the driver asks the workers to stop
 _POLL = 0.5  # seconds between two looks at the records
+_STOP_POLL = 2.0  # seconds between two looks for the file
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +47,8 @@ class WorkerSpec(TypedDict):
     threads: int
     gpus: float
     judge: dict[str, bytes] | None
+    environment: dict[str, str]
+    """How to reach the object store (`ssgan.cluster.capacity.object_store_environment`)."""
     start: str | None
     """Address of a checkpoint, of whatever run, that counts until this run has a later one."""
 
@@ -71,7 +77,8 @@ def run_under_ray(
     A worker that dies costs the updates since the last checkpoint: all are started again from
     there, `scaling.retries` times. One that is told that it will be taken away (SIGTERM, a machine
     that drains) costs none: a checkpoint is written, and all are started again elsewhere, as often
-    as that happens.
+    as that happens. Ray keeps nothing of the run: where to start from is for the run directory to
+    say.
 
     All workers reach the run directory, which holds the same experiment; those that cannot see
     the store build their own. `judge` holds the files of C. `start` is the address of a checkpoint
@@ -103,31 +110,31 @@ def run_under_ray(
         threads=plan.threads,
         gpus=plan.gpus,
         judge=judge,
+        environment=object_store_environment(),
         start=start,
     )
-    config: dict[str, Any] = {
-        "torch_config": HeedingTorchConfig(),
-        "train_loop_config": dict(spec),
-        "scaling_config": ray_train.ScalingConfig(
-            num_workers=workers,
-            use_gpu=plan.cuda,
-            resources_per_worker=resources,
-        ),
-        "run_config": ray_train.RunConfig(
-            name=run.run_id,
-            storage_path=run.locate(_RAY),
-            failure_config=ray_train.FailureConfig(max_failures=experiment.scaling.retries),
-            worker_runtime_env={"env_vars": worker_environment(plan.threads)},
-            logging_config=ray_train.LoggingConfig(log_level="WARNING"),
-        ),
-    }
 
     def train_once() -> Ending:
-        # Ray resumes what it finds under the same name; where to start from is for the run to say.
-        run.delete(_RAY)
-        trainer: Any = TorchTrainer(cast(Any, work), **config)
-        ending: Ending = trainer.fit().return_value
-        return ending
+        with tempfile.TemporaryDirectory() as bookkeeping:
+            trainer: Any = TorchTrainer(
+                cast(Any, work),
+                train_loop_config=dict(spec),
+                torch_config=HeedingTorchConfig(),
+                scaling_config=ray_train.ScalingConfig(
+                    num_workers=workers,
+                    use_gpu=plan.cuda,
+                    resources_per_worker=resources,
+                ),
+                run_config=ray_train.RunConfig(
+                    name=run.run_id,
+                    storage_path=bookkeeping,
+                    failure_config=ray_train.FailureConfig(max_failures=experiment.scaling.retries),
+                    worker_runtime_env={"env_vars": worker_environment(plan.threads)},
+                    logging_config=ray_train.LoggingConfig(log_level="WARNING"),
+                ),
+            )
+            ending: Ending = trainer.fit().return_value
+            return ending
 
     run.delete(_STOP)
     try:
@@ -142,7 +149,6 @@ def run_under_ray(
         raise _cause(error) from error
     finally:
         run.delete(_STOP)
-        run.delete(_RAY)
     if ending["kind"] == "stopped":
         raise Stopped(ending["message"])
     if ending["kind"] == "not finite":
@@ -156,17 +162,20 @@ def work(spec: WorkerSpec) -> Ending:
 
     logging.disable(logging.INFO)  # Ray prints every report with all its metrics
     torch.set_num_threads(spec["threads"])
+    os.environ.update(spec["environment"])
     run = RunDir.open(spec["run"])
     experiment = Experiment.from_yaml(run.definition())
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()
     keep_to_share(spec["gpus"], device)
-    session = RaySession(train, starting_point(run, spec["start"]))
+    session = TrainSession(train, partial(starting_point, run, spec["start"]))
     judge = None if spec["judge"] is None else Judge.from_files(spec["judge"], device)
+    is_main = train.get_context().get_world_rank() == 0
+    is_asked: Callable[[], bool] = _StopFile(run) if is_main else lambda: False
     try:
         with watch_for_preemption() as is_taken:
-            watch = Watch(stop=lambda: is_taken() or run.exists(_STOP))
+            watch = Watch(stop=lambda: is_taken() or is_asked())
             loop.run(experiment, dataset, judge, run, session, device, watch)
     except Stopped as stopped:
         # Rank 0 answers for all, and it may be another one that is taken away.
@@ -175,6 +184,25 @@ def work(spec: WorkerSpec) -> Ending:
     except NonFiniteLoss as error:
         return Ending(kind="not finite", message=str(error))
     return Ending(kind="finished", message="")
+
+
+class _StopFile:
+    """Says whether the driver asked to stop; looks every few seconds, however often it is called.
+
+    One worker asks for all (`Watch.stop`).
+    """
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._is_there = False
+        self._next = 0.0
+
+    def __call__(self) -> bool:
+        if not self._is_there and time.monotonic() >= self._next:
+            with contextlib.suppress(OSError):  # the next look will tell
+                self._is_there = self._run.find_bytes(_STOP) is not None
+            self._next = time.monotonic() + _STOP_POLL
+        return self._is_there
 
 
 @contextlib.contextmanager
@@ -187,7 +215,7 @@ def _watching(
 ) -> Iterator[None]:
     """Tell the watch of every record that appears, and the workers when it wants to stop."""
     done = threading.Event()
-    last = max((record.epoch for record in run.records()), default=0) if told is None else told
+    last = max(run.epochs(), default=0) if told is None else told
 
     def follow() -> None:
         nonlocal last

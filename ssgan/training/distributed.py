@@ -5,6 +5,7 @@ It knows torch.distributed and not Ray, so it is the same under Ray Train and in
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ssgan.networks.batch_norm import is_synchronized
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,14 @@ class Worker:
             for buffer in layer.buffers(recurse=False):
                 if buffer.is_floating_point() and not is_synchronized(layer):
                     self.mean(buffer)
+
+    def share(self, find: Callable[[], T]) -> T:
+        """Return on every worker what the main one finds."""
+        if self.world_size == 1:
+            return find()
+        found: list[Any] = [find() if self.is_main else None]
+        dist.broadcast_object_list(found, device=self.device)
+        return cast(T, found[0])
 
     def wait(self, then: Callable[[], object] | None = None) -> None:
         """Let the main worker do something while the others wait for it."""

@@ -1,12 +1,15 @@
 """The training loop of one worker: construct, restore, train, evaluate, record, report.
 
 The same loop runs in one process, as a DDP worker under Ray Train and as a trial of Ray Tune; the
-session is all that differs. Rank 0 evaluates and writes: the run directory is the record.
+session is all that differs. Rank 0 evaluates and writes: the run directory is the record. It writes
+on a thread (`ssgan.training.writer`), from copies of what is to be saved, while training goes on;
+what a crash loses is what was not committed by then.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -16,13 +19,14 @@ from ssgan.evaluation.catalog import main_loss
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
-from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.checkpoints import Checkpoints, State
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training.distributed import Worker
 from ssgan.training.session import Session
-from ssgan.training.snapshot import take_snapshot
+from ssgan.training.snapshot import copy_state, take_snapshot
 from ssgan.training.state import Training
+from ssgan.training.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -81,48 +85,51 @@ def run(
     checkpoints = Checkpoints(rundir, extent.keep_last, extent.keep_best)
     total = extent.epochs * extent.steps_per_epoch
 
-    start = session.restore()
+    start = worker.share(session.restore)
     if start is not None:
         training.load(read_checkpoint(start)[1])
+    # A record of an epoch that was committed before a crash stands.
+    committed = rundir.epochs() if worker.is_main else frozenset()
 
-    while training.updates < total:
-        epoch = training.updates // extent.steps_per_epoch + 1
-        started, first = time.perf_counter(), training.updates
-        while training.updates < epoch * extent.steps_per_epoch:
-            if training.updates > first and training.updates % extent.check_every == 0:
-                _check_losses(training, checkpoints)
-                watch.progress(Progress(training.updates, total, extent.batch_size))
-                if worker.any(watch.stop()):
-                    training.synchronize()
-                    worker.wait(lambda: _save(checkpoints, training, None))
-                    raise Stopped(f"stopped after {training.updates} updates")
-            training.update()
-        _check_losses(training, checkpoints)
-        images = (training.updates - first) * extent.batch_size
-        begun = (epoch - 1) * extent.steps_per_epoch
-        weights = training.weights(begun)
-        metrics = training.take_losses() | {
-            "images_per_second": images / (time.perf_counter() - started),
-            "label_probability": training.label_probability(begun),
-            "labels_seen": float(training.batches.seen.sum()),
-            "lambda1": weights.lambda1,
-            "lambda2": weights.lambda2,
-            "discriminator_lr": weights.d_lr,
-            "generator_lr": weights.g_lr,
-        }
+    with Writer() as writer:
+        while training.updates < total:
+            epoch = training.updates // extent.steps_per_epoch + 1
+            started, first = time.perf_counter(), training.updates
+            while training.updates < epoch * extent.steps_per_epoch:
+                if training.updates > first and training.updates % extent.check_every == 0:
+                    writer.check()
+                    _check_losses(training, checkpoints, writer)
+                    watch.progress(Progress(training.updates, total, extent.batch_size))
+                    if worker.any(watch.stop()):
+                        training.synchronize()
+                        worker.wait(lambda: _save_and_wait(writer, checkpoints, training))
+                        raise Stopped(f"stopped after {training.updates} updates")
+                training.update()
+            _check_losses(training, checkpoints, writer)
+            images = (training.updates - first) * extent.batch_size
+            begun = (epoch - 1) * extent.steps_per_epoch
+            weights = training.weights(begun)
+            metrics = training.take_losses() | {
+                "images_per_second": images / (time.perf_counter() - started),
+                "label_probability": training.label_probability(begun),
+                "labels_seen": float(training.batches.seen.sum()),
+                "lambda1": weights.lambda1,
+                "lambda2": weights.lambda2,
+                "discriminator_lr": weights.d_lr,
+                "generator_lr": weights.g_lr,
+            }
 
-        training.synchronize()
-        record, checkpoint = None, None
-        if worker.is_main:
-            evaluation = Evaluation()
-            if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
-                if evaluator is None:
-                    evaluator = evaluates_by(judge() if callable(judge) else judge)
-                snapshot = take_snapshot(training, dataset)
-                evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
-            # A record of this epoch that was committed before a crash stands.
-            record = rundir.commit_record(
-                Record(
+            training.synchronize()
+            record, checkpoint = None, None
+            if worker.is_main:
+                evaluation = Evaluation()
+                if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
+                    if evaluator is None:
+                        evaluator = evaluates_by(judge() if callable(judge) else judge)
+                    snapshot = take_snapshot(training, dataset)
+                    evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
+                found = rundir.record(epoch) if epoch in committed else None
+                record = found or Record(
                     epoch=epoch,
                     step=training.updates,
                     images_seen=training.images_seen,
@@ -130,22 +137,48 @@ def run(
                     metrics={**metrics, **evaluation.metrics},
                     reasons=evaluation.reasons,
                     alarms=tuple(evaluation.alarms),
-                ),
-                evaluation.pngs(),
-                evaluation.thumbnails(),
-            )
-            checkpoint = _save(checkpoints, training, record)
-        worker.wait()
-        watch.progress(Progress(training.updates, total, extent.batch_size, record))
-        reported = record.metrics if record is not None else {}
-        session.report({"epoch": epoch, **reported}, checkpoint)
-        if training.updates < total and worker.any(watch.stop()):
-            raise Stopped(f"stopped after {training.updates} updates")
+                )
+                commit = _Commit(
+                    *(rundir, checkpoints, record, None if found else evaluation),
+                    state=copy_state(training.state()),
+                )
+                is_last = training.updates >= total
+                tidy = partial(checkpoints.prune, whole=is_last)
+                checkpoint = writer.put(commit, tidy).result
+            worker.wait()
+            watch.progress(Progress(training.updates, total, extent.batch_size, record))
+            reported = record.metrics if record is not None else {}
+            session.report({"epoch": epoch, **reported}, checkpoint)
+            if training.updates < total and worker.any(watch.stop()):
+                writer.wait()
+                raise Stopped(f"stopped after {training.updates} updates")
 
 
-def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
+@dataclass(frozen=True)
+class _Commit:
+    """Commits an epoch: its record, unless that stands already, and then its checkpoint."""
+
+    rundir: RunDir
+    checkpoints: Checkpoints
+    record: Record
+    evaluation: Evaluation | None
+    """What is recorded; None where the record stands already."""
+    state: State
+
+    def __call__(self) -> str:
+        """Write; return the checkpoint's address."""
+        if self.evaluation is not None:
+            pictures = self.evaluation.pngs(), self.evaluation.thumbnails()
+            self.rundir.commit_record(self.record, *pictures, is_new=True)
+        metric = main_loss(self.record.metrics)
+        name = self.checkpoints.commit(self.record.step, self.state, metric)
+        return self.checkpoints.location(name)
+
+
+def _check_losses(training: Training, checkpoints: Checkpoints, writer: Writer) -> None:
     """Stop when a term is not finite; the updates since were skipped, the checkpoints are good."""
     if (found := training.find_not_finite()) is not None:
+        writer.wait()
         term, update = found
         saved = [checkpoints.location(name) for name in checkpoints.manifests()]
         raise NonFiniteLoss(
@@ -155,7 +188,8 @@ def _check_losses(training: Training, checkpoints: Checkpoints) -> None:
         )
 
 
-def _save(checkpoints: Checkpoints, training: Training, record: Record | None) -> str:
-    """Save a checkpoint, ranked by the record's main metric; return its address."""
-    metric = None if record is None else main_loss(record.metrics)
-    return checkpoints.location(checkpoints.save(training.updates, training.state(), metric))
+def _save_and_wait(writer: Writer, checkpoints: Checkpoints, training: Training) -> None:
+    """Save a checkpoint between two records."""
+    step, state = training.updates, training.state()
+    writer.put(lambda: checkpoints.commit(step, state), checkpoints.prune)
+    writer.wait()

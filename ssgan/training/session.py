@@ -1,8 +1,10 @@
 """The training loop's interface to its runtime: where to resume, where to report.
 
-The loop is the same in one process, as a worker of Ray Train and as a trial of Ray Tune. Ray gets
-*pointer checkpoints*: a folder with one JSON file that names a checkpoint in a run directory, which
-still owns the weights. Who runs under Ray passes its module in, so nothing here imports Ray.
+The loop is the same in one process, as a worker of Ray Train and as a trial of Ray Tune. The run
+directory owns the weights. Ray Tune, which lets a trial continue from another's, gets *pointer
+checkpoints*: a folder with one JSON file that names a checkpoint in a run directory; so a report to
+it waits until that checkpoint is committed. Ray Train needs none: its workers resume from what the
+run directory holds. Who runs under Ray passes its module in, so nothing here imports Ray.
 """
 
 import json
@@ -16,6 +18,8 @@ from ssgan.base.errors import CorruptFile
 
 Metrics = Mapping[str, float | None]
 """Flat metric names to values; None where a metric has no value."""
+Commit = Callable[[], str]
+"""Waits until an epoch's checkpoint is committed, and returns its address."""
 
 _POINTER = "pointer.json"
 _FORMAT = "ssgan-pointer-1"
@@ -27,13 +31,13 @@ class Session(Protocol):
     def restore(self) -> str | None:
         """Return the address of the checkpoint to resume from, or None to start from scratch.
 
-        It is the same on every rank; `ssgan.records.checkpoints.restore` reads it.
+        Rank 0 asks for all; `ssgan.records.checkpoints.restore` reads it.
         """
 
-    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
-        """Report an epoch's metrics and its checkpoint's address, once an epoch on every rank.
+    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
+        """Report an epoch's metrics, once an epoch on every rank, and what commits its checkpoint.
 
-        The metrics of rank 0 count; on other ranks there is no address.
+        The metrics of rank 0 count; on other ranks there is no checkpoint.
         """
 
 
@@ -49,34 +53,46 @@ class InProcess:
     def restore(self) -> str | None:
         return self._start
 
-    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
         if self._listener is not None:
             self._listener(metrics)
 
 
-class RaySession:
-    """A worker of `ray.train`, or a trial of `ray.tune` that is its own single worker.
+class TrainSession:
+    """A worker of `ray.train`, where a report is a barrier over all workers.
 
-    Both modules have the same two functions; that of ray.train to report is a barrier over all
-    workers. `start` is the checkpoint to resume from while Ray has none of this run.
+    Whenever the workers are started, `start` finds the checkpoint to resume from.
     """
 
-    def __init__(self, ray: ModuleType, start: str | None = None) -> None:
-        self._ray = ray
+    def __init__(self, train: ModuleType, start: Callable[[], str | None]) -> None:
+        self._train = train
         self._start = start
 
     def restore(self) -> str | None:
-        checkpoint = self._ray.get_checkpoint()
-        return self._start if checkpoint is None else read_pointer(checkpoint)
+        return self._start()
 
-    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
+        self._train.report(dict(metrics))
+
+
+class TuneSession:
+    """A trial of `ray.tune` that is its own single worker."""
+
+    def __init__(self, tune: ModuleType) -> None:
+        self._tune = tune
+
+    def restore(self) -> str | None:
+        checkpoint = self._tune.get_checkpoint()
+        return None if checkpoint is None else read_pointer(checkpoint)
+
+    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
         if checkpoint is None:
-            self._ray.report(dict(metrics))
+            self._tune.report(dict(metrics))
             return
         with tempfile.TemporaryDirectory() as folder:
-            write_pointer(Path(folder), checkpoint)
-            pointer = self._ray.Checkpoint.from_directory(folder)
-            self._ray.report(dict(metrics), checkpoint=pointer)
+            write_pointer(Path(folder), checkpoint())
+            pointer = self._tune.Checkpoint.from_directory(folder)
+            self._tune.report(dict(metrics), checkpoint=pointer)
 
 
 def write_pointer(folder: Path, checkpoint: str) -> None:

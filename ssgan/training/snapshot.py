@@ -1,11 +1,14 @@
-"""Copies of the networks for evaluation and export, with BatchNorm statistics of their own.
+"""Copies of what a training holds: its state to be saved, its networks to be measured.
 
-Training is not disturbed, and the statistics belong to the very parameters that are measured: G's
-come from fixed latents, D's from fixed real images and G's own in equal parts.
+Training is not disturbed. Networks for evaluation and export have BatchNorm statistics of their
+own, which belong to the very parameters that are measured: G's come from fixed latents, D's from
+fixed real images and G's own in equal parts.
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +31,12 @@ class Snapshot:
     discriminator: Discriminator
 
 
+def copy_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Copy a state (`Training.state`) to the CPU, as it is at this moment."""
+    copies = {id(tensor): tensor.detach().to("cpu", copy=True) for tensor in _tensors(state)}
+    return deepcopy(state, copies)  # which looks there for what is copied already
+
+
 def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
     """Copy a training's networks and estimate their BatchNorm statistics.
 
@@ -44,6 +53,17 @@ def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
         discriminator, lambda x: discriminator.q_us(discriminator.trunk(x)), images
     )
     return Snapshot({"raw": raw, "ema": averaged}, discriminator)
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
 
 
 def _latents(training: Training, dataset: Dataset) -> Iterator[Tensor]:

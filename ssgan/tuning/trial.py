@@ -5,12 +5,15 @@ with a pointer to the checkpoint of that epoch.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.cluster.capacity import object_store_environment
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.judge import Judge
 from ssgan.launch.machine import record_environment
@@ -30,7 +33,7 @@ from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
-from ssgan.training.session import Metrics, RaySession
+from ssgan.training.session import Commit, Metrics, TuneSession
 from ssgan.tuning.judges import check_judge, wait_for_judge
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
@@ -52,14 +55,17 @@ def make_trainable(spec: TrialSpec) -> Any:
     from ray import tune
     from ray.tune.trainable import wrap_function
 
-    def trial(config: dict[str, Any]) -> None:
+    def trial(config: dict[str, Any], environment: dict[str, str]) -> None:
+        os.environ.update(environment)
         Trial(spec, config).run()
 
     plan = spec.plan
     gpus = {"GPU": plan.gpus} if plan.cuda else {}
     needs = dict(spec.driver) if plan.under_ray else {"CPU": plan.cpus, **gpus}
+    # Tune writes the function to disk, but parameters go through the object store.
+    started = tune.with_parameters(trial, environment=object_store_environment())
 
-    class HeedingTrial(wrap_function(tune.with_resources(trial, needs))):  # type: ignore[misc]
+    class HeedingTrial(wrap_function(tune.with_resources(started, needs))):  # type: ignore[misc]
         def setup(self, config: dict[str, Any]) -> None:  # in the main thread of its process
             heed_sigterm()
             super().setup(config)
@@ -81,7 +87,7 @@ class Trial:
         values, seed = read_assignment(self.search, config)
         self.experiment = self.search.experiment(values, seed, spec.stage)
         self._plan = spec.plan
-        self._session = RaySession(tune)
+        self._session = TuneSession(tune)
         self._at: ResumePoint = find_resume_point(
             self._search_dir.run_of(spec.stage, name).location,
             self.experiment,
@@ -129,14 +135,16 @@ class Trial:
         """Return the address of the checkpoint to start from (`ssgan.training.session.Session`)."""
         return self._at.start
 
-    def report(self, metrics: Metrics, checkpoint: str | None = None) -> None:
+    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
         """Tell Tune of an epoch, if it carries the search's metric (see `Session`).
 
         Tune keeps what it is told, and saves all of it again and again, so it is told no more than
         searchers, schedulers and the table of trials take; the record has the rest.
         """
-        if checkpoint is not None:
+        if checkpoint is not None and self._at.held is not None:
+            checkpoint()
             release(self._at)
+            self._at = replace(self._at, held=None)
         told = {name: metrics.get(name) for name in (TIME, self.search.metric, SPEED)}
         if told[self.search.metric] is not None:
             # It does not return if the trial has to pause or stop.
@@ -151,7 +159,7 @@ class Trial:
         step = step_at(start)
         for record in self._at.run.records():
             if record.epoch > self._at.known and record.step <= step:
-                self.report({"epoch": record.epoch, **record.metrics}, start)
+                self.report({"epoch": record.epoch, **record.metrics}, lambda: start)
 
     def _train_here(self, is_taken: Callable[[], bool]) -> None:
         device = self._plan.device_here
@@ -191,7 +199,7 @@ class Trial:
         """Report an epoch that the workers committed, with the checkpoint that is there by now."""
         if now.record is not None:
             metrics = {"epoch": now.record.epoch, **now.record.metrics}
-            self.report(metrics, _address(self._at.run, now.record))
+            self.report(metrics, partial(_address, self._at.run, now.record))
 
     def _check_metric(self) -> None:
         """Refuse to end without a single value to be compared by."""

@@ -11,6 +11,7 @@ from ssgan.cluster.capacity import (
     cores,
     count_drivers,
     describe,
+    object_store_environment,
     preflight,
     worker_environment,
 )
@@ -91,6 +92,20 @@ def test_workers_wait_passively_and_are_told_of_the_network(
         "GLOO_SOCKET_IFNAME": "eth1",
         "SSGAN_CACHE": "cache",
     }
+
+
+def test_the_object_store_s_variables_are_handed_on_but_not_in_a_runtime_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed_on = {"AWS_ACCESS_KEY_ID": "key", "AWS_ENDPOINT_URL": "http://store:9000"}
+    local = {
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/here",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2",
+        "HOME": "/home/me",
+    }
+    monkeypatch.setattr(os, "environ", {**handed_on, **local})
+    assert object_store_environment() == handed_on
+    assert not any(name.startswith("AWS_") for name in worker_environment(1))
 
 
 def test_this_machine_has_a_core() -> None:

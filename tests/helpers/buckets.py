@@ -32,6 +32,9 @@ class Bucket:
         """Seconds that each answer takes longer."""
         self.refuse_every = 0
         """Every so manyth request is answered by 503; 0 is none."""
+        self.is_open = threading.Event()
+        """No request is answered while this is not set."""
+        self.is_open.set()
         self.requests: list[Request] = []
         self.refused = 0
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -67,6 +70,7 @@ class Bucket:
         with self._lock:
             self.requests.append(Request(environ["REQUEST_METHOD"], environ["PATH_INFO"] + query))
             count = len(self.requests)
+        self.is_open.wait()
         time.sleep(self.delay)
         if self.refuse_every and count % self.refuse_every == 0:
             self.refused += 1
@@ -87,11 +91,11 @@ class Silent(WSGIRequestHandler):
 
 
 @contextmanager
-def running_bucket() -> Iterator[Bucket]:
+def running_bucket(secret: str = "testing") -> Iterator[Bucket]:
     """Run a bucket, with the credentials for it in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
         bucket = Bucket()
         try:
             yield bucket

@@ -16,6 +16,7 @@ from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training.loop import Progress, Stopped, Watch, run
+from ssgan.training.session import Commit
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS
 
@@ -62,8 +63,8 @@ class Listener:
     def restore(self) -> str | None:
         return self.start
 
-    def report(self, metrics: Mapping[str, float | None], checkpoint: str | None = None) -> None:
-        self.reports.append((dict(metrics), checkpoint))
+    def report(self, metrics: Mapping[str, float | None], checkpoint: Commit | None = None) -> None:
+        self.reports.append((dict(metrics), None if checkpoint is None else checkpoint()))
 
 
 @dataclasses.dataclass
@@ -231,16 +232,16 @@ def test_a_finished_run_has_nothing_left_to_do(
 def test_an_epoch_that_is_run_again_keeps_its_record(
     undisturbed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = Checkpoints.save
+    commit = Checkpoints.commit
 
     def full(self: Checkpoints, step: int, *args: Any) -> str:
         if step == 8:
             raise OSError(28, "No space left on device")
-        return save(self, step, *args)
+        return commit(self, step, *args)
 
     found = Run(RunDir.create(tmp_path / "run", experiment().to_yaml(), "x"), Listener(), [])
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", full)
+        patch.setattr(Checkpoints, "commit", full)
         with pytest.raises(OSError, match="No space"):
             run(experiment(), dataset, None, found.folder, found.listener, CPU)
     before = found.folder.records()

@@ -1,9 +1,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +12,9 @@ import pytest
 from ssgan.base.errors import CorruptFile
 from ssgan.training.session import (
     InProcess,
-    RaySession,
     Session,
+    TrainSession,
+    TuneSession,
     read_pointer,
     write_pointer,
 )
@@ -23,7 +23,7 @@ from ssgan.training.session import (
 def test_in_process_starts_where_it_is_told_and_passes_metrics_on() -> None:
     heard: list[Any] = []
     session: Session = InProcess("runs/a/checkpoints/00000003", heard.append)
-    session.report({"zero_one_loss": 0.25}, "runs/a/checkpoints/00000004")
+    session.report({"zero_one_loss": 0.25}, lambda: "runs/a/checkpoints/00000004")
     assert session.restore() == "runs/a/checkpoints/00000003"
     assert heard == [{"zero_one_loss": 0.25}]
     assert InProcess().restore() is None
@@ -55,26 +55,27 @@ class FakeRay:
         return self.held
 
 
-@pytest.fixture(params=["train", "tune"])
-def ray_session(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> tuple[FakeRay, Callable[..., RaySession]]:
+@pytest.fixture
+def fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     import ray.train
     import ray.tune
 
     fake = FakeRay()
-    module = ray.train if request.param == "train" else ray.tune
-    monkeypatch.setattr(module, "report", fake.report)
-    monkeypatch.setattr(module, "get_checkpoint", fake.get_checkpoint)
-    return fake, partial(RaySession, module)
+    for module in (ray.train, ray.tune):
+        monkeypatch.setattr(module, "report", fake.report)
+        monkeypatch.setattr(module, "get_checkpoint", fake.get_checkpoint)
+    return fake
 
 
-def test_ray_is_given_a_pointer(
-    ray_session: tuple[FakeRay, Callable[..., RaySession]],
-) -> None:
-    fake, kind = ray_session
-    session: Session = kind()
-    session.report({"zero_one_loss": 0.5}, "s3://bucket/a/checkpoints/00000004")
+def test_ray_tune_is_given_a_pointer_to_what_is_committed(fake: FakeRay) -> None:
+    from ray import tune
+
+    def commit() -> str:
+        assert not fake.reports
+        return "s3://bucket/a/checkpoints/00000004"
+
+    session: Session = TuneSession(tune)
+    session.report({"zero_one_loss": 0.5}, commit)
     session.report({"zero_one_loss": None})
     assert fake.reports == [
         ({"zero_one_loss": 0.5}, "s3://bucket/a/checkpoints/00000004"),
@@ -82,17 +83,22 @@ def test_ray_is_given_a_pointer(
     ]
 
 
-def test_ray_s_pointer_goes_before_the_start_that_the_driver_gave(
-    ray_session: tuple[FakeRay, Callable[..., RaySession]], tmp_path: Path
-) -> None:
-    from ray.train import Checkpoint
+def test_a_trial_resumes_where_ray_tune_says(fake: FakeRay, tmp_path: Path) -> None:
+    from ray import tune
 
-    fake, kind = ray_session
-    assert kind().restore() is None
-    assert kind("a/checkpoints/00000001").restore() == "a/checkpoints/00000001"
+    assert TuneSession(tune).restore() is None
     write_pointer(tmp_path, "a/checkpoints/00000002")
-    fake.held = Checkpoint.from_directory(str(tmp_path))
-    assert kind("a/checkpoints/00000001").restore() == "a/checkpoints/00000002"
+    fake.held = tune.Checkpoint.from_directory(str(tmp_path))
+    assert TuneSession(tune).restore() == "a/checkpoints/00000002"
+
+
+def test_ray_train_hears_of_metrics_without_waiting_for_a_commit(fake: FakeRay) -> None:
+    from ray import train
+
+    session: Session = TrainSession(train, lambda: "a/checkpoints/00000001")
+    session.report({"zero_one_loss": 0.5}, lambda: pytest.fail("it waited"))
+    assert fake.reports == [({"zero_one_loss": 0.5}, None)]
+    assert session.restore() == "a/checkpoints/00000001"
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": "other", "checkpoint": "x"}'])

@@ -1,3 +1,4 @@
+import io
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import CodesConfig
 from ssgan.training.distributed import Worker
-from ssgan.training.snapshot import take_snapshot
+from ssgan.training.snapshot import copy_state, take_snapshot
 from ssgan.training.state import Training
 
 B = 8
@@ -41,6 +42,19 @@ def copy(module: nn.Module) -> dict[str, Tensor]:
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def saved(state: dict[str, Any]) -> bytes:
+    sink = io.BytesIO()
+    torch.save(state, sink)
+    return sink.getvalue()
+
+
+def test_a_copied_state_is_saved_as_the_very_bytes_of_its_moment(training: Training) -> None:
+    at_once = saved(training.state())
+    copied = copy_state(training.state())
+    training.update()
+    assert saved(copied) == at_once != saved(training.state())
 
 
 def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> None:
