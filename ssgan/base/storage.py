@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from ssgan.base.errors import BadInput
 
 _TEMPORARY = ".tmp"
 _OBJECT_STORES = ("s3", "gcs", "abfs")
+_PAUSES = (0.1, 0.5)  # seconds before a file is read again
 
 
 class Folder:
@@ -102,8 +104,14 @@ class Folder:
 
     def read_bytes(self, name: str) -> bytes:
         """Read one file whole (`FileNotFoundError` if it is not there)."""
-        with self._fs.open_input_stream(self._join(name), compression=None) as stream:
-            return bytes(stream.readall())
+        for pause in _PAUSES if self.is_object_store else ():
+            try:
+                return self._read(name)
+            except FileNotFoundError:
+                raise
+            except OSError:  # AWS's client does not ask again where a 503 is longer than the file
+                time.sleep(pause)
+        return self._read(name)
 
     def find_bytes(self, name: str) -> bytes | None:
         """Read one file whole; None where it is missing."""
@@ -197,6 +205,10 @@ class Folder:
 
     def _kind(self, name: str) -> pafs.FileType:
         return self._fs.get_file_info(self._join(name)).type
+
+    def _read(self, name: str) -> bytes:
+        with self._fs.open_input_stream(self._join(name), compression=None) as stream:
+            return bytes(stream.readall())
 
     def _put(self, path: str, data: bytes) -> None:
         with self._fs.open_output_stream(path, compression=None) as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 from typing import Literal
 
 import click
@@ -23,8 +23,8 @@ from ssgan.cli.verb import Answer, Verb, writing
 )
 @run_options
 @copy_option("G's moving average or its raw weights.", default="ema")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder; RUN/export by default.")
-def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: Path | None) -> Answer:
+@click.option("--out", help="The folder, or its URI; RUN/export by default.")
+def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: str | None) -> Answer:
     """Write a generator with named codes: safetensors and one JSON.
 
     `NamedGenerator.load(FOLDER).sample(digit=7, n=16)` needs torch alone, on a CPU.
@@ -35,12 +35,12 @@ def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: Path 
 
     loaded = load_run(run, checkpoint)
     files = export(loaded, copy_of)
-    where = str(out) if out is not None else loaded.run.locate("export")
+    where = out if out is not None else loaded.run.locate("export")
     with writing(where, "--out"):
         if out is not None:
             save_export(out, files)
         else:
             write_export(loaded.run, files)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
-    hint = f"after {loaded.step:,} updates; try: {program('ssgan')} sample {where}"
+    hint = f"after {loaded.step:,} updates; try: {program('ssgan')} sample {shlex.quote(where)}"
     return Answer([f"{where}: G {copy}", hint])

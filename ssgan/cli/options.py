@@ -12,6 +12,12 @@ Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
 
 
+def is_assignment(argument: str) -> bool:
+    """Whether an argument is FIELD=VALUE, and not a name, a path or a URI with a query."""
+    field, mark, _ = argument.partition("=")
+    return bool(mark) and "://" not in field
+
+
 def out_option(help_text: str) -> Decorator:
     """Return ``--out``, where runs and searches go."""
     return click.option(

@@ -35,7 +35,7 @@ _MAX = 10_000  # images of one picture
   ssgan sample runs/faces Smiling=yes --out faces.npy uint8 array (n, H, W, C) for NumPy
 """,
 )
-@click.argument("source", metavar="RUN|EXPORT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN|EXPORT")
 @click.argument("codes", metavar="[CODE=VALUE]...", nargs=-1)
 @click.option("-n", "n", type=click.IntRange(min=1), help=f"Images, a row; {_N} by default.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is drawn.")
@@ -47,7 +47,7 @@ _MAX = 10_000  # images of one picture
     help="FILE.png for a picture, FILE.npy for an array; repeatable. samples.png by default.",
 )
 def sample(
-    source: Path, codes: tuple[str, ...], n: int | None, seed: int, outs: tuple[Path, ...]
+    source: str, codes: tuple[str, ...], n: int | None, seed: int, outs: tuple[Path, ...]
 ) -> Answer:
     """Make images with codes of your choice.
 

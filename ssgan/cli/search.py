@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import TrialsFailed
-from ssgan.cli.options import place_options
+from ssgan.cli.options import is_assignment, place_options
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -94,7 +94,7 @@ def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Sear
         started = Search.from_yaml(SearchDir.open(resume).definition())
         if not arguments:
             return started
-    named = bool(arguments) and "=" not in arguments[0]
+    named = bool(arguments) and not is_assignment(arguments[0])
     return load_search(
         source, arguments[0] if named else None, arguments[1:] if named else arguments
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.options import place_options
+from ssgan.cli.options import is_assignment, place_options
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -74,7 +74,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import BEST, SearchDir
 
-    named = bool(arguments) and "=" not in arguments[0]
+    named = bool(arguments) and not is_assignment(arguments[0])
     if not named and resume is None:
         raise BadInput(
             f"name a preset ({', '.join(preset_names())}) or an experiment file, as in "

@@ -160,11 +160,12 @@ def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
 
 
 def _example(record: RunDir | SearchDir) -> str:
-    from ssgan.export.generator import NamedGenerator
+    from ssgan.export.code_values import describe
+    from ssgan.export.format import MANIFEST, parse_manifest
 
-    if record.local_path is None:
-        return ""
-    for code in NamedGenerator.load(record.local_path).codes:
+    file = f"export/{MANIFEST}"
+    manifest = parse_manifest(record.read_bytes(file), record.locate(file))
+    for code in describe(manifest.space):
         if code.supervised and code.classes:
             value = "7" if "7" in code.classes else code.classes[-1]
             return f"{shlex.quote(f'{code.name}={value}')} -n 16"

@@ -123,16 +123,25 @@ def read_named(source: str, shipped: Traversable, what: str, what_file: str) -> 
     names = names_in(shipped)
     if source in names:
         return _load_yaml((shipped / f"{source}.yaml").read_text(), source), source
-    file = Path(source)
+    file = Path(source.partition("?")[0] if "://" in source else source)
     if file.suffix not in (".yaml", ".yml"):
         raise BadInput(
             f"there is no {what} {source!r}{nearest(source, names)} "
             "(a file of your own ends in .yaml)"
         )
     try:
-        return _load_yaml(file.read_text(encoding="utf-8"), str(file)), file.stem
+        return _load_yaml(_read_text(source), source), file.stem
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot read the {what_file} file {file}: {error}") from error
+        raise BadInput(f"cannot read the {what_file} file {source}: {error}") from error
+
+
+def _read_text(source: str) -> str:
+    if "://" not in source:
+        return Path(source).read_text(encoding="utf-8")
+    from ssgan.base.storage import Folder, split  # needs pyarrow, which takes a while
+
+    folder, name = split(source)
+    return Folder(folder).read_bytes(name).decode()
 
 
 def _load_yaml(text: str, where: str) -> Tree:

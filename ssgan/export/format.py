@@ -103,9 +103,24 @@ def read_manifest(folder: Path) -> ExportManifest:
     """
     file = folder / MANIFEST
     if not file.is_file():
-        raise BadInput(f"no export in {folder}: it has no {MANIFEST}. {_REMEDY}")
+        raise no_export(folder)
+    return parse_manifest(file.read_bytes(), str(file))
+
+
+def no_export(folder: str | Path) -> BadInput:
+    """Return the error that there is no export in a folder."""
+    return BadInput(f"no export in {folder}: it has no {MANIFEST}. {_REMEDY}")
+
+
+def parse_manifest(text: bytes, file: str) -> ExportManifest:
+    """Parse the content of a generator.json and check it against its own hash.
+
+    Raises:
+        BadInput: It needs a newer ssgan.
+        CorruptFile: It changed after it was written.
+    """
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(text)
         recorded = content.pop("manifest_sha256")
         if content.get("format", 0) > FORMAT:
             raise BadInput(

@@ -21,7 +21,13 @@ from torch import Tensor
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.export.code_values import CodeInfo, conditional_prior, count, describe, to_column
-from ssgan.export.format import MANIFEST, ExportManifest, read_manifest, read_weights
+from ssgan.export.format import (
+    MANIFEST,
+    ExportManifest,
+    no_export,
+    read_manifest,
+    read_weights,
+)
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
@@ -56,10 +62,14 @@ class NamedGenerator:
     def load(cls, path: str | Path) -> Self:
         """Load an export folder, or the one inside a run directory, on the CPU.
 
+        Its location may also be a URI, ``s3://bucket/runs/digits``.
+
         Raises:
             BadInput: There is no export, or it needs a newer ssgan.
             CorruptFile: A file is missing, or changed after its hash was taken.
         """
+        if "://" in str(path):
+            return cls._load_copy(str(path))
         folder = Path(path)
         if not (folder / MANIFEST).is_file() and (folder / "export" / MANIFEST).is_file():
             folder = folder / "export"
@@ -72,6 +82,17 @@ class NamedGenerator:
         generator.load_state_dict(states["generator"])
         discriminator.load_state_dict(states["discriminator"])
         return cls(manifest, generator, discriminator)
+
+    @classmethod
+    def _load_copy(cls, uri: str) -> Self:
+        from ssgan.base.storage import Folder, split  # needs pyarrow, which no local export does
+
+        is_run = Folder(uri).exists(f"export/{MANIFEST}")
+        parent, name = (uri, "export") if is_run else split(uri)
+        if not name or not Folder(parent).exists(f"{name}/{MANIFEST}"):
+            raise no_export(uri)
+        with Folder(parent).local_copy(name) as folder:
+            return cls.load(folder)
 
     @property
     def codes(self) -> tuple[CodeInfo, ...]:

@@ -263,11 +263,13 @@ def test_the_endpoint_may_stand_in_the_environment(
 
 def test_an_answer_of_503_is_asked_for_again(bucket: Bucket) -> None:
     folder = Folder(bucket.locate("busy"))
-    bucket.refuse_every, bucket.refused = 3, 0
+    bucket.requests.clear()
+    bucket.refuse_every, bucket.refused = 4, 0
     try:
         for number in range(6):
             folder.write_bytes(f"{number}", b"x")
-        assert bucket.refused
+            assert folder.read_bytes(f"{number}") == b"x"
+        assert bucket.refused >= 4
         assert len(folder.list("")) == 6
     finally:
         bucket.refuse_every = 0

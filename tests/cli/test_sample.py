@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssgan.base.storage import Folder
+from ssgan.experiment.loading import load_experiment
 from ssgan.export import NamedGenerator
+from tests.helpers.buckets import running_bucket
 
 
 def test_one_value_makes_n_images(ssgan, export: Path) -> None:
@@ -45,6 +48,25 @@ def test_a_run_directory_stands_for_its_export(ssgan, export: Path) -> None:
     assert Path("samples.png").is_file()
     assert "digit: 0, 1, 2" in done.out
     assert "angle from -30 to 60" in done.out
+
+
+def test_an_export_may_lie_on_an_object_store(ssgan, export: Path) -> None:
+    with running_bucket() as bucket:
+        copy = Folder(bucket.locate("runs/digits"))
+        for file in export.iterdir():
+            copy.write_bytes(f"export/{file.name}", file.read_bytes())
+        expected = NamedGenerator.load(export).sample(digit=7, n=2)
+        for source in (copy.location, copy.locate("export")):
+            done = ssgan("sample", source, "digit=7", "-n", "2", "--out", "a.npy")
+            assert done.code == 0, done.err
+            assert np.array_equal(np.load("a.npy"), expected)
+        done = ssgan("sample", bucket.locate("runs/nothing"))
+        assert done.code == 2
+        assert f"no export in {bucket.locate('runs/nothing')}" in done.err
+        copy.write_bytes("best.yaml", b"preset: digits\nseed: 7\n")
+        assert load_experiment(copy.locate("best.yaml")).seed == 7
+        done = ssgan("train", copy.locate("best.yaml"), "training.epochs=0")
+        assert "training.epochs" in done.err
 
 
 @pytest.mark.parametrize(
