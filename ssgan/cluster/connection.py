@@ -77,7 +77,7 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
                 _knock(address)
                 # A job that was submitted may have been told the same variables.
                 os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
-                ray.init(address, runtime_env=_environment(), logging_level=logging.WARNING)
+                ray.init(address, logging_level=logging.WARNING)
             else:
                 # Ray reports statistics of its use over the network unless it is told not to.
                 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -123,15 +123,6 @@ def address_in_environment() -> str | None:
     """Return ``RAY_ADDRESS``; None where it is unset or ``local``, which start a Ray here."""
     address = os.environ.get("RAY_ADDRESS", "")
     return None if address in ("", "local") else address
-
-
-def _environment() -> dict[str, dict[str, str]] | None:
-    """Return what all that this process runs on a cluster must know to reach an object store.
-
-    Ray hands it to processes, and nothing of it is written into runs or into Tune's state.
-    """
-    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    return {"env_vars": aws} if aws else None
 
 
 def _knock(address: str) -> None:

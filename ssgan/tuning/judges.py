@@ -8,13 +8,14 @@ keep from starting; where it gets none, or loses it, the driver trains them itse
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
-from ssgan.cluster.capacity import cores
+from ssgan.cluster.capacity import cores, object_store_environment
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
 from ssgan.evaluation.judge import CARD, JudgeCard, keep_judge
@@ -172,7 +173,7 @@ class JudgeTraining:
         task: Any = ray.remote(_work).options(
             num_returns="streaming", num_cpus=cpus, num_gpus=gpus, max_retries=0
         )
-        began = task.remote(*told, self._plan, threads)
+        began = task.remote(*told, self._plan, threads, object_store_environment())
         patience = _GROWTH if cluster.growth else _PATIENCE
         if ray.wait([began], timeout=patience)[0]:
             _log.info("the judge C is trained beside the first trials, which wait for it")
@@ -239,8 +240,10 @@ def _work(
     store: str,
     plan: ComputePlan,
     threads: int,
+    environment: Mapping[str, str],
 ) -> Iterator[Stage | None]:
     """Train judges on a machine of the cluster; the first item says that it has begun."""
+    os.environ.update(environment)
     yield None
     search = Search.from_yaml(definition)
     images = find_store(search.base, location=store)

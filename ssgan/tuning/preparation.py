@@ -7,9 +7,10 @@ a restart.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import Folder
+from ssgan.base.storage import Folder, join, split
 from ssgan.cluster.capacity import DRIVER_BYTES, Node, preflight, resources
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
@@ -126,13 +127,22 @@ def prepare_data(search: Search, progress: PreparationProgress | None = None) ->
 
 
 def share_store(store: Store, search_dir: SearchDir, nodes: Sequence[Node]) -> str:
-    """Return where trials find the images: here, or, for several machines, a copy of them."""
+    """Return where trials find the images: here, or, for several machines, a copy of them.
+
+    The copy is made once for all searches of a folder: it lies beside them, in ``stores``, under
+    the hash of its manifest, which names the hash of every file.
+    """
     if len(nodes) < 2:
         return store.location
-    if not search_dir.exists(f"store/{MANIFEST}"):
-        source = Folder(store.location)
+    if search_dir.exists(f"store/{MANIFEST}"):  # of a search that was begun before 0.2.0
+        return search_dir.locate("store")
+    source = Folder(store.location)
+    manifest = source.read_bytes(MANIFEST)
+    name = sha256(manifest).hexdigest()[:16]
+    copy = Folder(join(split(search_dir.location)[0], f"stores/{name}"))
+    if not copy.exists(MANIFEST):
         splits = store.manifest.splits.values()
-        shards = [shard.file for split in splits for shard in split.shards]
-        for name in [*shards, MANIFEST]:  # which makes a store of the folder, so it comes last
-            search_dir.write_bytes(f"store/{name}", source.read_bytes(name))
-    return search_dir.locate("store")
+        for shard in (shard for one in splits for shard in one.shards):
+            copy.write_bytes(shard.file, source.read_bytes(shard.file))
+        copy.write_bytes(MANIFEST, manifest)  # which makes a store of the folder, so it comes last
+    return copy.location

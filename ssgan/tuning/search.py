@@ -6,7 +6,7 @@ It is one frozen tree, saved with the search, that builds each trial's experimen
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationInfo, field_validator
@@ -71,6 +71,9 @@ class Search(Config):
     """Trials of stage one; None is one for each combination of the grids, or 16 without a grid."""
     concurrent: int | None = Field(default=None, ge=1)
     """Trials at a time; None is as many as fit."""
+    keep: Literal["best", "all"] = "best"
+    """Checkpoints that a trial of stage one keeps when it is over and has not failed: its best
+    alone, or all that `training.keep_last` and `training.keep_best` say."""
     seed: int = 0
     """Seed of the searcher. All trials of stage one share the experiment's own seed."""
     finals: FinalsConfig = FinalsConfig()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import split
+from ssgan.base.storage import split, with_fast_writes
+from ssgan.cluster.capacity import object_store_environment
 from ssgan.cluster.connection import Cluster, connect
 from ssgan.cluster.nodes import require_shared
 from ssgan.data.store import Store
@@ -74,6 +75,7 @@ def build_tuner(
     """
     from ray import tune
 
+    from ssgan.tuning.retention import KeepBest
     from ssgan.tuning.table import TrialTable
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
@@ -105,6 +107,9 @@ def build_tuner(
     else:
         names, space = TrialNames(), {FINAL: tune.grid_search(finals)}
         searcher, scheduler = walk_grid(at_a_time), NoScheduler()  # which are never stopped
+    callbacks: list[Any] = [TrialTable(directory.location, stage)]
+    if is_first and search.keep == "best":
+        callbacks.append(KeepBest(directory.locate(FOLDERS[stage])))
     _quieten()
     return tune.Tuner(
         make_trainable(spec),
@@ -119,9 +124,9 @@ def build_tuner(
         ),
         run_config=tune.RunConfig(
             name=stage,
-            storage_path=directory.locate(_RAY),
+            storage_path=with_fast_writes(directory.locate(_RAY)),
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
-            callbacks=[TrialTable(directory.location, stage)],
+            callbacks=callbacks,
             verbose=0,
         ),
     )
@@ -165,7 +170,8 @@ def restore_tuner(
         if row.stage == stage and row.status == "FAILED":
             directory.run(row).delete(FAILURE)
     _quieten()
-    return tune.Tuner.restore(directory.locate(state), make_trainable(spec), resume_errored=True)
+    where = with_fast_writes(directory.locate(state))
+    return tune.Tuner.restore(where, make_trainable(spec), resume_errored=True)
 
 
 def check_same(started: Search, search: Search) -> None:
@@ -218,7 +224,13 @@ def _connect_for_good() -> Cluster:
 
 
 def _quieten() -> None:
-    """Keep Tune's tables off the screen, and from writing and reading what nobody needs."""
+    """Keep Tune's tables off the screen, and from writing and reading what nobody needs.
+
+    It would hand AWS's keys on in runtime environments, which Ray logs; see `make_trainable`.
+    """
+    from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+
+    ENV_VARS_TO_PROPAGATE.difference_update(object_store_environment())
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     _spare_dataframes()

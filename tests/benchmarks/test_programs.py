@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import draws, driver, early_stopping, run, seeds, turned_digits, workers
+from benchmarks import draws, driver, early_stopping, run, seeds, storage, turned_digits, workers
 from ssgan.data.store import Store
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
@@ -173,3 +173,14 @@ def test_what_a_search_costs_its_driver_is_measured(
     text = page.read_text()
     assert re.search(r"\| sqlite \| 2 x 2 \|.*\n\| sqlite \| 20 x 2 \|", text)
     assert "CPU grows with trials to the power of 1.00 (sqlite" in text
+
+
+def test_storage_costs_an_epoch_requests_and_time(capsys: pytest.CaptureFixture[str]) -> None:
+    storage.main(["--small", "--epochs", "3"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if " waits " in line]
+    assert len(rows) == 6
+    for place, _, requests in rows:
+        if place.startswith("| S3"):
+            assert 4 <= int(requests.rpartition("at most ")[2].rstrip(" |")) <= 12
+    with pytest.raises(SystemExit):
+        storage.main(["--small", "--write"])

@@ -49,6 +49,7 @@ def small_definition(space: dict[str, Any], *overrides: str, **fields: Any) -> d
         "metric": "diversity",
         "mode": "max",
         "finals": {"best": 0},
+        "keep": "all",
     }
     return {**definition, **fields}
 

@@ -7,7 +7,7 @@ import pytest
 from ssgan.base.errors import BadInput
 from ssgan.cluster.capacity import Node
 from ssgan.cluster.connection import Cluster
-from ssgan.data.store import Store
+from ssgan.data.store import MANIFEST, Store
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.loading import load_search
 from ssgan.tuning.preparation import (
@@ -41,14 +41,19 @@ def test_several_machines_get_a_copy_of_the_images(digits_store: Store, tmp_path
     where = SearchDir.create(tmp_path / "search", "")
     assert share_store(digits_store, where, [Node(2.0)]) == digits_store.location
     location = share_store(digits_store, where, [Node(2.0), Node(2.0)])
-    assert location == f"{where.location}/store"
+    assert Path(location).parent == tmp_path / "stores"
     copied = Store.open(location)
     assert copied.manifest == digits_store.manifest
     images = [next(iter(store.chunks("train")))[0] for store in (copied, digits_store)]
     assert (images[0] == images[1]).all()
-    (where.local_path / "store/extra").write_text("")  # type: ignore[operator]
-    share_store(digits_store, where, [Node(2.0), Node(2.0)])  # is not copied twice
-    assert where.exists("store/extra")
+    copied_at = (Path(location) / MANIFEST).stat().st_mtime_ns
+    another = SearchDir.create(tmp_path / "another", "")
+    assert share_store(digits_store, another, [Node(2.0), Node(2.0)]) == location
+    assert (Path(location) / MANIFEST).stat().st_mtime_ns == copied_at  # is not copied twice
+    begun_before = SearchDir.create(tmp_path / "before", "")
+    begun_before.write_bytes(f"store/{MANIFEST}", (Path(location) / MANIFEST).read_bytes())
+    found = share_store(digits_store, begun_before, [Node(2.0), Node(2.0)])
+    assert found == begun_before.locate("store")
 
 
 @pytest.mark.usefixtures("digits_store")

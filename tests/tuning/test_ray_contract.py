@@ -20,6 +20,7 @@ from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError, WorkerGroupError
 from ray.train.torch import TorchConfig
 from ray.tune import Callback, ExperimentAnalysis, Tuner
+from ray.tune.execution import class_cache
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.experimental import output
@@ -158,6 +159,11 @@ def test_tune_counts_trials_that_are_suggested_from_one() -> None:
     assert "self._counter = 0" in inspect.getsource(SearchGenerator.__init__)
     created = inspect.getsource(SearchGenerator.create_trial_if_possible)
     assert created.index("self._counter += 1") < created.index('"{0}_{1}".format')
+
+
+def test_tune_hands_variables_on_by_names_in_a_set_that_may_be_emptied() -> None:
+    assert "ENV_VARS_TO_PROPAGATE" in inspect.getsource(class_cache._ActorClassCache.get)
+    assert isinstance(class_cache.ENV_VARS_TO_PROPAGATE, set)
 
 
 def test_errors_hold_what_the_workers_raised() -> None:
