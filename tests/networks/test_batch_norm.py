@@ -116,6 +116,16 @@ def test_a_copy_for_one_worker_asks_no_other_one() -> None:
     assert torch.equal(network(images()), layer()(images()))
 
 
+def test_a_copy_of_a_layer_that_torch_synchronizes_asks_no_other_worker() -> None:
+    made = layer()
+    network = nn.Sequential(nn.SyncBatchNorm.convert_sync_batchnorm(made))
+    assert is_synchronized(network[0])
+    replace_batchnorm(network, BatchNormConfig(), 1)
+    assert not is_synchronized(network[0])
+    assert network[0].weight is made.weight
+    assert torch.equal(network(images()), layer()(images()))
+
+
 def test_without_running_statistics_none_are_kept() -> None:
     made = nn.BatchNorm2d(3, track_running_stats=False)
     assert in_groups(made)(images()).shape == (12, 3, 5, 5)
