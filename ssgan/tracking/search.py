@@ -3,20 +3,19 @@
 import json
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlflow.entities import Metric
 
 from ssgan.base.config import read_stored_yaml
-from ssgan.base.formatting import flat_values, number, short_names, spell, spell_all
-from ssgan.evaluation import catalog
+from ssgan.base.formatting import flat_values, number
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
+from ssgan.tracking.description import rank_trials, search_tags
 from ssgan.tracking.mlflow_experiment import MlflowRun, digest_of
 from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
 from ssgan.tracking.store import check, has_one_writer
@@ -27,15 +26,6 @@ _FILES, _REPORT = "ssgan.artifacts", "ssgan.report"
 _OWN_FILES = ("search.yaml", "trials.json", "summary.json")
 _FOLDERS = ("figures",)  # the winner's export becomes a registered model; the others stay at home
 
-_WORDS = {
-    "FINISHED": "finished",
-    "STOPPED": "stopped early",
-    "FAILED": "failed",
-    "RUNNING": "running",
-    "PAUSED": "paused",
-    "PENDING": "waiting",
-}
-_LISTED = 10  # trials in a description
 _THREADS = 4  # trials that are sent to a server at a time
 _CROWD, _EPOCHS = 250, 5  # in a search of more trials, so many epochs of one that does not lead
 
@@ -139,7 +129,7 @@ class SearchRecorder:
             experiment.send(
                 parent,
                 params=flatten(definition),
-                tags=_search_tags(search, rows, info),
+                tags=search_tags(search, rows, info),
                 metrics=self._best_points(histories, [one for one, _ in news], info),
             )
             if pages is not None or is_first or status != "RUNNING":
@@ -195,7 +185,7 @@ class SearchRecorder:
     ) -> list[tuple[History, _State]]:
         """Return the trials that are not in MLflow as they are now."""
         rows = [one.row for one in histories if one.row.stage == "search"]
-        ranked = sorted(_ranked(rows, info), key=lambda row: not row.is_scored)
+        ranked = sorted(rank_trials(rows, info), key=lambda row: not row.is_scored)
         leading = {row.run for row in ranked[: info.pictures]}
         news = []
         for history in histories:
@@ -340,25 +330,6 @@ def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
     return tags
 
 
-def _search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
-    counts = Counter[str](row.status for row in rows)
-    said = ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
-    known = _ranked((row for row in rows if row.stage == "search" and row.is_scored), info)
-    best = next(iter(known), None)
-    tags = {
-        "ssgan.search_dir": search.location,
-        "ssgan.trials": said or "none yet",
-        "mlflow.note.content": _describe(rows, info, said, best),
-    }
-    if best is not None:
-        tags["ssgan.best_trial"] = best.trial
-    return tags
-
-
-def _ranked(rows: Iterable[TrialRow], info: SearchInfo) -> list[TrialRow]:
-    return sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
-
-
 def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> list[Metric]:
     """Return how the best value of stage one improved, after a time in milliseconds.
 
@@ -405,39 +376,3 @@ def _perturbations(history: History) -> list[Metric]:
             if (shown := number(value)) is not None:
                 metrics.append(Metric(name, shown, first.timestamp_ms, first.epoch))
     return metrics
-
-
-def _describe(
-    rows: Sequence[TrialRow], info: SearchInfo, counts: str, best: TrialRow | None
-) -> str:
-    """Write the description that MLflow shows on the run's page, in Markdown."""
-    lines = [f"**{counts or 'No trial yet'}**"]
-    if best is not None:
-        lines.append(
-            f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
-            f"{best.metric:.4f} ({spell_all(best.values)})"
-        )
-    for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
-        of_stage = [row for row in rows if row.stage == stage and row.metric is not None]
-        if of_stage:
-            lines += ["", f"### {title}", "", *_table(of_stage, info)]
-    lines += ["", "The artifacts in `report/` show all trials: `contact-sheet.html`, and charts."]
-    return "\n".join(lines)
-
-
-def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
-    ranked = _ranked(rows, info)
-    short = short_names([row.values for row in ranked])
-    fields = list(dict.fromkeys(name for row in ranked for name in row.values))
-    head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for row in ranked[:_LISTED]:
-        cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]
-        lines.append(f"| {' | '.join([*cells, _WORDS[row.status]])} |")
-    if len(ranked) > _LISTED:
-        lines += ["", f"and {len(ranked) - _LISTED} more"]
-    return lines
-
-
-def _cell(values: Mapping[str, Any], name: str) -> str:
-    return spell(values[name]).replace("|", "\\|") if name in values else ""

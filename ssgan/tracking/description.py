@@ -1,0 +1,77 @@
+"""What MLflow says of a search on its page: how far it is, its best trial, and tables of trials."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ssgan.base.formatting import short_names, spell, spell_all
+from ssgan.evaluation import catalog
+from ssgan.records.search_info import SearchInfo
+from ssgan.records.searchdir import SearchDir, TrialRow
+
+_WORDS = {
+    "FINISHED": "finished",
+    "STOPPED": "stopped early",
+    "FAILED": "failed",
+    "RUNNING": "running",
+    "PAUSED": "paused",
+    "PENDING": "waiting",
+}
+_LISTED = 10  # trials in a description
+
+
+def search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
+    """Return the tags of a search's run, one of which is the description, in Markdown."""
+    counts = Counter[str](row.status for row in rows)
+    said = ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
+    known = rank_trials((row for row in rows if row.stage == "search" and row.is_scored), info)
+    best = next(iter(known), None)
+    tags = {
+        "ssgan.search_dir": search.location,
+        "ssgan.trials": said or "none yet",
+        "mlflow.note.content": _describe(rows, info, said, best),
+    }
+    if best is not None:
+        tags["ssgan.best_trial"] = best.trial
+    return tags
+
+
+def rank_trials(rows: Iterable[TrialRow], info: SearchInfo) -> list[TrialRow]:
+    """Return trials in the order of their values, the best first."""
+    return sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
+
+
+def _describe(
+    rows: Sequence[TrialRow], info: SearchInfo, counts: str, best: TrialRow | None
+) -> str:
+    """Write the description that MLflow shows on the run's page, in Markdown."""
+    lines = [f"**{counts or 'No trial yet'}**"]
+    if best is not None:
+        lines.append(
+            f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
+            f"{best.metric:.4f} ({spell_all(best.values)})"
+        )
+    for stage, title in (("final", "Finals, scored by another judge"), ("search", "Search")):
+        of_stage = [row for row in rows if row.stage == stage and row.metric is not None]
+        if of_stage:
+            lines += ["", f"### {title}", "", *_table(of_stage, info)]
+    lines += ["", "The artifacts in `report/` show all trials: `contact-sheet.html`, and charts."]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
+    ranked = rank_trials(rows, info)
+    short = short_names([row.values for row in ranked])
+    fields = list(dict.fromkeys(name for row in ranked for name in row.values))
+    head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for row in ranked[:_LISTED]:
+        cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]
+        lines.append(f"| {' | '.join([*cells, _WORDS[row.status]])} |")
+    if len(ranked) > _LISTED:
+        lines += ["", f"and {len(ranked) - _LISTED} more"]
+    return lines
+
+
+def _cell(values: Mapping[str, Any], name: str) -> str:
+    return spell(values[name]).replace("|", "\\|") if name in values else ""
