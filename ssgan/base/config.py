@@ -1,20 +1,30 @@
-"""The base of every configuration class: frozen trees, marks of fields, open unions, YAML."""
+"""The base of every configuration class: frozen trees, marks of fields, open unions."""
 
 import hashlib
 import importlib
 import json
 import logging
-import re
-from collections.abc import Iterable, Mapping
+import typing
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ssgan.base.errors import BadInput
+from ssgan.base.json_text import LARGEST_INTEGER
+from ssgan.base.yaml_text import read_yaml, write_yaml
 
 RENAMED_UNTIL = "0.3"
 """The version of ssgan that no longer reads the former names of fields."""
@@ -62,9 +72,14 @@ class BesideFile:
 
 
 class Config(BaseModel):
-    """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields."""
+    """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    Numbers are finite, of at most 64 bits, and no truth values.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     @classmethod
     def former_names(cls) -> dict[str, str]:
@@ -90,6 +105,15 @@ class Config(BaseModel):
                 data = {new if name == old else name: value for name, value in data.items()}
         return data
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_odd_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        types = leaf_types(cast(Hashable, cls.model_fields[str(info.field_name)].annotation))
+        holds_numbers = bool(types & {int, float}) and not types & {bool, Any}
+        is_nested = any(isinstance(one, type) and issubclass(one, Config) for one in types)
+        _check_numbers(value, holds_numbers and not is_nested)
+        return value
+
     def to_yaml(self) -> str:
         """Write the whole tree; `from_yaml` reads it back."""
         return write_yaml(self.model_dump(mode="json"))
@@ -101,11 +125,11 @@ class Config(BaseModel):
         Raises:
             BadInput: The text is something else.
         """
+        what = cls.__name__.lower()
         try:
-            return cls.model_validate(read_stored_yaml(text), context=STORED)
-        except (yaml.YAMLError, ValueError) as error:
-            what = cls.__name__.lower()
-            raise BadInput(f"this text is not a resolved {what} of ssgan: {error}") from error
+            return cls.model_validate(read_yaml(text, f"this {what}"), context=STORED)
+        except ValidationError as error:
+            raise BadInput(f"this is not a resolved {what} of ssgan: {in_a_line(error)}") from error
 
 
 def warn_renamed(old: str, new: str) -> None:
@@ -214,56 +238,35 @@ class OpenUnion(Config):
         return member.model_validate(data, context=info.context)
 
 
-class _Scalars(yaml.SafeLoader):
-    """YAML with the plain scalars of its version 1.2."""
+@cache
+def leaf_types(annotation: Hashable) -> frozenset[Any]:
+    """Return the types that a field's annotation is made of, without its unions and containers."""
+    if typing.get_origin(annotation) is Literal:
+        return frozenset(map(type, get_args(annotation)))
+    if typing.get_origin(annotation) is typing.Annotated:
+        return leaf_types(get_args(annotation)[0])
+    parts = get_args(annotation)
+    return frozenset({annotation}).union(*map(leaf_types, parts))
 
 
-_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
-_Scalars.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in known if tag not in (_BOOL, _FLOAT)]
-    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Scalars.add_implicit_resolver(_BOOL, re.compile("^(true|True|TRUE|false|False|FALSE)$"), [*"tTfF"])
-_NUMBER = (
-    _FLOAT,
-    re.compile(
-        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
-    ),
-    [*"-+.0123456789"],
-)
-_Scalars.add_implicit_resolver(*_NUMBER)
+def _check_numbers(value: Any, holds_numbers: bool) -> None:
+    if isinstance(value, bool) and holds_numbers:
+        raise PydanticCustomError("number", f"{str(value).lower()} is not a number")
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        raise PydanticCustomError("number", "a number has at most 64 bits")
+    if isinstance(value, dict) and holds_numbers:
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            _check_numbers(part, holds_numbers)
 
 
-class _Quoting(yaml.SafeDumper):
-    """Quotes a word that YAML 1.1 or `_Scalars` would take for something else."""
-
-
-_Quoting.add_implicit_resolver(*_NUMBER)
-
-
-def read_yaml(text: str) -> Any:
-    """Read YAML that a user wrote: ``no`` is a word (as of a class), ``1e-4`` is a number.
-
-    Raises:
-        yaml.YAMLError: The text is not YAML, or asks for more than plain data.
-    """
-    return yaml.load(text, _Scalars)  # derived from SafeLoader
-
-
-def read_stored_yaml(text: str) -> Any:
-    """Read YAML that `write_yaml` wrote, ten times as fast where PyYAML has its parser in C.
-
-    Raises:
-        yaml.YAMLError: The text is not YAML, or asks for more than plain data.
-    """
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def write_yaml(tree: Any) -> str:
-    """Write plain data, keys in their order; `read_yaml` and YAML 1.1 both get it back."""
-    text: str = yaml.dump(tree, Dumper=_Quoting, sort_keys=False, allow_unicode=True)
-    return text
+def in_a_line(error: ValidationError) -> str:
+    """Say in a line what is wrong first, and how much else is."""
+    first, *others = error.errors(include_url=False)
+    where = ".".join(map(str, first["loc"]))
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}{': ' if where else ''}{first['msg'].removeprefix('Value error, ')}{more}"
 
 
 def canonical_hash(value: Any) -> str:

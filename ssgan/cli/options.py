@@ -1,12 +1,15 @@
 """Arguments and options that several verbs have."""
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from ssgan.base.errors import BadInput
+
+_log = logging.getLogger(__name__)
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -52,6 +55,16 @@ def place_options(what: str, several: str, name: str, resume: tuple[str, str]) -
         return checked
 
     return decorate
+
+
+def warn_of_doubles(arguments: Sequence[str]) -> None:
+    """Say which field is set twice, as ``seed=1 seed=2``, and what counts."""
+    given: dict[str, str] = {}
+    for assignment in filter(is_assignment, arguments):
+        name = assignment.partition("=")[0].strip()
+        if given.setdefault(name, assignment) != assignment:
+            _log.warning("%s is set twice; %s counts, not %s", name, assignment, given[name])
+        given[name] = assignment
 
 
 def run_options(function: Function) -> Function:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput, TrialsFailed
-from ssgan.cli.options import out_option
+from ssgan.cli.options import out_option, warn_of_doubles
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -84,6 +84,7 @@ def reproduce(
         raise BadInput(
             "--rebuild trains nothing; leave out --seeds, --first-seed, --labels and the fields"
         )
+    warn_of_doubles(overrides)
     if others and not rebuild:
         raise BadInput("--with joins finished experiments; it goes with --rebuild")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -126,11 +127,13 @@ def _grid(
 
 
 def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name or not text:
             raise BadInput(f"{assignment!r} names no value; write code=value, as digit=7")
+        if name in dict(pairs):
+            raise BadInput(f"{name} is set twice; for several values write {name}=A,B")
         pairs.append((name, text))
     return pairs
 
@@ -148,10 +151,15 @@ def _values(code: CodeInfo | None, text: str) -> Any:
         try:
             ends = float(low), float(high)
         except ValueError:
-            raise BadInput(f"{code.name}={text} is not a range; write {code.name}=-1..1") from None
+            ends = (math.nan, math.nan)
+        if not all(map(math.isfinite, ends)):
+            raise BadInput(f"{code.name}={text} is not a range; write {code.name}=-1..1")
         return [round(value, 6) for value in np.linspace(*ends, _SWEEP).tolist()]
     if "," in text:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",")]
+        if not all(parts):
+            raise BadInput(f"{code.name}={text} has an empty value; write {code.name}=A,B")
+        return parts
     return text
 
 

@@ -106,15 +106,14 @@ def _open(locations: tuple[str, ...]) -> list[RunDir | SearchDir]:
 
 def _uri_of(record: RunDir | SearchDir) -> str:
     """Return the MLflow tracking URI that a run or search was, or was to be, recorded in."""
-    import yaml
-
     from ssgan.base.storage import split
     from ssgan.tracking.store import default_uri
 
-    tree = yaml.safe_load(record.definition())
-    experiment = tree.get("base", tree) if isinstance(tree, dict) else {}
+    tree = record.definition_tree()
+    experiment = tree.get("base", tree)
     recorded = (record.summary() or {}).get("tracking_uri")
-    chosen = (experiment.get("tracking") or {}).get("uri") if isinstance(experiment, dict) else None
+    tracking = experiment.get("tracking") if isinstance(experiment, dict) else None
+    chosen = tracking.get("uri") if isinstance(tracking, dict) else None
     if recorded or chosen:
         return str(recorded or chosen)
     if record.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):

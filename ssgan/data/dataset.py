@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
-from ssgan.data.labels import Amount, LabelBudget, draw_budget
+from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.store import Manifest, Store
 from ssgan.method.codes import CodesConfig, Joint, LatentSpace
+
+_MANY = 2**64  # as if there were so many labels: what cannot be read is found before the data is
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,12 @@ class DataConfig(Config):
     """Draw the budget as even over classes, or their combinations, as the set allows."""
     held_out: float = Field(default=0.2, ge=0, lt=1)
     """Share of the budget kept apart to measure Q_ss; only for data without a test split."""
+
+    @field_validator("labels")
+    @classmethod
+    def _check_labels(cls, labels: Amount) -> Amount:
+        count_labels(labels, _MANY)
+        return labels
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.base.rng import Streams
 from ssgan.method.codes import Code
 
@@ -88,7 +89,7 @@ class LabelBudget:
         """
         try:
             table = pq.read_table(io.BytesIO(data))
-            facts = json.loads(table.schema.metadata[_METADATA])
+            facts = read_json(table.schema.metadata[_METADATA])
             indices = torch.from_numpy(table["index"].to_numpy().copy())
             held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
             is_whole = facts.pop("sha256") == canonical_hash(facts)
@@ -96,7 +97,8 @@ class LabelBudget:
             budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
             is_whole = is_whole and budget.hash == saved_hash
         except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
-            raise CorruptFile(f"labels.parquet cannot be read ({error}); {_MEND}") from error
+            told = " ".join(str(error).split())
+            raise CorruptFile(f"labels.parquet cannot be read ({told}); {_MEND}") from error
         if not is_whole:
             raise CorruptFile(f"labels.parquet was changed after it was written; {_MEND}")
         return budget

@@ -17,6 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from ssgan.base.json_text import read_json
+
 CELLS = "ssgan:cells"
 """Name of a PNG's text chunk that says where the cells of a sheet are."""
 
@@ -51,7 +53,10 @@ class Cells(NamedTuple):
     def read(cls, image: Image.Image) -> Self | None:
         """Read them from a picture; None where it is not a sheet, or is older than this."""
         text = image.info.get(CELLS)
-        return None if text is None else cls(**json.loads(text))
+        try:
+            return None if text is None else cls(**read_json(text))
+        except (ValueError, TypeError):  # of another program
+            return None
 
     def box(self, group: str, columns: int) -> tuple[int, int, int, int]:
         """Return the box around the first columns of a group: left, upper, right, lower."""

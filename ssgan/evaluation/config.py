@@ -12,7 +12,7 @@ class EvaluationConfig(Config):
 
     every: int = Field(default=1, ge=1)
     """Epochs from one evaluation to the next; the last epoch is always evaluated."""
-    samples: int = Field(default=1000, ge=2)
+    samples: int = Field(default=1000, ge=2, le=1_000_000)
     """Class-conditional samples of each copy of G, as many of each class."""
     real_images: int = Field(default=5000, ge=2)
     """At most so many random train images stand for the real ones."""
@@ -20,7 +20,7 @@ class EvaluationConfig(Config):
     """At most so many held-out real images measure Q_ss."""
     neighbors: int = Field(default=5, ge=1)
     """Neighbors that span a ball in precision, recall, density and coverage."""
-    columns: int = Field(default=10, ge=1)
+    columns: int = Field(default=10, ge=1, le=1000)
     """Synthetic images in a row of the sample picture; half as many real ones beside them."""
     dead_share: float = Field(default=0.1, ge=0, le=1)
     """A categorical code is dead below this share of its entropy."""

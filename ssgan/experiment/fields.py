@@ -19,6 +19,7 @@ from ssgan.base.config import (
     Config,
     NotSearchable,
     OpenUnion,
+    leaf_types,
     nearest,
     warn_renamed,
 )
@@ -52,6 +53,13 @@ def field_models(path: str) -> list[type[Config]]:
     for *_, fields in _walk(path):
         models = [found for field in fields for found in configs_in(field.annotation)]
     return models
+
+
+def takes_fractions(path: str) -> bool:
+    """Whether a field is not one of whole numbers."""
+    *_, (_, _, fields) = _walk(path)
+    types = [leaf_types(typing.cast(typing.Hashable, field.annotation)) for field in fields]
+    return any(float in one or int not in one for one in types)
 
 
 def check_path(path: str) -> str:

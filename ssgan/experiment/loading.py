@@ -7,11 +7,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from ssgan.base.config import nearest, read_yaml, write_yaml
+from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.yaml_text import LONGEST, read_yaml, write_yaml
 from ssgan.experiment.fields import (
     check_path,
     difference,
@@ -65,6 +65,12 @@ def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
         given.add(path)
     experiment = _validate(tree)
+    objective = experiment.objective
+    if not (objective.lambda1 or objective.lambda2 or objective.extra):
+        _log.warning(
+            "objective.lambda1 and objective.lambda2 are 0, so the codes mean nothing: nothing "
+            "ties them to the images, and no label is used"
+        )
     # What is switched off (null) in vain does no harm.
     return _drop_inert(experiment, {path for path, value in assignments if value is not None})
 
@@ -137,7 +143,11 @@ def read_named(source: str, shipped: Traversable, what: str, what_file: str) -> 
 
 def _read_text(source: str) -> str:
     if "://" not in source:
-        return Path(source).read_text(encoding="utf-8")
+        file = Path(source)
+        if file.exists() and not file.is_file():
+            raise OSError("it is not a file")  # a named pipe would be waited for
+        with file.open(encoding="utf-8") as stream:
+            return stream.read(LONGEST + 1)
     from ssgan.base.storage import Folder, split  # needs pyarrow, which takes a while
 
     folder, name = split(source)
@@ -145,10 +155,9 @@ def _read_text(source: str) -> str:
 
 
 def _load_yaml(text: str, where: str) -> Tree:
-    try:
-        tree = read_yaml(text) or {}
-    except yaml.YAMLError as error:
-        raise BadInput(f"{where} is not YAML: {error}") from error
+    tree = read_yaml(text, where)
+    if tree is None:
+        raise BadInput(f"{where} is empty; write fields and their values, as preset: digits")
     if not isinstance(tree, dict):
         raise BadInput(f"{where} must hold fields and their values, not a {type(tree).__name__}")
     return tree
@@ -200,10 +209,7 @@ def read_overrides(overrides: Overrides) -> list[tuple[str, Any]]:
             raise BadInput(
                 f"{override!r} is not an override; write field=value, as training.epochs=20"
             )
-        try:
-            pairs.append((path.strip(), read_yaml(text)))
-        except yaml.YAMLError as error:
-            raise BadInput(f"cannot read the value {text!r}: {error}") from error
+        pairs.append((path.strip(), read_yaml(text, shortened(override))))
     return pairs
 
 
@@ -236,7 +242,18 @@ def _validate(tree: Tree) -> Experiment:
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        raise BadInput("\n".join(_explain(tree, detail) for detail in error.errors())) from error
+        raise BadInput(few_lines(_explain(tree, one) for one in error.errors())) from error
+
+
+def few_lines(problems: Iterable[str]) -> str:
+    """Join problems, a line each, but no more than five lines."""
+    lines = list(problems)
+    return "\n".join(lines if len(lines) <= 5 else [*lines[:4], f"and {len(lines) - 4} more"])
+
+
+def shortened(text: str) -> str:
+    """Cut what is quoted in a message to 80 characters."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _explain(tree: Tree, detail: Any) -> str:
@@ -257,7 +274,9 @@ def _explain(tree: Tree, detail: Any) -> str:
         return f"{name}.{detail['loc'][-1]} is required; set it"
     if detail["type"] == "extra_forbidden" and kind is not None:
         message = f"has no effect with {'.'.join(parts[:-1])}.kind={kind}"
-    shown = "" if isinstance(value, dict) else f"={value}"
+    if message.startswith(f"{name}="):  # it says so itself
+        return message
+    shown = "" if isinstance(value, dict) else f"={shortened(str(value))}"
     return f"{name}{shown}: {message}" if name else message
 
 

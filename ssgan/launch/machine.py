@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ssgan import __version__
+from ssgan.base.errors import CorruptFile
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import RunDir
@@ -65,9 +66,9 @@ def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -
     }
     environment = dict(json.loads(json.dumps(environment)))  # a tuple comes back as a list
     if run.exists(_ENVIRONMENT):
-        before = json.loads(run.read_bytes(_ENVIRONMENT))
+        before = _read_environment(run)
         changed = {k: (before.get(k), v) for k, v in environment.items() if before.get(k) != v}
-        if changed:
+        if changed and before:
             _log.warning(
                 "this run is resumed with %s, so it will not end with the same bits as without the "
                 "interruption",
@@ -75,6 +76,14 @@ def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -
             )
     run.write_json(_ENVIRONMENT, environment)
     return environment
+
+
+def _read_environment(run: RunDir) -> dict[str, Any]:
+    try:
+        return dict(run.read_json(_ENVIRONMENT))
+    except (CorruptFile, ValueError, TypeError):
+        _log.warning("%s cannot be read and is written again", run.locate(_ENVIRONMENT))
+        return {}
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -164,7 +164,7 @@ def work(spec: WorkerSpec) -> Ending:
     torch.set_num_threads(spec["threads"])
     os.environ.update(spec["environment"])
     run = RunDir.open(spec["run"])
-    experiment = Experiment.from_yaml(run.definition())
+    experiment = run.read_definition(Experiment)
     store = find_store(experiment, location=spec["store"])
     dataset = load_dataset(experiment, read_budget(run), store=store)
     device = get_device()

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -18,6 +18,8 @@ from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
 
 Posterior = Literal["mse", "gaussian"]
+
+_LONGEST_NAME = 100  # characters
 
 
 class Code(Config):
@@ -72,12 +74,26 @@ class Code(Config):
         return (values + 1) / 2 * (self.high - self.low) + self.low
 
 
+def _check_name(name: str) -> str:
+    """Refuse the name of a code that no command line could set, or that cannot be written down."""
+    if not name.isprintable() or "=" in name or name != name.strip() or len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"a code cannot be called {name[:_LONGEST_NAME]!r}: a name has up to {_LONGEST_NAME} "
+            "visible characters, no = and no space at its ends; rename the column"
+        )
+    return name
+
+
+CodeName = Annotated[str, Field(min_length=1), AfterValidator(_check_name)]
+"""What users set a code by, ``NAME=VALUE``."""
+
+
 class UnsupervisedCode(Config):
     """A code that no label explains; InfoGAN finds its meaning."""
 
-    name: str = Field(min_length=1)
+    name: CodeName
     """Name by which users set this code."""
-    size: int = Field(default=1, ge=1)
+    size: int = Field(default=1, ge=1, le=10_000)
     """Number of classes of a categorical code; 1 makes a continuous code."""
 
     def code(self) -> Code:
@@ -91,7 +107,7 @@ class CodesConfig(Config):
     """Which codes drive the generator, and how Q models them."""
 
     supervised: Annotated[
-        tuple[str, ...],
+        tuple[CodeName, ...],
         NotSearchable(
             "all trials share one judge C, trained on these codes; start one search for each set "
             "of codes"

@@ -1,7 +1,6 @@
 """The samples that runs recorded while they trained, budget by budget (the paper's figure 11)."""
 
 import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +95,7 @@ def _old_cells(picture: Image.Image, run: PaperRun, *, labeled: bool) -> Cells |
     """Find the cells of a sheet that does not say where they are, as 0589714 drew them."""
     if not run.has_export:
         return None
-    content: dict[str, Any] = json.loads(run.run.read_bytes(f"export/{MANIFEST}"))
+    content: dict[str, Any] = run.run.read_json(f"export/{MANIFEST}")
     columns = run.experiment.evaluation.columns
     space = LatentSpace.model_validate(content["space"])
     codes = space.supervised or space.codes

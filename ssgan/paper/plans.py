@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
-
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput
+from ssgan.base.yaml_text import read_yaml
 from ssgan.data.labels import Amount
 from ssgan.tuning import Search, load_search
 
 Name = Literal["mnist", "svhn", "celeba", "cifar10", "mnist-authors", "mnist-turned"]
 Size = Literal["smoke", "cpu", "paper"]
+_MOST_SEEDS = 1000
 
 
 class Plan(Config):
@@ -68,6 +68,8 @@ class Plan(Config):
         seeds = self.seeds[size] if seeds is None else seeds
         if seeds < 1:
             raise BadInput(f"--seeds {seeds}: one run of each label budget is the least")
+        if seeds > _MOST_SEEDS:
+            raise BadInput(f"--seeds {seeds}: more than {_MOST_SEEDS} runs of each label budget")
         if first_seed < 0:
             raise BadInput(f"--first-seed {first_seed}: seeds are numbers from 0")
         labels = list(amounts or self.amounts + self.beyond)
@@ -86,6 +88,6 @@ class Plan(Config):
 
 _TEXT = (files("ssgan.paper") / "plans.yaml").read_text(encoding="utf-8")
 PLANS: dict[str, Plan] = {
-    plan.name: plan for plan in map(Plan.model_validate, yaml.safe_load(_TEXT)["plans"])
+    plan.name: plan for plan in map(Plan.model_validate, read_yaml(_TEXT, "plans.yaml")["plans"])
 }
 """The experiments by name, which is that of their preset."""

@@ -73,7 +73,7 @@ def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] =
     """
     searches = (directory, *others)
     groups = read_groups(*searches)
-    facts = [Facts.model_validate_json(one.read_bytes(_FACTS)) for one in searches]
+    facts = [Facts.model_validate(one.read_json(_FACTS)) for one in searches]
     judges = [read_judge_card(one, "search") for one in searches]
     for other, judge in zip(searches, judges, strict=True):
         if (judge and judge.hash) != (judges[0] and judges[0].hash):

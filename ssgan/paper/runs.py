@@ -185,6 +185,6 @@ def _finished(search: SearchDir) -> Iterator[PaperRun]:
         run = search.run(row)
         if row.status != "FINISHED" or run.summary() is None:
             continue
-        experiment = Experiment.from_yaml(run.definition())
+        experiment = run.read_definition(Experiment)
         labels = len(read_budget(run) or ())
         yield PaperRun(str(experiment.data.labels), labels, experiment.seed, run, experiment)

@@ -3,7 +3,6 @@
 Run directories and search directories are records; what else they hold is their own.
 """
 
-import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,9 +13,11 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import pyarrow.fs as pafs
 from pydantic import ValidationError
 
-from ssgan.base.config import Config
+from ssgan.base.config import Config, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.base.storage import Folder
+from ssgan.base.yaml_text import read_yaml
 
 _SUMMARY = "summary.json"
 
@@ -30,6 +31,7 @@ class Identity(Config):
 
 
 Info = TypeVar("Info", bound=Identity)
+Definition = TypeVar("Definition", bound=Config)
 
 
 class RecordDir(Folder, Generic[Info]):
@@ -114,15 +116,62 @@ class RecordDir(Folder, Generic[Info]):
     def info(self) -> Info:
         """Its identity."""
         try:
-            info: Info = self._info.model_validate_json(self.read_bytes(self.identity_file))
+            info: Info = self._info.model_validate(self.read_json(self.identity_file))
         except ValidationError as error:
-            file = self.locate(self.identity_file)
-            raise CorruptFile(f"{file} cannot be read: {error}") from error
+            raise self._damaged(self.identity_file, in_a_line(error)) from error
         return info
 
     def definition(self) -> str:
-        """Return what it was started with, YAML."""
-        return self.read_bytes(self.definition_file).decode()
+        """Return what it was started with, YAML.
+
+        Raises:
+            CorruptFile: The file is missing, or is not text.
+        """
+        try:
+            return self.read_bytes(self.definition_file).decode()
+        except FileNotFoundError as error:
+            raise self._damaged(self.definition_file, "it is missing") from error
+        except UnicodeDecodeError as error:
+            raise self._damaged(self.definition_file, str(error)) from error
+
+    def read_definition(self, kind: type[Definition]) -> Definition:
+        """Read what it was started with.
+
+        Raises:
+            CorruptFile: The file is missing, or holds something else.
+        """
+        text = self.definition()
+        try:
+            return kind.from_yaml(text)
+        except BadInput as error:
+            raise self._damaged(self.definition_file, str(error)) from error
+
+    def definition_tree(self) -> dict[str, Any]:
+        """Read what it was started with as plain data, whatever version wrote it.
+
+        Raises:
+            CorruptFile: The file is missing, or holds something else.
+        """
+        text = self.definition()
+        try:
+            tree = read_yaml(text, self.definition_file)
+        except BadInput as error:
+            raise self._damaged(self.definition_file, str(error)) from error
+        if not isinstance(tree, dict):
+            raise self._damaged(self.definition_file, "it holds no fields")
+        return tree
+
+    def read_json(self, name: str) -> Any:
+        """Read one JSON file (`FileNotFoundError` if it is missing).
+
+        Raises:
+            CorruptFile: It is not JSON.
+        """
+        content = self.read_bytes(name)
+        try:
+            return read_json(content)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from error
 
     def write_definition(self, definition: str) -> None:
         """Replace what it was started with."""
@@ -134,5 +183,21 @@ class RecordDir(Folder, Generic[Info]):
 
     def summary(self) -> dict[str, Any] | None:
         """Return summary.json, or None before it has come to its end."""
-        content = self.find_bytes(_SUMMARY)
-        return None if content is None else dict(json.loads(content))
+        try:
+            summary = self.read_json(_SUMMARY)
+        except FileNotFoundError:
+            return None
+        except CorruptFile:
+            summary = None
+        if not isinstance(summary, dict):
+            raise CorruptFile(
+                f"{self.locate(_SUMMARY)} is not a summary; delete it, and resume the {self.what} "
+                f"with --resume {self.resumed_by}, which writes it again"
+            )
+        return summary
+
+    def _damaged(self, name: str, problem: str) -> CorruptFile:
+        return CorruptFile(
+            f"{self.locate(name)} cannot be read: {problem}; restore it from a copy, or start "
+            f"another {self.what} with --name"
+        )

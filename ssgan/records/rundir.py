@@ -18,10 +18,11 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence, Set
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
-from ssgan.base.config import Config
+from ssgan.base.config import Config, in_a_line
 from ssgan.base.errors import CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.evaluation.catalog import HEADLINES
 from ssgan.records.recorddir import Identity, RecordDir
 
@@ -29,6 +30,7 @@ from ssgan.records.recorddir import Identity, RecordDir
 class Record(Config):
     """What one epoch left: immutable once committed."""
 
+    model_config = ConfigDict(allow_inf_nan=True)  # of metrics, where None takes their place
     epoch: int = Field(ge=0)
     step: int = Field(ge=0)
     """Updates made."""
@@ -176,10 +178,11 @@ class RunDir(RecordDir[RunIdentity]):
 
     def _read_record(self, name: str, content: bytes) -> Record:
         try:
-            return Record.model_validate_json(content)
-        except ValidationError as error:
+            return Record.model_validate(read_json(content))
+        except ValueError as error:
+            told = in_a_line(error) if isinstance(error, ValidationError) else error
             raise CorruptFile(
-                f"{self.locate(name)} is not a record of an epoch ({error.errors()[0]['msg']}); "
+                f"{self.locate(name)} is not a record of an epoch ({told}); "
                 "delete it and resume the run"
             ) from error
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ssgan.base.config import read_stored_yaml
 from ssgan.base.errors import CorruptFile
 from ssgan.evaluation.catalog import MAIN, Direction, direction
 from ssgan.records.searchdir import SearchDir
@@ -40,16 +39,16 @@ def read_search_info(search: SearchDir) -> SearchInfo:
     Raises:
         CorruptFile: It does not hold a search.
     """
-    tree = read_stored_yaml(search.definition())
-    if not isinstance(tree, Mapping):
-        raise CorruptFile(f"{search.locate('search.yaml')} does not hold a search")
+    tree = search.definition_tree()
     metric = str(tree.get("metric") or MAIN)
     mode = tree.get("mode") or direction(metric)
     if mode not in ("min", "max"):
         raise CorruptFile(f"{search.locate('search.yaml')} does not say how to compare {metric}")
-    logarithmic = _logarithmic(tree.get("space") or {})
-    pictures = int(tree.get("pictures", PICTURES))
-    return SearchInfo(search.info.name, metric, mode, logarithmic, pictures)
+    space = tree.get("space") or {}
+    pictures = tree.get("pictures", PICTURES)
+    if not isinstance(space, Mapping) or not isinstance(pictures, int):
+        raise CorruptFile(f"{search.locate('search.yaml')} does not hold a search")
+    return SearchInfo(search.info.name, metric, mode, _logarithmic(space), pictures)
 
 
 def _logarithmic(space: Mapping[str, Any], prefix: str = "") -> frozenset[str]:

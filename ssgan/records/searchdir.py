@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow.fs as pafs
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from ssgan.base.config import STORED, Config, Formerly
+from ssgan.base.config import STORED, Config, Formerly, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.records.recorddir import Identity, RecordDir
 from ssgan.records.rundir import RunDir
 
@@ -126,10 +127,11 @@ class SearchDir(RecordDir[SearchIdentity]):
             if text.startswith("[\n{") and lines[-1] == "]":
                 table = [line.rstrip(",") for line in lines[1:-1]]
             else:  # as 0.1 wrote it, or somebody else
-                table = [json.dumps(row) for row in json.loads(text)]
+                table = [json.dumps(row) for row in read_json(text)]
             self._lines = {line: self._lines.get(line) or _read_row(line) for line in table}
-        except ValueError as error:
-            raise CorruptFile(f"{self.locate(_TABLE)} cannot be read: {error}") from error
+        except (ValueError, TypeError) as error:
+            told = in_a_line(error) if isinstance(error, ValidationError) else error
+            raise CorruptFile(f"{self.locate(_TABLE)} cannot be read: {told}") from error
         return tuple(self._lines.values())
 
     def write_rows(self, rows: Iterable[TrialRow]) -> None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from mlflow.entities import Metric
 
-from ssgan.base.config import read_stored_yaml
 from ssgan.data.labels import LabelBudget
 from ssgan.drawing.sheet import thumbnail
 from ssgan.records.rundir import Record, RunDir
@@ -150,7 +149,7 @@ class Recorder:
         summary, params, files = None, {}, {}
         if describes:
             summary = run.summary()
-            params = flatten(read_stored_yaml(run.definition()))
+            params = flatten(run.definition_tree())
             files = self._files(run, whole=summary is not None)
             tags |= _tags_of(run, summary)
         tags |= _alarm_tags(records)
@@ -247,8 +246,10 @@ def sync_run(uri: str, run: RunDir, experiment: str | None = None) -> SyncResult
 
 def experiment_of(run: RunDir) -> str:
     """Return the MLflow experiment of a run: `tracking.experiment`, or the preset's name."""
-    tree = read_stored_yaml(run.definition()) or {}
-    chosen = (tree.get("tracking") or {}).get("experiment") or tree.get("name")
+    tree = run.definition_tree()
+    tracking = tree.get("tracking")
+    chosen = tracking.get("experiment") if isinstance(tracking, dict) else None
+    chosen = chosen or tree.get("name")
     return str(chosen or "ssgan")
 
 
@@ -298,7 +299,7 @@ def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
     if summary and summary.get("stop_reason"):
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):
-        environment = json.loads(run.read_bytes(_ENVIRONMENT))
+        environment = dict(run.read_json(_ENVIRONMENT))
         if commit := environment.pop("git_commit", None):
             tags["mlflow.source.git.commit"] = str(commit)
         tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from mlflow.entities import Metric
 
-from ssgan.base.config import read_stored_yaml
 from ssgan.base.formatting import flat_values, number
 from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
@@ -125,7 +124,7 @@ class SearchRecorder:
                 experiment.set_status(parent, status)
             news = self._find_news(histories, parent, status, info)
             counts = self._sync_trials(news, has_time)
-            definition = read_stored_yaml(search.definition()) if is_first else {}
+            definition = search.definition_tree() if is_first else {}
             experiment.send(
                 parent,
                 params=flatten(definition),

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from ssgan.base.errors import CorruptFile
+from ssgan.base.json_text import read_json
 
 Metrics = Mapping[str, float | None]
 """Flat metric names to values; None where a metric has no value."""
@@ -109,7 +110,7 @@ def read_pointer(checkpoint: Any) -> str:
     """
     try:
         with checkpoint.as_directory() as folder:
-            pointer = json.loads((Path(folder) / _POINTER).read_text(encoding="utf-8"))
+            pointer = read_json((Path(folder) / _POINTER).read_bytes())
         if pointer["format"] != _FORMAT:
             raise ValueError(f"its format is {pointer['format']!r}, not {_FORMAT!r}")
         return str(pointer["checkpoint"])

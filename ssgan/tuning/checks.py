@@ -5,7 +5,12 @@ import re
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.evaluation.catalog import METRICS, Conditions, find
-from ssgan.experiment.fields import check_path, field_models, why_not_searchable
+from ssgan.experiment.fields import (
+    check_path,
+    field_models,
+    takes_fractions,
+    why_not_searchable,
+)
 from ssgan.experiment.no_effect import find_inert
 from ssgan.method.schedules import Schedule
 from ssgan.tuning.search import Search
@@ -57,6 +62,11 @@ def _check_values(search: Search) -> None:
     for path, part in search.space.items():
         is_schedule = any(issubclass(model, Schedule) for model in field_models(path))
         part.check(path, is_schedule)
+        if part.is_fractional and not takes_fractions(path):
+            raise BadInput(
+                f"{path} takes whole numbers, and kind: {part.kind} draws fractions; use kind: "
+                "integers, choice or grid"
+            )
     reasons: dict[str, set[str | None]] = {}
     for path, _, experiment in search.corners():
         inert = find_inert(experiment).items()

@@ -6,7 +6,6 @@ first evaluation. It has its place before the first trial starts, so they never 
 keep from starting; where it gets none, or loses it, the driver trains them itself.
 """
 
-import json
 import logging
 import os
 import threading
@@ -100,7 +99,7 @@ def wait_for_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes]:
 def check_judge(search_dir: SearchDir, stage: Stage) -> None:
     """Raise what the training of a stage's judge ended with (`BadInput`, `NonFiniteLoss`)."""
     if search_dir.exists(_name(stage, _FAILURE)):
-        failure = json.loads(search_dir.read_bytes(_name(stage, _FAILURE)))
+        failure = search_dir.read_json(_name(stage, _FAILURE))
         kind = NonFiniteLoss if failure["kind"] == NonFiniteLoss.__name__ else BadInput
         raise kind(failure["message"])
 

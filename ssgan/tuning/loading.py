@@ -17,6 +17,7 @@ from ssgan.base.errors import BadInput
 from ssgan.experiment.loading import (
     Overrides,
     assign,
+    few_lines,
     load_experiment,
     names_in,
     read_named,
@@ -74,7 +75,7 @@ def load_search(
         search = Search.model_validate(tree)
     except ValidationError as error:
         told = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        raise BadInput("\n".join(map(_explain, told))) from error
+        raise BadInput(few_lines(map(_explain, told))) from error
     check_search(search)
     return search
 

@@ -9,12 +9,14 @@ directory; the trial marks in ``taken-over.json`` that it has cut its own past o
 second start does not do so again.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from ssgan.base.config import STORED
+from ssgan.base.errors import CorruptFile
 from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints, parse_location, starting_point, step_at, step_of
@@ -56,7 +58,7 @@ def find_resume_point(
     is_other = pointer is not None and parse_location(pointer)[0] != run.location
     exploited = pointer if is_other else None
     mark = {"checkpoint": exploited, "values": dict(values)}
-    marked = json.loads(run.read_bytes(_MARK)) if run.exists(_MARK) else None
+    marked = run.read_json(_MARK) if run.exists(_MARK) else None
     is_news = exploited is not None and marked != mark
     is_changed = exploited is None and _is_changed(run, experiment)
     if is_news or is_changed:  # what comes is trained from other weights or with other values
@@ -89,8 +91,11 @@ def read_lineage(run: RunDir) -> tuple[Exploit, ...]:
     """Return all exploits of a trial, in order."""
     if not run.exists(_LINEAGE):
         return ()
-    lines = json.loads(run.read_bytes(_LINEAGE))
-    return tuple(Exploit.model_validate(line, context=STORED) for line in lines)
+    try:
+        lines = run.read_json(_LINEAGE)
+        return tuple(Exploit.model_validate(line, context=STORED) for line in lines)
+    except (ValidationError, TypeError) as error:
+        raise CorruptFile(f"{run.locate(_LINEAGE)} does not hold a trial's exploits") from error
 
 
 def add_exploit(run: RunDir, exploit: Exploit) -> None:
@@ -108,5 +113,5 @@ def _write_lineage(run: RunDir, lineage: tuple[Exploit, ...]) -> None:
 
 def _is_changed(run: RunDir, experiment: Experiment) -> bool:
     """Whether the run directory is of a training with other values."""
-    changed = difference(Experiment.from_yaml(run.definition()), experiment)
+    changed = difference(run.read_definition(Experiment), experiment)
     return any(field_class(path) in ("mutable", "identity") for path in changed)

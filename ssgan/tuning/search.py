@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationInfo, field_validator
 
 from ssgan.base.config import STORED, Config, warn_renamed
@@ -67,7 +66,7 @@ class Search(Config):
     """What trials are compared by: a metric of every evaluation."""
     mode: Direction = Field(default_factory=_direction)
     """Whether the least or the largest value is best; by default as the metric has it."""
-    trials: int | None = Field(default=None, ge=1)
+    trials: int | None = Field(default=None, ge=1, le=100_000)
     """Trials of stage one; None is one for each combination of the grids, or 16 without a grid."""
     concurrent: int | None = Field(default=None, ge=1)
     """Trials at a time; None is as many as fit."""
@@ -98,8 +97,10 @@ class Search(Config):
     @property
     def total(self) -> int:
         """Trials of stage one."""
+        is_drawn = any(not part.is_grid for part in self.space.values())
         combinations = grid_size(self.space)
-        return self.trials or (combinations if combinations > 1 else _DEFAULT_TRIALS)
+        usual = _DEFAULT_TRIALS if is_drawn and combinations == 1 else combinations
+        return self.trials or usual
 
     @property
     def chooses(self) -> bool:
@@ -177,7 +178,7 @@ def difference(old: Search, new: Search) -> dict[str, tuple[Any, Any]]:
 
 
 def _flat(search: Search) -> dict[str, Any]:
-    tree = yaml.safe_load(search.to_yaml())
+    tree = search.model_dump(mode="json")
     own = {key: value for key, value in tree.items() if key not in ("base", "space")}
     leaves = flat_values(own, OWN)
     space = {f"{OWN}space.{path}": value for path, value in tree["space"].items()}

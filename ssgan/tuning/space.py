@@ -25,6 +25,8 @@ class Distribution(OpenUnion):
 
     is_grid: ClassVar[bool] = False
     """Whether all values are walked, with every draw of the others."""
+    is_fractional: ClassVar[bool] = False
+    """Whether any number of an interval is drawn."""
 
     @abstractmethod
     def domain(self) -> Any:
@@ -78,6 +80,7 @@ class Distribution(OpenUnion):
 
 
 class _Interval(Distribution):
+    is_fractional = True
     low: float
     """Least value."""
     high: float
@@ -85,8 +88,6 @@ class _Interval(Distribution):
 
     @model_validator(mode="after")
     def _check(self) -> "_Interval":
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError(f"low={self.low:g} and high={self.high:g} must be finite")
         if self.low >= self.high:
             raise ValueError(f"low={self.low:g} must be below high={self.high:g}")
         return self

@@ -3,7 +3,7 @@
 Of a trial that failed it says why, in one line.
 """
 
-import json
+import contextlib
 import re
 import time
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any, cast
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from ssgan.base.errors import CorruptFile
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, Stage, Status, TrialRow
 from ssgan.tuning.resume_point import read_lineage
@@ -44,7 +45,7 @@ class TrialTable(Callback):
     def setup(self, *args: Any, **info: Any) -> None:
         """Read what the directory holds when the stage begins, or is resumed."""
         self._directory = SearchDir(self._location)
-        self._search = Search.from_yaml(self._directory.definition())
+        self._search = self._directory.read_definition(Search)
         rows = self._directory.rows()
         self._others = [row for row in rows if row.stage != self._stage]
         self._rows = {row.trial: row for row in rows if row.stage == self._stage}
@@ -172,7 +173,8 @@ class TrialTable(Callback):
 def explain(run: RunDir, trial: Any) -> str:
     """Say why a `ray.tune.experiment.Trial` failed: what its run directory says, or else Tune."""
     if run.exists(FAILURE):
-        return _shorten(str(json.loads(run.read_bytes(FAILURE))["message"]))
+        with contextlib.suppress(CorruptFile, KeyError, TypeError):
+            return _shorten(str(run.read_json(FAILURE)["message"]))
     try:
         text = Path(trial.error_file).read_text(encoding="utf-8")
     except (OSError, TypeError):

@@ -82,7 +82,7 @@ class Trial:
         self._started = time.monotonic()
         self._spec = spec
         self._search_dir = SearchDir(spec.search)
-        self.search = Search.from_yaml(self._search_dir.definition())
+        self.search = self._search_dir.read_definition(Search)
         name = str(tune.get_context().get_trial_name())
         values, seed = read_assignment(self.search, config)
         self.experiment = self.search.experiment(values, seed, spec.stage)

@@ -153,7 +153,7 @@ def restore_tuner(
     from ray import tune
 
     directory = _open(location)
-    started = Search.from_yaml(directory.definition())
+    started = directory.read_definition(Search)
     if search is not None:
         check_same(started, search)
     state = f"{_RAY}/{stage}"

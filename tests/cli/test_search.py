@@ -23,6 +23,8 @@ from tests.helpers.searchdirs import make_search
         (["mnits"], "there is no preset 'mnits'"),
         (["mnist", "objective.lamda1=2"], "did you mean 'lambda1'"),
         (["mnist", "search.trails=2"], "did you mean 'trials'"),
+        (["mnist", "search.trials=true"], "true is not a number"),
+        (["mnist", "search.trials=1e12"], "less than or equal to 100000"),
         (["--resume", "nowhere"], "is not a search directory"),
         (["--resume", "a", "--name", "b"], "leave out --name and --replace"),
     ],

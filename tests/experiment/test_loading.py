@@ -1,4 +1,5 @@
 import logging
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ssgan.experiment.fields import (
     flatten,
 )
 from ssgan.experiment.loading import as_file, load_experiment, preset_names, with_values
-from ssgan.experiment.tree import Experiment
+from ssgan.experiment.tree import Experiment, TrainingConfig
 from ssgan.method.codes import CodesConfig, UnsupervisedCode
 from ssgan.method.schedules import Constant, Cosine, Exponential, Linear, Step
 from ssgan.networks.ema import EmaConfig
@@ -158,7 +159,7 @@ def test_the_last_override_wins() -> None:
         ("training={epoch: 3}", "did you mean 'epochs'"),
         ("training.epochs", "write field=value"),
         ("=3", "write field=value"),
-        ("seed=[1", "cannot read the value"),
+        ("seed=[1", "is not YAML"),
         ("seed=", "seed=None"),
         ("training.epochs=0", r"training\.epochs=0: .*greater than or equal to 1"),
         ("training.epochs=many", r"training\.epochs=many: "),
@@ -218,7 +219,7 @@ def test_a_file_of_its_own_starts_from_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "mine.yml"
     file.write_text("seed: 4\n")
     assert load_experiment(str(file)) == Experiment(name="mine", seed=4)
-    file.write_text("")
+    file.write_text("{}")
     assert load_experiment(str(file)) == Experiment(name="mine")
 
 
@@ -410,3 +411,80 @@ def test_the_experiment_of_an_old_run_is_read_without_a_warning_and_resumed(
     changed = with_values(now, ["data.source.judge_rows=[4,8]"])
     with pytest.raises(BadInput, match=r"data\.source\.test_rows: \[4, 9\] -> \[4, 8\]"):
         check_resume(old, changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("preset: digits\ntraining: {epochs: 2}\ntraining: {steps_per_epoch: 5}", "line 3.*line 2"),
+        ("", "is empty; write fields"),
+        ("# nothing yet", "is empty"),
+        ("- preset", "must hold fields and their values, not a list"),
+        ("preset: digits\ntraining: {epochs: 1:30}", "training.epochs=1:30: .*integer"),
+        ("preset: digits\ntraining: {epochs: true}", "training.epochs=True: true is not a number"),
+        ("preset: digits\nobjective: {lambda2: .inf}", "objective.lambda2=inf: .*finite"),
+        (f"preset: digits\nx: {'[' * 5000}{']' * 5000}", "deeper than"),
+        (f"preset: digits\nseed: {'9' * 5000}", "5000 digits"),
+        ('preset: digits\ncodes: {supervised: ["a\\0b"]}', "control character"),
+        ("preset: digits\ncodes: {supervised: [a=b]}", "a code cannot be called 'a=b'"),
+        (f"preset: digits\ncodes: {{supervised: [{'a' * 101}]}}", "up to 100 visible characters"),
+        ("preset: digits\ncodes: {unsupervised: [{name: u, size: 1000000000}]}", "10000"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_in_a_line(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=problem) as refused:
+        load_experiment(file)
+    assert "\n" not in str(refused.value)
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("preset: digits\nseed: 0777\n")
+    assert load_experiment(file).seed == 777
+    assert load_experiment("digits", ["seed=0o17"]).seed == 15
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["training={epochs: 2, epochs: 3}"], "epochs is set already"),
+        (["seed=true"], "seed=True: true is not a number"),
+        (["objective.lambda2=.nan"], "finite"),
+        (["objective.lambda2=1e999"], "finite"),
+        ([f"seed={'9' * 5000}"], "digits has more than 64 bits"),
+        (["codes.supervised=[a=b]"], "cannot be called"),
+        (["seed=["], r"seed=\[ is not YAML: "),
+    ],
+)
+def test_an_override_that_cannot_be_meant_is_refused_in_a_line(
+    overrides: list[str], problem: str
+) -> None:
+    with pytest.raises(BadInput, match=problem) as refused:
+        load_experiment("digits", overrides)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+def test_many_problems_are_told_in_five_lines() -> None:
+    wrong = {f"training.{name}": -1 for name in TrainingConfig.model_fields}
+    with pytest.raises(BadInput, match=r"and \d+ more") as refused:
+        load_experiment("digits", wrong)
+    assert len(str(refused.value).splitlines()) == 5
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "mine.yaml"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="it is not a file"):
+        load_experiment(pipe)
+
+
+def test_an_objective_without_weights_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    load_experiment("digits", ["objective.lambda1=0"])
+    assert not caplog.records
+    load_experiment("digits", ["objective.lambda1=0", "objective.lambda2=0"])
+    assert "the codes mean nothing" in caplog.text

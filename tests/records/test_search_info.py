@@ -50,5 +50,5 @@ def test_a_search_without_a_mode_goes_by_the_direction_of_its_metric(tmp_path: P
 def test_what_is_not_a_search_is_corrupt(tmp_path: Path) -> None:
     search = make_search(tmp_path)
     search.write_bytes("search.yaml", b"- no\n- search\n")
-    with pytest.raises(CorruptFile, match=r"search\.yaml does not hold a search"):
+    with pytest.raises(CorruptFile, match=r"search\.yaml cannot be read: it holds no fields"):
         read_search_info(search)

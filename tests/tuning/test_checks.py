@@ -57,6 +57,14 @@ def schedule(*options: dict[str, Any]) -> dict[str, Any]:
             "reaches label_sampling.floor=1.5, which fails: .*floor",
         ),
         (
+            space(training__steps_per_epoch={"kind": "uniform", "low": 1, "high": 8}),
+            "takes whole numbers, and kind: uniform draws fractions; use kind: integers",
+        ),
+        (
+            space(networks__hidden={"kind": "loguniform", "low": 2, "high": 8}),
+            "takes whole numbers, and kind: loguniform draws fractions",
+        ),
+        (
             space(training__batch_size={"kind": "integers", "low": 1, "high": 64}),
             "reaches training.batch_size=1, which fails",
         ),

@@ -152,7 +152,7 @@ def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("epochs", "is not an override"),
-        ("search.trials=[", "cannot read the value"),
+        ("search.trials=[", "is not YAML"),
         ("training.epoch=3", "did you mean 'epochs'"),
         ("search.trails=3", "did you mean 'trials'"),
     ],

@@ -123,7 +123,7 @@ def test_grids_multiply() -> None:
     ("data", "message"),
     [
         ({"kind": "uniform", "low": 2, "high": 1}, "low=2 must be below high=1"),
-        ({"kind": "uniform", "low": 0, "high": float("inf")}, "must be finite"),
+        ({"kind": "uniform", "low": 0, "high": float("inf")}, "a finite number"),
         ({"kind": "loguniform", "low": 0, "high": 1}, "greater than 0"),
         ({"kind": "integers", "low": 0, "high": 4, "log": True}, "must be 1 or more"),
         ({"kind": "choice", "values": []}, "at least 1 item"),

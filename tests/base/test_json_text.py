@@ -1,0 +1,38 @@
+import json
+
+import pytest
+
+from ssgan.base.json_text import read_json
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "null", '{"a": [1, -2.5, true, "é"]}', str(2**63), "1e300", "[" * 31 + "]" * 31]
+)
+def test_json_is_read_as_it_is(text: str) -> None:
+    assert read_json(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "Expecting value"),
+        ('{"a": 1', "Expecting"),
+        ("NaN", "NaN is not a number"),
+        ("[-Infinity]", "-Infinity is not a number"),
+        ("1e999", "too large"),
+        ("9" * 5000, "of 5000 digits has more than 64 bits"),
+        (str(2**64), "more than 64 bits"),
+        ("[" * 200_000, "deeper than 32"),
+        ("[" * 33 + "]" * 33, "deeper than 32"),
+        ('{"a":' * 500 + "1" + "}" * 500, "deeper than 32"),
+    ],
+)
+def test_what_no_manifest_holds_is_refused_in_a_line(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as refused:
+        read_json(text)
+    assert "\n" not in str(refused.value)
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        read_json(b'{"a": "\xff"}')
