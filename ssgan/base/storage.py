@@ -120,6 +120,10 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def size(self, name: str) -> int:
+        """Return the bytes of one file; 0 where it is missing."""
+        return self._fs.get_file_info(self._join(name)).size or 0
+
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write one file; a reader sees all of it or what was there before.
 

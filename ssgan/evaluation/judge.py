@@ -18,12 +18,14 @@ from typing import Any, Literal, NamedTuple
 import torch
 from filelock import FileLock
 from pydantic import Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as pack_weights
 from torch import Tensor
 
-from ssgan.base.config import STORED, Config, canonical_hash
+from ssgan.base.config import STORED, Config, canonical_hash, in_a_line
 from ssgan.base.errors import CorruptFile, NonFiniteLoss
+from ssgan.base.json_text import read_json
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
@@ -33,8 +35,9 @@ from ssgan.evaluation.fit import FitConfig, PartialFit, check_rows, fit
 from ssgan.evaluation.metrics import accuracy, agreements
 from ssgan.method.codes import Code
 from ssgan.method.objective import read_codes
-from ssgan.networks.architecture import Shape
+from ssgan.networks.architecture import Shape, shapes_only
 from ssgan.networks.classifier import Classifier, ClassifierConfig, CnnConfig
+from ssgan.networks.weights import check_weights
 
 Rows = Literal["whole", "first half", "second half"]
 """Part of the test split."""
@@ -119,9 +122,9 @@ class JudgeCard(Config):
         """Read a card; a former version may have written it.
 
         Raises:
-            ValidationError: It is not one.
+            ValueError: It is not one.
         """
-        return cls.model_validate_json(text, context=STORED)
+        return cls.model_validate(read_json(text), context=STORED)
 
 
 class Prediction(NamedTuple):
@@ -193,15 +196,23 @@ class Judge:
         """
         try:
             card = JudgeCard.read(files[CARD])
-        except ValidationError as error:
-            raise CorruptFile(f"the judge in {where} cannot be read: {error}") from error
+        except ValueError as error:
+            told = in_a_line(error) if isinstance(error, ValidationError) else error
+            raise CorruptFile(f"the judge in {where} cannot be read: {told}") from error
         if sha256(files[_WEIGHTS]).hexdigest() != card.weights_sha256:
             raise CorruptFile(
                 f"{where}/{_WEIGHTS} was changed after it was written; delete {where}"
             )
         nothing = torch.Generator()  # every weight that it draws is overwritten
-        network = card.config.classifier.build(card.codes, card.shape, nothing)
-        network.load_state_dict(load_weights(files[_WEIGHTS]))
+        sizes = (card.codes, card.shape, nothing)
+        try:
+            weights = load_weights(files[_WEIGHTS])
+            with shapes_only():
+                check_weights(weights, card.config.classifier.build(*sizes).state_dict())
+        except (SafetensorError, RuntimeError, ValueError) as error:
+            raise CorruptFile(f"{where}/{_WEIGHTS} is not C: {error}; delete {where}") from None
+        network = card.config.classifier.build(*sizes)
+        network.load_state_dict(weights)
         return cls(network.to(device), card)
 
 

@@ -13,10 +13,12 @@ from safetensors.torch import save as pack_weights
 from torch import Tensor, nn
 
 from ssgan import __version__
-from ssgan.base.config import Config, canonical_hash
+from ssgan.base.config import Config, canonical_hash, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.method.codes import LatentSpace
 from ssgan.networks.architecture import NetworksConfig
+from ssgan.networks.weights import check_weights
 
 WEIGHTS, MANIFEST = "model.safetensors", "generator.json"
 FORMAT = 1
@@ -26,6 +28,8 @@ CopyOf = Annotated[
 ]
 """The copies of G; "online" is what 0.1.0 wrote for "raw"."""
 Provenance = str | int | float | bool | None
+_LARGEST = 4 * 2**30  # bytes of weights: a thousand million parameters
+_LARGEST_HEADER = 2**20  # bytes before them
 _REMEDY = "Write the folder again with `ssgan export RUN_DIR`, or copy it again"
 
 
@@ -120,7 +124,7 @@ def parse_manifest(text: bytes, file: str) -> ExportManifest:
         CorruptFile: It changed after it was written.
     """
     try:
-        content = json.loads(text)
+        content = read_json(text)
         recorded = content.pop("manifest_sha256")
         if content.get("format", 0) > FORMAT:
             raise BadInput(
@@ -130,28 +134,52 @@ def parse_manifest(text: bytes, file: str) -> ExportManifest:
         if canonical_hash(content) != recorded:
             raise CorruptFile(f"{file} changed after it was exported. {_REMEDY}")
         return ExportManifest.model_validate(content)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError) as error:
-        raise CorruptFile(f"{file} is not an export manifest: {error}. {_REMEDY}") from None
+    except BadInput:
+        raise
     except ValidationError as error:
-        raise CorruptFile(f"{file} does not describe a generator: {error}") from None
+        raise CorruptFile(f"{file} does not describe a generator: {in_a_line(error)}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptFile(f"{file} is not an export manifest: {error}. {_REMEDY}") from None
 
 
-def read_weights(folder: Path, manifest: ExportManifest) -> dict[str, dict[str, Tensor]]:
-    """Read the state of "generator" and "discriminator", checked against the manifest's hash.
+def read_weights(
+    folder: Path,
+    manifest: ExportManifest,
+    generator: Mapping[str, Tensor],
+    discriminator: Mapping[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Read the states of G and D, which are to have the shapes and types of those given.
+
+    Nothing is read of a file that is larger than these.
 
     Raises:
-        CorruptFile: The file is missing, cut short or changed.
+        CorruptFile: The file is missing, cut short or changed, holds other tensors, or values that
+            are NaN or infinite.
     """
     file = folder / WEIGHTS
+    wanted = {
+        **{f"generator.{name}": tensor for name, tensor in generator.items()},
+        **{f"discriminator.{name}": tensor for name, tensor in discriminator.items()},
+    }
+    size = sum(tensor.numel() * tensor.element_size() for tensor in wanted.values())
+    if size > _LARGEST:
+        raise CorruptFile(
+            f"{folder / MANIFEST} describes networks of {size / 2**30:,.1f} GiB, more than "
+            f"{_LARGEST / 2**30:g} GiB. {_REMEDY}"
+        )
     try:
+        if file.stat().st_size > size + _LARGEST_HEADER:
+            raise ValueError(f"it has {file.stat().st_size:,} bytes, and its tensors take {size:,}")
         packed = file.read_bytes()
         if sha256(packed).hexdigest() != manifest.weights_sha256:
             raise CorruptFile(f"{file} changed after it was exported. {_REMEDY}")
         tensors = load_weights(packed)
-    except (OSError, SafetensorError) as error:
-        raise CorruptFile(f"{file} cannot be read: {error}. {_REMEDY}") from None
-    states: dict[str, dict[str, Tensor]] = {"generator": {}, "discriminator": {}}
-    for name, tensor in tensors.items():
-        network, _, parameter = name.partition(".")
-        states[network][parameter] = tensor
-    return states
+        check_weights(tensors, wanted)
+    except CorruptFile:
+        raise
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CorruptFile(f"{file} cannot be used: {error}. {_REMEDY}") from None
+    return (
+        {name: tensors[f"generator.{name}"] for name in generator},
+        {name: tensors[f"discriminator.{name}"] for name in discriminator},
+    )

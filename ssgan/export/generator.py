@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssgan.base.errors import BadInput
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.rng import Streams
 from ssgan.export.code_values import CodeInfo, conditional_prior, count, describe, to_column
 from ssgan.export.format import (
@@ -30,6 +30,7 @@ from ssgan.export.format import (
 )
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
+from ssgan.networks.architecture import shapes_only
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 
@@ -43,6 +44,25 @@ class Reading(NamedTuple):
     """Class names, or values in the user's units (n,)."""
     confidence: NDArray[np.float32]
     """(n,) in [0, 1]; NaN where Q has none to give (`ssgan.method.objective.QReading`)."""
+
+
+def _build(manifest: ExportManifest) -> tuple[Generator, Discriminator]:
+    nothing = torch.Generator()  # every weight that it draws is overwritten
+    sizes = (manifest.space, manifest.shape, nothing)
+    networks = manifest.networks
+    return networks.build_generator(*sizes), networks.build_discriminator(*sizes)
+
+
+def _shapes(folder: Path, manifest: ExportManifest) -> tuple[Generator, Discriminator]:
+    """Build the networks without numbers, so that absurd sizes take no memory."""
+    try:
+        with shapes_only():
+            return _build(manifest)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        told = str(error).partition("\n")[0]
+        if not isinstance(error, RuntimeError) or "overflow" in told:
+            raise CorruptFile(f"{folder / MANIFEST} describes no networks: {told}") from None
+    return _build(manifest)  # of another package, and it needs numbers
 
 
 class NamedGenerator:
@@ -74,14 +94,13 @@ class NamedGenerator:
         if not (folder / MANIFEST).is_file() and (folder / "export" / MANIFEST).is_file():
             folder = folder / "export"
         manifest = read_manifest(folder)
-        states = read_weights(folder, manifest)
-        nothing = torch.Generator()  # every weight that it draws is overwritten
-        sizes = (manifest.space, manifest.shape, nothing)
-        generator = manifest.networks.build_generator(*sizes)
-        discriminator = manifest.networks.build_discriminator(*sizes)
-        generator.load_state_dict(states["generator"])
-        discriminator.load_state_dict(states["discriminator"])
-        return cls(manifest, generator, discriminator)
+        shapes = _shapes(folder, manifest)
+        expected = [network.state_dict() for network in shapes]
+        states = read_weights(folder, manifest, *expected)
+        networks = _build(manifest)
+        for network, state in zip(networks, states, strict=True):
+            network.load_state_dict(state)
+        return cls(manifest, *networks)
 
     @classmethod
     def _load_copy(cls, uri: str) -> Self:

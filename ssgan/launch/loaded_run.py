@@ -85,11 +85,12 @@ def load_networks(
         CorruptFile: It is not whole; of the newest, none before it either.
     """
     checkpoints = Checkpoints(run)
-    found = checkpoints.latest() if name is None else checkpoints.load(name)
+    training = Training(experiment, dataset, Worker(0, 1, device))
+    accept = training.check
+    found = checkpoints.latest(accept) if name is None else checkpoints.load(name, accept)
     if found is None:
         raise BadInput(f"{run.location} has no checkpoint yet; train it first, with --resume")
     step, state = found
-    training = Training(experiment, dataset, Worker(0, 1, device))
     training.load(state)
     snapshot = take_snapshot(training, dataset)
     return LoadedRun(run, experiment, dataset, device, step, training, snapshot)

@@ -1,9 +1,13 @@
 """What a family of G and D is: a configuration that builds both; and their initial weights."""
 
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ssgan.base.config import OpenUnion
 from ssgan.method.codes import LatentSpace
@@ -49,6 +53,28 @@ class NetworksConfig(OpenUnion):
         Raises:
             BadInput: As `check`.
         """
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build networks on torch's meta device, where tensors have shapes and take no memory."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of weights: there are none, and torch takes a second to learn it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__name__", "") in _DRAWING:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+_DRAWING = ("normal_", "uniform_", "zero_", "fill_", "kaiming_normal_", "kaiming_uniform_")
 
 
 def initialize(module: nn.Module, generator: torch.Generator) -> None:

@@ -10,28 +10,26 @@ with another number of workers) goes to ``<step>-1``, ``<step>-2`` and so on.
 import contextlib
 import errno
 import hashlib
-import io
-import json
 import logging
 import math
-from typing import Any
+from collections.abc import Callable
 
-import torch
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from ssgan.base.config import Config, canonical_hash
+from ssgan.base.config import Config, canonical_hash, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.base.storage import split
 from ssgan.records.rundir import RunDir
+from ssgan.records.saved_state import State, pack, unpack
 
-State = dict[str, Any]
-"""What is saved: nested dicts and lists of tensors, integers, floats, strings."""
+Accept = Callable[[State], None]
+"""Looks at a state that was read, and raises `ValueError` if it cannot be used."""
 
 _ROOT = "checkpoints"
 _STATE = "state.pt"
 _MANIFEST = "MANIFEST.json"
 _HELD = "held-by-"
-_PLAIN = (bool, int, float, str, type(None))
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -94,10 +92,7 @@ class Checkpoints:
                 checkpoints before it are untouched.
             TypeError: The state holds something else than `State` allows.
         """
-        _check_plain(state, "state")
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        data = buffer.getvalue()
+        data = pack(state)
         files = {_STATE: FileHash(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())}
         saved = self._remember()
         name = self._place(step, files, saved)
@@ -138,25 +133,42 @@ class Checkpoints:
         saved = self._remember()
         self._keep_only({*(_by_metric(saved) or [*saved][::-1])[:1]}, whole=True)
 
-    def load(self, name: str) -> tuple[int, State]:
+    def load(self, name: str, accept: Accept = lambda state: None) -> tuple[int, State]:
         """Read the step and the state (tensors on the CPU) of one checkpoint, hashes checked.
 
         Raises:
-            CorruptFile: A file is missing, truncated or altered; the message names it.
+            CorruptFile: A file is missing, truncated or altered, holds a number that is NaN or
+                infinite, or is not accepted; the message names it.
         """
         manifest = self._manifest(name)
-        data = self._verified(name, manifest)[_STATE]
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        where = self._run.locate(f"{_ROOT}/{name}/{_STATE}")
+        data = self._verified(name, manifest).get(_STATE)
+        if data is None:
+            raise CorruptFile(f"{where} is not among the checkpoint's files")
+        try:
+            state = unpack(data)
+            accept(state)
+        except ValueError as error:
+            raise CorruptFile(f"{where} cannot be used: {error}") from error
         return manifest.step, state
 
-    def latest(self) -> tuple[int, State] | None:
+    def latest(self, accept: Accept = lambda state: None) -> tuple[int, State] | None:
         """Read the newest checkpoint that is whole; None if the run has none.
 
         Raises:
             CorruptFile: There are checkpoints, but none that is whole.
         """
         names = self._newest_first()
-        return self._first_whole(names) if names else None
+        return self._first_whole(names, accept)[1:] if names else None
+
+    def usable(self, accept: Accept = lambda state: None) -> str | None:
+        """Return the name of the newest checkpoint that is whole; None if the run has none.
+
+        Raises:
+            CorruptFile: There are checkpoints, but none that is whole.
+        """
+        names = self._newest_first()
+        return self._first_whole(names, accept)[0] if names else None
 
     def newest(self) -> str | None:
         """Return the name of the newest checkpoint, whole or not; None if the run has none."""
@@ -212,11 +224,12 @@ class Checkpoints:
     def _manifest(self, name: str) -> CheckpointManifest:
         file = f"{_ROOT}/{name}/{_MANIFEST}"
         try:
-            body = json.loads(self._run.read_bytes(file))
+            body = read_json(self._run.read_bytes(file))
             recorded = body.pop("sha256")
             manifest = CheckpointManifest.model_validate(body)
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise CorruptFile(f"{self._run.locate(file)} cannot be read: {error!r}") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            told = in_a_line(error) if isinstance(error, ValidationError) else repr(error)
+            raise CorruptFile(f"{self._run.locate(file)} cannot be read: {told}") from error
         if canonical_hash(body) != recorded:
             raise CorruptFile(f"{self._run.locate(file)} does not match its own hash")
         return manifest
@@ -226,8 +239,14 @@ class Checkpoints:
         for file, expected in manifest.files.items():
             path = f"{_ROOT}/{name}/{file}"
             try:
+                if not self._run.is_object_store and self._run.size(path) != expected.bytes:
+                    size = self._run.size(path)  # it may be more than memory holds
+                    raise CorruptFile(
+                        f"{self._run.locate(path)} does not match its hash "
+                        f"({size} bytes, {expected.bytes} were written)"
+                    )
                 data = self._run.read_bytes(path)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 raise CorruptFile(f"{self._run.locate(path)} cannot be read: {error}") from error
             if hashlib.sha256(data).hexdigest() != expected.sha256:
                 raise CorruptFile(
@@ -237,11 +256,11 @@ class Checkpoints:
             contents[file] = data
         return contents
 
-    def _first_whole(self, names: list[str]) -> tuple[int, State]:
+    def _first_whole(self, names: list[str], accept: Accept) -> tuple[str, int, State]:
         problems = []
         for name, before in zip(names, [*names[1:], None], strict=True):
             try:
-                return self.load(name)
+                return name, *self.load(name, accept)
             except CorruptFile as error:
                 problems.append(str(error))
                 if before is not None:
@@ -310,7 +329,7 @@ class Checkpoints:
         )
 
 
-def restore(location: str) -> tuple[int, State]:
+def restore(location: str, accept: Accept = lambda state: None) -> tuple[int, State]:
     """Read the checkpoint at an address, of whatever run, or the newest whole one saved before it.
 
     Warnings name what is corrupt. A checkpoint that was pruned meanwhile (a pointer that was late)
@@ -328,7 +347,7 @@ def restore(location: str) -> tuple[int, State]:
     if name not in names:
         _log.warning("%s is gone; taking %s instead", location, names[0])
         name = names[0]
-    return checkpoints._first_whole(names[names.index(name) :])
+    return checkpoints._first_whole(names[names.index(name) :], accept)[1:]
 
 
 def starting_point(run: RunDir, given: str | None = None) -> str | None:
@@ -372,15 +391,3 @@ def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:
     """Names of those with a metric, the lowest first; of equals the newest first."""
     metrics = {n: m.metric for n, m in reversed(saved.items()) if m.metric is not None}
     return sorted(metrics, key=metrics.__getitem__)
-
-
-def _check_plain(value: object, where: str) -> None:
-    """Refuse what ``weights_only`` would refuse, now and not when it is needed."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_plain(item, f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check_plain(item, f"{where}[{index}]")
-    elif not isinstance(value, torch.Tensor) and type(value) not in _PLAIN:
-        raise TypeError(f"{where} is a {type(value).__name__}; a checkpoint holds plain data only")

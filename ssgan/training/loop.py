@@ -19,9 +19,10 @@ from ssgan.evaluation.catalog import main_loss
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
-from ssgan.records.checkpoints import Checkpoints, State
+from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
+from ssgan.records.saved_state import State
 from ssgan.training.distributed import Worker
 from ssgan.training.session import Session
 from ssgan.training.snapshot import copy_state, take_snapshot
@@ -87,7 +88,7 @@ def run(
 
     start = worker.share(session.restore)
     if start is not None:
-        training.load(read_checkpoint(start)[1])
+        training.load(read_checkpoint(start, training.check)[1])
     # A record of an epoch that was committed before a crash stands.
     committed = rundir.epochs() if worker.is_main else frozenset()
 

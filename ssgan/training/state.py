@@ -5,6 +5,7 @@ hold their number under the key "step".
 """
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, TypeVar
 
@@ -22,11 +23,51 @@ from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
 from ssgan.networks.batch_norm import replace_batchnorm
 from ssgan.networks.ema import Ema
+from ssgan.networks.weights import check_weights
 from ssgan.training.distributed import Worker
 from ssgan.training.instance_noise import draw_instance_noise
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def check_networks(state: dict[str, Any], generator: nn.Module, discriminator: nn.Module) -> None:
+    """Compare what a checkpoint says of networks with networks, which may have shapes alone.
+
+    Raises:
+        ValueError: Tensors are missing, unknown or of other shapes; the message is one line.
+    """
+    if not isinstance(state.get("step"), int) or state["step"] < 0:
+        raise ValueError("step is not a number of updates")
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        try:
+            check_weights(state.get(name) or {}, network.state_dict())
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    average = state.get("average")
+    _check_list("average", average, list(generator.parameters()))
+    for name, network in (("g_optimizer", generator), ("d_optimizer", discriminator)):
+        optimizer = state.get(name)
+        parts = optimizer if isinstance(optimizer, dict) else {}
+        moments, groups = parts.get("state"), parts.get("param_groups")
+        parameters = list(network.parameters())
+        if (
+            not isinstance(moments, dict)
+            or not isinstance(groups, list)
+            or [group.get("params") for group in groups] != [[*range(len(parameters))]]
+        ):
+            raise ValueError(f"{name} is not the state of an optimizer of these networks")
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if moments:
+                found = [moments.get(k, {}).get(moment) for k in range(len(parameters))]
+                _check_list(f"{name}.{moment}", found, parameters)
+
+
+def _check_list(name: str, found: Any, expected: Sequence[Tensor]) -> None:
+    if not isinstance(found, list) or len(found) != len(expected):
+        raise ValueError(f"{name} does not hold {len(expected)} tensors")
+    named = {f"{name}[{k}]": tensor for k, tensor in enumerate(found)}
+    check_weights(named, dict(zip(named, expected, strict=True)))
 
 
 class Training:
@@ -138,6 +179,14 @@ class Training:
             "losses_summed": self._summed,
             "labels_seen": self.batches.seen,
         }
+
+    def check(self, state: dict[str, Any]) -> None:
+        """Refuse what `load` cannot restore (`ValueError`, in one line), and change nothing."""
+        check_networks(state, self.step.generator, self.step.discriminator)
+        own = {"losses": self._losses, "labels_seen": self.batches.seen}
+        check_weights({name: state.get(name) for name in own}, own)
+        if not isinstance(state.get("losses_summed"), int):
+            raise ValueError("losses_summed is not a number of updates")
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore a saved state; random numbers follow from its number of updates."""

@@ -1,24 +1,31 @@
 import errno
+import io
+import json
 import logging
 import os
+import pickle
+import re
 import subprocess
+import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
 import torch
 
+from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.checkpoints import (
     Checkpoints,
-    State,
     parse_location,
     restore,
     starting_point,
     step_of,
 )
 from ssgan.records.rundir import RunDir
+from ssgan.records.saved_state import State
 
 
 def state(step: int, size: int = 4) -> State:
@@ -114,6 +121,94 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
         warning = caplog.messages[-1]
         assert f"00000002/{path.name}" in warning
         assert "going back to checkpoint 00000001" in warning
+
+
+def plant(run: RunDir, name: str, data: bytes) -> None:
+    """Replace a checkpoint's state, and make its hashes right."""
+    run.write_bytes(f"checkpoints/{name}/state.pt", data)
+    body = json.loads(run.read_bytes(f"checkpoints/{name}/MANIFEST.json"))
+    del body["sha256"]
+    body["files"] = {"state.pt": {"bytes": len(data), "sha256": sha256(data).hexdigest()}}
+    run.write_json(f"checkpoints/{name}/MANIFEST.json", {**body, "sha256": canonical_hash(body)})
+
+
+def saved(content: object) -> bytes:
+    sink = io.BytesIO()
+    torch.save(content, sink)
+    return sink.getvalue()
+
+
+def compressed(content: object) -> bytes:
+    sink = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(saved(content))) as stored,
+        zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    return sink.getvalue()
+
+
+class Command:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, ("planted",)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (saved({"a": torch.tensor([1.0, torch.nan])}), r"state\['a'\] has values that are NaN"),
+        (saved({"a": [{"b": torch.tensor(torch.inf)}]}), r"state\['a'\]\[0\]\['b'\] has values"),
+        (saved({"a": float("nan")}), r"state\['a'\] is nan"),
+        (saved([1, 2]), "does not hold a state"),
+        (saved({"a": torch.zeros(1).expand(10**13)}), "10,000,000,000,000 numbers that are not"),
+        (saved({"a": torch.zeros(2, 2).to_sparse()}), "not a plain tensor"),
+        (compressed({"a": torch.zeros(10**6)}), "its files are compressed"),
+        (pickle.dumps({"a": Command()}), "does not hold a state"),
+        (b"", "does not hold a state"),
+        (b"PK\x03\x04" + b"\0" * 50, "does not hold a state"),
+    ],
+)
+def test_a_planted_checkpoint_is_passed_over_with_a_warning(
+    run: RunDir, data: bytes, problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+    plant(run, "00000002", data)
+    found = checkpoints.latest()
+    assert found is not None
+    assert found[0] == 1
+    assert re.search(f"00000002/state.pt cannot be used: .*{problem}", caplog.messages[-1])
+    assert "going back to checkpoint 00000001" in caplog.messages[-1]
+    assert "\n" not in caplog.messages[-1]
+    assert not Path("planted").exists()
+
+
+def test_a_state_that_is_not_accepted_is_passed_over(
+    run: RunDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = Checkpoints(run)
+    for step in (1, 2):
+        checkpoints.save(step, state(step))
+
+    def accept(state: State) -> None:
+        if state["optimizer"]["step"] == 2:
+            raise ValueError("it has two steps")
+
+    assert checkpoints.usable(accept) == "00000001"
+    assert restore(checkpoints.location("00000002"), accept)[0] == 1
+    assert "00000002/state.pt cannot be used: it has two steps" in caplog.text
+    assert checkpoints.usable() == "00000002"
+
+
+def test_a_file_that_is_larger_than_was_written_is_not_read(run: RunDir) -> None:
+    checkpoints = Checkpoints(run)
+    checkpoints.save(1, state(1))
+    with file_of(run, "00000001").open("r+b") as file:
+        file.truncate(2**43)  # of holes
+    with pytest.raises(CorruptFile, match="8796093022208 bytes"):
+        checkpoints.latest()
 
 
 def test_nothing_whole_is_an_error_that_names_every_file(run: RunDir) -> None:
