@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from pydantic import Field, ValidationError
 
-from ssgan.base.config import Config, canonical_hash
+from ssgan.base.config import Config, canonical_hash, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.base.progress import Advance
 from ssgan.base.storage import Folder, default_cache, replacing
-from ssgan.data.memmap import Split, map_split
+from ssgan.data.memmap import Split, hash_content, map_split
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.base import Chunk, Source
 from ssgan.method.codes import Code
@@ -114,13 +115,13 @@ class Manifest(Config):
             CorruptFile: The text is not a manifest, or not the one that was written.
         """
         try:
-            whole = json.loads(text)
+            whole = read_json(text)
             manifest = cls.model_validate(whole["manifest"])
             intact = whole["sha256"] == canonical_hash(manifest.model_dump(mode="json"))
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
+        except (ValueError, KeyError, TypeError) as error:
+            told = in_a_line(error) if isinstance(error, ValidationError) else error
             raise CorruptFile(
-                f"{where} is not a readable manifest ({type(error).__name__}); prepare the store "
-                "again"
+                f"{where} is not a readable manifest ({told}); prepare the store again"
             ) from error
         if not intact:
             raise CorruptFile(f"{where} was changed after it was written; prepare the store again")
@@ -175,7 +176,9 @@ class Store:
             )
         folder = (cache or default_cache()) / "decoded" / manifest.hash
         shape = (manifest.splits[stored].count, *manifest.shape)
-        return map_split(folder, stored, shape, len(manifest.columns), self.chunks(stored))
+        content = manifest.splits[stored].content
+        columns, chunks = len(manifest.columns), self.chunks(stored)
+        return map_split(folder, stored, shape, columns, content, chunks)
 
     def chunks(self, name: str) -> Iterator[Chunk]:
         """Read a split shard by shard, checking each shard's hash before it is used.
@@ -316,7 +319,7 @@ def _write_split(
         shards.append(Shard(file=file, rows=len(images), sha256=digest))
     return SplitManifest(
         count=sum(shard.rows for shard in shards),
-        content=hashlib.sha256(pixel_hash.digest() + label_hash.digest()).hexdigest(),
+        content=hash_content(pixel_hash.digest(), label_hash.digest()),
         shards=tuple(shards),
         known=tuple(known.tolist()),
     )

@@ -1,6 +1,8 @@
 """The store: equal data gives equal hashes, what is written comes back, damage is noticed."""
 
 import multiprocessing
+import os
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.data import memmap
 from ssgan.data import store as store_module
 from ssgan.data.sources import DigitsSource
 from ssgan.data.sources.base import Chunk
@@ -195,6 +198,42 @@ def test_truncated_decoded_copy_is_made_again(tmp_path: Path) -> None:
     decoded.chmod(0o644)
     decoded.write_bytes(b"short")
     assert_holds(store.split("train", tmp_path / "cache"), source.arrays("train"))
+
+
+@pytest.mark.parametrize("file", ["train.images.u8", "train.labels.f32"])
+def test_a_decoded_copy_that_was_changed_is_made_again(
+    tmp_path: Path, file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = FakeSource()
+    store = write_store(tmp_path / "store", source)
+    store.split("train", tmp_path / "cache")
+    (decoded,) = (tmp_path / "cache").rglob(file)
+    before = decoded.stat()
+    content = bytearray(decoded.read_bytes())
+    content[0] ^= 1
+    decoded.chmod(0o644)
+    decoded.write_bytes(content)
+    os.utime(decoded, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert_holds(store.split("train", tmp_path / "cache"), source.arrays("train"))
+    assert "was changed after it was made" in caplog.text
+
+
+def test_a_decoded_copy_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FakeSource()
+    store = write_store(tmp_path / "store", source)
+    hashed: list[Path] = []
+    digest = memmap._digest
+    monkeypatch.setattr(memmap, "_digest", lambda file: hashed.append(file) or digest(file))
+    store.split("train", tmp_path / "cache")
+    assert len(hashed) == 2
+    store.split("train", tmp_path / "cache")
+    assert len(hashed) == 2
+    # One that was copied, or that an older version made, is looked at again and kept.
+    shutil.copytree(tmp_path / "cache", tmp_path / "copy")
+    for shard in (tmp_path / "store").glob("*.parquet"):
+        shard.unlink()
+    assert_holds(store.split("train", tmp_path / "copy"), source.arrays("train"))
+    assert len(hashed) == 4
 
 
 def test_progress_reaches_the_total(tmp_path: Path) -> None:
