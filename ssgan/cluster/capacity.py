@@ -1,9 +1,13 @@
 """What machines have, what fits on them, and what a worker finds there."""
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from ssgan.base.errors import BadInput
 
@@ -126,6 +130,24 @@ def object_store_environment() -> dict[str, str]:
         if name.startswith("AWS_") and not name.startswith("AWS_CONTAINER_")
         if not name.endswith("_FILE")
     }
+
+
+def memory() -> int:
+    """Return the bytes of memory that this process may use: the machine's, or its container's."""
+    limits: list[int] = [psutil.virtual_memory().total]
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers not in ("", "memory"):
+                continue
+            file = "memory.limit_in_bytes" if controllers else "memory.max"
+            folder = Path("/sys/fs/cgroup") / controllers
+            # A container may see its own group as the root of the tree.
+            for part in ("", *path.strip("/").split("/")):
+                folder /= part
+                with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                    limits.append(int((folder / file).read_text()))
+    return min(limits)
 
 
 def worker_environment(threads: int) -> dict[str, str]:

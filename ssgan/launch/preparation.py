@@ -15,13 +15,16 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
 from ssgan.base.storage import default_cache
-from ssgan.cluster.capacity import cores
+from ssgan.cluster.capacity import cores, memory
+from ssgan.cluster.connection import address_in_environment, is_connected
 from ssgan.data.dataset import Dataset
 from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
 from ssgan.evaluation.judge import Judge, cached_judge, train_judge
+from ssgan.experiment.footprint import check_footprint
 from ssgan.experiment.tree import Experiment, ScalingConfig
+from ssgan.networks.architecture import Shape
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
@@ -29,6 +32,7 @@ PreparationProgress = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""
 
 _LABELS = "labels.parquet"
+_LARGEST_MACHINE = 16 * 2**40  # bytes of memory, more than any has
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,26 @@ def load_dataset(
     return Dataset.load(experiment.data, experiment.codes, store, budget)
 
 
+def check_memory(experiment: Experiment, shape: Shape | None = None) -> None:
+    """Refuse sizes that no worker could hold, by arithmetic; without a shape, for small images.
+
+    On a cluster, whose machines are not this one, only what fits no machine is refused.
+
+    Raises:
+        BadInput: With the arithmetic.
+    """
+    if address_in_environment() is not None or is_connected():
+        has, what = _LARGEST_MACHINE, "the largest machine"
+    elif torch.cuda.is_available() and experiment.scaling.device != "cpu":
+        count = torch.cuda.device_count()
+        has = sum(torch.cuda.get_device_properties(i).total_memory for i in range(count))
+        # Where there are too few GPUs for all workers they compute on the CPU.
+        has, what = max(has, memory()), "this machine"
+    else:
+        has, what = memory(), "this machine"
+    check_footprint(experiment, shape, has, what)
+
+
 def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
     """Open a run, or the winner of a search, with its experiment and data.
 
@@ -156,7 +180,7 @@ def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
         BadInput: There is no run, or its data is not here.
     """
     run = open_run(location)
-    experiment = Experiment.from_yaml(run.definition())
+    experiment = run.read_definition(Experiment)
     return run, experiment, load_dataset(experiment, read_budget(run))
 
 

@@ -17,6 +17,7 @@ from ssgan.data.store import MANIFEST, Store
 from ssgan.launch.preparation import (
     ComputePlan,
     PreparationProgress,
+    check_memory,
     find_store,
     load_dataset,
     make_plan,
@@ -119,9 +120,14 @@ def prepare_data(search: Search, progress: PreparationProgress | None = None) ->
     Raises:
         BadInput: The source is wrong, or a corner of the space does not fit its images or labels.
     """
+    check_memory(search.base)
+    for path, value, experiment in search.corners():
+        with refusing(path, value):
+            check_memory(experiment)
     store = find_store(search.base, progress)
     for path, value, experiment in search.corners():
         with refusing(path, value):
+            check_memory(experiment, store.manifest.shape)
             load_dataset(experiment, store=store)
     return store
 

@@ -11,6 +11,7 @@ from ssgan.cluster.capacity import (
     cores,
     count_drivers,
     describe,
+    memory,
     object_store_environment,
     preflight,
     worker_environment,
@@ -110,3 +111,8 @@ def test_the_object_store_s_variables_are_handed_on_but_not_in_a_runtime_environ
 
 def test_this_machine_has_a_core() -> None:
     assert cores() >= 1
+
+
+def test_memory_is_that_of_the_machine_or_less() -> None:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 2**28 < memory() <= pages

@@ -1,0 +1,134 @@
+"""What training takes of memory, by arithmetic: sizes that fit no machine are found at once.
+
+Networks are built and run on torch's meta device, which has shapes and no numbers. The figures are
+lower bounds: what a process, its libraries and the images take comes on top.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ssgan.base.errors import BadInput
+from ssgan.experiment.tree import Experiment
+from ssgan.method.codes import Code, LatentSpace
+from ssgan.networks.architecture import Shape, shapes_only
+
+_FLOAT = 4  # bytes
+_PER_PARAMETER = 4 * _FLOAT  # the parameter, its gradient, and two moments of Adam
+_SMALLEST: Shape = (1, 8, 8)  # images, where those of the data are not known yet
+_USUAL = 16_384  # images of a batch, for which what layers keep is not worth asking torch
+_BEYOND = 2**63  # bytes that nothing can address
+
+
+class Footprint(NamedTuple):
+    """Bytes that training takes on all workers together, at the least."""
+
+    parameters: int
+    """Parameters of G and D, a number."""
+    networks: int
+    """Parameters with gradients and Adam's moments, of every worker, and the moving average."""
+    batch: int
+    """What one update keeps of a batch for its gradients."""
+
+    @property
+    def total(self) -> int:
+        """All bytes."""
+        return self.networks + self.batch
+
+
+def estimate(experiment: Experiment, shape: Shape | None = None) -> Footprint | None:
+    """Add up what training takes with images of a shape; None: the smallest there are.
+
+    Returns None where the networks cannot be counted so: they fit no such images, or those of
+    another package need real numbers to be built.
+    """
+    space = _narrowest(experiment)
+    networks, size = experiment.networks, (space, shape or _SMALLEST)
+    workers = experiment.scaling.counts()[0]
+    batch = experiment.training.batch_size
+    own = experiment.label_sampling
+    seen = 2 * batch + (own.batch_size if own.unit == "separate" else 0)
+    try:
+        with shapes_only():
+            generator = networks.build_generator(*size, torch.Generator())
+            discriminator = networks.build_discriminator(*size, torch.Generator())
+            count_g, count_d = _parameters(generator), _parameters(discriminator)
+            of_image = math.prod(size[1]) * _FLOAT
+            kept = (batch + seen) * of_image
+            if batch + seen > _USUAL:
+                kept = batch * _kept(generator, generator, torch.empty(2, space.width))
+                image = torch.empty(2, *size[1])
+                kept += seen * _kept(discriminator, discriminator.trunk, image)
+    except BadInput:
+        return None
+    except (RuntimeError, TypeError, OverflowError, NotImplementedError) as error:
+        is_overflow = "overflow" in str(error).lower() or isinstance(error, OverflowError)
+        return Footprint(_BEYOND, _BEYOND, 0) if is_overflow else None
+    share = 0.5 if experiment.training.precision == "bfloat16" else 1.0
+    # Every worker draws the codes and the noise of the whole batch.
+    drawn = batch * space.width * _FLOAT * workers
+    return Footprint(
+        parameters=count_g + count_d,
+        networks=workers * ((count_g + count_d) * _PER_PARAMETER + count_g * _FLOAT),
+        batch=int(kept * share) + drawn,
+    )
+
+
+def check_footprint(experiment: Experiment, shape: Shape | None, has: int, what: str) -> None:
+    """Refuse an experiment that needs more memory than `what` has, before any work starts.
+
+    Raises:
+        BadInput: With the arithmetic.
+    """
+    needs = estimate(experiment, shape)
+    if needs is None or needs.total <= has:
+        return
+    batch = experiment.training.batch_size
+    raise BadInput(
+        f"training needs {_size(needs.total)} at least, and {what} has {_size(has)}: "
+        f"{_size(needs.networks)} for {needs.parameters:,} parameters of G and D with their "
+        f"gradients and moments, {_size(needs.batch)} for a batch of {batch:,} images; lower "
+        + (
+            "the sizes in networks or codes"
+            if needs.networks > needs.batch
+            else "training.batch_size or label_sampling.batch_size"
+        )
+    )
+
+
+def _narrowest(experiment: Experiment) -> LatentSpace:
+    """Return the latent space as if every labeled code had one column: the data says how many."""
+    codes = experiment.codes
+    columns = len(codes.supervised) + sum(code.size for code in codes.unsupervised)
+    code = Code(name="codes", kind="continuous")  # one of the columns
+    noise = codes.noise + max(columns, 1) - 1
+    return LatentSpace(supervised=(code,), unsupervised=(), noise=noise)
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _kept(network: nn.Module, run: Callable[[Tensor], Tensor], inputs: Tensor) -> int:
+    """Return the bytes that a network keeps of each image for its gradients."""
+    kept = inputs.numel()
+
+    def count(module: nn.Module, given: object, output: object) -> None:
+        nonlocal kept
+        if isinstance(output, Tensor) and not getattr(module, "inplace", False):
+            kept += output.numel()
+
+    leaves = [module for module in network.modules() if not any(module.children())]
+    hooks = [module.register_forward_hook(count) for module in leaves]
+    with torch.no_grad():
+        run(inputs)
+    for hook in hooks:
+        hook.remove()
+    return kept * _FLOAT // len(inputs)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"
