@@ -12,6 +12,7 @@ from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.method.codes import Code, Joint, LatentSpace
 
+_SHOWN = 20  # classes in a message
 _REACH = 2.0  # traversals go to twice the range of training, as in the paper's figures
 
 
@@ -135,14 +136,16 @@ def _class_index(code: Code, value: Any) -> int:
     if (name := str(value)) in code.classes:
         return code.classes.index(name)
     numbered = any(one.lstrip("-").isdigit() for one in code.classes)
-    if isinstance(value, int) or name.isdigit():
+    if isinstance(value, int) or (name.isdigit() and len(name) < 10):
         if not numbered and 0 <= int(value) < code.size:
             return int(value)
         if not numbered:
             raise BadInput(
                 f"code {code.name!r} has the class indices 0 to {code.size - 1}, not {value}"
             )
-    raise BadInput(f"code {code.name!r} has no class {value!r}{nearest(name, code.classes)}")
+    known = ", ".join(code.classes[:_SHOWN]) + ", ..." * (len(code.classes) > _SHOWN)
+    hint = found if "did you mean" in (found := nearest(name, code.classes)) else ""
+    raise BadInput(f"code {code.name!r} has no class {value!r}{hint}; its classes are {known}")
 
 
 def _unit_value(code: Code, value: Any) -> float:

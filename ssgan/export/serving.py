@@ -8,11 +8,12 @@
     {"predictions": [{"row": 0, "codes": {"digit": "7", "style_1": 0.3}, "image": "iVBORw0..."},
                      ...]}
 
-There are n predictions a row, in order. `codes` also gives the values that were drawn from the
-prior for codes that a row leaves out or sets to null; supervised ones may be null but not left
-out, so that a misspelled name is an error. Images are base64 PNG files, or, with the format
-"array", nested lists of shape (H, W, C) from 0 to 255. Image i of a row depends on (seed, i,
-codes) alone: rows with the same seed share noise and whatever else is drawn.
+There are n predictions a row, in order. Every code may be left out or null, and is drawn from the
+prior then; `codes` gives the values that were used. A name that no code has, a class or a value
+that cannot be are answered with the status 400 and the reason in ``message``. Images are base64
+PNG files, or, with the format "array", nested lists of shape (H, W, C) from 0 to 255. Image i of a
+row depends on (seed, i, codes) alone: rows with the same seed share noise and whatever else is
+drawn.
 """
 
 import base64
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Map
@@ -49,8 +51,17 @@ class ServedGenerator:
         Empty cells are drawn from the prior. The params are n (1), seed (0) and format ("png").
 
         Raises:
-            BadInput: A class, value or parameter is wrong.
+            MlflowException: A name, class, value or parameter is wrong; MLflow's server answers
+                with the status 400 and this message.
         """
+        try:
+            return self._predict(model_input, params)
+        except (BadInput, TypeError, OverflowError) as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+
+    def _predict(
+        self, model_input: pd.DataFrame, params: Mapping[str, Any] | None
+    ) -> list[dict[str, Any]]:
         options = {"n": 1, "seed": 0, "format": "png", **(params or {})}
         n, seed, how = int(options["n"]), int(options["seed"]), options["format"]
         if how not in ("png", "array"):
@@ -84,13 +95,12 @@ def _load_pyfunc(path: str) -> ServedGenerator:
     return ServedGenerator(NamedGenerator.load(path))
 
 
-def signature(generator: NamedGenerator) -> ModelSignature:
-    """Describe the requests that a generator's model answers."""
-    inputs: list[ColSpec | TensorSpec] = [
-        # Any type, because a class goes by name (text), index (number) or truth value, or is null.
-        ColSpec(AnyType(), name=code.name, required=code.supervised)
-        for code in generator.codes
-    ]
+def signature() -> ModelSignature:
+    """Describe the answers that a model gives, and the parameters that it takes.
+
+    What rows may hold is left out: of rows that are described MLflow drops every name that it does
+    not know, and a misspelled one would silently be drawn at random.
+    """
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.long, name="row"),
         ColSpec(Map(AnyType()), name="codes"),
@@ -101,7 +111,7 @@ def signature(generator: NamedGenerator) -> ModelSignature:
         ParamSpec("seed", DataType.long, 0),
         ParamSpec("format", DataType.string, "png"),
     ]
-    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
+    return ModelSignature(None, Schema(outputs), ParamSchema(params))
 
 
 def input_example(generator: NamedGenerator) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def register(
             loader_module="ssgan.export.serving",
             data_path=str(folder),
             code_paths=[str(Path(ssgan.__file__).parent)],
-            signature=serving.signature(generator),
+            signature=serving.signature(),
             input_example=serving.input_example(generator),
             pip_requirements=[f"{one}=={version(one)}" for one in _REQUIREMENTS],
             step=synced.epochs,

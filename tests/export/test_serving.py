@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from ssgan.base.errors import BadInput
 from ssgan.export import NamedGenerator
 from ssgan.export.serving import ServedGenerator, _load_pyfunc, input_example, signature
 from ssgan.method.codes import Code, LatentSpace
@@ -78,7 +78,12 @@ def test_rows_share_what_they_do_not_name(model: ServedGenerator) -> None:
 @pytest.mark.parametrize(
     ("row", "params", "message"),
     [
-        ({"digit": "12"}, {}, "no class '12'"),
+        ({"digit": "12"}, {}, "no class '12'.*; its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ({"digit": "9" * 5000}, {}, "no class"),
+        ({"digit": [1, 2]}, {}, "'digit' has 2 values where 1 are needed"),
+        ({"digt": 1}, {}, "no code is named 'digt'; did you mean 'digit'"),
+        ({"angle": 1e30}, {}, "was trained from 0 to 90"),
+        ({"angle": "steep"}, {}, "takes a number, not 'steep'"),
         ({"digit": 1}, {"format": "gif"}, "one of png, array, not 'gif'"),
         ({"digit": 1}, {"n": 10_001}, "more than 10000 images"),
         ({"digit": 1}, {"n": 0}, "n must be"),
@@ -87,14 +92,23 @@ def test_rows_share_what_they_do_not_name(model: ServedGenerator) -> None:
 def test_bad_requests_are_refused(
     model: ServedGenerator, row: dict[str, object], params: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(MlflowException, match=message) as refused:
         model.predict(pd.DataFrame([row]), params)
+    assert refused.value.get_http_status_code() == 400
 
 
-def test_signature_and_example_name_every_code(generator: NamedGenerator) -> None:
-    described = signature(generator)
-    assert described.inputs.input_names() == ["digit", "angle", "my style"]
-    assert described.inputs.required_input_names() == ["digit", "angle"]
+def test_every_code_may_be_left_out(model: ServedGenerator, generator: NamedGenerator) -> None:
+    (drawn,) = model.predict(pd.DataFrame([{}]))
+    assert drawn["codes"].keys() == {"digit", "angle", "my style"}
+    (again,) = model.predict(pd.DataFrame([drawn["codes"]]))
+    assert again["image"] == drawn["image"]
+
+
+def test_the_signature_lets_every_name_through_and_the_example_names_every_code(
+    generator: NamedGenerator,
+) -> None:
+    described = signature()
+    assert described.inputs is None
     assert [param.name for param in described.params.params] == ["n", "seed", "format"]
     assert input_example(generator).to_dict("records") == [
         {"digit": "0", "angle": 45.0, "my style": 0.0}

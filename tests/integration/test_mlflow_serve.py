@@ -102,9 +102,12 @@ def test_a_registered_export_is_served_without_a_pickle(
     )
 
     wrong = post(f"{server.url}/invocations", {"dataframe_records": [{"digit": 12, "angle": 0}]})
-    assert "no class 12" in str(wrong)
+    assert "no class 12" in wrong["message"]
+    assert "its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in wrong["message"]
     misspelled = post(f"{server.url}/invocations", {"dataframe_records": [{"digt": 1, "angle": 0}]})
-    assert "digit" in misspelled["message"]
+    assert "no code is named 'digt'; did you mean 'digit'" in misspelled["message"]
+    free = post(f"{server.url}/invocations", {"dataframe_records": [{"digit": 5}, {"angle": 9}]})
+    assert [one["row"] for one in free["predictions"]] == [0, 1]
     array = post(
         f"{server.url}/invocations",
         {"dataframe_split": {"columns": ["digit", "angle"], "data": [[1, 0]]}}
