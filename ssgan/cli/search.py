@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import TrialsFailed
-from ssgan.cli.options import is_assignment, place_options
+from ssgan.cli.options import is_assignment, place_options, warn_of_doubles
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -74,6 +74,7 @@ def search(
         result = run_search(
             *(definition, out, place),
             resume=resume is not None,
+            replace=replace,
             progress=screen.prepare,
             opened=screen.follow,
         )
@@ -90,8 +91,9 @@ def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Sear
     from ssgan.records.searchdir import SearchDir
     from ssgan.tuning import Search, load_search
 
+    warn_of_doubles(arguments)
     if resume is not None:
-        started = Search.from_yaml(SearchDir.open(resume).definition())
+        started = SearchDir.open(resume).read_definition(Search)
         if not arguments:
             return started
     named = bool(arguments) and not is_assignment(arguments[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.options import is_assignment, place_options
+from ssgan.cli.options import is_assignment, place_options, warn_of_doubles
 from ssgan.cli.screen import say
 from ssgan.cli.verb import Answer, Verb
 
@@ -44,7 +44,6 @@ def train(
     from ssgan.cli.train_screen import TrainScreen, train_summary
     from ssgan.launch.driver import train as launch
     from ssgan.launch.location import check_writable, join, settle_name
-    from ssgan.launch.preparation import load_dataset
     from ssgan.records.rundir import RunDir
 
     experiment = _experiment(arguments, resume)
@@ -53,8 +52,6 @@ def train(
         check_writable(where)
     else:
         check_writable(out)
-        if replace:
-            load_dataset(experiment)  # bad input is found before anything is moved
         name = settle_name(out, name, experiment.name, replace=replace)
         where = join(out, name)
     length = experiment.training
@@ -63,7 +60,13 @@ def train(
         f"{length.batch_size} images, into {where}"
     )
     with TrainScreen(experiment) as screen, screen.watching() as watch:
-        result = launch(experiment, out, name, resume=resume, watch=watch, progress=screen.prepare)
+        result = launch(
+            *(experiment, out, name),
+            resume=resume,
+            replace=replace,
+            watch=watch,
+            progress=screen.prepare,
+        )
     return Answer([train_summary(result.summary, result.run_dir)], result.summary)
 
 
@@ -74,6 +77,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import BEST, SearchDir
 
+    warn_of_doubles(arguments)
     named = bool(arguments) and not is_assignment(arguments[0])
     if not named and resume is None:
         raise BadInput(
@@ -89,5 +93,5 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
         )
     if named:
         return load_experiment(arguments[0], arguments[1:])
-    started = Experiment.from_yaml(RunDir.open(resume).definition())
+    started = RunDir.open(resume).read_definition(Experiment)
     return with_values(started, dict(parse_overrides(arguments)))

@@ -15,11 +15,13 @@ from ssgan.cluster.connection import Cluster, address_in_environment, connect, i
 from ssgan.cluster.nodes import require_shared
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment
+from ssgan.launch.location import move_aside
 from ssgan.launch.machine import record_environment
 from ssgan.launch.outcome import Result, finish, write_summary
 from ssgan.launch.preparation import (
     ComputePlan,
     PreparationProgress,
+    check_memory,
     find_judge,
     find_store,
     load_dataset,
@@ -29,9 +31,9 @@ from ssgan.launch.preparation import (
     save_budget,
     use_threads,
 )
+from ssgan.launch.resumption import find_start
 from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
-from ssgan.records.checkpoints import starting_point
 from ssgan.records.rundir import RunDir
 from ssgan.tracking.live_sync import RunSync
 from ssgan.tracking.registry import register
@@ -49,6 +51,7 @@ def train(
     name: str | None = None,
     *,
     resume: str | Path | None = None,
+    replace: bool = False,
     watch: Watch | None = None,
     progress: PreparationProgress | None = None,
 ) -> Result:
@@ -60,7 +63,8 @@ def train(
 
     The run is `name`, by default the experiment's, in the folder or URI `out`; or it is the run
     directory `resume`, of which only the extent, evaluation and tracking may differ from what it
-    was started with. The watch shows progress and may stop the run.
+    was started with. With `replace`, what has the name is moved aside once all else is checked. The
+    watch shows progress and may stop the run.
 
     Raises:
         BadInput: Something cannot work; nothing was started.
@@ -69,21 +73,27 @@ def train(
     """
     started = time.monotonic()
     watch = watch or Watch()
-    run = _place(experiment, out, name, resume)
+    check_memory(experiment)
+    run = _place(experiment, out, name, resume, replace)
     uri = _tracking_uri(experiment, run)
     with contextlib.ExitStack() as stack:
         plan, cluster = _plan(experiment, stack)
         if cluster is not None:
             require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, progress)
-        dataset = load_dataset(experiment, read_budget(run), store=store)
-        if not run.exists("run.json"):
+        check_memory(experiment, store.manifest.shape)
+        budget = None if resume is None else read_budget(run)
+        dataset = load_dataset(experiment, budget, store=store)
+        start = None if resume is None else find_start(run, experiment, dataset)
+        if resume is None:
+            if replace:
+                move_aside(run.location)
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_definition(experiment.to_yaml())
-        run.delete("summary.json")  # of a run that is resumed; it is not over any more
         save_budget(run, dataset.budget)
         environment = record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, progress)
+        run.delete("summary.json")  # of a run that is resumed; it is not over any more
         conclude = partial(write_summary, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
@@ -94,7 +104,7 @@ def train(
                 files = None if judge is None else judge.files()
                 run_under_ray(experiment, store.location, files, run, plan, watch)
             else:
-                session = InProcess(starting_point(run))
+                session = InProcess(start)
                 with use_threads(plan.threads):
                     loop.run(experiment, dataset, judge, run, session, plan.device_here, watch)
             summary = conclude(export_location=finish(run, experiment, dataset, plan))
@@ -115,18 +125,23 @@ def train(
 
 
 def _place(
-    experiment: Experiment, out: str | Path, name: str | None, resume: str | Path | None
+    experiment: Experiment,
+    out: str | Path,
+    name: str | None,
+    resume: str | Path | None,
+    replace: bool,
 ) -> RunDir:
     if resume is not None:
         run = RunDir.open(resume)
         try:
-            check_resume(Experiment.from_yaml(run.definition()), experiment)
+            check_resume(run.read_definition(Experiment), experiment)
         except BadInput as error:
             hint = f"`ssgan train --resume {run.location}` resumes it with the run's own values"
             raise BadInput(f"{error}\n{hint}") from None
         return run
     run = RunDir(join(out, name or experiment.name))
-    run.refuse_taken()
+    if not replace:
+        run.refuse_taken()
     return run
 
 

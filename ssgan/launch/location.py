@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+from pathlib import Path
 
 from ssgan.base import storage
 from ssgan.base.errors import BadInput
@@ -10,6 +11,8 @@ from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 
 Kind = type[RunDir] | type[SearchDir]
+
+_LONGEST_NAME = 120  # bytes: file systems take 255, and files are named after runs
 
 _log = logging.getLogger(__name__)
 
@@ -20,13 +23,13 @@ def settle_name(
     """Return the name of a new run or search in `out`, which is free then.
 
     It is the user's name, by default the usual one, or the first free one with a number. With
-    `replace`, what has the name is moved aside.
+    `replace`, what has the name is to be moved aside (`move_aside`).
 
     Raises:
         BadInput: The user's name cannot be one, or is taken, or cannot be moved aside.
     """
     if replace:
-        _move_aside(out, name or usual)
+        _local_path(join(out, name or usual))
         return name or usual
     if name is not None:
         taken = kind(join(out, name))
@@ -73,17 +76,23 @@ def join(out: str, name: str) -> str:
         raise BadInput(
             f"{name!r} cannot name a run; use letters, digits, dots, hyphens and underscores"
         )
+    if len(name.encode()) > _LONGEST_NAME:
+        raise BadInput(
+            f"the name {name[:20]}... is too long, {len(name.encode())} bytes; a run's has up to "
+            f"{_LONGEST_NAME} (--name)"
+        )
     return storage.join(out, name)
 
 
-def _move_aside(out: str, name: str) -> None:
-    """Rename what is at OUT/NAME to the first free NAME.1, NAME.2 ...; delete nothing."""
-    run = RunDir(join(out, name))
-    if run.is_free():
+def move_aside(location: str) -> None:
+    """Rename what is there to the first free NAME.1, NAME.2 ...; delete nothing.
+
+    Raises:
+        BadInput: It cannot be renamed.
+    """
+    place = _local_path(location)
+    if RunDir(location).is_free():
         return
-    place = run.local_path
-    if place is None:
-        raise BadInput(f"--replace works on this machine only, not on {run.location}; use --name")
     numbered = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
     target = next(path for path in numbered if not path.exists())
     try:
@@ -92,7 +101,14 @@ def _move_aside(out: str, name: str) -> None:
         raise BadInput(
             f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
         ) from error
-    _log.info("moved %s aside to %s", join(out, name), join(out, target.name))
+    _log.info("moved %s aside to %s", place, target)
+
+
+def _local_path(location: str) -> Path:
+    place = RunDir(location).local_path
+    if place is None:
+        raise BadInput(f"--replace works on this machine only, not on {location}; use --name")
+    return place
 
 
 def _resumed_by(out: str, name: str, kind: Kind) -> str:

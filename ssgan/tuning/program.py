@@ -16,6 +16,7 @@ from typing import Any
 from ssgan.base.storage import join
 from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
+from ssgan.launch.location import move_aside
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
@@ -24,6 +25,7 @@ from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import check, default_uri
 from ssgan.training.loop import Stopped
 from ssgan.tuning.judges import check_judge, read_judge_card
+from ssgan.tuning.preparation import prepare_data
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import SeedTable, summarize
 from ssgan.tuning.tuner import build_tuner, restore_tuner
@@ -47,6 +49,7 @@ def run_search(
     name: str | None = None,
     *,
     resume: bool = False,
+    replace: bool = False,
     progress: PreparationProgress | None = None,
     opened: Callable[[SearchDir], None] = lambda directory: None,
 ) -> SearchResult:
@@ -57,6 +60,7 @@ def run_search(
         out: Folder of the searches, or its URI; on several machines one that all of them reach.
         name: Name of the search in there; the definition's by default.
         resume: Resume the search of that name.
+        replace: Move aside what has that name, once all that needs no Ray is checked.
         progress: Is told of the preparation's progress.
         opened: Is given the search directory as soon as there is one.
 
@@ -71,6 +75,11 @@ def run_search(
     location = join(out, name or search.name)
     uri = search.base.tracking.uri or default_uri(out)
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
+    if not resume and not replace:
+        SearchDir(location).refuse_taken()
+    prepare_data(search, progress)  # Ray takes ten seconds to start; bad input is found before
+    if replace:
+        move_aside(location)
     # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
     with connect() as cluster, handling(signal.SIGTERM, interrupt):
         tuner = (

@@ -13,6 +13,7 @@ import pytest
 
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
+from ssgan.launch.location import move_aside
 from ssgan.launch.outcome import Result
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
@@ -178,7 +179,9 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the places of runs instead of training them."""
     places: list[str] = []
 
-    def train(experiment: object, out: str, name: str, **named: object) -> Result:
+    def train(experiment: object, out: str, name: str, replace: bool, **named: object) -> Result:
+        if replace:
+            move_aside(f"{out}/{name}")
         run = RunDir.create(f"{out}/{name}", "seed: 0")
         places.append(f"{out}/{name}")
         return Result(run.location, {"run_dir": run.location})
@@ -210,14 +213,10 @@ def test_the_environment_names_the_folder_of_runs(
     assert launched == ["elsewhere/digits", "here/digits"]
 
 
-def test_replace_moves_the_old_run_aside_once_the_input_is_good(
-    ssgan, digits_store: Store, launched: list[str]
-) -> None:
+def test_replace_moves_the_old_run_aside(ssgan, digits_store: Store, launched: list[str]) -> None:
     command = ("train", "digits", "--out", "some", "--name", "x", "--replace", "--json")
     assert ssgan(*command).code == 0
     before = Path("some/x/run.json").read_bytes()
-    assert ssgan(*command, "data.labels=3").code == 2
-    assert Path("some/x/run.json").read_bytes() == before
     Path("some/x.1").mkdir()
     done = ssgan(*command)
     assert done.code == 0, done.err
@@ -285,6 +284,10 @@ def test_losses_that_are_not_finite_fail_with_the_terms_name(
     ssgan, digits_store: Store, tmp_path: Path
 ) -> None:
     done = ssgan("train", "digits", *TINY, "optimizer.generator_lr=1e30", "training.epochs=4")
+    assert (
+        "warning: training.epochs is set twice; training.epochs=4 counts, not training.epochs=1"
+        in done.err
+    )
     assert done.code == 1
     assert "failed: loss/" in done.err
     assert "Traceback" not in done.err
@@ -294,7 +297,7 @@ def test_ctrl_c_stops_with_a_checkpoint_to_go_on_from(
     tmp_path: Path, trained: tuple[Path, subprocess.CompletedProcess[str]]
 ) -> None:
     run = subprocess.Popen(
-        [sys.executable, "-m", "ssgan", "train", "digits", *TINY, "training.epochs=100000"],
+        [sys.executable, "-m", "ssgan", "train", "digits", *TINY[1:], "training.epochs=100000"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,

@@ -103,6 +103,101 @@ def test_a_run_can_be_made_longer_but_not_another(
     assert Experiment.from_yaml(RunDir.open(run_dir).definition()).training.epochs == 3
 
 
+def _damage(run: RunDir, how: str) -> None:
+    place = run.local_path
+    assert place is not None
+    match how:
+        case "checkpoints":
+            for state in place.glob("checkpoints/*/state.pt"):
+                state.write_bytes(b"damaged")
+        case "definition":
+            (place / "experiment.yaml").unlink()
+        case "empty definition":
+            (place / "experiment.yaml").write_text("")
+        case "half a definition":
+            (place / "experiment.yaml").write_text("seed: 0\nseed: 1\n")
+        case "record":
+            (place / "record/0001.json").unlink()
+        case "half a record":
+            (place / "record/0002.json").write_text('{"epoch": 2')
+        case "labels":
+            (place / "labels.parquet").write_bytes(b"PAR1")
+        case "summary":
+            (place / "summary.json").write_text("[")
+
+
+@pytest.mark.parametrize(
+    ("how", "problem"),
+    [
+        ("checkpoints", "no checkpoint of .* can be used"),
+        ("definition", r"experiment.yaml cannot be read: it is missing; restore it from a copy"),
+        ("empty definition", r"experiment.yaml cannot be read: .*restore it from a copy"),
+        ("half a definition", r"line 2: seed is set already, in line 1; .*restore it"),
+        ("record", "the record of epoch 1 .* is missing, .*restore the folder record"),
+        ("half a record", r"0002.json is not a record of an epoch .*delete it and resume"),
+        ("labels", r"labels.parquet cannot be read"),
+    ],
+)
+def test_a_resume_that_fails_has_changed_nothing(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], how: str, problem: str
+) -> None:
+    run_dir = train(with_values(tiny, {"training.epochs": 2}), tmp_path, "whole").run_dir
+    _damage(RunDir.open(run_dir), how)
+    before = _content(Path(run_dir))
+    with pytest.raises(BadInput, match=problem) as refused:
+        train(tiny, resume=run_dir)
+    assert _content(Path(run_dir)) == before
+    assert len(str(refused.value).splitlines()) <= 2
+    assert endings == [None]
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def test_a_resume_goes_back_to_a_checkpoint_of_these_networks(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    whole = train(tiny, tmp_path, "whole")
+    parted = train(with_values(tiny, {"training.epochs": 2}), tmp_path, "parted")
+    run = RunDir.open(parted.run_dir)
+    found = Checkpoints(run).latest()
+    assert found is not None
+    step, state = found
+    state["generator"]["layers.0.weight"] = state["generator"]["layers.0.weight"][:, 1:]
+    Checkpoints(run, keep_last=9).save(step, state)  # a later one of the same step
+    resumed = train(tiny, resume=run.location)
+    assert "generator: the tensor layers.0.weight is float32" in caplog.text
+    assert "going back to checkpoint 00000012" in caplog.text
+    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+
+
+def test_a_run_does_not_get_shorter(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    run_dir = train(with_values(tiny, {"training.epochs": 2}), tmp_path, "long").run_dir
+    with pytest.raises(BadInput, match=r"has made 2 epochs, more than training\.epochs=1; set 2"):
+        train(with_values(tiny, {"training.epochs": 1}), resume=run_dir)
+    assert RunDir.open(run_dir).summary() is not None
+
+
+def test_bad_input_moves_nothing_aside(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    RunDir.create(tmp_path / "mine", "seed: 7")
+    for values in ({"data.labels": 10_000}, {"scaling.gpus": 1000.0}, {"networks.width": 10**9}):
+        with pytest.raises(BadInput):
+            train(with_values(tiny, values), tmp_path, "mine", replace=True)
+        assert RunDir.open(tmp_path / "mine").definition() == "seed: 7"
+    train(with_values(tiny, {"training.epochs": 1}), tmp_path, "mine", replace=True)
+    assert RunDir.open(tmp_path / "mine.1").definition() == "seed: 7"
+    assert RunDir.open(tmp_path / "mine").summary() is not None
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_as_failed(
     tiny: Experiment, tmp_path: Path, endings: list[str | None]
 ) -> None:
@@ -122,6 +217,9 @@ def test_bad_input_is_refused_before_anything_is_written(
         "ask for GPUs": {"scaling.gpus": 1000.0},
         "is not a label column": {"codes.supervised": ["digti"]},
         "more labels": {"data.labels": 10_000},
+        "GiB for a batch of 1,000,000,000,000 images": {"training.batch_size": 10**12},
+        "lower the sizes in networks": {"networks.width": 10**9},
+        "parameters of G and D": {"codes.noise": 10**10},
     }
     for message, values in cases.items():
         with pytest.raises(BadInput, match=message):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssgan.base.errors import BadInput
-from ssgan.launch.location import check_writable, join, settle_name
+from ssgan.launch.location import check_writable, join, move_aside, settle_name
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 
@@ -30,8 +30,12 @@ def test_a_name_that_the_user_chose_is_refused_where_it_is_taken(tmp_path: Path)
         settle_name(out, "mine", "digits")
     with pytest.raises(BadInput, match="resume that search by --resume mine, or move"):
         settle_name(out, "mine", "digits", kind=SearchDir)
-    with pytest.raises(BadInput, match="cannot name a run"):
-        settle_name(out, "../mine", "digits")
+    for name in ("../mine", "", "a\0b", "a\x1b[31m", "a\nb"):
+        with pytest.raises(BadInput, match="cannot name a run"):
+            settle_name(out, name, "digits")
+    for name in ("a" * 250, "é" * 61):
+        with pytest.raises(BadInput, match="is too long"):
+            settle_name(out, name, "digits")
 
 
 def test_what_is_replaced_is_moved_aside_and_nothing_is_deleted(tmp_path: Path) -> None:
@@ -39,6 +43,9 @@ def test_what_is_replaced_is_moved_aside_and_nothing_is_deleted(tmp_path: Path) 
     for number in (1, 2):
         RunDir.create(join(out, "mine"), f"seed: {number}")
         assert settle_name(out, "mine", "digits", replace=True) == "mine"
+        assert (tmp_path / "mine").exists()  # until all else is checked
+        move_aside(join(out, "mine"))
+    move_aside(join(out, "mine"))  # there is nothing
     assert not (tmp_path / "mine").exists()
     assert [RunDir.open(join(out, f"mine.{n}")).definition() for n in (1, 2)] == [
         "seed: 1",

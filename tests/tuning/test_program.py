@@ -1,0 +1,59 @@
+"""What `run_search` finds before Ray starts."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from ssgan.base.errors import BadInput
+from ssgan.paper.plans import PLANS
+from ssgan.records.searchdir import SearchDir
+from ssgan.tuning import program
+from ssgan.tuning.program import run_search
+from tests.helpers.searches import small_search
+
+pytestmark = pytest.mark.usefixtures("digits_store", "without_ray")
+
+SPACE = {"objective.lambda1": {"kind": "grid", "values": [0.5, 1.0]}}
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where Ray would start, and record in no MLflow."""
+
+    def connect() -> NoReturn:
+        pytest.fail("Ray was started")
+
+    monkeypatch.setattr(program, "connect", connect)
+    monkeypatch.setattr(program, "check", lambda uri: None)
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("data.labels=5000", "asks for more labels than"),
+        ("data.source.size=17", "cannot be halved evenly"),
+        ("networks.width=1000000000", "^training needs .* GiB at least"),
+        ("codes.supervised=[digti]", "did you mean 'digit'"),
+    ],
+)
+def test_bad_input_is_found_before_ray_starts_and_moves_nothing(
+    tmp_path: Path, override: str, problem: str
+) -> None:
+    SearchDir.create(tmp_path / "mine", "seed: 7")
+    search = small_search(SPACE, override)
+    with pytest.raises(BadInput, match=problem):
+        run_search(search, str(tmp_path), "mine", replace=True)
+    assert SearchDir.open(tmp_path / "mine").definition() == "seed: 7"
+    with pytest.raises(BadInput, match=problem):
+        run_search(search, str(tmp_path), "new")
+    assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_grid_of_one_run_is_one_trial() -> None:
+    assert PLANS["mnist"].search("smoke", 1, amounts=[10]).total == 1
+
+
+def test_a_label_budget_that_is_none_is_named() -> None:
+    with pytest.raises(BadInput, match=r"data\.labels=many is not a label budget"):
+        PLANS["mnist"].search("smoke", 1, amounts=["many"])
