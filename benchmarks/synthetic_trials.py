@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.launch.driver import train
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, Stage
-from ssgan.training.session import RaySession
+from ssgan.training.session import TuneSession
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.schedulers import SPEED, TIME
 from ssgan.tuning.search import Search
@@ -119,9 +120,10 @@ def train_under_tune(
     name = str(tune.get_context().get_trial_name())
     run = directory.run_of(spec.stage, name)
     trial = SyntheticTrial(RunDir(template), search, run, {**values, "seed": seed or 0})
-    session = RaySession(tune)
+    session = TuneSession(tune)
     for told in trial.epochs(pause):
-        session.report(told, trial.run.locate(f"checkpoints/{2 * int(told[TIME]):08d}"))
+        address = trial.run.locate(f"checkpoints/{2 * int(told[TIME]):08d}")
+        session.report(told, partial(str, address))
     trial.conclude()
 
 
