@@ -17,7 +17,10 @@ from ssgan.tuning import Search, load_search, program
 from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
-TESTED = {"draws", "driver", "early_stopping", "gpu", "run", "seeds", "turned_digits", "workers"}
+TESTED = {
+    *("draws", "driver", "early_stopping", "gpu", "run", "seeds", "storage", "turned_digits"),
+    "workers",
+}
 
 
 def test_every_program_is_tested() -> None:
@@ -177,7 +180,8 @@ def test_what_a_search_costs_its_driver_is_measured(
 
 def test_storage_costs_an_epoch_requests_and_time(capsys: pytest.CaptureFixture[str]) -> None:
     storage.main(["--small", "--epochs", "3"])
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if " waits " in line]
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ") and " waits " in line]
     assert len(rows) == 6
     for place, _, requests in rows:
         if place.startswith("| S3"):

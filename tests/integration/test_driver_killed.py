@@ -35,11 +35,12 @@ def test_a_killed_driver_costs_no_bit(tmp_path: Path) -> None:
         driver.stdin.write(experiment.to_yaml())
         driver.stdin.close()
         for line in driver.stdout:
-            if int(line) == 60:  # the second epoch has 41 to 80
+            # The second epoch has 41 to 80; the first is committed meanwhile.
+            if int(line) > 40 and RunDir(tmp_path / "killed").epochs():
                 break
         driver.kill()
     run = RunDir.open(tmp_path / "killed")
-    assert len(run.records()) == 1
+    assert len(run.records()) in (1, 2)
     assert run.summary() is None
     resumed = train(experiment, resume=run.location)
     assert_same_bits(resumed.run_dir, whole.run_dir)
