@@ -44,7 +44,7 @@ test-hosts:
 test-units:
 	nice -n 19 $(BIN)/python -m pytest --ignore tests/integration
 
-cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here, and switch one off (root, 6 minutes)
+cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here; one drains, one is switched off (root, 6 minutes)
 	$(BIN)/python tests/multihost
 
 lint: $(STAMP) ## Check format, style, types and layers

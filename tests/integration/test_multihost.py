@@ -23,7 +23,7 @@ def multihost(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("multihost")
-def test_a_search_over_three_hosts_outlives_one_of_them() -> None:
+def test_a_search_over_three_hosts_outlives_two_of_them() -> None:
     from hosts import why_not
     from proof import prove
 

@@ -1,4 +1,4 @@
-"""Compares a search directory with what MLflow has of it: ``python audit.py SEARCH_DIR URI``.
+"""Compares a search with what MLflow has of it: ``python audit.py SEARCH_DIR URI TRIALS``.
 
 Prints what is missing or too much, one line each, and then ends with 1.
 """
@@ -14,11 +14,12 @@ from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tracking.recorder import IMAGE_FOLDER, RUN_ID, picture_names
 
 
-def audit(search: SearchDir, client: MlflowClient) -> Iterator[str]:
-    """Say what is wrong with MLflow's copy of a search."""
+def audit(search: SearchDir, client: MlflowClient, trials: int) -> Iterator[str]:
+    """Say what is wrong with a search of so many trials, and with MLflow's copy of it."""
     rows = search.rows()
-    if not rows:
-        yield f"{search.location} has no trials"
+    summary = search.summary() or {}
+    if (len(rows), summary.get("trials"), summary.get("failed")) != (trials, trials, 0):
+        yield f"{len(rows)} trials instead of {trials}, and the summary is {summary}"
     experiment = client.get_experiment_by_name(search.info.name)
     if experiment is None:
         yield f"MLflow has no experiment {search.info.name}"
@@ -63,8 +64,8 @@ def _faults(search: SearchDir, row: TrialRow, child: Run, client: MlflowClient) 
 
 
 def main() -> int:
-    location, uri = sys.argv[1:]
-    faults = list(audit(SearchDir.open(location), MlflowClient(uri)))
+    location, uri, trials = sys.argv[1:]
+    faults = list(audit(SearchDir.open(location), MlflowClient(uri), int(trials)))
     print("\n".join(faults))
     return bool(faults)
 

@@ -29,7 +29,6 @@ _BOOT = (
     *("setpriv", "--pdeathsig=KILL"),
     *("unshare", *_NAMESPACES, "--mount-proc", "--fork", "--kill-child=KILL"),
 )
-_PATIENCE = 30.0
 
 
 def why_not() -> str | None:
@@ -99,7 +98,7 @@ class Host:
         """End everything on it at once, as if the plug were pulled; nothing where it has ended."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        _wait_until(lambda: not self.is_up(), f"{self.name} to end")
+        wait_until(lambda: not self.is_up(), f"{self.name} to end")
 
 
 @dataclass(frozen=True)
@@ -180,9 +179,7 @@ def _boot(
             start_new_session=True,
         )
     try:
-        _wait_until(
-            lambda: process.poll() is not None or (place / "up").exists(), f"{name} to boot"
-        )
+        wait_until(lambda: process.poll() is not None or (place / "up").exists(), f"{name} to boot")
         if process.poll() is not None:
             raise RuntimeError(f"{name} did not boot: {(place / 'console.log').read_text()}")
         host = Host(name, known[name], place, psutil.Process(process.pid).children()[0].pid)
@@ -248,9 +245,10 @@ def _run(host: Host, script: str, other: Host | None = None) -> None:
         os.close(peer)
 
 
-def _wait_until(is_true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def wait_until(is_true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait for something, and say what it was if it does not come (`TimeoutError`)."""
+    deadline = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {_PATIENCE:g} s for {what}")
-        time.sleep(0.05)
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        time.sleep(0.1)

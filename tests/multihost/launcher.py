@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from clusterfile import PROJECT
@@ -18,10 +18,14 @@ class Launcher:
         file: The cluster file.
         venv: Virtual environment with Ray.
         log: File that collects what they print.
+        keys: Environment variables that open the folder of runs.
     """
 
-    def __init__(self, desk: Host, file: Path, venv: Path, log: Path) -> None:
+    def __init__(
+        self, desk: Host, file: Path, venv: Path, log: Path, keys: Mapping[str, str]
+    ) -> None:
         self._desk, self._file, self._venv, self._log = desk, file, venv, log
+        self._keys = keys
 
     def up(self) -> None:
         """Start Ray on the head, which then starts it on the others."""
@@ -69,6 +73,7 @@ class Launcher:
             "RAY_UP_enable_autoscaler_v2": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            **self._keys,
         }
         changed = [f"{name}={value}" for name, value in environment.items()]
         return self._desk.command(["env", f"--chdir={PROJECT}", *changed, *command])
