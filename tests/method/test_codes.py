@@ -170,7 +170,7 @@ def test_codes_are_found_by_name() -> None:
         ({"name": "a", "kind": "categorical", "classes": ("x", "x")}, "class twice"),
         ({"name": "a", "kind": "continuous", "classes": ("x", "y")}, "no classes"),
         ({"name": "a", "kind": "continuous", "low": 1, "high": 1}, "low < high"),
-        ({"name": "a", "kind": "continuous", "low": math.nan}, "low < high"),
+        ({"name": "a", "kind": "continuous", "low": math.nan}, "finite number"),
     ],
 )
 def test_bad_codes_are_refused(fields: dict[str, object], problem: str) -> None:
