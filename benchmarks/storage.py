@@ -161,7 +161,8 @@ because of records, pictures and checkpoints, and the requests of an epoch. Writ
 
 S3 is moto's server in the same process, which takes its part of the processor. Workers of Ray
 Train and `ssgan train` wait for no commit; a trial of a search waits for each, because its
-scheduler decides by it and another trial may continue from it.
+scheduler decides by it and another trial may continue from it. A commit includes the encoding of
+the pictures and of their thumbnails.
 
 {describe_machine()}
 """
