@@ -5,7 +5,6 @@ memory that it took beyond what it began with. ``python -m benchmarks.draws --sm
 seconds that it runs.
 """
 
-import argparse
 import ctypes
 import math
 import multiprocessing
@@ -22,6 +21,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from benchmarks.results_page import ResultsPage
 from benchmarks.synthetic import SPACE
 from ssgan.base.rng import Streams
 from ssgan.data.augment import AugmentConfig, affine_maps, draw_affine
@@ -30,7 +30,6 @@ from ssgan.data.orders import Feistel, Order, Table, draw_order
 from ssgan.launch.machine import describe_machine
 from ssgan.training.instance_noise import draw_instance_noise
 
-_PAGE = Path(__file__).parent.parent / "docs" / "results" / "draws.md"
 _STREAMS = Streams(0)
 _CALLS_FOR = 0.2  # seconds over which short calls are repeated
 _MIB = 2**20
@@ -66,18 +65,12 @@ class Cost(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the page, and write it where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5, help="processes a measurement")
-    parser.add_argument("--small", action="store_true", help="few images, two processes each")
-    parser.add_argument("--write", action="store_true", help=f"write {_PAGE.name} in docs/results")
-    arguments = parser.parse_args(argv)
-    if arguments.small and arguments.write:
-        parser.error("--small measures nothing that belongs on the page; leave --write out")
+    page = ResultsPage("draws.md", __doc__, "few images, two processes each")
+    page.add_argument("--repeats", type=int, default=5, help="processes a measurement")
+    arguments = page.read(argv)
     torch.set_num_threads(1)
-    page = measure(_SMALL, 2) if arguments.small else measure(_FULL, arguments.repeats)
-    print(page)
-    if arguments.write:
-        _PAGE.write_text(page)
+    text = measure(_SMALL, 2) if arguments.small else measure(_FULL, arguments.repeats)
+    page.publish(text, write=arguments.write)
 
 
 def measure(size: Size, repeats: int) -> str:

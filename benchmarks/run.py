@@ -6,18 +6,17 @@ depend on the machine and are not reported. ``python -m benchmarks.run --small``
 that it runs.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.kernels import kernel_time
 from benchmarks.plain_step import PlainStep
+from benchmarks.results_page import ResultsPage
 from benchmarks.synthetic import SMALL, SPACE, synthetic_split
 from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
@@ -29,27 +28,20 @@ from ssgan.method.schedules import Clock
 from ssgan.training.step import StepInput, TrainingStep
 
 _SHAPE = (1, 28, 28)
-_PAGE = Path(__file__).parent.parent / "docs" / "results" / "step.md"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run all rounds, print the table, and write the page of results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--updates", type=int, default=4, help="updates of each step in a round")
-    parser.add_argument("--small", action="store_true", help="small networks, two rounds of one")
-    parser.add_argument("--write", action="store_true", help=f"write {_PAGE.name} in docs/results")
-    arguments = parser.parse_args(argv)
-    if arguments.small and arguments.write:
-        parser.error("--small measures nothing that belongs on the page; leave --write out")
+    page = ResultsPage("step.md", __doc__, "small networks, two rounds of one")
+    page.add_argument("--rounds", type=int, default=15)
+    page.add_argument("--updates", type=int, default=4, help="updates of each step in a round")
+    arguments = page.read(argv)
     torch.set_num_threads(1)
     if arguments.small:
         table = measure(load_experiment("mnist", SMALL), rounds=2, updates=1)
     else:
         table = measure(load_experiment("mnist"), arguments.rounds, arguments.updates)
-    print(table)
-    if arguments.write:
-        _PAGE.write_text(table)
+    page.publish(table, write=arguments.write)
 
 
 def measure(experiment: Experiment, rounds: int, updates: int) -> str:

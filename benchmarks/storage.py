@@ -6,19 +6,18 @@ session that waits for no commit (`ssgan train`, workers of Ray Train), once wit
 each (a trial of a search). ``--small`` shows in seconds that it runs.
 """
 
-import argparse
 import contextlib
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
 
+from benchmarks.results_page import ResultsPage
 from ssgan.data.dataset import Dataset
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
@@ -31,7 +30,6 @@ from ssgan.training.session import Commit, InProcess, Metrics
 from ssgan.training.writer import Writer
 from tests.helpers.buckets import Bucket, running_bucket
 
-_PAGE = Path(__file__).parent.parent / "docs" / "results" / "storage.md"
 _DELAY = 0.02  # seconds
 _SMALL = (
     *("networks.width=2", "networks.hidden=8", "training.steps_per_epoch=3"),
@@ -82,13 +80,9 @@ class Clock:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the page, and write it if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=12, help="epochs of each run")
-    parser.add_argument("--small", action="store_true", help="tiny networks, few updates")
-    parser.add_argument("--write", action="store_true", help=f"write {_PAGE.name} in docs/results")
-    arguments = parser.parse_args(argv)
-    if arguments.small and arguments.write:
-        parser.error("--small measures nothing that belongs on the page; leave --write out")
+    page = ResultsPage("storage.md", __doc__, "tiny networks, few updates")
+    page.add_argument("--epochs", type=int, default=12, help="epochs of each run")
+    arguments = page.read(argv)
     overrides = [f"training.epochs={arguments.epochs}", "scaling.threads=1"]
     experiment = load_experiment("digits", [*overrides, *(_SMALL if arguments.small else ())])
     torch.set_num_threads(1)
@@ -102,10 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 place = bucket.locate(f"{title.replace(' ', '-')}-{delay}")
                 name = f"S3 at {1000 * delay:g} ms, waits for {title}"
                 costs[name] = _measure(experiment, place, session, bucket)
-    page = _page(costs)
-    print(page)
-    if arguments.write:
-        _PAGE.write_text(page)
+    page.publish(_page(costs), write=arguments.write)
 
 
 def _measure(

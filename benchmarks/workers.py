@@ -7,7 +7,6 @@ over both, and in groups that need no communication, in turn. ``--small`` shows 
 runs.
 """
 
-import argparse
 import multiprocessing
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import distributed as dist
 
+from benchmarks.results_page import ResultsPage
 from ssgan.data.dataset import Dataset
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
@@ -29,7 +29,6 @@ from ssgan.records.rundir import RunDir
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
 
-_PAGE = Path(__file__).parent.parent / "docs" / "results" / "workers.md"
 _SMALL = (
     *("networks.width=2", "networks.hidden=8", "training.steps_per_epoch=3"),
     *("evaluation.samples=20", "evaluation.judge.epochs=1", "evaluation.judge.least_updates=2"),
@@ -64,16 +63,12 @@ ARMS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, measure the cost, print the page, and write it if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="runs/workers", help="folder of the runs")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of the timing")
-    parser.add_argument("--updates", type=int, default=20, help="updates of each step in a round")
-    parser.add_argument("--small", action="store_true", help="one worker, a few tiny updates")
-    parser.add_argument("--write", action="store_true", help=f"write {_PAGE.name} in docs/results")
-    arguments = parser.parse_args(argv)
-    if arguments.small and arguments.write:
-        parser.error("--small measures nothing that belongs on the page; leave --write out")
+    page = ResultsPage("workers.md", __doc__, "one worker, a few tiny updates")
+    page.add_argument("--out", default="runs/workers", help="folder of the runs")
+    page.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    page.add_argument("--rounds", type=int, default=15, help="rounds of the timing")
+    page.add_argument("--updates", type=int, default=20, help="updates of each step in a round")
+    arguments = page.read(argv)
     arms = ARMS[:1] + ARMS[4:5] if arguments.small else ARMS
     common = ("training.epochs=3", "scaling.threads=1", *(_SMALL if arguments.small else ()))
     losses = {}
@@ -82,10 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             losses[arm.title, seed] = _loss(arm, seed, common, arguments.out)
             print(f"{arm.title}, seed {seed}: {losses[arm.title, seed]:.4f}", flush=True)
     costs = _cost(common, arguments.rounds, arguments.updates)
-    page = _page(losses, arguments.seeds, arms, costs, arguments.rounds, arguments.updates)
-    print(page)
-    if arguments.write:
-        _PAGE.write_text(page)
+    text = _page(losses, arguments.seeds, arms, costs, arguments.rounds, arguments.updates)
+    page.publish(text, write=arguments.write)
 
 
 def _loss(arm: Arm, seed: int, common: Sequence[str], out: str) -> float:
