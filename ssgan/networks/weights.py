@@ -35,7 +35,7 @@ def check_weights(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> N
 
 
 def check_tensor(name: str, value: Any) -> None:
-    """Refuse what is no tensor of finite numbers that are all there.
+    """Refuse what is not a tensor of finite numbers that are all there.
 
     Raises:
         ValueError: The message is one line.

@@ -239,8 +239,9 @@ class Checkpoints:
         for file, expected in manifest.files.items():
             path = f"{_ROOT}/{name}/{file}"
             try:
-                if not self._run.is_object_store and self._run.size(path) != expected.bytes:
-                    size = self._run.size(path)  # it may be more than memory holds
+                # It may be more than memory holds; elsewhere its size would cost a request.
+                size = expected.bytes if self._run.is_object_store else self._run.size(path)
+                if size != expected.bytes:
                     raise CorruptFile(
                         f"{self._run.locate(path)} does not match its hash "
                         f"({size} bytes, {expected.bytes} were written)"

@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,7 +18,11 @@ _PLAIN = (bool, int, float, str, type(None))
 
 def pack(state: State) -> bytes:
     """Write a state as bytes (`TypeError` if it holds something else than `State` allows)."""
-    _check_plain(state, "state")
+    for where, value in leaves(state):
+        # `weights_only` would refuse it as well, when it is needed.
+        if not isinstance(value, torch.Tensor) and type(value) not in _PLAIN:
+            what = type(value).__name__
+            raise TypeError(f"{where} is a {what}; a checkpoint holds plain data only")
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
@@ -40,30 +45,21 @@ def unpack(data: bytes) -> State:
         raise ValueError(f"it does not hold a state: {told}") from error
     if not isinstance(state, dict):
         raise ValueError("it does not hold a state")
-    _check_finite(state, "state")
+    for where, value in leaves(state):
+        if isinstance(value, torch.Tensor):
+            check_tensor(where, value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where} is {value}")
     return state
 
 
-def _check_finite(value: object, where: str) -> None:
+def leaves(value: object, where: str = "state") -> Iterator[tuple[str, object]]:
+    """Yield the parts of nested dicts, lists and tuples that are none, each with where it is."""
     if isinstance(value, dict):
         for key, item in value.items():
-            _check_finite(item, f"{where}[{key!r}]")
+            yield from leaves(item, f"{where}[{key!r}]")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _check_finite(item, f"{where}[{index}]")
-    elif isinstance(value, torch.Tensor):
-        check_tensor(where, value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{where} is {value}")
-
-
-def _check_plain(value: object, where: str) -> None:
-    """Refuse what ``weights_only`` would refuse, now and not when it is needed."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_plain(item, f"{where}[{key!r}]")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check_plain(item, f"{where}[{index}]")
-    elif not isinstance(value, torch.Tensor) and type(value) not in _PLAIN:
-        raise TypeError(f"{where} is a {type(value).__name__}; a checkpoint holds plain data only")
+            yield from leaves(item, f"{where}[{index}]")
+    else:
+        yield where, value

@@ -17,6 +17,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.ema import reestimate_batchnorm
 from ssgan.networks.generator import Generator
+from ssgan.records.saved_state import leaves
 from ssgan.training.state import Training
 
 _BATCHES = 8  # batches that statistics are the mean of
@@ -33,7 +34,8 @@ class Snapshot:
 
 def copy_state(state: dict[str, Any]) -> dict[str, Any]:
     """Copy a state (`Training.state`) to the CPU, as it is at this moment."""
-    copies = {id(tensor): tensor.detach().to("cpu", copy=True) for tensor in _tensors(state)}
+    tensors = (value for _, value in leaves(state) if isinstance(value, Tensor))
+    copies = {id(tensor): tensor.detach().to("cpu", copy=True) for tensor in tensors}
     return deepcopy(state, copies)  # which looks there for what is copied already
 
 
@@ -53,17 +55,6 @@ def take_snapshot(training: Training, dataset: Dataset) -> Snapshot:
         discriminator, lambda x: discriminator.q_us(discriminator.trunk(x)), images
     )
     return Snapshot({"raw": raw, "ema": averaged}, discriminator)
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _latents(training: Training, dataset: Dataset) -> Iterator[Tensor]:
