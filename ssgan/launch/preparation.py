@@ -208,8 +208,10 @@ def find_judge(
     Raises:
         BadInput: C cannot learn from its rows.
     """
-    if dataset.test is None or dataset.y_test is None or not dataset.space.supervised:
+    if not has_judge(dataset):
         return None
+    assert dataset.test is not None
+    assert dataset.y_test is not None
     config, codes = experiment.evaluation.judge, dataset.space.supervised
     content, cache = f"{dataset.manifest.hash}/judge", judge_cache()
     if not trains:

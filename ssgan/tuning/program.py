@@ -77,7 +77,8 @@ def run_search(
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
     if not resume and not replace:
         SearchDir(location).refuse_taken()
-    prepare_data(search, progress)  # Ray takes ten seconds to start; bad input is found before
+    # Ray takes ten seconds to start; bad input is found before.
+    store = prepare_data(search, progress)
     if replace:
         move_aside(location)
     # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
@@ -85,7 +86,7 @@ def run_search(
         tuner = (
             restore_tuner(location, search, cluster=cluster, tracking_uri=uri, progress=progress)
             if resume
-            else build_tuner(search, location, cluster=cluster, tracking_uri=uri, progress=progress)
+            else build_tuner(search, location, cluster=cluster, tracking_uri=uri, store=store)
         )
         directory = SearchDir.open(location)
         directory.delete("summary.json")  # a search that is resumed is not over any more

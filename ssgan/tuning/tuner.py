@@ -54,6 +54,7 @@ def build_tuner(
     cluster: Cluster | None = None,
     tracking_uri: str | None = None,
     progress: PreparationProgress | None = None,
+    store: Store | None = None,
 ) -> Any:
     """Prepare a stage of a search, and return the `ray.tune.Tuner` that runs it.
 
@@ -69,6 +70,7 @@ def build_tuner(
             is joined, or one is started here and ends with the process.
         tracking_uri: Where MLflow records the trials; written into their summaries.
         progress: Is told of the preparation's progress.
+        store: The images, where `prepare_data` was called with this search already.
 
     Raises:
         BadInput: Something cannot work, or no trial of stage one has a value; no trial was started.
@@ -97,7 +99,8 @@ def build_tuner(
     if is_new:
         require_shared(cluster, split(SearchDir(str(location)).location)[0])
     # Stage one checks the space against the data.
-    store = prepare_data(search, progress) if is_first else find_store(search.base, progress)
+    if store is None:
+        store = prepare_data(search, progress) if is_first else find_store(search.base, progress)
     directory = SearchDir.create(str(location), search.to_yaml()) if is_new else _open(location)
     spec = _prepare_spec(search, directory, stage, cluster, store, tracking_uri)
     if is_first:
