@@ -1,9 +1,13 @@
-"""A small experiment, and comparisons of what runs leave."""
+"""A small experiment, a driver that is killed, and comparisons of what runs leave."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from ssgan.base.storage import join
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
@@ -31,6 +35,37 @@ SMALL = (
 def small(*overrides: str) -> Experiment:
     """Return the digits preset, cut down to three epochs of forty updates of sixteen images."""
     return load_experiment("digits", [*SMALL, *overrides])
+
+
+_DRIVER = """
+import sys
+from ssgan import train
+from ssgan.experiment.tree import Experiment
+from ssgan.training.loop import Watch
+
+experiment = Experiment.from_yaml(sys.stdin.read())
+watch = Watch(lambda now: print(now.updates, flush=True))
+train(experiment, *sys.argv[1:], watch=watch)
+"""
+
+
+def train_and_kill(
+    experiment: Experiment, out: str, name: str, is_time: Callable[[int], bool]
+) -> RunDir:
+    """Train in a process of its own, and kill it when `is_time` says so of its updates."""
+    command = [sys.executable, "-c", _DRIVER, out, name]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as driver:
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        driver.stdin.write(experiment.to_yaml())
+        driver.stdin.close()
+        for line in driver.stdout:
+            if is_time(int(line)):
+                break
+        driver.kill()
+    return RunDir.open(join(out, name))
 
 
 def final_state(run_dir: str) -> dict[str, Any]:

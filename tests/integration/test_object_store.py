@@ -4,9 +4,6 @@ The server is 20 ms away and refuses one request in ten. Ray is started before t
 environment, as on a cluster whose machines have none: workers and trials get them from the driver.
 """
 
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +19,7 @@ from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning.program import run_search
 from tests.helpers.buckets import Bucket, running_bucket
-from tests.helpers.runs import assert_same_bits, small
+from tests.helpers.runs import assert_same_bits, small, train_and_kill
 from tests.helpers.searches import small_search
 
 pytestmark = [
@@ -33,17 +30,6 @@ pytestmark = [
 ]
 
 SECRET = "a-secret-that-no-disk-may-hold"
-
-_DRIVER = """
-import sys
-from ssgan import train
-from ssgan.experiment.tree import Experiment
-from ssgan.training.loop import Watch
-
-experiment = Experiment.from_yaml(sys.stdin.read())
-watch = Watch(lambda now: print(now.updates, flush=True))
-train(experiment, sys.argv[1], "killed", watch=watch)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +58,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tracking: str) -> Result:
 
 def test_a_killed_training_costs_no_bit(runs: str, whole: Result, tracking: str) -> None:
     experiment = small(tracking)
-    command = [sys.executable, "-c", _DRIVER, runs]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as driver:
-        assert driver.stdin is not None
-        assert driver.stdout is not None
-        driver.stdin.write(experiment.to_yaml())
-        driver.stdin.close()
-        for line in driver.stdout:
-            if int(line) == 100:  # the third epoch has 81 to 120; the first is committed by then
-                break
-        driver.send_signal(signal.SIGKILL)
-    run = RunDir.open(join(runs, "killed"))
+    # The third epoch has updates 81 to 120; the first is committed by then.
+    run = train_and_kill(experiment, runs, "killed", lambda now: now == 100)
     assert 1 in run.epochs()
     assert run.summary() is None
     resumed = train(experiment, resume=run.location)
