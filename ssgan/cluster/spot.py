@@ -104,7 +104,7 @@ def wait_and_drain(ask: Callable[[], Announcement | None]) -> None:
             is_silent = False
         except (OSError, ValueError, KeyError, subprocess.CalledProcessError) as error:
             if not is_silent:
-                _log.warning("cannot ask, or drain: %s; I go on trying", error)
+                _log.warning("cannot ask, or drain: %s; I keep trying", error)
             is_silent = True
         time.sleep(_POLL)
 

@@ -54,7 +54,7 @@ class Feistel:
 
     A position is a pair of numbers. Each in turn is moved by a hash of the other, which can be
     undone, so this is a permutation whatever the hash (Luby and Rackoff, 1988). There are a few
-    more pairs than rows; one that is no row goes through again until it is one (cycle walking).
+    more pairs than rows; one that is not a row goes through again until it is one (cycle walking).
     """
 
     key: int
@@ -85,6 +85,6 @@ def _hashed(values: Tensor, key: int) -> Tensor:
     """Hash integers with a key to 62 bits, as unsigned arithmetic modulo 2⁶⁴ would."""
     mixed = values + key
     for shift, factor in _MIX:
-        # A right shift of int64 repeats the sign, which is no part of an unsigned number.
+        # A right shift of int64 repeats the sign, which is not part of an unsigned number.
         mixed = (mixed ^ ((mixed >> shift) & ((1 << (64 - shift)) - 1))) * factor
     return (mixed >> 2) & ((1 << 62) - 1)

@@ -88,9 +88,9 @@ class Training:
         weights, extra = self.streams.generator, experiment.objective.extra
         generator = networks.build_generator(*sizes, weights("weights of G"))
         discriminator = networks.build_discriminator(*sizes, weights("weights of D"))
-        for network in (generator.to(worker.device), discriminator.to(worker.device)):
-            count, config = worker.world_size, networks.batch_norm
-            replace_batchnorm(network, config, count, twice=bool(extra))
+        for network in (generator, discriminator):
+            network.to(worker.device)
+            replace_batchnorm(network, networks.batch_norm, worker.world_size, twice=bool(extra))
         self.step = TrainingStep(
             generator,
             discriminator,

@@ -102,7 +102,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
 
         return EncodedSource(
             name=self.name or first.name,
-            shape=self._shape(pictures("train"), first.where),
+            shape=self._shape(pictures("train"), first),
             columns=read.codes,
             labels=read.labels,
             counts={split: int(member.sum()) for split, member in members.items()},
@@ -162,7 +162,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             drawn[group] = int.from_bytes(digest[:8], "big") / 2**64 < self.test_share
         return np.array([drawn[group] for group in groups])
 
-    def _shape(self, pictures: Iterator[Picture], where: str) -> tuple[int, int, int]:
+    def _shape(self, pictures: Iterator[Picture], part: Shards) -> tuple[int, int, int]:
         """Take the shape of the first picture that can be read."""
         for picture in pictures:
             try:
@@ -171,14 +171,16 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
                 continue
             width, height = self.framed(*decoded.size)
             return self.channels, height, width
-        if paths := Shards.find(self.train).paths(self.image):
+        if paths := part.paths(self.image):
             raise BadInput(
-                f"{where}: the bytes in column {self.image!r} are null and only paths are filled, "
-                f"such as {paths[0][:80]}; write the table again with the pictures' bytes in it "
-                "(datasets: embed_external_files), or use the files themselves: "
+                f"{part.where}: the bytes in column {self.image!r} are null and only paths are "
+                f"filled, such as {paths[0][:80]}; write the table again with the pictures' bytes "
+                "in it (datasets: embed_external_files), or use the files themselves: "
                 "data.source.kind=folder"
             )
-        raise BadInput(f"{where}: column {self.image!r} holds no readable picture in the rows used")
+        raise BadInput(
+            f"{part.where}: column {self.image!r} holds no readable picture in the rows used"
+        )
 
     def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:
         division = "no test split"
