@@ -212,7 +212,7 @@ def png(image: Image.Image) -> bytes:
     buffer, texts = io.BytesIO(), PngInfo()
     if CELLS in image.info:
         texts.add_text(CELLS, image.info[CELLS])
-    image.save(buffer, format="PNG", optimize=True, pnginfo=texts)
+    image.save(buffer, format="PNG", pnginfo=texts)  # optimize: 5 times the time, 2 % less
     return buffer.getvalue()
 
 

@@ -111,14 +111,21 @@ def replace_batchnorm(
                 module.add_module(name, _replaced(layer, config, workers, fused))
 
 
-def is_synchronized(layer: nn.Module) -> bool:
+def rank_buffers(*networks: nn.Module) -> list[Tensor]:
+    """Return the floating-point buffers that each worker has of its own."""
+    layers = [layer for network in networks for layer in network.modules()]
+    found = [layer.buffers(recurse=False) for layer in layers if not _is_synchronized(layer)]
+    return [buffer for buffers in found for buffer in buffers if buffer.is_floating_point()]
+
+
+def _is_synchronized(layer: nn.Module) -> bool:
     """Whether a layer is BatchNorm with the same running statistics on all workers."""
     is_ours = isinstance(layer, BatchNorm) and layer.group is None and layer.workers > 1
     return is_ours or isinstance(layer, nn.SyncBatchNorm)
 
 
 def _differs(layer: _BatchNorm, config: BatchNormConfig, workers: int) -> bool:
-    return config.group is not None or workers > 1 or is_synchronized(layer)
+    return config.group is not None or workers > 1 or _is_synchronized(layer)
 
 
 def _replaced(layer: _BatchNorm, config: BatchNormConfig, workers: int, fused: bool) -> _BatchNorm:

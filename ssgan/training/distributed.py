@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from ssgan.networks.batch_norm import is_synchronized
-
 T = TypeVar("T")
 
 
@@ -43,7 +41,7 @@ class Worker:
 
         Buffers are not broadcast: BatchNorm has the same statistics on all ranks
         (`ssgan.networks.batch_norm`), or running ones of its own groups of images, which
-        `average_buffers` averages before anyone reads them.
+        `Training.synchronize` averages before anyone reads them.
         """
         if self.world_size == 1:
             return module
@@ -62,6 +60,14 @@ class Worker:
         """Take the mean over workers, in place."""
         return self._reduce(values, dist.ReduceOp.SUM).div_(self.world_size)
 
+    def gather(self, values: Tensor) -> Tensor:
+        """Return the workers' values, of one shape, in the order of their ranks."""
+        if self.world_size == 1:
+            return values[None].clone()
+        rows = [torch.empty_like(values) for _ in range(self.world_size)]
+        dist.all_gather(rows, values)
+        return torch.stack(rows)
+
     def any(self, flag: bool) -> bool:
         """Whether any worker raises the flag."""
         return (
@@ -69,16 +75,6 @@ class Worker:
             if self.world_size == 1
             else bool(self.maximum(torch.tensor(float(flag), device=self.device)).item())
         )
-
-    def average_buffers(self, *modules: nn.Module) -> None:
-        """Average floating-point buffers over workers, but those that are the same already."""
-        if self.world_size == 1:
-            return
-        layers = [layer for module in modules for layer in module.modules()]
-        for layer in layers:
-            for buffer in layer.buffers(recurse=False):
-                if buffer.is_floating_point() and not is_synchronized(layer):
-                    self.mean(buffer)
 
     def share(self, find: Callable[[], T]) -> T:
         """Return on every worker what the main one finds."""

@@ -102,7 +102,7 @@ def run(
                     _check_losses(training, checkpoints, writer)
                     watch.progress(Progress(training.updates, total, extent.batch_size))
                     if worker.any(watch.stop()):
-                        training.synchronize()
+                        training.synchronize(within_epoch=True)
                         worker.wait(lambda: _save_and_wait(writer, checkpoints, training))
                         raise Stopped(f"stopped after {training.updates} updates")
                 training.update()

@@ -21,7 +21,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
-from ssgan.networks.batch_norm import replace_batchnorm
+from ssgan.networks.batch_norm import rank_buffers, replace_batchnorm
 from ssgan.networks.ema import Ema
 from ssgan.networks.weights import check_weights
 from ssgan.training.distributed import Worker
@@ -118,6 +118,7 @@ class Training:
         self._losses = torch.zeros(len(self._terms), device=worker.device)
         self._summed = 0
         self._not_finite_at = torch.full_like(self._losses, math.inf)
+        self._ranks: Tensor | None = None
 
     @property
     def images_seen(self) -> int:
@@ -161,14 +162,26 @@ class Training:
         at, index = first.min(dim=0)
         return None if at.isinf() else (self._terms[int(index)], int(at))
 
-    def synchronize(self) -> None:
-        """Synchronize per-rank state (BatchNorm buffers, loss sums) before it is read or saved."""
-        self._worker.average_buffers(self.step.generator, self.step.discriminator)
-        self._worker.mean(self._losses)
+    def synchronize(self, *, within_epoch: bool = False) -> None:
+        """Average over ranks what each has of its own, before it is read or saved.
+
+        Within an epoch the ranks' own values are kept for the state, so that a run which goes on
+        from there with as many workers is the one that was never interrupted.
+        """
+        own = self._own()
+        if within_epoch and self._worker.world_size > 1:
+            self._ranks = self._worker.gather(torch.cat([values.flatten() for values in own]))
+        for values in own:
+            self._worker.mean(values)
+
+    def _own(self) -> list[Tensor]:
+        """Return what differs between ranks: sums of losses, and statistics of their images."""
+        return [self._losses, *rank_buffers(self.step.generator, self.step.discriminator)]
 
     def state(self) -> dict[str, Any]:
         """Return all that `load` needs, after `synchronize`; tensors are the live ones."""
-        return {
+        ranks = {} if self._ranks is None else {"ranks": self._ranks}
+        return ranks | {
             "step": self.updates,
             "generator": self.step.generator.state_dict(),
             "discriminator": self.step.discriminator.state_dict(),
@@ -184,6 +197,9 @@ class Training:
         """Refuse what `load` cannot restore (`ValueError`, in one line), and change nothing."""
         check_networks(state, self.step.generator, self.step.discriminator)
         own = {"losses": self._losses, "labels_seen": self.batches.seen}
+        if "ranks" in state:
+            count = sum(values.numel() for values in self._own())
+            own["ranks"] = torch.empty(len(state["ranks"]), count, device="meta")
         check_weights({name: state.get(name) for name in own}, own)
         if not isinstance(state.get("losses_summed"), int):
             raise ValueError("losses_summed is not a number of updates")
@@ -198,6 +214,12 @@ class Training:
         self.step.d_optimizer.load_state_dict(state["d_optimizer"])
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
+        ranks = state.get("ranks", ())
+        if len(ranks) == self._worker.world_size:
+            own = self._own()
+            parts = ranks[self._worker.rank].split([values.numel() for values in own])
+            for values, part in zip(own, parts, strict=True):
+                values.copy_(part.view_as(values))
         self.batches.seen.copy_(state["labels_seen"])
 
     def copy_alone(self, network: Network) -> Network:

@@ -8,7 +8,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 from ray import cloudpickle
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
@@ -19,7 +18,7 @@ from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
 from ssgan.records.rundir import RunDir
 from ssgan.training.loop import Progress, Stopped, Watch
-from tests.helpers.runs import assert_same_bits, final_state, small
+from tests.helpers.runs import assert_same_bits, small
 
 pytestmark = [
     pytest.mark.integration,
@@ -126,15 +125,7 @@ def test_a_worker_that_is_lost_costs_no_bit_and_with_notice_no_update(
     result = train(experiment, out, number.name, watch=Watch(progress=watch))
     assert len(hit) == 1
     assert attempts(result.run_dir) == 4
-    torch.testing.assert_close(
-        final_state(result.run_dir), final_state(undisturbed.run_dir), rtol=0, atol=0
-    )
-    for ours, theirs in zip(run.records(), RunDir(undisturbed.run_dir).records(), strict=True):
-        for name, value in theirs.metrics.items():
-            if name != "images_per_second":
-                # A checkpoint between two epochs holds the mean of the ranks' loss sums.
-                exact = pytest.approx(value, rel=1e-5 if name.startswith("loss/") else 0, abs=0)
-                assert ours.metrics[name] == exact, name
+    assert_same_bits(result.run_dir, undisturbed.run_dir)
     weights = [RunDir(r.run_dir).read_bytes("weights/1") for r in (result, undisturbed)]
     assert weights[0] == weights[1]
     spans = sorted(

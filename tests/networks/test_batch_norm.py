@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ssgan.networks.batch_norm import (
     BatchNorm,
     BatchNormConfig,
-    is_synchronized,
+    rank_buffers,
     replace_batchnorm,
 )
 from tests.helpers.networks import draw
@@ -104,24 +104,24 @@ def test_one_worker_without_groups_keeps_the_layers_of_torch() -> None:
     network = nn.Sequential(layer())
     replace_batchnorm(network, BatchNormConfig(), 1)
     assert type(network[0]) is nn.BatchNorm2d
-    assert not is_synchronized(network[0])
+    assert len(rank_buffers(network)) == 2
 
 
 def test_a_copy_for_one_worker_asks_no_other_one() -> None:
     network = nn.Sequential(layer())
     replace_batchnorm(network, BatchNormConfig(), 8)
-    assert is_synchronized(network[0])
+    assert rank_buffers(network) == []
     replace_batchnorm(network, BatchNormConfig(), 1)
-    assert not is_synchronized(network[0])
+    assert len(rank_buffers(network)) == 2
     assert torch.equal(network(images()), layer()(images()))
 
 
 def test_a_copy_of_a_layer_that_torch_synchronizes_asks_no_other_worker() -> None:
     made = layer()
     network = nn.Sequential(nn.SyncBatchNorm.convert_sync_batchnorm(made))
-    assert is_synchronized(network[0])
+    assert rank_buffers(network) == []
     replace_batchnorm(network, BatchNormConfig(), 1)
-    assert not is_synchronized(network[0])
+    assert len(rank_buffers(network)) == 2
     assert network[0].weight is made.weight
     assert torch.equal(network(images()), layer()(images()))
 

@@ -13,6 +13,7 @@ from torch import distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ssgan.networks.batch_norm import rank_buffers
 from ssgan.training.distributed import Worker
 
 CPU = torch.device("cpu")
@@ -30,7 +31,7 @@ def test_without_a_process_group_a_worker_stands_alone() -> None:
     assert values.tolist() == [1, -2]
     assert worker.any(True)
     assert not worker.any(False)
-    worker.average_buffers(module)
+    assert worker.gather(values).tolist() == [[1, -2]]
     called: list[int] = []
     worker.wait(lambda: called.append(1))
     worker.wait()
@@ -60,6 +61,11 @@ def test_maximum_and_mean_are_taken_over_workers(ranks: list[dict[str, Any]]) ->
     for found in ranks:
         assert found["maximum"] == [1.0, 5.0]
         assert found["mean"] == [0.5, 2.5]
+
+
+def test_values_are_gathered_in_the_order_of_ranks(ranks: list[dict[str, Any]]) -> None:
+    for found in ranks:
+        assert found["gathered"] == [[0.0, 5.0], [1.0, 0.0]]
 
 
 def test_one_raised_flag_is_enough(ranks: list[dict[str, Any]]) -> None:
@@ -92,6 +98,7 @@ def main(rank: int, folder: Path) -> None:
     worker = Worker.join(CPU)
     found: dict[str, Any] = {"place": [worker.rank, worker.world_size, worker.is_main]}
     values = torch.tensor([float(rank), 5.0 * (1 - rank)])
+    found["gathered"] = worker.gather(values).tolist()
     found["mean"] = worker.mean(values.clone()).tolist()
     found["maximum"] = worker.maximum(values).tolist()
     found["any"] = [worker.any(rank == 1), worker.any(False)]
@@ -113,7 +120,8 @@ def main(rank: int, folder: Path) -> None:
     norm.running_var.fill_(0.5 + rank)
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.fill_(2)
-    worker.average_buffers(norm)
+    for buffer in rank_buffers(norm):
+        worker.mean(buffer)
     found["after"] = [
         norm.running_mean.item(),
         norm.running_var.item(),

@@ -20,6 +20,8 @@ from ssgan.data.store import Store, prepare
 from ssgan.experiment.tree import Experiment
 from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.method.optimizer import Weights
+from ssgan.networks.batch_norm import rank_buffers
+from ssgan.records.saved_state import leaves
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS, StepInput, Terms
@@ -91,12 +93,8 @@ def train(training: Training, updates: int) -> Training:
     return training
 
 
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Flatten a state to its leaves."""
-    if isinstance(value, dict | list | tuple):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {p: v for key, item in pairs for p, v in flat(item, f"{path}/{key}").items()}
-    return {path: value}
+def flat(value: object) -> dict[str, Any]:
+    return dict(leaves(value))
 
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -361,6 +359,12 @@ def test_ranks_have_the_same_statistics_at_any_time(ranks: list[dict[str, Any]])
     assert ranks[0]["separate"]["statistics"] == ranks[1]["separate"]["statistics"]
 
 
+def test_ranks_that_stop_within_an_epoch_go_on_bit_for_bit(ranks: list[dict[str, Any]]) -> None:
+    assert ranks[0]["stopped"]["own"] != ranks[1]["stopped"]["own"]
+    for found in ranks:
+        assert found["resumed"] == found["undisturbed"]
+
+
 def test_a_term_that_is_not_finite_on_one_rank_stops_all(ranks: list[dict[str, Any]]) -> None:
     for found in ranks:
         assert found["spoilt"] == {"not_finite": ["d_real", 1], "d_moved": False, "g_moved": True}
@@ -370,6 +374,14 @@ def test_one_worker_makes_the_step_of_two(ranks: list[dict[str, Any]], digits_st
     alone = train(build(digits_store, experiment("separate")), 1).take_losses()
     for term, value in ranks[0]["first"].items():
         assert value == pytest.approx(alone[term], rel=1e-5), term
+
+
+def summarize(training: Training) -> dict[str, Any]:
+    """Say what an epoch ends with."""
+    losses = training.take_losses()
+    training.synchronize()
+    tensors = [value for _, value in leaves(training.state()) if isinstance(value, Tensor)]
+    return {"losses": losses, "state": fingerprint(tensors)}
 
 
 def fingerprint(tensors: Any) -> str:
@@ -400,6 +412,18 @@ def main(rank: int, folder: Path) -> None:
             "not_finite": training.find_not_finite(),
         }
     found["first"] = train(build(store, experiment()), 1).take_losses()
+
+    # Groups, whose running statistics each rank has of its own until they are averaged.
+    grouped = experiment(networks={"batch_norm": {"group": 2}})
+    found["undisturbed"] = summarize(train(build(store, grouped), 3))
+    stopped = train(build(store, grouped), 2)
+    found["stopped"] = {"own": fingerprint(rank_buffers(stopped.step.discriminator))}
+    stopped.synchronize(within_epoch=True)
+    state = Worker.join(CPU).share(stopped.state)
+    resumed = build(store, grouped)
+    resumed.check(state)
+    resumed.load(state)
+    found["resumed"] = summarize(train(resumed, 1))
 
     training = train(build(store, experiment()), 1)
     if rank == 1:
