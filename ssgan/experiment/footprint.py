@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.architecture import Shape, shapes_only
+from ssgan.networks.architecture import Shape, build_networks, shapes_only
 
 _FLOAT = 4  # bytes
 _PER_PARAMETER = 4 * _FLOAT  # the parameter, its gradient, and two moments of Adam
@@ -46,21 +47,21 @@ def estimate(experiment: Experiment, shape: Shape | None = None) -> Footprint | 
     another package need real numbers to be built.
     """
     space = _narrowest(experiment)
-    networks, size = experiment.networks, (space, shape or _SMALLEST)
+    shape = shape or _SMALLEST
     workers = experiment.scaling.counts()[0]
     batch = experiment.training.batch_size
     own = experiment.label_sampling
     seen = 2 * batch + (own.batch_size if own.unit == "separate" else 0)
     try:
         with shapes_only():
-            generator = networks.build_generator(*size, torch.Generator())
-            discriminator = networks.build_discriminator(*size, torch.Generator())
-            count_g, count_d = _parameters(generator), _parameters(discriminator)
-            of_image = math.prod(size[1]) * _FLOAT
+            networks = build_networks(experiment.networks, space, shape, Streams(0))
+            generator, discriminator = networks
+            count_g, count_d = map(_parameters, networks)
+            of_image = math.prod(shape) * _FLOAT
             kept = (batch + seen) * of_image
             if batch + seen > _USUAL:
                 kept = batch * _kept(generator, generator, torch.empty(2, space.width))
-                image = torch.empty(2, *size[1])
+                image = torch.empty(2, *shape)
                 kept += seen * _kept(discriminator, discriminator.trunk, image)
     except BadInput:
         return None

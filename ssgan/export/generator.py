@@ -30,7 +30,7 @@ from ssgan.export.format import (
 )
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
-from ssgan.networks.architecture import shapes_only
+from ssgan.networks.architecture import build_networks, shapes_only
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 
@@ -47,10 +47,8 @@ class Reading(NamedTuple):
 
 
 def _build(manifest: ExportManifest) -> tuple[Generator, Discriminator]:
-    nothing = torch.Generator()  # every weight that it draws is overwritten
-    sizes = (manifest.space, manifest.shape, nothing)
-    networks = manifest.networks
-    return networks.build_generator(*sizes), networks.build_discriminator(*sizes)
+    # Every weight that is drawn is overwritten.
+    return build_networks(manifest.networks, manifest.space, manifest.shape, Streams(0))
 
 
 def _shapes(folder: Path, manifest: ExportManifest) -> tuple[Generator, Discriminator]:

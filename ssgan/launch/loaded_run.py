@@ -6,6 +6,7 @@ import torch
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
@@ -17,11 +18,10 @@ from ssgan.launch.preparation import (
     plan_here,
     use_threads,
 )
+from ssgan.launch.resumption import accept_networks
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
-from ssgan.training.distributed import Worker
 from ssgan.training.snapshot import Snapshot, take_snapshot
-from ssgan.training.state import Training
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class LoadedRun:
     dataset: Dataset
     device: torch.device
     step: int
-    training: Training
     snapshot: Snapshot
-    """Copies in eval mode, with BatchNorm statistics estimated from scratch."""
+    """Networks in eval mode, with BatchNorm statistics estimated from scratch."""
 
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
@@ -52,7 +51,7 @@ class LoadedRun:
         self, experiment: Experiment, judge: Judge | None, copies: tuple[str, ...]
     ) -> Evaluation:
         """Evaluate copies of G: ``raw``, ``ema`` or both."""
-        streams, snapshot = self.training.streams, self.snapshot
+        streams, snapshot = Streams(self.experiment.seed), self.snapshot
         with use_threads(plan_here(experiment.scaling).threads):
             evaluator = Evaluator(experiment.evaluation, self.dataset, judge, streams, self.device)
             generators = {copy: snapshot.generators[copy] for copy in copies}
@@ -84,16 +83,13 @@ def load_networks(
         BadInput: The run has no checkpoint, or none of that name.
         CorruptFile: It is not whole; of the newest, none before it either.
     """
-    checkpoints = Checkpoints(run)
-    training = Training(experiment, dataset, Worker(0, 1, device))
-    accept = training.check
+    checkpoints, accept = Checkpoints(run), accept_networks(experiment, dataset)
     found = checkpoints.latest(accept) if name is None else checkpoints.load(name, accept)
     if found is None:
         raise BadInput(f"{run.location} has no checkpoint yet; train it first, with --resume")
     step, state = found
-    training.load(state)
-    snapshot = take_snapshot(training, dataset)
-    return LoadedRun(run, experiment, dataset, device, step, training, snapshot)
+    snapshot = take_snapshot(experiment, dataset, state, device)
+    return LoadedRun(run, experiment, dataset, device, step, snapshot)
 
 
 def _name(run: RunDir, checkpoint: str) -> str | None:

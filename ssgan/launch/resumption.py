@@ -1,11 +1,10 @@
 """Whether a run can be resumed, found out before anything of it is changed."""
 
-import torch
-
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.experiment.tree import Experiment
-from ssgan.networks.architecture import shapes_only
+from ssgan.networks.architecture import build_networks, shapes_only
 from ssgan.records.checkpoints import Accept, Checkpoints, step_of
 from ssgan.records.rundir import RunDir
 from ssgan.training.state import check_networks
@@ -21,7 +20,7 @@ def find_start(run: RunDir, experiment: Experiment, dataset: Dataset) -> str | N
         CorruptFile: No checkpoint is whole, or the record of an epoch before it is not.
     """
     checkpoints = Checkpoints(run)
-    name = checkpoints.usable(_accept(experiment, dataset))
+    name = checkpoints.usable(accept_networks(experiment, dataset))
     done = 0 if name is None else step_of(name) // experiment.training.steps_per_epoch
     recorded = run.epochs()
     most = max(done, *recorded, 0)
@@ -41,13 +40,12 @@ def find_start(run: RunDir, experiment: Experiment, dataset: Dataset) -> str | N
     return None if name is None else checkpoints.location(name)
 
 
-def _accept(experiment: Experiment, dataset: Dataset) -> Accept:
-    """Return what compares a checkpoint with the networks of the experiment."""
-    networks, sizes = experiment.networks, (dataset.space, dataset.manifest.shape)
+def accept_networks(experiment: Experiment, dataset: Dataset) -> Accept:
+    """Return what refuses a checkpoint that is not of the experiment's networks."""
+    sizes = experiment.networks, dataset.space, dataset.manifest.shape
     try:
         with shapes_only():
-            generator = networks.build_generator(*sizes, torch.Generator())
-            discriminator = networks.build_discriminator(*sizes, torch.Generator())
-    except RuntimeError:  # networks of another package that need numbers
-        return lambda state: None
-    return lambda state: check_networks(state, generator, discriminator)
+            networks = build_networks(*sizes, Streams(0))
+    except RuntimeError:  # networks of another package, which need numbers
+        networks = build_networks(*sizes, Streams(0))
+    return lambda state: check_networks(state, *networks)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ssgan.base.config import OpenUnion
+from ssgan.base.rng import Streams
 from ssgan.method.codes import LatentSpace
 from ssgan.networks.batch_norm import BatchNormConfig
 from ssgan.networks.discriminator import Discriminator
@@ -53,6 +54,21 @@ class NetworksConfig(OpenUnion):
         Raises:
             BadInput: As `check`.
         """
+
+
+def build_networks(
+    config: NetworksConfig, space: LatentSpace, shape: Shape, streams: Streams
+) -> tuple[Generator, Discriminator]:
+    """Build G and D on the CPU, with the weights that a run with these streams begins with.
+
+    Raises:
+        BadInput: As `NetworksConfig.check`.
+    """
+    draws = (streams.generator(f"weights of {name}") for name in "GD")
+    return (
+        config.build_generator(space, shape, next(draws)),
+        config.build_discriminator(space, shape, next(draws)),
+    )
 
 
 @contextmanager

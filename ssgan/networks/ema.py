@@ -45,12 +45,6 @@ class Ema:
         return weight
 
     @torch.no_grad()
-    def copy_to(self, network: nn.Module) -> None:
-        """Write the averaged parameters into another network of the same architecture."""
-        for target, value in zip(network.parameters(), self.parameters, strict=True):
-            target.copy_(value)
-
-    @torch.no_grad()
     def load(self, parameters: Iterable[Tensor]) -> None:
         """Restore the average from saved parameters."""
         for target, value in zip(self.parameters, parameters, strict=True):

@@ -123,11 +123,11 @@ def run(
             training.synchronize()
             record, checkpoint = None, None
             if worker.is_main:
-                evaluation = Evaluation()
+                state, evaluation = training.state(), Evaluation()
                 if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
                     if evaluator is None:
                         evaluator = evaluates_by(judge() if callable(judge) else judge)
-                    snapshot = take_snapshot(training, dataset)
+                    snapshot = take_snapshot(experiment, dataset, state, device)
                     evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
                 found = rundir.record(epoch) if epoch in committed else None
                 record = found or Record(
@@ -141,7 +141,7 @@ def run(
                 )
                 commit = _Commit(
                     *(rundir, checkpoints, record, None if found else evaluation),
-                    state=copy_state(training.state()),
+                    state=copy_state(state),
                 )
                 is_last = training.updates >= total
                 tidy = partial(checkpoints.prune, whole=is_last)

@@ -6,7 +6,6 @@ hold their number under the key "step".
 
 import math
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +20,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Latents
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
+from ssgan.networks.architecture import build_networks
 from ssgan.networks.batch_norm import rank_buffers, replace_batchnorm
 from ssgan.networks.ema import Ema
 from ssgan.networks.weights import check_weights
@@ -84,13 +84,13 @@ class Training:
         self.updates = 0
         """Number of updates made."""
         self.streams = Streams(experiment.seed)
-        networks, sizes = experiment.networks, (dataset.space, dataset.manifest.shape)
-        weights, extra = self.streams.generator, experiment.objective.extra
-        generator = networks.build_generator(*sizes, weights("weights of G"))
-        discriminator = networks.build_discriminator(*sizes, weights("weights of D"))
+        config, extra = experiment.networks, experiment.objective.extra
+        generator, discriminator = build_networks(
+            config, dataset.space, dataset.manifest.shape, self.streams
+        )
         for network in (generator, discriminator):
             network.to(worker.device)
-            replace_batchnorm(network, networks.batch_norm, worker.world_size, twice=bool(extra))
+            replace_batchnorm(network, config.batch_norm, worker.world_size, twice=bool(extra))
         self.step = TrainingStep(
             generator,
             discriminator,
@@ -221,12 +221,6 @@ class Training:
             for values, part in zip(own, parts, strict=True):
                 values.copy_(part.view_as(values))
         self.batches.seen.copy_(state["labels_seen"])
-
-    def copy_alone(self, network: Network) -> Network:
-        """Copy G or D, for this worker to run without the others."""
-        copied = deepcopy(network)
-        replace_batchnorm(copied, self._experiment.networks.batch_norm, 1)
-        return copied
 
     def draw(self) -> StepInput:
         """Draw what this rank needs for the next update; the same again until it is made."""

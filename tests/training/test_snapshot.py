@@ -10,10 +10,20 @@ from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import CodesConfig
 from ssgan.training.distributed import Worker
-from ssgan.training.snapshot import copy_state, take_snapshot
+from ssgan.training.snapshot import Snapshot, copy_state, take_snapshot
 from ssgan.training.state import Training
 
+CPU = torch.device("cpu")
 B = 8
+EXPERIMENT = Experiment.model_validate(
+    {
+        "codes": {"noise": 4},
+        "networks": {"width": 2, "hidden": 8, "q_hidden": 4},
+        "label_sampling": {"batch_size": 4},
+        "training": {"batch_size": B, "average": {"half_life": 100, "ramp_up": 1}},
+        "optimizer": {"generator_lr": 0.01},
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +33,14 @@ def dataset(digits_store: Store) -> Dataset:
 
 @pytest.fixture
 def training(dataset: Dataset) -> Training:
-    tree: dict[str, Any] = {
-        "codes": {"noise": 4},
-        "networks": {"width": 2, "hidden": 8, "q_hidden": 4},
-        "label_sampling": {"batch_size": 4},
-        "training": {"batch_size": B, "average": {"half_life": 100, "ramp_up": 1}},
-        "optimizer": {"generator_lr": 0.01},
-    }
-    made = Training(Experiment.model_validate(tree), dataset, Worker(0, 1, torch.device("cpu")))
+    made = Training(EXPERIMENT, dataset, Worker(0, 1, CPU))
     for _ in range(3):
         made.update()
     return made
+
+
+def snapshot_of(training: Training, dataset: Dataset) -> Snapshot:
+    return take_snapshot(EXPERIMENT, dataset, training.state(), CPU)
 
 
 def copy(module: nn.Module) -> dict[str, Tensor]:
@@ -61,7 +68,7 @@ def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> N
     networks = (training.step.generator, training.step.discriminator)
     before, ambient = [copy(network) for network in networks], torch.get_rng_state()
     average = [value.clone() for value in training.ema.parameters]
-    take_snapshot(training, dataset)
+    snapshot_of(training, dataset)
     assert all(same(old, copy(now)) for old, now in zip(before, networks, strict=True))
     assert all(map(torch.equal, average, training.ema.parameters))
     assert torch.equal(ambient, torch.get_rng_state())
@@ -73,7 +80,7 @@ def test_training_goes_on_undisturbed(training: Training, dataset: Dataset) -> N
 def test_copies_have_the_parameters_that_they_are_named_for(
     training: Training, dataset: Dataset
 ) -> None:
-    snapshot = take_snapshot(training, dataset)
+    snapshot = snapshot_of(training, dataset)
     raw, ema = snapshot.generators["raw"], snapshot.generators["ema"]
     assert all(map(torch.equal, raw.parameters(), training.step.generator.parameters()))
     assert all(map(torch.equal, ema.parameters(), training.ema.parameters))
@@ -88,8 +95,11 @@ def test_copies_have_the_parameters_that_they_are_named_for(
     assert not any(copied.training for copied in (raw, ema, snapshot.discriminator))
 
 
-def test_a_snapshot_is_the_same_each_time(training: Training, dataset: Dataset) -> None:
-    one, other = take_snapshot(training, dataset), take_snapshot(training, dataset)
+def test_a_snapshot_follows_from_the_state_alone(training: Training, dataset: Dataset) -> None:
+    state = torch.load(io.BytesIO(saved(training.state())))
+    one = snapshot_of(training, dataset)
+    training.update()
+    other = take_snapshot(EXPERIMENT, dataset, state, CPU)
     for a, b in (
         (one.generators["raw"], other.generators["raw"]),
         (one.generators["ema"], other.generators["ema"]),
@@ -102,7 +112,7 @@ def test_a_snapshot_is_the_same_each_time(training: Training, dataset: Dataset) 
 def test_statistics_of_G_are_those_of_its_own_parameters(
     name: str, training: Training, dataset: Dataset
 ) -> None:
-    generator = take_snapshot(training, dataset).generators[name]  # type: ignore[index]
+    generator = snapshot_of(training, dataset).generators[name]  # type: ignore[index]
     norm = next(m for m in generator.modules() if isinstance(m, nn.BatchNorm1d))
     linear = next(m for m in generator.modules() if isinstance(m, nn.Linear))
     means = []
@@ -117,7 +127,7 @@ def test_statistics_of_G_are_those_of_its_own_parameters(
 def test_statistics_of_D_are_of_real_and_synthetic_images_alike(
     training: Training, dataset: Dataset
 ) -> None:
-    snapshot = take_snapshot(training, dataset)
+    snapshot = snapshot_of(training, dataset)
     norms = [m for m in snapshot.discriminator.modules() if hasattr(m, "running_mean")]
     assert len(norms) == 3
     assert all(norm.num_batches_tracked == 16 for norm in norms)
@@ -129,11 +139,11 @@ def test_statistics_of_D_are_of_real_and_synthetic_images_alike(
 def test_evaluation_does_not_depend_on_running_statistics(
     training: Training, dataset: Dataset
 ) -> None:
-    before = take_snapshot(training, dataset)
+    before = snapshot_of(training, dataset)
     for network in (training.step.generator, training.step.discriminator):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.reset_running_stats()
-    after = take_snapshot(training, dataset)
+    after = snapshot_of(training, dataset)
     assert same(copy(before.discriminator), copy(after.discriminator))
     assert same(copy(before.generators["ema"]), copy(after.generators["ema"]))
