@@ -28,7 +28,7 @@ from tests.compatibility.test_losses import TINY, in_float64, made_up_mnist
 
 CPU = torch.device("cpu")
 UPDATES = 20
-SMALLER = ("networks.width=16", "networks.hidden=256", "training.batch_size=32")
+SMALLER = ("networks.width=8", "networks.hidden=64", "training.batch_size=32")
 PENALTY = "objective.extra=[{kind: elsewhere.RealSlope, weight: 5}]"
 OWN = "label_sampling.batch_size=16"
 GROUPS = (
