@@ -28,6 +28,7 @@ from ssgan.base.errors import BadInput, CorruptFile, NonFiniteLoss
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import Folder
+from ssgan.base.uncompiled import uncompiled
 from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.memmap import Take
 from ssgan.method.codes import Code
@@ -118,7 +119,7 @@ def fit(
     per_epoch = len(labels) // size
     epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
     total = epochs * per_epoch
-    optimizer = torch.optim.AdamW(
+    optimizer = uncompiled(torch.optim.AdamW)(
         network.parameters(),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,

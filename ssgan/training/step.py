@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from ssgan.base.uncompiled import uncompiled
 from ssgan.data.augment import warp
 from ssgan.method.codes import LatentSpace
 from ssgan.method.extra_term import ExtraTerm, Generators, Half
@@ -215,8 +216,9 @@ class TrainingStep:
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
         d_lr, g_lr = optimizer.discriminator_lr, optimizer.generator_lr
-        self.d_optimizer = Adam(discriminator.parameters(), d_lr, betas, fused=True)
-        self.g_optimizer = Adam(generator.parameters(), g_lr, betas, fused=True)
+        adam = uncompiled(Adam)
+        self.d_optimizer = adam(discriminator.parameters(), d_lr, betas, fused=True)
+        self.g_optimizer = adam(generator.parameters(), g_lr, betas, fused=True)
 
     def __call__(self, inputs: StepInput, weights: Weights) -> Terms:
         """Make one update from what this rank draws for it: D and Q, then G (equation 7).

@@ -20,7 +20,7 @@ OVERRIDES = [
     "scaling.workers=2",
     "scaling.cpus=0.5",
     "search.scheduler.kind=none",
-    "search.trials=2",
+    "search.trials=1",
     "search.finals.best=0",
 ]
 
@@ -42,7 +42,5 @@ def test_a_search_by_a_searcher_of_another_package(tmp_path: Path) -> None:
     search = SearchDir.open(tmp_path / "runs/sobol")
     assert "sobol.Sobol" in search.definition()
     rows = search.rows()
-    assert [row.status for row in rows] == ["FINISHED", "FINISHED"]
-    assert rows[0].values != rows[1].values
-    for row in rows:
-        assert search.run(row).records()[-1].metrics["loss/R1"] is not None
+    assert [row.status for row in rows] == ["FINISHED"]
+    assert search.run(rows[0]).records()[-1].metrics["loss/R1"] is not None

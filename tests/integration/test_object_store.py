@@ -66,10 +66,9 @@ def test_a_killed_training_costs_no_bit(runs: str, whole: Result, tracking: str)
     assert_same_bits(resumed.run_dir, whole.run_dir)
 
 
-def test_two_workers_train_and_resume(runs: str, bucket: Bucket, tracking: str) -> None:
-    part = train(small(tracking, "scaling.workers=2", "training.epochs=1"), runs, "two")
-    longer = small(tracking, "scaling.workers=2", "training.epochs=2")
-    result = train(longer, resume=part.run_dir)
+def test_two_workers_train(runs: str, bucket: Bucket, tracking: str) -> None:
+    experiment = small(tracking, "scaling.workers=2", "training.epochs=2")
+    result = train(experiment, runs, "two")
     run = RunDir.open(result.run_dir)
     assert [record.epoch for record in run.records()] == [1, 2]
     assert result.summary["environment"]["workers"] == 2
@@ -84,12 +83,12 @@ def test_a_search_ends_with_a_champion_that_can_be_sampled(
         "training.epochs=2",
         tracking,
         scheduler={"kind": "asha", "grace": 1, "reduction": 2},
-        finals={"best": 1, "seeds": 2},
+        finals={"best": 1, "seeds": 1},
         keep="best",
     )
     summary = run_search(search, runs, "hunt").summary
     directory = SearchDir.open(join(runs, "hunt"))
-    assert [row.stage for row in directory.rows()].count("final") == 2
+    assert [row.stage for row in directory.rows()].count("final") == 1
     assert (summary["failed"], summary["champion"]) == (0, True)
     for row in directory.rows():
         kept = directory.run(row).folders("checkpoints")

@@ -82,7 +82,7 @@ def attempts(run_dir: str) -> int:
 
 
 # Ray hands a signal to its worker when it next asks for news, every two seconds.
-LONGER = ("training.steps_per_epoch=120",)
+LONGER = ("training.steps_per_epoch=120", "training.epochs=5")
 
 
 @pytest.fixture(scope="module")
@@ -98,47 +98,41 @@ def test_two_ranks_end_with_the_same_weights(undisturbed: Result) -> None:
     first, second = (run.read_bytes(f"weights/{rank}") for rank in (0, 1))
     assert first == second
     assert attempts(undisturbed.run_dir) == 2
-    assert undisturbed.summary["epochs"] == 3
+    assert undisturbed.summary["epochs"] == 5
     assert undisturbed.summary["environment"]["workers"] == 2
     assert run.list("ray") == []
 
 
-@pytest.mark.parametrize(("number", "retries"), [(signal.SIGKILL, 1), (signal.SIGTERM, 0)])
-def test_a_worker_that_is_lost_costs_no_bit_and_with_notice_no_update(
-    number: signal.Signals,
-    retries: int,
-    undisturbed: Result,
-    out: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_workers_that_are_lost_cost_no_bit_and_with_notice_no_update(
+    undisturbed: Result, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "work", work_and_tell)
-    run = RunDir(out / number.name)
-    hit: list[int] = []
+    run = RunDir(out / "disturbed")
+    signals = [signal.SIGTERM, signal.SIGKILL]
 
     def watch(now: Progress) -> None:
-        if now.record is not None and now.record.epoch == 1:
+        # At the end of an epoch, and the second time only when there are new workers.
+        count = attempts(run.location)
+        if now.record is not None and (len(signals), count) in ((2, 2), (1, 4)):
             found = [p for p in psutil.Process().children(recursive=True) if is_worker(p)]
-            found[-1].send_signal(number)
-            hit.append(found[-1].pid)
+            found[-1].send_signal(signals.pop(0))
 
-    experiment = small("scaling.workers=2", f"scaling.retries={retries}", *LONGER)
-    result = train(experiment, out, number.name, watch=Watch(progress=watch))
-    assert len(hit) == 1
-    assert attempts(result.run_dir) == 4
+    # A notice is not counted as a try.
+    experiment = small("scaling.workers=2", "scaling.retries=1", *LONGER)
+    result = train(experiment, out, run.name, watch=Watch(progress=watch))
+    assert not signals
     assert_same_bits(result.run_dir, undisturbed.run_dir)
     weights = [RunDir(r.run_dir).read_bytes("weights/1") for r in (result, undisturbed)]
     assert weights[0] == weights[1]
-    spans = sorted(
-        json.loads(run.read_bytes(name) or b"null") or [] for name in run.list("attempts")
-    )
-    if number == signal.SIGKILL:
-        again = spans[2]
-        assert spans == [[], [], again, again]
-        assert again in ([120, 360], [240, 360])
-        return
-    stopped = spans[0][1]
-    assert spans == [[0, stopped], [0, stopped], [stopped, 360], [stopped, 360]]
-    assert 120 <= stopped < 360
+    spans = [json.loads(run.read_bytes(name) or b"null") or [] for name in run.list("attempts")]
+    killed, noticed, again = [sorted(spans)[k : k + 2] for k in (0, 2, 4)]
+    assert killed == [[], []]
+    stopped = noticed[0][1]
+    assert 120 <= stopped < 480
+    assert noticed == [[0, stopped]] * 2
+    assert again[0] == again[1]
+    assert again[0][0] in (stopped, 240, 360, 480)
+    assert again[0][1] == 600
 
 
 def is_worker(process: psutil.Process) -> bool:

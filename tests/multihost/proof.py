@@ -25,7 +25,7 @@ SEARCH = "proof"
 _PROGRAM = PROJECT / "tune/run.py"
 _AUDIT = Path(__file__).with_name("audit.py")
 _METADATA = PROJECT / "tests/helpers/metadata.py"
-_TRIALS, _EPOCHS, _STEPS = 3, 6, 60
+_TRIALS, _EPOCHS, _STEPS = 2, 6, 60
 # The shipped search, cut down: what is proved is where it runs, not what it finds.
 _ARGUMENTS = (
     *("--search", "quickstart", "--name", SEARCH),
