@@ -1,4 +1,4 @@
-"""Plots of numbers: the 0-1 loss curve, C's confusion matrix, asked against measured values.
+"""Plots of numbers: the 0-1 loss curve, asked against measured values.
 
 And what all charts share: figures, the scale of a metric, the numbers on axes.
 """
@@ -6,7 +6,6 @@ And what all charts share: figures, the scale of a metric, the numbers on axes.
 import io
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,7 +15,6 @@ from torch import Tensor
 
 INK, FAINT, GRID = "#1f2328", "#59636e", "#d0d7de"
 _RAW, _EMA, _JUDGE = "#8c959f", "#0969da", "#cf222e"
-_NUMBERED = 12  # classes up to which a confusion matrix holds its counts as text
 _WIDE = 10.0  # largest by smallest value from which a scale is logarithmic
 
 
@@ -48,37 +46,6 @@ def loss_curve(
     axes.grid(color=GRID, linewidth=0.6)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
-    return render(figure)
-
-
-def confusion_matrix(
-    counts: Tensor, asked: Sequence[str], recognized: Sequence[str], title: str
-) -> Image.Image:
-    """Draw how often C recognizes each class in images asked for as each class.
-
-    The counts are samples by asked (row) and recognized (column) class, (S, S).
-    """
-    side = min(2.6 + 0.36 * len(asked), 12.0)
-    figure, axes = make_figure(side + 0.8, side, title)
-    table = counts.double().numpy()
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    long_names = max(map(len, recognized)) > 3
-    axes.set_xticks(
-        range(len(recognized)),
-        recognized,
-        rotation=45 if long_names else 0,
-        ha="right" if long_names else "center",
-        rotation_mode="anchor" if long_names else "default",
-    )
-    axes.set_yticks(range(len(asked)), asked)
-    axes.set(xlabel="recognized by C", ylabel="asked for")
-    if len(asked) <= _NUMBERED:
-        for row, column in np.argwhere(table > 0):
-            color = "white" if shares[row, column] > 0.5 else INK
-            text = f"{int(table[row, column])}"
-            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
-    figure.colorbar(drawn, ax=axes, label="share of the row", fraction=0.046, pad=0.03)
     return render(figure)
 
 

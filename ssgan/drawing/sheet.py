@@ -19,6 +19,8 @@ from torch import Tensor
 
 from ssgan.base.json_text import read_json
 
+LINE = 18
+"""Pixels from one line of a header to the next."""
 CELLS = "ssgan:cells"
 """Name of a PNG's text chunk that says where the cells of a sheet are."""
 
@@ -27,7 +29,6 @@ _GAP = 2  # pixels between neighbors
 _GROUP_GAP = 14  # pixels between groups
 _MARGIN = 14  # pixels around everything
 _TITLE, _TEXT, _SMALL = 17, 14, 12  # font sizes in pixels
-_LINE = _SMALL + 6  # pixels from one line of a header to the next
 _TITLE_LINE = _TITLE + 6
 _TITLE_WIDTH = 560  # pixels that a title may take on a sheet that is narrower
 INK, FAINT, ACCENT = "#1f2328", "#6e7781", "#0969da"
@@ -79,6 +80,7 @@ class Sheet:
         labels: Sequence[str],
         title: str,
         lines: int = 0,
+        scale: int | None = None,
     ) -> None:
         """Lay the sheet out.
 
@@ -89,18 +91,19 @@ class Sheet:
             labels: One a row, on the left.
             title: On top; broken into lines where it is wider than the sheet.
             lines: Lines of text between the headers of columns and the cells.
+            scale: Times that images are enlarged; None is to 56 pixels, about.
         """
         height, width = size
-        self._scale = max(1, round(_CELL / max(height, width)))
+        self._scale = scale or max(1, round(_CELL / max(height, width)))
         height, width = height * self._scale, width * self._scale
         label_width = max((_measure(label, _TEXT) for label in labels), default=0)
         left = _MARGIN + label_width + 10
         x, right = _positions(left, width, columns, 0)
         wrapped = _wrap(title, max(right - _MARGIN, _TITLE_WIDTH))
         self._header = _MARGIN + len(wrapped) * _TITLE_LINE + 6
-        self._lines = self._header + _LINE * any(name for name, _ in columns)
-        above = _LINE * any(name for name, _ in rows)
-        y, bottom = _positions(self._lines + lines * _LINE, height, rows, above)
+        self._lines = self._header + LINE * any(name for name, _ in columns)
+        above = LINE * any(name for name, _ in rows)
+        y, bottom = _positions(self._lines + lines * LINE, height, rows, above)
         self.cells = Cells(x, y, width, height, list(columns))
         right = max(right, *(_MARGIN + _measure(line, _TITLE) for line in wrapped))
         self.image = Image.new("RGB", (right + _MARGIN, bottom + _MARGIN), _PAPER)
@@ -128,12 +131,12 @@ class Sheet:
 
     def over(self, column: int, text: str, line: int, ink: str = INK) -> None:
         """Center a text over a column, in one of the lines above the cells."""
-        self._center(self._lines + line * _LINE, column, column, text, ink)
+        self._center(self._lines + line * LINE, column, column, text, ink)
 
     def bracket(self, first: int, last: int, text: str) -> None:
         """Draw a bracket with a text over some columns, in the first line above the cells."""
         left, right = self.cells.x[first], self.cells.x[last] + self.cells.width - 1
-        y = self._lines + _LINE // 2
+        y = self._lines + LINE // 2
         self._draw.line([(left, y + 5), (left, y), (right, y), (right, y + 5)], ACCENT)
         half = _measure(text, _SMALL) // 2 + 6
         middle = (left + right) // 2
@@ -152,6 +155,16 @@ class Sheet:
 
     def _write(self, x: int, y: int, text: str, size: int, anchor: str, ink: str = INK) -> None:
         self._draw.text((x, y), text, fill=ink, font=_font(size), anchor=anchor)
+
+
+def write(
+    text: str, ink: str = INK, paper: str | tuple[int, ...] = _PAPER, size: int = _SMALL
+) -> Image.Image:
+    """Make a picture of a line of text."""
+    image = Image.new("RGB", (_measure(text, size), LINE), paper)
+    place = (image.width // 2, LINE // 2)
+    ImageDraw.Draw(image).text(place, text, fill=ink, font=_font(size), anchor="mm")
+    return image
 
 
 def _picture(image: Tensor) -> Image.Image:

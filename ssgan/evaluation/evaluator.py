@@ -15,7 +15,8 @@ from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import Take
 from ssgan.data.orders import draw_order
-from ssgan.drawing.charts import asked_measured, confusion_matrix
+from ssgan.drawing.charts import asked_measured
+from ssgan.drawing.confusion import confusion_matrix
 from ssgan.drawing.grids import generator_name
 from ssgan.drawing.sheet import png, thumbnail
 from ssgan.evaluation import metrics as measure
@@ -259,7 +260,7 @@ class Evaluator:
     def _draw_judged(
         self, result: Evaluation, seen: Prediction, found: measure.ZeroOneLoss, copy: str
     ) -> None:
-        drew = f"C in images\nthat {generator_name(copy)} drew"
+        drew = f"that {generator_name(copy)} drew"
         for k, code in enumerate(self._codes):
             asked, got, safe = self._asked[:, k], seen.c[:, k], self._safe[code.name]
             if code.is_categorical:
@@ -268,14 +269,14 @@ class Evaluator:
                     measure.confusion(asked, got, code.size)[:, columns],
                     code.classes if self._labeled else tuple(map(str, range(code.size))),
                     [code.classes[column] for column in columns],
-                    f"{code.name} recognized by {drew}",
+                    f"{code.name} asked for (rows) and recognized by C (columns) in images {drew}",
                 )
             elif f"rmse/{safe}" in result.metrics:
                 result.images[f"asked_{safe}_{copy}"] = asked_measured(
                     code.from_unit(asked),
                     code.from_unit(got),
                     code.name,
-                    f"{code.name} measured by {drew}",
+                    f"{code.name} measured by C in images\n{drew}",
                 )
 
     @cached_property

@@ -9,7 +9,6 @@ from PIL import Image
 
 from ssgan.drawing.charts import (
     asked_measured,
-    confusion_matrix,
     loss_curve,
     make_figure,
     scale_metric,
@@ -45,18 +44,9 @@ def test_a_curve_without_values_is_an_empty_plot() -> None:
     assert count(image, EMA) == 0
 
 
-def test_confusion_matrices_fit_long_names() -> None:
-    names = ["automobile of a long name", "b"]
-    image = confusion_matrix(torch.tensor([[9, 1], [0, 0]]), names, names, "kind: G (EMA)")
-    assert is_framed(image)
-
-
 def test_equal_input_makes_equal_bytes() -> None:
     x = torch.linspace(-1, 1, 5)
     first, again = (png(asked_measured(x, x, "angle", "angle: G (EMA)")) for _ in range(2))
-    assert first == again
-    counts = torch.eye(3)
-    first, again = (png(confusion_matrix(counts, "abc", "abc", "t")) for _ in range(2))
     assert first == again
 
 
