@@ -201,7 +201,7 @@ def real_digits(bench: Bench) -> Iterator[Result]:
         started = time.perf_counter()
         run_updates(training, 2 * experiment.training.steps_per_epoch)
         losses, trained = training.take_losses(), time.perf_counter()
-        snapshot = take_snapshot(training, dataset)
+        snapshot = take_snapshot(experiment, dataset, training.state(), bench.device)
         evaluator = Evaluator(experiment.evaluation, dataset, None, training.streams, bench.device)
         metrics = evaluator.evaluate(snapshot.generators, snapshot.discriminator).metrics
         yield {

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.base.errors import BadInput
-from ssgan.base.rng import Streams
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import Shape, build_networks, shapes_only
@@ -54,7 +53,7 @@ def estimate(experiment: Experiment, shape: Shape | None = None) -> Footprint | 
     seen = 2 * batch + (own.batch_size if own.unit == "separate" else 0)
     try:
         with shapes_only():
-            networks = build_networks(experiment.networks, space, shape, Streams(0))
+            networks = build_networks(experiment.networks, space, shape)
             generator, discriminator = networks
             count_g, count_d = map(_parameters, networks)
             of_image = math.prod(shape) * _FLOAT

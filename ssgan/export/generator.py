@@ -48,7 +48,7 @@ class Reading(NamedTuple):
 
 def _build(manifest: ExportManifest) -> tuple[Generator, Discriminator]:
     # Every weight that is drawn is overwritten.
-    return build_networks(manifest.networks, manifest.space, manifest.shape, Streams(0))
+    return build_networks(manifest.networks, manifest.space, manifest.shape)
 
 
 def _shapes(folder: Path, manifest: ExportManifest) -> tuple[Generator, Discriminator]:

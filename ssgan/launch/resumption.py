@@ -1,7 +1,6 @@
 """Whether a run can be resumed, found out before anything of it is changed."""
 
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.experiment.tree import Experiment
 from ssgan.networks.architecture import build_networks, shapes_only
@@ -45,7 +44,7 @@ def accept_networks(experiment: Experiment, dataset: Dataset) -> Accept:
     sizes = experiment.networks, dataset.space, dataset.manifest.shape
     try:
         with shapes_only():
-            networks = build_networks(*sizes, Streams(0))
+            networks = build_networks(*sizes)
     except RuntimeError:  # networks of another package, which need numbers
-        networks = build_networks(*sizes, Streams(0))
+        networks = build_networks(*sizes)
     return lambda state: check_networks(state, *networks)

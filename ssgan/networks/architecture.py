@@ -57,18 +57,20 @@ class NetworksConfig(OpenUnion):
 
 
 def build_networks(
-    config: NetworksConfig, space: LatentSpace, shape: Shape, streams: Streams
+    config: NetworksConfig, space: LatentSpace, shape: Shape, streams: Streams | None = None
 ) -> tuple[Generator, Discriminator]:
     """Build G and D on the CPU, with the weights that a run with these streams begins with.
+
+    Without streams the weights mean nothing; they are to be replaced.
 
     Raises:
         BadInput: As `NetworksConfig.check`.
     """
-    draws = (streams.generator(f"weights of {name}") for name in "GD")
-    return (
-        config.build_generator(space, shape, next(draws)),
-        config.build_discriminator(space, shape, next(draws)),
+    g, d = (
+        torch.Generator() if streams is None else streams.generator(f"weights of {name}")
+        for name in "GD"
     )
+    return config.build_generator(space, shape, g), config.build_discriminator(space, shape, d)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def take_snapshot(
 
     with torch.random.fork_rng(devices=()):  # torch's layers draw weights that are replaced
         raw, discriminator = build_networks(
-            experiment.networks, dataset.space, dataset.manifest.shape, streams
+            experiment.networks, dataset.space, dataset.manifest.shape
         )
     for network, name in ((raw, "generator"), (discriminator, "discriminator")):
         replace_batchnorm(network.to(device), experiment.networks.batch_norm, workers=1)

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import torch
+import torch._dynamo  # which DDP imports: once, before workers are forked
 from torch import Tensor, nn
 from torch import distributed as dist
 
