@@ -18,7 +18,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= true
 
-.PHONY: help quickstart test test-units test-integration test-hosts cluster-test lint docs bench clean system-packages
+.PHONY: help quickstart test test-units test-integration test-apart cluster-test lint docs bench clean system-packages
 
 help: ## Show this list
 	@echo "ssgan: ss-InfoGAN as a distributed training system"
@@ -31,16 +31,18 @@ quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, regist
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
 test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 saves 5)
-	@echo "Three runs of pytest side by side: without Ray, with it, and over hosts. Each is shown when it ends."
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-integration test-hosts
+	@echo "Three runs of pytest side by side, each shown when it ends: without Ray, with one, with Rays of their own."
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-integration test-apart
 
 # What waits for Ray, servers and a browser goes first, and the other tests take what it leaves; Ray's
-# workers have niceness 15. Hosts are network namespaces, whose Rays see no other.
-HOSTS := tests/integration/test_multihost.py
+# workers have niceness 15. Those apart share no Ray with others: they start their own, on hosts that
+# are network namespaces, or none.
+APART := $(patsubst %,tests/integration/test_%.py,multihost preempted_trial ray_session \
+  driver_killed mlflow_serve mlflow_server mlflow_ui)
 test-integration:
-	$(BIN)/python -m pytest tests/integration --ignore $(HOSTS)
-test-hosts:
-	$(BIN)/python -m pytest $(HOSTS)
+	$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(APART))
+test-apart:
+	$(BIN)/python -m pytest $(APART)
 test-units:
 	nice -n 19 $(BIN)/python -m pytest --ignore tests/integration
 

@@ -107,7 +107,8 @@ def test_workers_that_are_lost_cost_no_bit_and_with_notice_no_update(
     undisturbed: Result, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "work", work_and_tell)
-    run = RunDir(out / "disturbed")
+    name = "disturbed"
+    run = RunDir(out / name)
     signals = [signal.SIGTERM, signal.SIGKILL]
 
     def watch(now: Progress) -> None:
@@ -119,7 +120,7 @@ def test_workers_that_are_lost_cost_no_bit_and_with_notice_no_update(
 
     # A notice is not counted as a try.
     experiment = small("scaling.workers=2", "scaling.retries=1", *LONGER)
-    result = train(experiment, out, run.name, watch=Watch(progress=watch))
+    result = train(experiment, out, name, watch=Watch(progress=watch))
     assert not signals
     assert_same_bits(result.run_dir, undisturbed.run_dir)
     weights = [RunDir(r.run_dir).read_bytes("weights/1") for r in (result, undisturbed)]
