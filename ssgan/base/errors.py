@@ -15,3 +15,7 @@ class NonFiniteLoss(RuntimeError):
 
 class TrialsFailed(RuntimeError):
     """Some trials of a search failed; all that the others reached is kept (exit code 1)."""
+
+
+class LeaseLost(RuntimeError):
+    """This process stood still for minutes, and another one writes its directory now (exit 1)."""

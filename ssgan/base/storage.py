@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -72,10 +72,10 @@ class Folder:
         """Return the location of a file or folder in this one."""
         return join(self.location, name)
 
-    def is_free(self) -> bool:
-        """Whether nothing is at this location, or an empty folder."""
+    def is_free(self, but: Callable[[str], bool] = lambda name: False) -> bool:
+        """Whether nothing is at this location, or an empty folder, `but` files of some names."""
         kind = self._fs.get_file_info(self._path).type
-        return bool(kind != pafs.FileType.File) and not self.list("")
+        return bool(kind != pafs.FileType.File) and all(map(but, self.list("")))
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder of that name is there."""
@@ -101,6 +101,19 @@ class Folder:
             for entry in self._fs.get_file_info(selector)
             if entry.type == pafs.FileType.Directory
         )
+
+    def times(self, prefix: str, suffix: str) -> dict[str, float]:
+        """Return when some files directly in this folder were written, named by how they are.
+
+        Seconds by the clock of the storage, which is the same for all that ask.
+        """
+        selector = pafs.FileSelector(self._path, allow_not_found=True)
+        return {
+            entry.base_name: entry.mtime_ns / 1e9
+            for entry in self._fs.get_file_info(selector)
+            if entry.type == pafs.FileType.File
+            if entry.base_name.startswith(prefix) and entry.base_name.endswith(suffix)
+        }
 
     def read_bytes(self, name: str) -> bytes:
         """Read one file whole (`FileNotFoundError` if it is not there)."""

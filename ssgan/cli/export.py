@@ -32,6 +32,7 @@ def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: str |
     from ssgan.export.format import save_export
     from ssgan.launch.loaded_run import load_run
     from ssgan.launch.outcome import export, write_export
+    from ssgan.records.searchdir import hold_record
 
     loaded = load_run(run, checkpoint)
     files = export(loaded, copy_of)
@@ -40,7 +41,8 @@ def export(run: str, checkpoint: str, copy_of: Literal["ema", "raw"], out: str |
         if out is not None:
             save_export(out, files)
         else:
-            write_export(loaded.run, files)
+            with hold_record(loaded.run):
+                write_export(loaded.run, files)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     hint = f"after {loaded.step:,} updates; try: {program('ssgan')} sample {shlex.quote(where)}"
     return Answer([f"{where}: G {copy}", hint])

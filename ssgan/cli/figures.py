@@ -26,11 +26,13 @@ def figures(run: str, checkpoint: str) -> Answer:
     from ssgan.cli.evaluate import score
     from ssgan.launch.loaded_run import load_run
     from ssgan.launch.outcome import draw_figures
+    from ssgan.records.searchdir import hold_record
 
     loaded = load_run(run, checkpoint)
     drawn = score(loaded, loaded.experiment, ("raw", "ema")).pngs()
     try:
-        names = draw_figures(loaded.run, drawn)
+        with hold_record(loaded.run):
+            names = draw_figures(loaded.run, drawn)
     except OSError as error:
         raise BadInput(f"cannot write to {loaded.run.locate('figures')}: {error}") from error
     return Answer([loaded.run.locate(name) for name in sorted(names)])

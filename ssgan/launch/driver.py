@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
+from ssgan.base.lease import is_claimed
 from ssgan.base.storage import join, split
 from ssgan.cluster.capacity import Node, cores, preflight
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
@@ -35,6 +36,7 @@ from ssgan.launch.resumption import find_start
 from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import hold_record
 from ssgan.tracking.live_sync import RunSync
 from ssgan.tracking.registry import register
 from ssgan.tracking.store import Unreachable, check, default_uri
@@ -63,20 +65,25 @@ def train(
 
     The run is `name`, by default the experiment's, in the folder or URI `out`; or it is the run
     directory `resume`, of which only the extent, evaluation and tracking may differ from what it
-    was started with. With `replace`, what has the name is moved aside once all else is checked. The
-    watch shows progress and may stop the run.
+    was started with. With `replace`, what has the name is moved aside once all else is checked. One
+    process at a time writes a run directory (`ssgan.base.lease`). The watch shows progress and may
+    stop the run.
 
     Raises:
         BadInput: Something cannot work; nothing was started.
         Stopped: The watch or a SIGTERM stopped the run, which wrote a checkpoint.
         NonFiniteLoss: A term of the objective became NaN or infinite.
+        LeaseLost: This process stood still for minutes, and another one writes the run now.
     """
     started = time.monotonic()
     watch = watch or Watch()
     check_memory(experiment)
     run = _place(experiment, out, name, resume, replace)
-    uri = _tracking_uri(experiment, run)
     with contextlib.ExitStack() as stack:
+        lease = stack.enter_context(hold_record(run))
+        if resume is None and not replace:
+            run.refuse_taken()
+        uri = _tracking_uri(experiment, run)
         plan, cluster = _plan(experiment, stack)
         if cluster is not None:
             require_shared(cluster, split(run.location)[0])
@@ -87,7 +94,8 @@ def train(
         start = None if resume is None else find_start(run, experiment, dataset)
         if resume is None:
             if replace:
-                move_aside(run.location)
+                lease.move(partial(move_aside, run.location))
+                lease = stack.enter_context(hold_record(run))
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_definition(experiment.to_yaml())
         save_budget(run, dataset.budget)
@@ -98,7 +106,13 @@ def train(
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())
         asked = watch.stop
-        watch = Watch(watch.progress, stop=lambda: raised() or asked())
+
+        def stops() -> bool:
+            if cluster is None:  # else workers are to be asked, by a file
+                lease.check()
+            return lease.is_lost or raised() or asked()
+
+        watch = Watch(watch.progress, stop=stops)
         try:
             if cluster is not None:
                 files = None if judge is None else judge.files()
@@ -108,7 +122,10 @@ def train(
                 with use_threads(plan.threads):
                     loop.run(experiment, dataset, judge, run, session, plan.device_here, watch)
             summary = conclude(export_location=finish(run, experiment, dataset, plan))
-        except Stopped as stopped:
+        except (Stopped, LeaseLost) as stopped:
+            if lease.is_lost:
+                follower.close("RUNNING")  # as another process has it
+                lease.check()
             conclude(stop_reason=str(stopped))
             follower.close("KILLED")
             raise Stopped(f"{stopped}; resume it with --resume {run.location}") from None
@@ -140,7 +157,7 @@ def _place(
             raise BadInput(f"{error}\n{hint}") from None
         return run
     run = RunDir(join(out, name or experiment.name))
-    if not replace:
+    if not replace and not is_claimed(run):
         run.refuse_taken()
     return run
 

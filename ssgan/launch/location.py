@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ssgan.base import storage
 from ssgan.base.errors import BadInput
+from ssgan.base.lease import is_claimed
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 
@@ -25,6 +26,9 @@ def settle_name(
     It is the user's name, by default the usual one, or the first free one with a number. With
     `replace`, what has the name is to be moved aside (`move_aside`).
 
+    What another process is about to write is not free; where the user names it, it is for the
+    lease on it to say so (`ssgan.records.searchdir.hold_record`).
+
     Raises:
         BadInput: The user's name cannot be one, or is taken, or cannot be moved aside.
     """
@@ -33,7 +37,7 @@ def settle_name(
         return name or usual
     if name is not None:
         taken = kind(join(out, name))
-        if not taken.is_free():
+        if not taken.is_free() and not is_claimed(taken):
             raise BadInput(
                 f"{taken.location} is taken; choose another --name, resume that {kind.what} by "
                 f"--resume {_resumed_by(out, name, kind)}, or move it aside with --replace"
@@ -41,7 +45,8 @@ def settle_name(
         return name
     numbered = (f"{usual}-{number}" for number in itertools.count(2))
     candidates = itertools.chain([usual], numbered)
-    free = next(candidate for candidate in candidates if kind(join(out, candidate)).is_free())
+    places = ((candidate, kind(join(out, candidate))) for candidate in candidates)
+    free = next(one for one, place in places if place.is_free() and not is_claimed(place))
     if free != usual:
         _log.info(
             "%s is taken, so this %s goes to %s (to resume a %s: --resume %s)",
@@ -84,15 +89,17 @@ def join(out: str, name: str) -> str:
     return storage.join(out, name)
 
 
-def move_aside(location: str) -> None:
+def move_aside(location: str) -> Path | None:
     """Rename what is there to the first free NAME.1, NAME.2 ...; delete nothing.
+
+    Returns where it went; None if nothing was there.
 
     Raises:
         BadInput: It cannot be renamed.
     """
     place = _local_path(location)
     if RunDir(location).is_free():
-        return
+        return None
     numbered = (place.with_name(f"{place.name}.{number}") for number in itertools.count(1))
     target = next(path for path in numbered if not path.exists())
     try:
@@ -102,6 +109,7 @@ def move_aside(location: str) -> None:
             f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
         ) from error
     _log.info("moved %s aside to %s", place, target)
+    return target
 
 
 def _local_path(location: str) -> Path:

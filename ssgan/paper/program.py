@@ -15,7 +15,7 @@ from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import Group, read_groups
-from ssgan.records.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir, hold_record
 from ssgan.tuning import Search
 from ssgan.tuning.judges import read_judge_card
 from ssgan.tuning.program import run_search
@@ -69,8 +69,14 @@ def write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir] =
     seeds or label budgets; the report goes to the first. Returns the locations of its files.
 
     Raises:
-        BadInput: No run of a search is finished, or the searches do not belong together.
+        BadInput: No run of a search is finished, or the searches do not belong together, or
+            another process writes the first one.
     """
+    with hold_record(directory):
+        return _write_report(plan, directory, others)
+
+
+def _write_report(plan: Plan, directory: SearchDir, others: Sequence[SearchDir]) -> list[str]:
     searches = (directory, *others)
     groups = read_groups(*searches)
     facts = [Facts.model_validate(one.read_json(_FACTS)) for one in searches]

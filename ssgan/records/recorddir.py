@@ -4,7 +4,7 @@ Run directories and search directories are records; what else they hold is their
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ssgan.base.config import Config, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.json_text import read_json
+from ssgan.base.lease import is_lease
 from ssgan.base.storage import Folder
 from ssgan.base.yaml_text import read_yaml
 
@@ -93,6 +94,10 @@ class RecordDir(Folder, Generic[Info]):
             )
         _ = found.info
         return found
+
+    def is_free(self, but: Callable[[str], bool] = is_lease) -> bool:
+        """Whether nothing is at this location, or an empty folder; leases do not count."""
+        return super().is_free(but)
 
     def refuse_taken(self) -> None:
         """Raise `BadInput` if such a record or anything else is here already."""

@@ -11,8 +11,9 @@ The driver alone writes what is not a run's own. Everything that shows a search 
 pages, the screen) is made from this directory, while the search runs and afterwards.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ from pydantic import Field, ValidationError
 from ssgan.base.config import STORED, Config, Formerly, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.json_text import read_json
+from ssgan.base.lease import Lease, hold
+from ssgan.base.storage import split
 from ssgan.records.recorddir import Identity, RecordDir
 from ssgan.records.rundir import RunDir
 
@@ -181,3 +184,27 @@ def open_run(location: str) -> RunDir:
     """
     search = SearchDir(location)
     return search.winner() if search.exists(search.identity_file) else RunDir.open(location)
+
+
+@contextlib.contextmanager
+def hold_record(record: RunDir | SearchDir) -> Iterator[Lease]:
+    """Be the only process that writes a run or a search, until the context ends.
+
+    With the run of a trial goes its search, whose driver has all of its runs written.
+
+    Raises:
+        BadInput: Another process writes it (the message names host and process), or it cannot be
+            written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            search = SearchDir(split(split(record.location)[0])[0])
+            if isinstance(record, RunDir) and search.exists(search.identity_file):
+                stack.enter_context(hold(search, search.what))
+            lease = stack.enter_context(hold(record, record.what))
+        except OSError as error:
+            raise BadInput(
+                f"cannot write the {record.what} directory {record.location}: {error}; "
+                "choose a writable folder with --out"
+            ) from error
+        yield lease

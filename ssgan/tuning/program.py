@@ -9,17 +9,20 @@ import contextlib
 import logging
 import signal
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ssgan.base.lease import is_claimed
 from ssgan.base.storage import join
 from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.location import move_aside
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
-from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow
+from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow, hold_record
 from ssgan.tracking.live_sync import SearchSync
 from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import check, default_uri
@@ -70,19 +73,27 @@ def run_search(
     Raises:
         BadInput: Something cannot work; no trial was started.
         Stopped: Ctrl-C or SIGTERM; it can be resumed.
+        LeaseLost: This process stood still for minutes, and another one writes the search now.
     """
     started = time.monotonic()
     location = join(out, name or search.name)
     uri = search.base.tracking.uri or default_uri(out)
     check(uri)  # a search that nobody can compare afterwards is not worth its cost
-    if not resume and not replace:
-        SearchDir(location).refuse_taken()
-    # Ray takes ten seconds to start; bad input is found before.
-    store = prepare_data(search, progress)
-    if replace:
-        move_aside(location)
-    # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
-    with connect() as cluster, handling(signal.SIGTERM, interrupt):
+    directory = SearchDir.open(location) if resume else SearchDir(location)
+    if not resume and not replace and not is_claimed(directory):
+        directory.refuse_taken()
+    with contextlib.ExitStack() as stack:
+        lease = stack.enter_context(hold_record(directory))
+        if not resume and not replace:
+            directory.refuse_taken()
+        # Ray takes ten seconds to start; bad input is found before.
+        store = prepare_data(search, progress)
+        if replace:
+            lease.move(partial(move_aside, location))
+            lease = stack.enter_context(hold_record(directory))
+        cluster = stack.enter_context(connect())
+        # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
+        stack.enter_context(handling(signal.SIGTERM, interrupt))
         tuner = (
             restore_tuner(location, search, cluster=cluster, tracking_uri=uri, progress=progress)
             if resume
@@ -93,6 +104,8 @@ def run_search(
         opened(directory)
         follower = SearchSync(directory, uri).start()
         try:
+            lease.on_loss = interrupt_main
+            lease.check()
             _fit(tuner, directory, "search")
             is_scored = any(row.stage == "search" and row.is_scored for row in directory.rows())
             if search.finals.best and is_scored:
@@ -102,7 +115,8 @@ def run_search(
                 _log.warning("no trial of stage one has a value, so there is no stage two")
             summary = _conclude(search, directory, uri, started)
         except BaseException:
-            follower.close("KILLED")
+            follower.close("RUNNING" if lease.is_lost else "KILLED")
+            lease.check()
             raise
         follower.close()
     return SearchResult(directory, summary)

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from ssgan import __version__
-from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base import lease
+from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
@@ -18,8 +20,10 @@ from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.tracking.store import Unreachable
 from ssgan.training.loop import Progress, Stopped, Watch
+from tests.helpers.leases import write_foreign_lease
 
 pytestmark = pytest.mark.usefixtures("digits_store")
 
@@ -196,6 +200,49 @@ def test_bad_input_moves_nothing_aside(
     train(with_values(tiny, {"training.epochs": 1}), tmp_path, "mine", replace=True)
     assert RunDir.open(tmp_path / "mine.1").definition() == "seed: 7"
     assert RunDir.open(tmp_path / "mine").summary() is not None
+
+
+def test_one_process_at_a_time_writes_a_run(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    run = RunDir.create(tmp_path / "mine", tiny.to_yaml())
+    search = SearchDir.create(tmp_path / "search", "")
+    trial = RunDir.create(tmp_path / "search/trials/00003", tiny.to_yaml())
+    for written in (run, search, RunDir(tmp_path / "new")):
+        write_foreign_lease(written)
+    before = _content(tmp_path)
+    with pytest.raises(BadInput, match=r"the run .*mine .* by process 4711 on host elsewhere"):
+        train(tiny, tmp_path, "mine", replace=True)
+    for arguments in ({"out": tmp_path, "name": "new"}, {"resume": run.location}):
+        with pytest.raises(BadInput, match="by process 4711 on host elsewhere"):
+            train(tiny, **arguments)
+    with pytest.raises(BadInput, match=r"the search .*search is being written"):
+        train(tiny, resume=trial.location)
+    assert _content(tmp_path) == before
+    assert endings == []
+
+
+def test_a_process_that_another_one_took_for_dead_writes_nothing_more(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    run = RunDir(tmp_path / "mine")
+
+    def stand_still(now: Progress) -> None:
+        if now.updates == 8:  # in the middle of the second epoch
+            write_foreign_lease(run)
+            while "is written by process 4711 on host elsewhere" not in caplog.text:
+                time.sleep(0.01)
+
+    with pytest.raises(LeaseLost, match=r"another one writes .*mine now"):
+        train(tiny, tmp_path, "mine", watch=Watch(progress=stand_still))
+    assert run.folders("checkpoints") == ["00000006"]
+    assert run.summary() is None
+    assert endings == ["RUNNING"]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_failed(

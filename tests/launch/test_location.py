@@ -9,6 +9,7 @@ from ssgan.base.errors import BadInput
 from ssgan.launch.location import check_writable, join, move_aside, settle_name
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
+from tests.helpers.leases import write_foreign_lease
 
 
 def test_the_usual_name_gets_the_first_free_number(
@@ -21,6 +22,13 @@ def test_the_usual_name_gets_the_first_free_number(
     with caplog.at_level(logging.INFO):
         assert settle_name(out, None, "digits") == "digits-3"
     assert f"to resume a run: --resume {out}/digits" in caplog.text
+
+
+def test_a_run_that_another_process_prepares_has_its_name_already(tmp_path: Path) -> None:
+    out = str(tmp_path)
+    write_foreign_lease(RunDir(join(out, "digits")))
+    assert settle_name(out, None, "digits") == "digits-2"
+    assert settle_name(out, "digits", "digits") == "digits"  # the lease says who writes it
 
 
 def test_a_name_that_the_user_chose_is_refused_where_it_is_taken(tmp_path: Path) -> None:
@@ -36,6 +44,13 @@ def test_a_name_that_the_user_chose_is_refused_where_it_is_taken(tmp_path: Path)
     for name in ("a" * 250, "é" * 61):
         with pytest.raises(BadInput, match="is too long"):
             settle_name(out, name, "digits")
+
+
+def test_a_file_of_that_name_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "digits").write_text("x")
+    with pytest.raises(BadInput, match="is taken"):
+        settle_name(str(tmp_path), "digits", "digits")
+    assert settle_name(str(tmp_path), None, "digits") == "digits-2"
 
 
 def test_what_is_replaced_is_moved_aside_and_nothing_is_deleted(tmp_path: Path) -> None:

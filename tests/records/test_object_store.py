@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from ssgan.base.errors import BadInput
 from ssgan.records.checkpoints import Checkpoints, State, restore
 from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir, hold_record
 from tests.helpers.buckets import Bucket, running_bucket
 
+FILES = ("experiment.yaml", "run.json")
 PICTURES = {"samples_ema": b"png of samples", "confusion_digit": b"png of confusion"}
 
 
@@ -107,6 +110,19 @@ def test_a_store_that_is_busy_now_and_then_loses_nothing(bucket: Bucket, run: Ru
     step, saved = restore(checkpoints.location("00000004"))
     assert step == 4
     assert torch.equal(saved["weight"], torch.full((4,), 4.0))
+
+
+def test_the_run_of_a_trial_is_held_together_with_its_search(bucket: Bucket) -> None:
+    search = SearchDir.create(bucket.locate(f"runs/{uuid.uuid4().hex}"), "")
+    trial = RunDir.create(search.locate("trials/00003"), "")
+    with hold_record(trial):
+        with pytest.raises(BadInput, match="the search .* is being written"), hold_record(search):
+            pass
+        with pytest.raises(BadInput, match="is being written"), hold_record(trial):
+            pass
+    with hold_record(search):
+        pass
+    assert search.list("") == ["search.json", "search.yaml", *map("trials/00003/{}".format, FILES)]
 
 
 def test_a_folder_without_commit_mark_counts_for_nothing_and_goes(run: RunDir) -> None:

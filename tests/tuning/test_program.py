@@ -10,6 +10,7 @@ from ssgan.paper.plans import PLANS
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import program
 from ssgan.tuning.program import run_search
+from tests.helpers.leases import write_foreign_lease
 from tests.helpers.searches import small_search
 
 pytestmark = pytest.mark.usefixtures("digits_store", "without_ray")
@@ -48,6 +49,17 @@ def test_bad_input_is_found_before_ray_starts_and_moves_nothing(
     with pytest.raises(BadInput, match=problem):
         run_search(search, str(tmp_path), "new")
     assert [one.name for one in tmp_path.iterdir()] == ["mine"]
+
+
+def test_one_process_at_a_time_writes_a_search(tmp_path: Path) -> None:
+    search = small_search(SPACE)
+    write_foreign_lease(SearchDir.create(tmp_path / "mine", search.to_yaml()))
+    write_foreign_lease(SearchDir(tmp_path / "new"))
+    before = sorted(tmp_path.rglob("*"))
+    for name, given in (("mine", {"resume": True}), ("mine", {"replace": True}), ("new", {})):
+        with pytest.raises(BadInput, match=f"{name} is being written by process 4711 on host else"):
+            run_search(search, str(tmp_path), name, **given)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_grid_of_one_run_is_one_trial() -> None:

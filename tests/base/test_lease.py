@@ -1,0 +1,200 @@
+"""One process at a time writes a folder, on a disk as on an object store."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ssgan.base import lease
+from ssgan.base.errors import BadInput, LeaseLost
+from ssgan.base.lease import hold, is_claimed
+from ssgan.base.storage import Folder
+from tests.helpers.buckets import Bucket, running_bucket
+from tests.helpers.leases import write_foreign_lease
+
+_HOLDER = """
+import sys, time
+from ssgan.base.lease import hold
+from ssgan.base.storage import Folder
+
+with hold(Folder(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    with running_bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture(params=["disk", "object store"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    if request.param == "disk":
+        return Folder(tmp_path / "run")
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return Folder(bucket.locate(f"runs/{tmp_path.name}"))
+
+
+def files(folder: Folder) -> list[str]:
+    return folder.list("")
+
+
+def test_the_second_is_refused_and_told_who_holds_it(folder: Folder) -> None:
+    with hold(folder, "run"):
+        assert is_claimed(folder)
+        with (
+            pytest.raises(
+                BadInput, match=r"the run .* by process \d+ on host .*runs out after 120"
+            ),
+            hold(folder, "run"),
+        ):
+            pass
+        assert len(files(folder)) == 1
+    assert files(folder) == []
+    with hold(folder):
+        pass
+
+
+def test_the_folder_is_as_it_was_when_nothing_was_written(tmp_path: Path) -> None:
+    with hold(Folder(tmp_path / "new")):
+        assert (tmp_path / "new").is_dir()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ZeroDivisionError), hold(Folder(tmp_path / "old")):
+        _ = 1 / 0
+    assert [*(tmp_path / "old").iterdir()] == []
+
+
+def test_a_process_that_was_killed_holds_nothing(folder: Folder) -> None:
+    command = [sys.executable, "-c", _HOLDER, folder.location]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BadInput, match=f"process {holder.pid} on host"), hold(folder):
+            pass
+        holder.kill()
+        holder.stdout.read()  # it is dead now, though nobody has asked for its exit status
+        with hold(folder):
+            assert len(files(folder)) == 1
+
+
+def test_the_lease_of_another_host_runs_out(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_foreign_lease(folder)
+    with pytest.raises(BadInput, match="process 4711 on host elsewhere"), hold(folder):
+        pass
+    monkeypatch.setattr(lease, "RUNS_OUT", -1)
+    with hold(folder):
+        assert len(files(folder)) == 1
+
+
+def test_a_lease_that_nobody_can_read_runs_out_too(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in (b"", b'{"host": 3}', b'{"a version": "to come"}'):
+        folder.write_bytes("lease-0.json", content)
+        with pytest.raises(BadInput, match="by another process"), hold(folder):
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr(lease, "RUNS_OUT", -1)
+            with hold(folder):
+                assert len(files(folder)) == 1
+
+
+def test_a_copy_is_not_held_by_who_holds_the_original(tmp_path: Path) -> None:
+    with hold(Folder(tmp_path / "run")):
+        shutil.copytree(tmp_path / "run", tmp_path / "copy")
+        with hold(Folder(tmp_path / "copy")):
+            assert len(files(Folder(tmp_path / "copy"))) == 1
+    assert not list(tmp_path.rglob("lease-*"))
+
+
+def test_of_many_that_come_at_once_one_gets_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_PATIENCE", 0.01)
+    start, over, lock = threading.Barrier(6), threading.Barrier(6), threading.Lock()
+    held: list[int] = []
+
+    def come(number: int) -> str:
+        start.wait()
+        try:
+            with hold(folder):
+                with lock:
+                    held.append(number)
+                over.wait()
+        except BadInput:
+            over.wait()
+            return "refused"
+        return "held"
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(come, range(6)))
+    assert len(held) == 1
+    assert sorted(outcomes) == ["held"] + 5 * ["refused"]
+    assert files(folder) == []
+
+
+def test_who_stood_still_notices_that_another_has_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    lost = threading.Event()
+    with hold(folder) as mine:
+        mine.on_loss = lost.set
+        write_foreign_lease(folder, state="claims")  # which ends by itself, refused
+        mine.check()
+        write_foreign_lease(folder)
+        assert lost.wait(60)
+        with pytest.raises(LeaseLost, match="another one writes"):
+            mine.check()
+    assert is_claimed(folder)  # by the other
+
+
+def test_a_lease_that_somebody_deleted_is_written_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    with hold(folder) as mine:
+        (name,) = files(folder)
+        folder.delete(name)
+        for _ in range(3000):
+            if files(folder) == [name]:
+                break
+            threading.Event().wait(0.02)
+        assert json.loads(folder.read_bytes(name))["state"] == "holds"
+        assert not mine.is_lost
+
+
+def test_a_folder_can_be_moved_with_the_lease_on_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with hold(Folder(tmp_path / "run")) as mine:
+        mine.move(lambda: (tmp_path / "run").rename(tmp_path / "aside"))
+        assert is_claimed(Folder(tmp_path / "aside"))
+        with hold(Folder(tmp_path / "run")):
+            (tmp_path / "run/new").touch()
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "aside",
+        "run",
+        "run/new",
+    ]
+
+
+def test_a_beat_costs_an_object_store_two_requests(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(bucket.locate("runs/beats"))
+    with hold(folder) as mine:
+        bucket.requests.clear()
+        mine._find_heir()
+        mine._write("holds")
+        assert [request.method for request in bucket.requests] == ["GET", "PUT"]
