@@ -269,16 +269,24 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     """
     mark = f".{writer}" if writer else ""
     temporary = target.with_name(f"{target.name}{mark}{_TEMPORARY}")
+    old = target.with_name(f"{target.name}{mark}.old{_TEMPORARY}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    if old.exists() and not target.exists():  # killed between the two renames below
+        old.rename(target)
+    _remove(old)
     _remove(temporary)
     try:
         yield temporary
         for path in (*temporary.rglob("*"), temporary):
             _sync(path)
-        if temporary.is_dir() and target.is_dir():
-            shutil.rmtree(target)
+        if temporary.is_dir() and target.is_dir():  # a folder takes no other's place at once
+            _remove(old)
+            target.rename(old)
         temporary.replace(target)
+        _remove(old)
     except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
         _remove(temporary)
         raise
     _sync(target.parent)  # the rename lasts once the folder is on disk

@@ -101,7 +101,6 @@ def train(
         save_budget(run, dataset.budget)
         environment = record_environment(run, experiment, plan)
         judge = find_judge(experiment, dataset, plan, progress)
-        run.delete("summary.json")  # of a run that is resumed; it is not over any more
         conclude = partial(write_summary, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())

@@ -4,7 +4,8 @@ A checkpoint is a folder ``checkpoints/<step>/`` of a run directory, and its loc
 address. Its files come first; the manifest with their hashes comes last and is the commit mark, so
 a folder without one is what a crash left and counts for nothing. A committed checkpoint is never
 rewritten, because others may point at it: a step that is saved again with other content (a resume
-with another number of workers) goes to ``<step>-1``, ``<step>-2`` and so on.
+with another number of workers) goes to ``<step>-1``, ``<step>-2`` and so on. Folders of other names
+are somebody else's: they do not count, and are not deleted.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import errno
 import hashlib
 import logging
 import math
+import re
 from collections.abc import Callable
 
 from pydantic import Field, ValidationError
@@ -30,6 +32,7 @@ _ROOT = "checkpoints"
 _STATE = "state.pt"
 _MANIFEST = "MANIFEST.json"
 _HELD = "held-by-"
+_NAME = re.compile(r"\d{8,}(-\d+)?")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -219,7 +222,7 @@ class Checkpoints:
 
     def _committed(self) -> list[str]:
         files = (file.split("/") for file in self._run.list(_ROOT))
-        return [parts[1] for parts in files if parts[2:] == [_MANIFEST]]
+        return [one[1] for one in files if one[2:] == [_MANIFEST] and _NAME.fullmatch(one[1])]
 
     def _manifest(self, name: str) -> CheckpointManifest:
         file = f"{_ROOT}/{name}/{_MANIFEST}"
@@ -292,7 +295,8 @@ class Checkpoints:
     def _remember(self) -> dict[str, CheckpointManifest]:
         if self._saved is None:
             self._saved = self.manifests()
-            self._strays = {*self._run.folders(_ROOT)} - {*self._saved}
+            ours = filter(_NAME.fullmatch, self._run.folders(_ROOT))
+            self._strays = {*ours} - {*self._saved}
         return self._saved
 
     def _keep_only(self, keep: set[str], *, whole: bool) -> None:

@@ -107,8 +107,9 @@ class Recorder:
 
         Args:
             run: The run directory.
-            status: By default FINISHED once there is a summary, and as it is before that. While it
-                is RUNNING, what stands beside the records is read with the first of them alone.
+            status: By default FINISHED once there is a summary of all records, and as it is before
+                that. While it is RUNNING, what stands beside the records is read with the first of
+                them alone.
             tags: Further tags; where one of them is new, all of the directory is read again.
             records: All records of the directory, where they were read already.
             pictured: Says of which records the pictures go along.
@@ -177,7 +178,10 @@ class Recorder:
         sent.is_described = sent.is_described or (describes and bool(records))
         if self._keeps_view:
             experiment.show_view(view_tag(records))
-        status = status or ("FINISHED" if summary is not None else found.status)
+        # A run that was resumed and killed has the summary of its first end.
+        done = records[-1].epoch if records else 0
+        is_over = summary is not None and summary.get("epochs", done) == done
+        status = status or ("FINISHED" if is_over else found.status)
         experiment.set_status(found, status, (record.timestamp_ms for record in records))
         view = view_path(experiment.id)
         return SyncResult(

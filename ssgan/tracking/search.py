@@ -98,8 +98,8 @@ class SearchRecorder:
         """Bring MLflow up to what the search directory says.
 
         Args:
-            status: MLflow status of the search; by default FINISHED once there is a summary, and
-                as it is before that.
+            status: MLflow status of the search; by default FINISHED once there is a summary and no
+                trial is under way, and as it is before that.
             histories: Its trials, where they were read already.
             pages: Pages and charts to show with it, by file name; others that stand in the
                 directory's own report go with them, and so do the search's files and the ready
@@ -119,7 +119,8 @@ class SearchRecorder:
         is_first = self._parent is None
         try:
             parent = self._parent = self._parent or self._open(info)
-            status = status or (parent.status if search.summary() is None else "FINISHED")
+            is_over = search.summary() is not None and all(row.is_over for row in rows)
+            status = status or ("FINISHED" if is_over else parent.status)
             if status == "RUNNING":
                 experiment.set_status(parent, status)
             news = self._find_news(histories, parent, status, info)

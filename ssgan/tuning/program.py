@@ -100,7 +100,6 @@ def run_search(
             else build_tuner(search, location, cluster=cluster, tracking_uri=uri, store=store)
         )
         directory = SearchDir.open(location)
-        directory.delete("summary.json")  # a search that is resumed is not over any more
         opened(directory)
         follower = SearchSync(directory, uri).start()
         try:

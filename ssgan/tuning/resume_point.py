@@ -50,8 +50,7 @@ def find_resume_point(
     """
     run = RunDir(location)
     if not run.exists("run.json"):
-        for name in run.list(""):  # left by a start that was killed at once
-            run.delete(name)
+        run.delete(RunDir.definition_file)  # all that a start leaves which was killed at once
         RunDir.create(location, experiment.to_yaml())
     step = 0 if pointer is None else step_at(pointer)
     known = step // experiment.training.steps_per_epoch

@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow.fs as pafs
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ssgan
+from ssgan.base import storage
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder, join, replacing, split
 from ssgan.records.checkpoints import parse_location
@@ -126,6 +128,48 @@ def test_a_write_that_breaks_off_leaves_what_was_there(
     write("whole")
     assert os.listdir(tmp_path / "deep") == ["target"]
     assert (target / "inside" if is_folder else target).read_text() == "whole"
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_folder_that_cannot_take_the_place_of_another_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: bool
+) -> None:
+    def write(text: str) -> None:
+        with replacing(target) as new:
+            new.mkdir()
+            (new / "inside").write_text(text)
+
+    target = tmp_path / "deep/target"
+    write("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda path, target: _raise(Crash()))
+        if kill:  # then nobody mends it before the next process
+            patch.setattr(storage, "_remove", lambda path: None)
+            patch.setattr(Path, "rename", _rename_once(Path.rename))
+        with pytest.raises(Crash):
+            write("new")
+    if kill:
+        assert sorted(os.listdir(tmp_path / "deep")) == ["target.old.tmp", "target.tmp"]
+        with pytest.raises(Crash), replacing(target):
+            raise Crash
+    assert os.listdir(tmp_path / "deep") == ["target"]
+    assert (target / "inside").read_text() == "old"
+    write("whole")
+    assert os.listdir(tmp_path / "deep") == ["target"]
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
+
+
+def _rename_once(rename: Callable[..., Path]) -> Callable[..., Path]:
+    renamed: list[Path] = []
+
+    def rename_once(path: Path, target: Path) -> Path:
+        renamed.append(path)
+        return rename(path, target) if len(renamed) == 1 else path
+
+    return rename_once
 
 
 def test_there_is_no_second_atomic_writer() -> None:

@@ -160,6 +160,22 @@ def _content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
+def test_a_resume_that_dies_later_keeps_what_was_reached(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    whole = train(with_values(tiny, {"training.epochs": 1}), tmp_path, "mine")
+
+    def die(now: Progress) -> None:
+        if now.updates == 14:  # in the third epoch
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="disk is full"):
+        train(tiny, resume=whole.run_dir, watch=Watch(progress=die))
+    assert RunDir.open(whole.run_dir).summary() == whole.summary
+    assert train(tiny, resume=whole.run_dir).summary["epochs"] == 3
+    assert endings == [None, "FAILED", None]
+
+
 def test_a_resume_goes_back_to_a_checkpoint_of_these_networks(
     tiny: Experiment,
     tmp_path: Path,

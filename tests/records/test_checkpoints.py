@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -50,6 +51,26 @@ def flip_a_byte(path: Path, position: int = -100) -> None:
     data = bytearray(path.read_bytes())
     data[position] ^= 1
     path.write_bytes(data)
+
+
+def test_what_is_not_ours_is_neither_counted_nor_deleted(run: RunDir) -> None:
+    checkpoints = Checkpoints(run, keep_last=1, keep_best=0)
+    checkpoints.save(1, state(1))
+    place = run.local_path
+    assert place is not None
+    shutil.copytree(place / "checkpoints/00000001", place / "checkpoints/00000001.kept")
+    shutil.copytree(place / "checkpoints/00000001", place / "checkpoints/best so far")
+    (place / "checkpoints/notes").mkdir()
+    run.write_bytes("checkpoints/notes/why.txt", b"lambda was 0.5")
+    run.write_bytes("checkpoints/00000002-1/state.pt", b"half")  # what a crash left
+    again = Checkpoints(run, keep_last=1, keep_best=0)
+    assert again.newest() == "00000001"
+    again.save(3, state(3))
+    again.prune_to_best()
+    again.forget(after=0)
+    assert folders(run) == ["00000001.kept", "best so far", "notes"]
+    assert run.read_bytes("checkpoints/notes/why.txt") == b"lambda was 0.5"
+    assert again.newest() is None
 
 
 def file_of(run: RunDir, name: str, file: str = "state.pt") -> Path:

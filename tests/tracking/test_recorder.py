@@ -230,6 +230,20 @@ def test_a_summary_closes_the_run_and_resuming_opens_it(uri: str, tmp_path: Path
     assert client.get_run(report.mlflow_run_id).info.status == "FAILED"
 
 
+def test_the_summary_of_an_earlier_end_does_not_close_what_was_resumed_and_killed(
+    uri: str, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path, "killed")
+    run.write_summary({"epochs": 3})
+    recorder = Recorder(uri, "killed")
+    assert recorder.sync(run).status == "FINISHED"
+    recorder.sync(run, status="RUNNING")
+    commit(run, 4)
+    assert recorder.sync(run).status == "RUNNING"
+    run.write_summary({"epochs": 4})
+    assert recorder.sync(run).status == "FINISHED"
+
+
 def test_figures_and_export_follow_at_the_end_and_when_they_change(
     uri: str, tmp_path: Path
 ) -> None:

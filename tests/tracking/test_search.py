@@ -324,6 +324,17 @@ def test_a_search_that_is_killed_closes_its_trials_and_a_resume_opens_them(
     assert parent.info.status == children["00000"].info.status == "FINISHED"
 
 
+def test_the_summary_of_an_earlier_end_does_not_close_a_search_whose_trials_train(
+    uri: str, search: SearchDir
+) -> None:
+    search.write_summary({})
+    row = begin(search, epochs=1)
+    search.write_rows([row])
+    assert SearchRecorder(search, uri).sync().status == "RUNNING"
+    search.write_rows([row.model_copy(update={"status": "FINISHED"})])
+    assert SearchRecorder(search, uri).sync().status == "FINISHED"
+
+
 def test_exploits_are_lineage_and_their_settings_metrics(uri: str, search: SearchDir) -> None:
     row = begin(search, epochs=4)
     first = row.values["objective.lambda1"]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from ssgan.base.errors import BadInput
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import Exploit
@@ -55,6 +56,16 @@ def test_what_a_killed_start_left_is_cleared(find: Any, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/experiment.yaml").write_text("half")
     assert find().run.exists("run.json")
+
+
+def test_a_trial_whose_identity_is_gone_loses_nothing(find: Any) -> None:
+    run = find().run
+    train(run, 1)
+    run.delete("run.json")
+    with pytest.raises(BadInput, match="is taken, but not by a run"):
+        find()
+    assert epochs(run) == [1]
+    assert Checkpoints(run).newest() == f"{STEPS:08d}"
 
 
 def test_a_trial_goes_on_from_the_newest_it_has_whatever_tune_knows(find: Any) -> None:
