@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,12 +28,12 @@ def track() -> None:
     examples="""\
   ssgan track sync runs/digits                                 catch up after MLflow was down
   ssgan track sync runs/lambdas                                a search with all its trials
-  ssgan track sync runs/* --uri http://mlflow:5000             fill another server
+  ssgan track sync runs/* --uri http://mlflow:5000             fill a server
   ssgan track sync runs/* --uri sqlite:////data/mlflow.db --experiment all
 """,
 )
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("--uri", help="MLflow tracking URI; the one each run was recorded in by default.")
+@click.option("--uri", help="MLflow tracking URI; by default the file each run was recorded in.")
 @click.option(
     "--experiment",
     help="MLflow experiment for all of them; by default that of a run's preset or a search's name.",
@@ -40,7 +41,9 @@ def track() -> None:
 def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None) -> Answer:
     """Write run directories and search directories to MLflow.
 
-    Runs that were never recorded go to MLFLOW_TRACKING_URI, or next to themselves.
+    By default they go to MLFLOW_TRACKING_URI, or to the file that they were recorded in, or to
+    mlflow.db beside them. A server that a directory names, which may be somebody else's, is sent
+    nothing unless it is given as --uri.
 
     What is there already is not written twice, so this can be repeated at will. Among the
     arguments (runs/*) what is neither run nor search is passed over when others are.
@@ -105,19 +108,31 @@ def _open(locations: tuple[str, ...]) -> list[RunDir | SearchDir]:
 
 
 def _uri_of(record: RunDir | SearchDir) -> str:
-    """Return the MLflow tracking URI that a run or search was, or was to be, recorded in."""
+    """Return the MLflow tracking URI of a run or search for which none is given."""
     from ssgan.base.storage import split
-    from ssgan.tracking.store import default_uri
+    from ssgan.tracking.store import default_uri, has_one_writer, store_beside, store_of
 
+    out = split(record.location)[0]
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return default_uri(out)
     tree = record.definition_tree()
     experiment = tree.get("base", tree)
-    recorded = (record.summary() or {}).get("tracking_uri")
     tracking = experiment.get("tracking") if isinstance(experiment, dict) else None
     chosen = tracking.get("uri") if isinstance(tracking, dict) else None
-    if recorded or chosen:
-        return str(recorded or chosen)
-    if record.local_path is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+    recorded = chosen or (record.summary() or {}).get("tracking_uri")
+    beside = store_beside(out)
+    is_elsewhere = recorded is not None and not has_one_writer(str(recorded))
+    if beside is not None and (chosen is None or is_elsewhere):
+        if recorded not in (None, beside):
+            say(f"{record.location} was recorded in {recorded}; {beside} beside it is used")
+        return beside
+    if is_elsewhere:
+        raise BadInput(
+            f"{record.location} says that it was recorded in {recorded}; nothing is sent to an "
+            f"address that a directory names, so if it is yours, add --uri {shlex.quote(recorded)}"
+        )
+    if recorded is None and record.local_path is None:
         raise BadInput(
             f"{record.location} names no tracking store; give it with --uri or MLFLOW_TRACKING_URI"
         )
-    return default_uri(split(record.location)[0])
+    return store_of(recorded, out)

@@ -39,7 +39,7 @@ from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import hold_record
 from ssgan.tracking.live_sync import RunSync
 from ssgan.tracking.registry import register
-from ssgan.tracking.store import Unreachable, check, default_uri
+from ssgan.tracking.store import Unreachable, check, default_uri, store_of, sync_command
 from ssgan.training import loop
 from ssgan.training.loop import Stopped, Watch
 from ssgan.training.session import InProcess
@@ -83,7 +83,8 @@ def train(
         lease = stack.enter_context(hold_record(run))
         if resume is None and not replace:
             run.refuse_taken()
-        uri = _tracking_uri(experiment, run)
+        before = None if resume is None else run.read_definition(Experiment)
+        uri = _tracking_uri(experiment, run, before)
         plan, cluster = _plan(experiment, stack)
         if cluster is not None:
             require_shared(cluster, split(run.location)[0])
@@ -180,15 +181,21 @@ def _plan(
     return plan, cluster
 
 
-def _tracking_uri(experiment: Experiment, run: RunDir) -> str:
-    """Return where MLflow records; training does not wait for a server that is down."""
-    uri = experiment.tracking.uri or default_uri(split(run.location)[0])
+def _tracking_uri(experiment: Experiment, run: RunDir, before: Experiment | None) -> str:
+    """Return where MLflow records; training does not wait for a server that is down.
+
+    Of a run that is resumed, `before` is what it was.
+    """
+    out = split(run.location)[0]
+    uri = experiment.tracking.uri or default_uri(out)
+    if before is not None and before.tracking.uri == experiment.tracking.uri:
+        uri = store_of(experiment.tracking.uri, out)
     try:
         check(uri)
     except Unreachable as error:
         _log.warning(
-            "%s. The run is recorded in %s meanwhile; `ssgan track sync %s` catches up",
-            *(error, run.location, run.location),
+            "%s. The run is recorded in %s meanwhile; `%s` catches up",
+            *(error, run.location, sync_command(run.location, uri)),
         )
     return uri
 

@@ -17,6 +17,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
@@ -84,6 +85,14 @@ class RunDir(RecordDir[RunIdentity]):
     def run_id(self) -> str:
         """The run's UUID, 32 hexadecimal digits."""
         return self.info.run_id
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return summary.json, with the places of today, or None before it has come to its end."""
+        summary = super().summary()
+        if summary is not None and "run_dir" in summary:
+            export = self.locate("export") if summary.get("export") else None
+            summary |= {"run_dir": self.location, "export": export}
+        return summary
 
     def commit_record(
         self,

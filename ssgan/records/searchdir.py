@@ -155,6 +155,17 @@ class SearchDir(RecordDir[SearchIdentity]):
         """Return a trial's run directory by the trial's stage and name."""
         return RunDir(self.locate(f"{FOLDERS[stage]}/{trial}"))
 
+    def summary(self) -> dict[str, Any] | None:
+        """Return summary.json, with the places of today, or None before it has come to its end."""
+        summary = super().summary()
+        if summary is not None and "search_dir" in summary:
+            summary["search_dir"] = self.location
+            if summary.get("winner") is not None and "run_dir" in summary:
+                export = f"{summary['winner']}/export" if summary.get("export") else None
+                summary["run_dir"] = self.locate(summary["winner"])
+                summary["export"] = None if export is None else self.locate(export)
+        return summary
+
     def winner(self) -> RunDir:
         """Return the run that stands for the search: the one that was registered.
 

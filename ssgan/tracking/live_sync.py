@@ -15,6 +15,7 @@ from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
 from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.search import SearchRecorder
+from ssgan.tracking.store import sync_command
 
 _MAX_WAIT = 60.0  # seconds between attempts to reach a dead server
 _CLOSING = 25.0  # seconds to draw the pages once more and to send what MLflow lacks of a search
@@ -80,13 +81,13 @@ class LiveSync(ABC):
             if missing is not None:
                 _log.warning(
                     "%s of the %s are not in MLflow yet, which is slower than the trials; send "
-                    "them with: ssgan track sync %s",
-                    *(missing, directory.what, directory.location),
+                    "them with: %s",
+                    *(missing, directory.what, sync_command(directory.location, self._uri)),
                 )
                 return False
         _log.warning(
-            "the %s is not in MLflow yet; once %s answers: ssgan track sync %s",
-            *(directory.what, self._uri, directory.location),
+            "the %s is not in MLflow yet; once %s answers: %s",
+            *(directory.what, self._uri, sync_command(directory.location, self._uri)),
         )
         return False
 

@@ -1,7 +1,10 @@
 """Where MLflow keeps its records: an SQLite file next to the runs, or a server."""
 
+import contextlib
+import logging
 import os
 import shlex
+import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,8 +23,20 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
+_STORE, _ARTIFACTS = "mlflow.db", "mlartifacts"
+# Where a store names the place of a file.
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 # Or it prints two lines to stdout for every run that ends.
 _SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+
+
+_log = logging.getLogger(__name__)
 
 
 class Unreachable(BadInput):
@@ -36,7 +51,36 @@ def default_uri(out: str | Path) -> str:
     """
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
     folder = Folder(out).local_path or Path("runs").absolute()
-    return chosen or f"{_SQLITE}{folder / 'mlflow.db'}"
+    return chosen or f"{_SQLITE}{folder / _STORE}"
+
+
+def store_of(recorded: str | None, out: str) -> str:
+    """Return the store of a run or search that was begun before, wherever its folder `out` is now.
+
+    It is the one that was recorded, unless that was a file that is gone: then it is what stands
+    beside the runs, and a warning says so.
+    """
+    if recorded is None:
+        return default_uri(out)
+    file, beside = _sqlite_file(recorded), _file_beside(out)
+    if file is None or beside is None or file.exists():
+        return recorded
+    if not beside.exists() and file.parent.exists():
+        return recorded
+    _log.warning("the MLflow store %s is gone; %s, beside the runs, is used", file, beside)
+    return f"{_SQLITE}{beside}"
+
+
+def store_beside(out: str) -> str | None:
+    """Return the store that stands beside runs in a folder, if there is one."""
+    beside = _file_beside(out)
+    return f"{_SQLITE}{beside}" if beside is not None and beside.exists() else None
+
+
+def sync_command(location: str, uri: str) -> str:
+    """Return the command that brings a store up to date with a run or search."""
+    asks = not has_one_writer(uri) and uri != os.environ.get("MLFLOW_TRACKING_URI")
+    return f"ssgan track sync {location}{f' --uri {shlex.quote(uri)}' if asks else ''}"
 
 
 def validate(uri: str) -> None:
@@ -61,6 +105,7 @@ def connect(uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri=uri)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
+        _settle(file)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
@@ -108,12 +153,37 @@ def ui_command(uri: str, port: int = 5000) -> str:
 def artifact_location(uri: str) -> str | None:
     """Return where a new experiment's files go: next to an SQLite file; else the server decides."""
     file = _sqlite_file(uri)
-    return None if file is None else (file.parent / "mlartifacts").as_uri()
+    return None if file is None else (file.parent / _ARTIFACTS).as_uri()
 
 
 def has_one_writer(uri: str) -> bool:
     """Whether the store is an SQLite file, which one thread at a time can write."""
     return _sqlite_file(uri) is not None
+
+
+def _settle(file: Path) -> None:
+    """Let a store that was moved or copied, with its artifacts, find them where they are now."""
+    here = file.parent / _ARTIFACTS
+    if not (file.exists() and here.is_dir()):
+        return
+    # What cannot be read or written here, MLflow cannot either, and says so.
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(file)) as database:
+        found = database.execute("SELECT DISTINCT artifact_location FROM experiments")
+        places = {place for (place,) in found if place and place.endswith(f"/{_ARTIFACTS}")}
+        for old in sorted(places - {here.as_uri()}):
+            for table, column in _PLACES:
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (here.as_uri(), len(old) + 1, old, len(old) + 1, f"{old}/"),
+                )
+            database.commit()
+            _log.warning("the files of %s are %s now, no longer %s", file, here.as_uri(), old)
+
+
+def _file_beside(out: str) -> Path | None:
+    folder = Folder(out).local_path
+    return None if folder is None else folder / _STORE
 
 
 def _sqlite_file(uri: str) -> Path | None:

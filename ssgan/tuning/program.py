@@ -25,7 +25,7 @@ from ssgan.launch.signals import handling, interrupt
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow, hold_record
 from ssgan.tracking.live_sync import SearchSync
 from ssgan.tracking.registry import register_champion
-from ssgan.tracking.store import check, default_uri
+from ssgan.tracking.store import check, default_uri, store_of
 from ssgan.training.loop import Stopped
 from ssgan.tuning.judges import check_judge, read_judge_card
 from ssgan.tuning.preparation import prepare_data
@@ -77,9 +77,11 @@ def run_search(
     """
     started = time.monotonic()
     location = join(out, name or search.name)
-    uri = search.base.tracking.uri or default_uri(out)
-    check(uri)  # a search that nobody can compare afterwards is not worth its cost
     directory = SearchDir.open(location) if resume else SearchDir(location)
+    uri = search.base.tracking.uri or default_uri(out)
+    if resume and directory.read_definition(Search).base.tracking.uri == search.base.tracking.uri:
+        uri = store_of(search.base.tracking.uri, out)
+    check(uri)  # a search that nobody can compare afterwards is not worth its cost
     if not resume and not replace and not is_claimed(directory):
         directory.refuse_taken()
     with contextlib.ExitStack() as stack:

@@ -19,7 +19,7 @@ from ssgan.records.checkpoints import Checkpoints, parse_location, step_of
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import FOLDERS, Exploit, SearchDir
 from ssgan.training.session import read_pointer
-from ssgan.tuning.resume_point import add_exploit
+from ssgan.tuning.resume_point import add_exploit, settle
 from ssgan.tuning.schedulers import TIME
 from ssgan.tuning.search import Search
 from ssgan.tuning.trial import FAILURE
@@ -188,7 +188,7 @@ class _Population(GivesUp):
     def _exploit(self, tune_controller: Any, trial: Trial, trial_to_clone: Trial) -> None:
         """Let a trial continue from another's checkpoint, kept until it has saved its own."""
         state = self._trial_state[trial_to_clone]  # type: ignore[attr-defined]
-        source, name = parse_location(read_pointer(state.last_checkpoint))
+        source, name = parse_location(settle(read_pointer(state.last_checkpoint), self._runs))
         try:
             Checkpoints(RunDir(source)).protect(name, str(trial))
         except BadInput as error:

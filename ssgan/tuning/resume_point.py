@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ssgan.base.config import STORED
 from ssgan.base.errors import CorruptFile
+from ssgan.base.storage import join, split
 from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints, parse_location, starting_point, step_at, step_of
@@ -49,6 +50,8 @@ def find_resume_point(
     the address of the checkpoint that Ray Tune gives it.
     """
     run = RunDir(location)
+    runs = split(run.location)[0]
+    pointer = None if pointer is None else settle(pointer, runs)
     if not run.exists("run.json"):
         run.delete(RunDir.definition_file)  # all that a start leaves which was killed at once
         RunDir.create(location, experiment.to_yaml())
@@ -58,6 +61,8 @@ def find_resume_point(
     exploited = pointer if is_other else None
     mark = {"checkpoint": exploited, "values": dict(values)}
     marked = run.read_json(_MARK) if run.exists(_MARK) else None
+    if marked is not None and marked["checkpoint"] is not None:
+        marked["checkpoint"] = settle(marked["checkpoint"], runs)
     is_news = exploited is not None and marked != mark
     is_changed = exploited is None and _is_changed(run, experiment)
     if is_news or is_changed:  # what comes is trained from other weights or with other values
@@ -71,6 +76,15 @@ def find_resume_point(
     if is_news:
         run.write_json(_MARK, mark)
     return ResumePoint(run, starting_point(run, pointer), known, exploited)
+
+
+def settle(address: str, runs: str) -> str:
+    """Return the address of a trial's checkpoint, written at whatever place, where it is now.
+
+    All trials of a stage are in the folder `runs`, which may have been moved or copied.
+    """
+    run, name = parse_location(address)
+    return Checkpoints(RunDir(join(runs, split(run)[1]))).location(name)
 
 
 def release(at: ResumePoint) -> None:

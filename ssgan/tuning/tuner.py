@@ -77,9 +77,6 @@ def build_tuner(
     """
     from ray import tune
 
-    from ssgan.tuning.retention import KeepBest
-    from ssgan.tuning.table import TrialTable
-
     is_new = not isinstance(location, SearchDir) and stage == "search"
     if is_new:
         SearchDir(str(location)).refuse_taken()
@@ -106,13 +103,10 @@ def build_tuner(
     if is_first:
         names = TrialNames(first=int(search.searcher.suggests))
         space = search.searcher.param_space(search)
-        searcher, scheduler = search.searcher.build(search, at_a_time), search.scheduler
+        searcher = search.searcher.build(search, at_a_time)
     else:
         names, space = TrialNames(), {FINAL: tune.grid_search(finals)}
-        searcher, scheduler = walk_grid(at_a_time), NoScheduler()  # which are never stopped
-    callbacks: list[Any] = [TrialTable(directory.location, stage)]
-    if is_first and search.keep == "best":
-        callbacks.append(KeepBest(directory.locate(FOLDERS[stage])))
+        searcher = walk_grid(at_a_time)
     _quieten()
     return tune.Tuner(
         make_trainable(spec),
@@ -120,7 +114,7 @@ def build_tuner(
         tune_config=tune.TuneConfig(
             num_samples=search.samples if is_first else 1,
             search_alg=searcher,
-            scheduler=scheduler.build(search, directory.locate(FOLDERS[stage])),
+            scheduler=_make_scheduler(search, directory, stage),
             reuse_actors=search.base.scaling.workers == 1,
             trial_name_creator=names,
             trial_dirname_creator=names,
@@ -129,7 +123,7 @@ def build_tuner(
             name=stage,
             storage_path=with_fast_writes(directory.locate(_RAY)),
             failure_config=tune.FailureConfig(max_failures=search.base.scaling.retries),
-            callbacks=callbacks,
+            callbacks=_make_callbacks(search, directory, stage),
             verbose=0,
         ),
     )
@@ -147,8 +141,8 @@ def restore_tuner(
     """Return a `ray.tune.Tuner` that resumes a stage of a search, as `build_tuner` starts it.
 
     Trials resume from their last checkpoints, also those that had failed. A stage that had not
-    begun begins. If given, `search` is the search as it is defined now, which must be what was
-    started.
+    begun begins. The search may have been moved or copied since. If given, `search` is the search
+    as it is defined now, which must be what was started.
 
     Raises:
         BadInput: There is no such search, or it was started with another definition.
@@ -174,7 +168,11 @@ def restore_tuner(
             directory.run(row).delete(FAILURE)
     _quieten()
     where = with_fast_writes(directory.locate(state))
-    return tune.Tuner.restore(where, make_trainable(spec), resume_errored=True)
+    tuner: Any = tune.Tuner.restore(where, make_trainable(spec), resume_errored=True)
+    restored = tuner._local_tuner  # whose parts, which Ray pickled, know where the search was
+    restored._run_config.callbacks = _make_callbacks(started, directory, stage)
+    restored._tune_config.scheduler = _make_scheduler(started, directory, stage)
+    return tuner
 
 
 def check_same(started: Search, search: Search) -> None:
@@ -216,6 +214,21 @@ def finals_of(search: Search, rows: list[TrialRow]) -> list[dict[str, Any]]:
         for row in best
         for fresh in range(1, search.finals.seeds + 1)
     ]
+
+
+def _make_callbacks(search: Search, directory: SearchDir, stage: Stage) -> list[Any]:
+    from ssgan.tuning.retention import KeepBest
+    from ssgan.tuning.table import TrialTable
+
+    callbacks: list[Any] = [TrialTable(directory.location, stage)]
+    if stage == "search" and search.keep == "best":
+        callbacks.append(KeepBest(directory.locate(FOLDERS[stage])))
+    return callbacks
+
+
+def _make_scheduler(search: Search, directory: SearchDir, stage: Stage) -> Any:
+    scheduler = search.scheduler if stage == "search" else NoScheduler()  # finals are never stopped
+    return scheduler.build(search, directory.locate(FOLDERS[stage]))
 
 
 def _connect_for_good() -> Cluster:

@@ -1,9 +1,14 @@
 """`ssgan track sync` takes runs and searches alike."""
 
 import json
+import shutil
+import socket
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.searchdirs import fill_search, make_search
+from tests.helpers.tracking import make_run
 
 
 def test_a_search_is_synced_with_all_its_trials(tmp_path: Path, ssgan) -> None:
@@ -41,6 +46,49 @@ def test_a_search_that_was_cut_off_goes_where_its_trials_were_to_go(tmp_path: Pa
     search.write_bytes("search.yaml", f"base: {{tracking: {{uri: '{chosen}'}}}}\n".encode())
     (report,) = json.loads(ssgan("track", "sync", "runs/lambdas", "--json").out)["searches"]
     assert (report["tracking_uri"], report["status"]) == (chosen, "RUNNING")
+
+
+def test_nothing_is_sent_to_a_server_that_a_directory_names(
+    tmp_path: Path, ssgan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        make_run(tmp_path / "received", "digits").write_summary({"tracking_uri": address})
+        search = make_search(tmp_path / "received")
+        search.write_bytes("search.yaml", f"base: {{tracking: {{uri: '{address}'}}}}\n".encode())
+        for name in ("a run", "lambdas"):
+            refused = ssgan("track", "sync", f"received/{name}")
+            assert refused.code == 2
+            assert f"says that it was recorded in {address}" in refused.err
+            assert f"add --uri {address}" in refused.err
+        for given in ("--uri", "MLFLOW_TRACKING_URI", "beside"):
+            arguments = ("--uri", f"sqlite:///{tmp_path}/mine.db") if given == "--uri" else ()
+            with monkeypatch.context() as patch:
+                if given == "MLFLOW_TRACKING_URI":
+                    patch.setenv(given, f"sqlite:///{tmp_path}/theirs.db")
+                if given == "beside":
+                    shutil.copy(tmp_path / "mine.db", tmp_path / "received/mlflow.db")
+                assert ssgan("track", "sync", "received/a run", *arguments).code == 0
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_runs_that_were_moved_are_synced_where_they_are(tmp_path: Path, ssgan) -> None:
+    make_run(tmp_path / "runs", "digits").write_summary(
+        {"tracking_uri": f"sqlite:///{tmp_path}/runs/mlflow.db"}
+    )
+    assert ssgan("track", "sync", "runs/a run").code == 0
+    shutil.copytree(tmp_path / "runs", tmp_path / "copy")
+    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    copied = ssgan("track", "sync", "copy/a run", "--json")
+    assert (
+        json.loads(copied.out)["runs"][0]["tracking_uri"] == f"sqlite:///{tmp_path}/copy/mlflow.db"
+    )
+    assert f"was recorded in sqlite:///{tmp_path}/runs/mlflow.db; sqlite:///" in copied.err
+    after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_what_is_neither_is_refused(tmp_path: Path, ssgan) -> None:

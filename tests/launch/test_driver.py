@@ -1,8 +1,10 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,29 @@ def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
     assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
     assert resumed.summary["zero_one_loss_ema"] == whole.summary["zero_one_loss_ema"]
     assert endings == [None, "KILLED", None]
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_run_that_was_moved_or_copied_is_resumed_where_it_is(
+    tiny: Experiment,
+    tmp_path: Path,
+    endings: list[str | None],
+    move: Callable[[Path, Path], object],
+) -> None:
+    recorded = {"tracking.uri": f"sqlite:///{tmp_path}/before/mlflow.db"}
+    tiny = with_values(tiny, recorded)
+    whole = train(tiny, tmp_path, "whole")
+    before, after = tmp_path / "before", tmp_path / "after"
+    train(with_values(tiny, {"training.epochs": 2}), before, "mine")
+    move(before, after)
+    kept = sorted(before.rglob("*"))
+    found = RunDir.open(after / "mine").summary()
+    assert found is not None
+    assert (found["run_dir"], found["export"]) == (f"{after}/mine", f"{after}/mine/export")
+    resumed = train(tiny, resume=after / "mine")
+    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert resumed.summary["tracking_uri"] == f"sqlite:///{after}/mlflow.db"
+    assert sorted(before.rglob("*")) == kept
 
 
 def test_a_run_can_be_made_longer_but_not_another(

@@ -116,7 +116,7 @@ def test_the_run_of_a_trial_is_held_together_with_its_search(bucket: Bucket) -> 
     search = SearchDir.create(bucket.locate(f"runs/{uuid.uuid4().hex}"), "")
     trial = RunDir.create(search.locate("trials/00003"), "")
     with hold_record(trial):
-        with pytest.raises(BadInput, match="the search .* is being written"), hold_record(search):
+        with pytest.raises(BadInput, match=r"the search .* is being written"), hold_record(search):
             pass
         with pytest.raises(BadInput, match="is being written"), hold_record(trial):
             pass

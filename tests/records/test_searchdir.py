@@ -85,6 +85,19 @@ def test_runs_lie_where_their_rows_say(tmp_path: Path) -> None:
     assert search.run(final).location == f"{search.location}/finals/00003-s7"
 
 
+def test_the_summary_names_the_places_of_today(tmp_path: Path) -> None:
+    search = SearchDir.create(tmp_path / "before", "")
+    places = {"search_dir": "/old/place", "run_dir": "/old/place/trials/00003"}
+    search.write_summary({**places, "export": "/old/export", "winner": "finals/00003-s1"})
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert SearchDir.open(tmp_path / "after").summary() == {
+        "search_dir": f"{tmp_path}/after",
+        "run_dir": f"{tmp_path}/after/finals/00003-s1",
+        "export": f"{tmp_path}/after/finals/00003-s1/export",
+        "winner": "finals/00003-s1",
+    }
+
+
 def test_the_summary_is_kept(tmp_path: Path) -> None:
     search = SearchDir.create(tmp_path / "a", SEARCH)
     search.write_summary({"trials": 6, "zero_one_loss": None})

@@ -1,11 +1,25 @@
+import logging
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from ssgan.base.errors import BadInput
-from ssgan.tracking.store import Unreachable, check, connect, default_uri, ui_command
-from tests.helpers.tracking import DEAD
+from ssgan.records.rundir import RunDir
+from ssgan.tracking.recorder import sync_run
+from ssgan.tracking.store import (
+    Unreachable,
+    check,
+    connect,
+    default_uri,
+    store_of,
+    sync_command,
+    ui_command,
+)
+from tests.helpers.tracking import ALL_IMAGES, DEAD, commit, images, make_run
 
 
 @pytest.mark.parametrize("uri", ["runs/mlflow.db", "file:///runs", "databricks", "ftp://host"])
@@ -46,6 +60,60 @@ def test_the_users_own_patience_wins(monkeypatch: pytest.MonkeyPatch, uri: str) 
     connect(uri)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"] == "1"
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_store_that_was_moved_or_copied_finds_its_files(
+    tmp_path: Path, move: Callable[[Path, Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = tmp_path / "before it", tmp_path / "after"
+    first = sync_run(default_uri(before), make_run(before, "digits"))
+    move(before, after)
+    kept = sorted(before.rglob("*"))
+    uri, run = default_uri(after), RunDir.open(after / "a run")
+    commit(run, 4)
+    with caplog.at_level(logging.WARNING):
+        assert sync_run(uri, run)[:4] == (first.mlflow_run_id, "digits", 4, 1)
+    assert (
+        f"the files of {after}/mlflow.db are {(after / 'mlartifacts').as_uri()} now" in caplog.text
+    )
+    assert images(uri, first.mlflow_run_id) == ALL_IMAGES | {
+        ("samples_ema", "4"): 1,
+        ("traversals", "4"): 1,
+    }
+    info = MlflowClient(uri).get_run(first.mlflow_run_id).info
+    assert info.artifact_uri.startswith((after / "mlartifacts").as_uri())
+    assert sorted(before.rglob("*")) == kept  # nothing is written to where it was
+    caplog.clear()
+    connect(uri)
+    assert "the files of" not in caplog.text
+
+
+def test_the_store_beside_the_runs_takes_the_place_of_one_that_is_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = str(tmp_path / "moved")
+    beside, gone = default_uri(out), f"sqlite:///{tmp_path}/runs/mlflow.db"
+    (tmp_path / "other.db").touch()
+    here = f"sqlite:///{tmp_path}/other.db"
+    assert store_of(None, out) == beside
+    assert store_of(here, out) == here
+    assert store_of("http://mlflow:5000", out) == "http://mlflow:5000"
+    assert store_of(gone, out) == beside
+    assert f"{tmp_path}/runs/mlflow.db is gone; {out}/mlflow.db, beside the runs, is" in caplog.text
+    new = f"sqlite:///{tmp_path}/to come.db"
+    assert store_of(new, out) == new
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved/mlflow.db").touch()
+    assert store_of(new, out) == beside
+
+
+def test_the_command_that_catches_up_names_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sync_command("runs/a", "sqlite:////runs/mlflow.db") == "ssgan track sync runs/a"
+    server = "http://mlflow:5000"
+    assert sync_command("runs/a", server) == f"ssgan track sync runs/a --uri {server}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    assert sync_command("runs/a", server) == "ssgan track sync runs/a"
 
 
 def test_the_command_that_shows_it_all() -> None:

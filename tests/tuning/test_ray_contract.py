@@ -181,10 +181,19 @@ def test_tune_starts_a_trial_that_is_taken_away_again_and_counts_no_failure() ->
     assert (trial.run_metadata.num_failures, trial.should_recover()) == (1, False)
 
 
-def test_a_tuner_has_callbacks_that_tests_add_to() -> None:
+def test_a_tuner_has_callbacks_and_a_scheduler_that_we_replace() -> None:
     tuner: Any = Tuner(lambda config: None)
     assert isinstance(tuner._local_tuner, TunerInternal)
     assert hasattr(tuner._local_tuner._run_config, "callbacks")
+    assert hasattr(tuner._local_tuner._tune_config, "scheduler")
+
+
+def test_a_restored_tuner_takes_callbacks_and_scheduler_from_its_settings() -> None:
+    resumed = inspect.getsource(TunerInternal._fit_resume)
+    assert "scheduler=self._tune_config.scheduler" in resumed
+    assert "callbacks=self._run_config.callbacks" in inspect.getsource(
+        TunerInternal._get_tune_run_arguments
+    )
 
 
 def test_every_private_name_that_the_schedulers_use_is_named_here() -> None:

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,29 @@ def test_an_exploit_drops_what_came_later_and_is_made_once(find: Any) -> None:
     release(again)
     assert not [name for name in source.list("checkpoints") if "held-by" in name]
     release(find(name="b"))  # holds nothing
+
+
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_a_search_may_be_moved_after_an_exploit(
+    search: Search, tmp_path: Path, move: Callable[[Path, Path], object]
+) -> None:
+    values = {"objective.lambda1": 0.7, "objective.lambda2": 2.0}
+    experiment = search.experiment(values)
+    before, after = tmp_path / "before/trials", tmp_path / "after/trials"
+    run, source = (find_resume_point(str(before / n), experiment, values, None).run for n in "ab")
+    train(run, 1, 2)
+    train(source, 1, 2, scale=2.0)
+    pointer = at(source, 2)
+    find_resume_point(run.location, experiment, values, pointer)
+    train(run, 3, scale=2.0)
+    move(before.parent, after.parent)
+    moved, other = RunDir(after / "a"), RunDir(after / "b")
+    again = find_resume_point(moved.location, experiment, values, pointer)
+    assert (again.start, again.known, again.held) == (at(moved, 3), 2, at(other, 2))
+    assert epochs(moved) == [1, 2, 3]  # it was cut off once
+    own = find_resume_point(moved.location, experiment, values, at(run, 3))
+    assert (own.start, own.known, own.held) == (at(moved, 3), 3, None)
+    assert epochs(moved) == [1, 2, 3]
 
 
 def test_the_own_checkpoint_of_the_same_epoch_does_not_stand_for_the_source_trials(
