@@ -11,17 +11,20 @@ _LONGEST = 64 * 2**20  # bytes; the manifest of a million shards is shorter
 _DEEPEST = 32  # levels; ssgan writes eight
 
 
-def read_json(content: bytes | str) -> Any:
+def read_json(content: bytes | str, nan_is_null: bool = False) -> Any:
     """Read JSON: finite numbers, and within limits of length and depth.
+
+    NaN is null where it may stand for "not known" (`nan_is_null`), and refused elsewhere.
 
     Raises:
         ValueError: It is something else; the message is one line.
     """
     if len(content) > _LONGEST:
         raise ValueError(f"{len(content):,} bytes of JSON are more than {_LONGEST:,}")
+    constant = _null if nan_is_null else _refuse
     try:
         value = json.loads(
-            content, parse_constant=_refuse, parse_float=_finite, parse_int=read_integer
+            content, parse_constant=constant, parse_float=_finite, parse_int=read_integer
         )
     except RecursionError:
         raise ValueError(f"it is nested deeper than {_DEEPEST} levels") from None
@@ -48,6 +51,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"the number {text[:24]} is too large")
     return value
+
+
+def _null(name: str) -> None:
+    if name != "NaN":
+        _refuse(name)
 
 
 def _refuse(name: str) -> NoReturn:

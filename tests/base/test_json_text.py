@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ssgan.base.json_text import read_json
 
@@ -36,3 +38,22 @@ def test_what_no_manifest_holds_is_refused_in_a_line(text: str, problem: str) ->
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         read_json(b'{"a": "\xff"}')
+
+
+def test_nan_is_null_where_it_may_stand_for_not_known() -> None:
+    assert read_json('{"a": NaN, "b": 1}', nan_is_null=True) == {"a": None, "b": 1}
+    with pytest.raises(ValueError, match="Infinity is not a number"):
+        read_json("Infinity", nan_is_null=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from('[]{}":,0129eE.-+ntrufalsNI\\ \n\0\u00e9\u2028'), max_size=30))
+def test_any_text_is_read_or_refused_in_a_line(text: str) -> None:
+    try:
+        value = read_json(text.encode())
+    except ValueError as error:
+        refused = str(error)
+    else:
+        assert json.loads(text) == value
+        return
+    assert len(refused.splitlines()) == 1

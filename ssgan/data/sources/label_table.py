@@ -1,13 +1,13 @@
 """Tables of partial labels that lie with pictures: CSV, JSON lines, StyleGAN's dataset.json."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ssgan.base.errors import BadInput
+from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
 
 
@@ -79,9 +79,9 @@ def _read(path: Path) -> LabelTable:
         ) from None
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, BadInput):
-            raise
+    except BadInput:
+        raise
+    except ValueError as error:
         raise BadInput(f"{path} cannot be read as JSON: {str(error)[:200]}") from error
 
 
@@ -126,7 +126,10 @@ def _read_lines(path: Path) -> LabelTable:
     with path.open(encoding="utf-8-sig") as stream:
         for line, text in enumerate(stream, start=1):
             if text.strip():
-                row = json.loads(text)
+                try:
+                    row = read_json(text, nan_is_null=True)
+                except ValueError as error:
+                    raise ValueError(f"line {line}: {error}") from None
                 if not isinstance(row, dict):
                     raise BadInput(f"{path}, line {line}: not an object of names and values")
                 rows.append(row)
@@ -145,7 +148,7 @@ def _read_lines(path: Path) -> LabelTable:
 
 def _read_stylegan(path: Path) -> LabelTable:
     """Read dataset.json of StyleGAN's tools: pairs of a file and a class number."""
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = read_json(path.read_text(encoding="utf-8-sig"))
     pairs = content.get("labels") if isinstance(content, dict) else None
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list)

@@ -1,6 +1,5 @@
 """The Parquet files of one table: found, checked, and read a column at a time."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
 from ssgan.data.sources.encoded_images import Picture
 
@@ -131,7 +131,7 @@ class Shards:
         """Return what the file's own metadata (Hugging Face's ClassLabel) calls the classes."""
         metadata = self.footers[0].schema.to_arrow_schema().metadata or {}
         try:
-            described = json.loads(metadata.get(b"huggingface", b"{}"))
+            described = read_json(metadata.get(b"huggingface", b"{}"))
             names = described["info"]["features"][column]["names"]
         except (ValueError, KeyError, TypeError):
             return ()

@@ -65,7 +65,10 @@ def test_a_separator_at_the_end_of_lines_is_no_column(tmp_path: Path) -> None:
 
 
 def test_json_lines_keep_their_types(tmp_path: Path) -> None:
-    rows = [{"file_name": "a.png", "n": 3, "objects": {"bbox": []}}, {"file_name": "b.png"}]
+    rows = [
+        {"file_name": "a.png", "n": 3, "objects": {"bbox": []}},
+        {"file_name": "b.png", "n": float("nan")},
+    ]
     table = LabelTable.read(
         [write(tmp_path, "metadata.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n")]
     )
@@ -74,8 +77,10 @@ def test_json_lines_keep_their_types(tmp_path: Path) -> None:
     assert table.notes == ("objects is left out: its values have parts of their own",)
     for text, message in [
         ('{"file_name": "a.png"}\n[1]\n', "line 2: not an object"),
-        ("{\n", "cannot be read as JSON"),
-        ("[" * 100_000, "cannot be read as JSON"),
+        ("{\n", "cannot be read as JSON: line 1"),
+        ('{"n": 1}\n{"n": 1e999}\n', "line 2: the number 1e999 is too large"),
+        ('{"n": ' + "9" * 5000 + "}", "5000 digits"),
+        ("[" * 100_000, "nested deeper"),
         ("", "no line with names and values"),
     ]:
         with pytest.raises(BadInput, match=message) as error:
