@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,9 @@ MANIFEST = "manifest.json"
 IMAGE_COLUMN = "image"
 SHARD_ROWS = 10_000
 SHARD_BYTES = 64 * 2**20
+_FLAT = 8  # standard deviation of pixels, of 255, below which there is hardly anything to see
+
+_log = logging.getLogger(__name__)
 
 
 def stored_name(split: str) -> str:
@@ -231,12 +235,15 @@ def write_store(location: str | Path, source: Source, progress: Advance | None =
             f"a label column cannot be called {IMAGE_COLUMN!r}, which holds the pixels; rename it"
         )
     total, done = sum(source.counts.values()), 0
+    sums = np.zeros(3, dtype=np.int64)  # of pixels: their number, values, squares
 
     def counted(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         nonlocal done
         for chunk in chunks:
             yield chunk
             done += len(chunk[0])
+            squares = np.square(chunk[0], dtype=np.uint16).sum(dtype=np.int64)
+            sums[:] += (chunk[0].size, chunk[0].sum(dtype=np.int64), squares)
             if progress is not None:
                 progress(done, total)
 
@@ -246,16 +253,31 @@ def write_store(location: str | Path, source: Source, progress: Advance | None =
         splits[stored] = _write_split(folder, stored, source, counted(chunks))
         if not splits[stored].count:
             raise BadInput(f"{source.name}: the {name} split has no readable image")
+    warning = _warn_of_flat(*sums.tolist())
     manifest = Manifest(
         name=source.name,
         shape=source.shape,
         columns=source.columns,
         splits=splits,
-        provenance=dict(source.provenance),
+        provenance=dict(source.provenance) | ({"warning": warning} if warning else {}),
         broken=source.broken,
     )
     folder.write_bytes(MANIFEST, manifest.to_json().encode())
     return Store(str(location), manifest)
+
+
+def _warn_of_flat(count: int, total: int, squares: int) -> str:
+    """Warn of pixels that are all nearly alike: masks with class numbers, misjudged gray."""
+    mean = total / count
+    deviation = math.sqrt(max(0.0, squares / count - mean**2))
+    if deviation >= _FLAT:
+        return ""
+    warning = (
+        f"the images are nearly constant: pixels of {mean:.0f} ± {deviation:.1f} of 255; look at "
+        "them (ssgan data show FILE --sheet sheet.png), and see data.source.levels for deep gray"
+    )
+    _log.warning("%s", warning)
+    return warning
 
 
 def prepare(

@@ -17,7 +17,7 @@ from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data import memmap
 from ssgan.data import store as store_module
 from ssgan.data.sources import DigitsSource
-from ssgan.data.sources.base import Chunk
+from ssgan.data.sources.base import ArraySource, Chunk
 from ssgan.data.store import MANIFEST, Split, Store, prepare, write_store
 from ssgan.method.codes import Code
 
@@ -112,6 +112,18 @@ def test_manifest_counts_known_labels(tmp_path: Path) -> None:
     known = (~np.isnan(source.arrays("train")[1])).sum(axis=0)
     assert manifest.splits["train"].known == tuple(known)
     assert 0 < known[0] < source.rows
+
+
+@pytest.mark.parametrize(("spread", "warned"), [(1, True), (16, True), (60, False)])
+def test_images_that_are_nearly_constant_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spread: int, warned: bool
+) -> None:
+    images = np.random.default_rng(1).integers(0, spread, (20, 1, 4, 4), dtype=np.uint8)
+    labels = np.zeros((20, 0), dtype=np.float32)
+    source = ArraySource("flat", (), {"train": (images, labels)}, {"origin": "a test"})
+    manifest = write_store(tmp_path / "store", source).manifest
+    assert ("nearly constant: pixels of" in manifest.provenance.get("warning", "")) == warned
+    assert ("nearly constant" in caplog.text) == warned
 
 
 @pytest.mark.parametrize("change", [{"columns": COLUMNS[::-1]}, {"judge": False}])

@@ -67,10 +67,11 @@ class CelebaSource(TorchvisionSource, FramingConfig):
             for row, name in enumerate(read[split].filename, start=offsets[split]):
                 yield Picture(name, row, (folder / name).read_bytes)
 
+        framing = self.fitted(gray=False, deep=())
         width, height = self.framed(178, 218)
         return EncodedSource(
             name=self.kind,
-            shape=(self.channels, height, width),
+            shape=(framing.channels or 3, height, width),
             columns=tuple(
                 Code(name=name, kind="categorical", classes=("no", "yes"))
                 for name in self.attributes
@@ -78,11 +79,11 @@ class CelebaSource(TorchvisionSource, FramingConfig):
             labels=labels.astype(np.float32),
             counts={split: len(part.filename) for split, part in read.items()},
             pictures=pictures,
-            framing=self,
+            framing=framing,
             provenance={
                 "origin": "torchvision: CelebA, aligned and cropped",
                 "split": "train: train partition; test: test partition",
-                "framing": self.rule,
+                "framing": framing.rule,
             },
         )
 

@@ -1,12 +1,13 @@
 """Encoded images (PNG, JPEG ...): decoded, brought to one shape, and read a chunk at a time."""
 
 import io
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -39,6 +40,16 @@ Crop = Annotated[tuple[float, float, float, float], AfterValidator(_ordered)]
 """Left, top, right and bottom as fractions of the frame, from the upper left corner."""
 
 
+def _rising(levels: tuple[float, float]) -> tuple[float, float]:
+    if levels[0] >= levels[1]:
+        raise ValueError(f"levels are (black, white) with black < white; got {levels}")
+    return levels
+
+
+Levels = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""The values of a deep gray picture that become black (0) and white (255)."""
+
+
 class FramingConfig(Config):
     """How pictures of any size become images of one shape."""
 
@@ -49,8 +60,11 @@ class FramingConfig(Config):
     resize: Literal["none", "squash", "crop", "pad"] = "none"
     """What to do with pictures that are not square before they are scaled to `size`: refuse
     them, squash them, cut out the central square, or pad them with black to a square."""
-    channels: Literal[1, 3] = 3
-    """1 for gray, 3 for RGB; pictures are converted."""
+    channels: Literal[1, 3] | None = None
+    """1 for gray, 3 for RGB, to which pictures are converted; null for 1 where all are gray."""
+    levels: Levels | None = None
+    """Black and white of deep gray pictures (16 or 32 bits, or fractions), for example
+    ``[0, 4095]``; null for the lowest and highest value in the whole set."""
     strict: bool = False
     """Whether a picture that cannot be read is an error; otherwise it is left out and listed."""
 
@@ -63,7 +77,22 @@ class FramingConfig(Config):
     @property
     def rule(self) -> str:
         """Say in a few words how pictures are framed, for the record."""
-        return f"crop {self.crop}, size {self.size}, resize {self.resize}, {self.channels} channels"
+        rule = f"crop {self.crop}, size {self.size}, resize {self.resize}, {self.channels} channels"
+        if self.levels is None:
+            return rule
+        black, white = self.levels
+        return f"{rule}, deep gray from {black:g} (black) to {white:g} (white)"
+
+    def fitted(self, gray: bool, deep: Iterable["Picture"]) -> Self:
+        """Settle what pictures decide: their channels, and the levels of the `deep` ones.
+
+        Args:
+            gray: Whether all pictures are gray.
+            deep: Pictures of which some are deep gray; none are read where `levels` is set.
+        """
+        channels = self.channels or (1 if gray else 3)
+        levels = self.levels or _measure_levels(deep)
+        return self.model_copy(update={"channels": channels, "levels": levels})
 
     def framed(self, width: int, height: int) -> tuple[int, int]:
         """Return the width and height that a picture of this size gets.
@@ -114,16 +143,35 @@ def measure(picture: Image.Image) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def decode(encoded: bytes, channels: int) -> Image.Image:
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a picture's gray values have more than 8 bits, or fractions."""
+    return picture.mode.startswith(("I", "F"))
+
+
+def is_gray(picture: Image.Image) -> bool:
+    """Whether a picture has gray values only, by its mode."""
+    return picture.mode in ("1", "L", "LA", "La") or is_deep(picture)
+
+
+def decode(encoded: bytes, channels: int, levels: Levels | None = None) -> Image.Image:
     """Decode a picture's file content, turn it upright, convert it to gray (1) or RGB (3).
+
+    Args:
+        encoded: The content of the file.
+        channels: 1 or 3.
+        levels: The values of a deep gray picture that become black and white.
 
     Raises:
         Unreadable: The content is not a picture, or only part of one.
+        BadInput: It is deep gray, and there are no levels.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             picture.load()
-            return _with_channels(ImageOps.exif_transpose(picture), channels)
+            upright = ImageOps.exif_transpose(picture)
+            return _with_channels(_shallow(upright, levels), channels)
+    except BadInput:
+        raise
     except Exception as error:
         # Pillow's decoders raise almost anything on damaged content.
         raise Unreadable(f"{type(error).__name__}: {error}") from error
@@ -141,10 +189,45 @@ def resize_all(images: Images, size: int) -> Images:
     return resized
 
 
+def _shallow(picture: Image.Image, levels: Levels | None) -> Image.Image:
+    """Bring deep gray values to 8 bits; Pillow would clip them at 255 when it converts.
+
+    Levels of 0 and 65535 keep the upper 8 of 16 bits.
+    """
+    if not is_deep(picture):
+        return picture
+    if levels is None:
+        raise BadInput(
+            "its gray values have more than 8 bits, unlike those of the pictures before it; say "
+            "which of them are black and white, for example data.source.levels=[0,65535]"
+        )
+    black, white = levels
+    values = np.asarray(picture).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise Unreadable("some of its values are not finite")
+    scaled = np.floor((values - black) * 256 / (white - black))
+    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+
+
+def _measure_levels(pictures: Iterable["Picture"]) -> Levels | None:
+    """Return the lowest and highest value of deep gray pictures; None where none is deep."""
+    low, high = math.inf, -math.inf
+    for picture in pictures:
+        try:
+            with Image.open(io.BytesIO(picture.read())) as opened:
+                if is_deep(opened):
+                    values = np.asarray(opened).astype(np.float64)
+                    if np.isfinite(values).all():
+                        low = min(low, float(values.min()))
+                        high = max(high, float(values.max()))
+        except Exception:  # whatever Pillow raises, the picture is left out when it is decoded
+            continue
+    if low > high:
+        return None
+    return low, high if high > low else low + 1
+
+
 def _with_channels(picture: Image.Image, channels: int) -> Image.Image:
-    if picture.mode.startswith("I;16"):
-        # Pillow clips 16-bit gray at 255 when it converts; keep the upper eight bits instead.
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, "white")
@@ -187,7 +270,7 @@ class EncodedSource:
     pictures: Callable[[str], Iterable[Picture]]
     """Starts reading the pictures of a split."""
     framing: FramingConfig
-    """How pictures become images of `shape`."""
+    """How pictures become images of `shape`; `FramingConfig.fitted` to them."""
     provenance: Mapping[str, str]
     failed: list[str] = field(default_factory=list)
     """Pictures that could not be read so far; grows while splits are read."""
@@ -218,7 +301,8 @@ class EncodedSource:
 
     def _decode(self, picture: Picture) -> Images | None:
         try:
-            image = self.framing.frame(decode(picture.read(), self.framing.channels))
+            framing = self.framing
+            image = framing.frame(decode(picture.read(), self.shape[0], framing.levels))
         except (Unreadable, OSError) as error:
             if self.framing.strict:
                 raise BadInput(

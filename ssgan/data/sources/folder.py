@@ -3,18 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ssgan.base.config import BesideFile, canonical_hash, nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import SourceConfig, stamp
 from ssgan.data.sources.cells import RawColumn
 from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
-from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, measure
+from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture
+from ssgan.data.sources.headers import read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import class_folders, find_pictures
 from ssgan.data.sources.matching import match_pictures
@@ -65,14 +65,16 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         """
         names = find_pictures(self.root)
         is_test = self._divide(names)
-        headers = read_headers(self.root, names)
+        headers = read_headers((name, self.root / name) for name in names)
         if headers.broken and self.strict:
             raise BadInput(
                 f"{len(headers.broken)} of {len(names)} pictures in {self.root} cannot be read: "
                 f"{', '.join(headers.broken[:_SHOWN])}; repair or remove them, or leave "
                 "data.source.strict off to continue without them"
             )
-        shape = self._shape(headers.sizes)
+        deep = (Picture(name, 0, (self.root / name).read_bytes) for name in headers.deep)
+        framing = self.fitted(headers.gray, deep)
+        width, height = self._framed(headers.sizes)
         read = self._read_labels(names, ~is_test)
         members = {"train": ~is_test} | ({"test": is_test} if self.test else {})
 
@@ -85,17 +87,17 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         division = f"test: those in {', '.join(self.test)}" if self.test else "no test split"
         return EncodedSource(
             name=self.name or self.root.resolve().name,
-            shape=shape,
+            shape=(framing.channels or 3, height, width),
             columns=read.codes,
             labels=read.labels,
             counts={split: int((member & readable).sum()) for split, member in members.items()},
             pictures=pictures,
-            framing=self,
+            framing=framing,
             provenance={
                 "origin": f"folder {self.root.resolve().name}"
                 + (f", labels from {self.csv.name}" if self.csv else ""),
                 "split": f"train: all {'other ' if self.test else ''}pictures; {division}",
-                "framing": self.rule,
+                "framing": framing.rule,
                 **({"labels": "; ".join(read.notes)} if read.notes else {}),
             },
             failed=list(headers.broken),
@@ -132,7 +134,8 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             return sorted(self.root.glob(str(path))) or [path]
         return [path if path.exists() else self.root / path]
 
-    def _shape(self, sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int, int]:
+    def _framed(self, sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+        """Return the width and height that all images get."""
         if not sizes:
             raise BadInput(f"none of the pictures in {self.root} can be read")
         framed = Counter(self.framed(*size) for size in sizes.values())
@@ -143,8 +146,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
                 f"{' ...' if len(framed) > _SHOWN else ''}; add data.source.size=32 and "
                 "data.source.resize=crop (central square), pad (black bars) or squash"
             )
-        width, height = next(iter(framed))
-        return self.channels, height, width
+        return next(iter(framed))
 
     def _read_labels(self, names: Sequence[str], train: NDArray[np.bool_]) -> ReadColumns:
         """Read the labels, one row a picture in the order of `names`."""
@@ -172,30 +174,3 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             table[column] = RawColumn(class_folders(names), words=False)
         columns = read_columns(self, table, train, where, place.__getitem__)
         return columns._replace(notes=(*notes, *columns.notes))
-
-
-class Headers(NamedTuple):
-    """What the headers of pictures say."""
-
-    sizes: dict[str, tuple[int, int]]
-    """Upright width and height of each readable picture, by name."""
-    gray: int
-    """How many of them are gray."""
-    broken: tuple[str, ...]
-    """Names of the others."""
-
-
-def read_headers(root: Path, names: Sequence[str]) -> Headers:
-    """Read the headers of pictures, not their pixels."""
-    sizes: dict[str, tuple[int, int]] = {}
-    gray, broken = 0, []
-    for name in names:
-        try:
-            if not (root / name).is_file():  # to open a named pipe would wait for ever
-                raise OSError(name)
-            with Image.open(root / name) as picture:
-                sizes[name] = measure(picture)
-                gray += picture.mode in ("1", "L", "LA", "I;16", "I;16B")
-        except Exception:  # whatever Pillow raises, the picture is broken
-            broken.append(name)
-    return Headers(sizes, gray, tuple(broken))

@@ -22,7 +22,7 @@ from ssgan.data.sources.cells import (
     with_points,
 )
 from ssgan.data.sources.columns import ColumnsConfig, Kind, read_columns
-from ssgan.data.sources.folder import Headers, read_headers
+from ssgan.data.sources.headers import Headers, read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import (
     class_folders,
@@ -113,7 +113,7 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         BadInput: There are no pictures, several CSVs, or a CSV that does not fit the pictures.
     """
     root, names = _descend(given, find_pictures(given))
-    headers = read_headers(root, names)
+    headers = read_headers((name, root / name) for name in names)
     if not headers.sizes:
         raise BadInput(f"none of the {len(names)} pictures in {root} can be read")
     notes = [] if root == given else [f"the folders of classes are those in {root}"]
@@ -144,7 +144,7 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         root=root,
         count=len(headers.sizes),
         broken=headers.broken,
-        gray=headers.gray == len(headers.sizes),
+        gray=headers.gray,
         framing=_frame(headers),
         csv=None if not files else files[0] if len(files) == 1 else Path("**") / files[0].name,
         file_column=file_column,

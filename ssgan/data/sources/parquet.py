@@ -1,8 +1,10 @@
 """Parquet tables of encoded pictures with label columns: one file, or shards."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from io import BytesIO
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +22,7 @@ from ssgan.data.sources.encoded_images import (
     Unreadable,
     decode,
 )
+from ssgan.data.sources.headers import read_headers
 from ssgan.data.sources.shards import Shards
 
 Rows = tuple[int, int]
@@ -94,21 +97,23 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             if not member.any():
                 raise BadInput(f"{first.where}: no row is left for the {split} split")
 
-        def pictures(split: str) -> Iterator[Picture]:
+        def pictures(*splits: str) -> Iterator[Picture]:
             offset = 0
+            member = np.logical_or.reduce([members[split] for split in splits])
             for part in shards:
-                yield from part.pictures(self.image, members[split], offset)
+                yield from part.pictures(self.image, member, offset)
                 offset += part.rows
 
+        framing = self._fit(partial(pictures, *members))
         return EncodedSource(
             name=self.name or first.name,
-            shape=self._shape(pictures("train"), first),
+            shape=framing._shape(pictures("train"), first),
             columns=read.codes,
             labels=read.labels,
             counts={split: int(member.sum()) for split, member in members.items()},
             pictures=pictures,
-            framing=self,
-            provenance=self._provenance(shards)
+            framing=framing,
+            provenance=framing._provenance(shards)
             | ({"labels": "; ".join(read.notes)} if read.notes else {}),
         )
 
@@ -162,15 +167,23 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             drawn[group] = int.from_bytes(digest[:8], "big") / 2**64 < self.test_share
         return np.array([drawn[group] for group in groups])
 
+    def _fit(self, pictures: Callable[[], Iterator[Picture]]) -> "ParquetSource":
+        """Look at pictures until one is in color, which no gray one follows, deep or not."""
+        if self.channels is not None and self.levels is not None:
+            return self
+        contents = ((picture.name, BytesIO(picture.read())) for picture in pictures())
+        headers = read_headers(contents, until_color=True)
+        return self.fitted(headers.gray, pictures() if headers.deep else ())
+
     def _shape(self, pictures: Iterator[Picture], part: Shards) -> tuple[int, int, int]:
         """Take the shape of the first picture that can be read."""
         for picture in pictures:
             try:
-                decoded = decode(picture.read(), self.channels)
+                decoded = decode(picture.read(), self.channels or 3, self.levels)
             except Unreadable:
                 continue
             width, height = self.framed(*decoded.size)
-            return self.channels, height, width
+            return self.channels or 3, height, width
         if paths := part.paths(self.image):
             raise BadInput(
                 f"{part.where}: the bytes in column {self.image!r} are null and only paths are "

@@ -1,6 +1,7 @@
 """Pictures: any frame becomes one shape; damage is told from data."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,17 +13,13 @@ from pydantic import ValidationError
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.encoded_images import (
     FramingConfig,
+    Picture,
     Unreadable,
     decode,
     measure,
     resize_all,
 )
-
-
-def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, form, **options)
-    return buffer.getvalue()
+from tests.helpers.pictures import encoded
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -87,6 +84,7 @@ def test_rules_for_pictures_that_are_not_square() -> None:
         ("crop", (0.5, 0, 0.5, 1), "left < right"),
         ("crop", (0, 0, 1, 1.5), "fractions"),
         ("resize", "pad", "needs a size"),
+        ("levels", (5, 5), "black < white"),
     ],
 )
 def test_bad_framing_is_refused(field: str, value: object, message: str) -> None:
@@ -95,14 +93,50 @@ def test_bad_framing_is_refused(field: str, value: object, message: str) -> None
 
 
 def test_modes_are_converted_without_loss_of_meaning() -> None:
-    sixteen_bit = Image.fromarray(np.array([[0, 0x8000, 0xFFFF]], dtype=np.uint16))
-    assert np.asarray(decode(encoded(sixteen_bit), 1)).tolist() == [[0, 128, 255]]
     clear = Image.new("RGBA", (1, 1), (0, 0, 0, 0))
     assert np.asarray(decode(encoded(clear), 3)).tolist() == [[[255, 255, 255]]]
     palette = gradient(4, 4).convert("P")
     assert decode(encoded(palette), 3).mode == "RGB"
     assert decode(encoded(Image.new("1", (2, 2), 1)), 1).getpixel((0, 0)) == 255
     assert decode(encoded(Image.new("CMYK", (2, 2)), "JPEG"), 3).mode == "RGB"
+
+
+def test_levels_of_16_bits_keep_the_upper_eight() -> None:
+    values = np.arange(0x10000, dtype=np.uint16).reshape(256, 256)
+    read = np.asarray(decode(encoded(Image.fromarray(values)), 1, (0, 0xFFFF)))
+    np.testing.assert_array_equal(read, values >> 8)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "white"), [("PNG", "u2", 4095), ("TIFF", "i4", 65535), ("TIFF", "f4", 1)]
+)
+def test_deep_gray_is_scaled_by_the_range_of_the_set(form: str, kind: str, white: int) -> None:
+    shares = np.array([[[0, 0.25], [0.25, 0.5]], [[0.5, 1], [0.75, 0.5]]])
+    pictures = [encoded(Image.fromarray((share * white).astype(kind)), form) for share in shares]
+    broken = [pictures[0][:20], encoded(gradient(2, 2))]
+    one_by_one = [
+        Picture(str(k), k, partial(bytes, content))
+        for k, content in enumerate([*pictures, *broken])
+    ]
+    fitted = FramingConfig().fitted(gray=True, deep=one_by_one)
+    assert (fitted.channels, fitted.levels) == (1, (0, white))
+    read = [np.asarray(decode(content, 1, fitted.levels)).tolist() for content in pictures]
+    np.testing.assert_allclose(read, shares * 255, atol=1)
+    assert "deep gray from 0 (black)" in fitted.rule
+    chosen = FramingConfig(levels=(0, 2 * white), channels=3).fitted(gray=True, deep=iter(()))
+    assert np.asarray(decode(pictures[1], 3, chosen.levels)).max() == 128
+    with pytest.raises(BadInput, match=r"more than 8 bits.*data\.source\.levels="):
+        decode(pictures[0], 1)
+
+
+def test_a_deep_set_of_one_value_and_values_that_are_not_finite() -> None:
+    flat = encoded(Image.fromarray(np.full((2, 2), 7, dtype=np.uint16)))
+    fitted = FramingConfig().fitted(gray=True, deep=[Picture("a", 0, lambda: flat)])
+    assert fitted.levels == (7, 8)
+    hole = encoded(Image.fromarray(np.array([[0, np.nan]], dtype=np.float32)), "TIFF")
+    with pytest.raises(Unreadable, match="not finite"):
+        decode(hole, 1, (0, 1))
+    assert FramingConfig().fitted(gray=True, deep=[Picture("a", 0, lambda: hole)]).levels is None
 
 
 def test_pictures_are_turned_upright() -> None:

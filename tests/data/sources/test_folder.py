@@ -217,3 +217,27 @@ def test_only_regular_files_are_opened(tmp_path: Path, root: Path) -> None:
     os.mkfifo(root / "pipe.csv")
     with pytest.raises(BadInput, match="there is no file"):
         stored(tmp_path, root=root, csv="pipe.csv")
+
+
+def test_gray_pictures_get_one_channel_unless_one_is_in_color(tmp_path: Path, root: Path) -> None:
+    gray = tmp_path / "gray"
+    gray.mkdir()
+    for i in range(3):
+        Image.new("L", (8, 8), 80 * i).save(gray / f"{i}.png")
+    assert stored(tmp_path, root=gray).manifest.shape == (1, 8, 8)
+    assert stored(tmp_path, root=gray, channels=3).manifest.shape == (3, 8, 8)
+    paint(gray / "3.png")
+    assert stored(tmp_path, root=gray).manifest.shape == (3, 8, 8)
+
+
+def test_deep_gray_pictures_are_scaled_together(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    for i in range(1, 4):
+        Image.fromarray(np.full((4, 4), 1000 * i, dtype=np.uint16)).save(deep / f"{i}.png")
+    store = stored(tmp_path, root=deep)
+    assert store.manifest.shape == (1, 4, 4)
+    assert store.split("train", tmp_path).images[:, 0, 0, 0].tolist() == [0, 128, 255]
+    assert "deep gray from 1000 (black) to 3000 (white)" in store.manifest.provenance["framing"]
+    other = stored(tmp_path, root=deep, levels=(0, 4000))
+    assert other.split("train", tmp_path).images[:, 0, 0, 0].tolist() == [64, 128, 192]

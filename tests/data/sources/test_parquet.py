@@ -1,6 +1,5 @@
 """Parquet tables of encoded pictures: divisions, labels, and what is refused."""
 
-import io
 import json
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from pydantic import ValidationError
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.data.store import Store, prepare
+from tests.helpers.pictures import encoded
 
 ROWS = 30
 
 
 def png(level: int, size: tuple[int, int] = (6, 6)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (level, level, level)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encoded(Image.new("RGB", size, (level, level, level)))
 
 
 def table(start: int = 0, rows: int = ROWS) -> pa.Table:
@@ -259,3 +257,31 @@ def test_paths_in_place_of_pictures_are_named(tmp_path: Path) -> None:
         BadInput, match=r"bytes .*are null and only paths are filled, such as 0\.png"
     ):
         stored(tmp_path, train=str(tmp_path / "a.parquet"))
+
+
+def test_gray_pictures_get_one_channel_unless_one_is_in_color(tmp_path: Path) -> None:
+    gray = [encoded(Image.new("L", (4, 4), 60 * i)) for i in range(4)]
+    pq.write_table(pa.table({"image": gray, "label": [0, 1, 0, 1]}), tmp_path / "a.parquet")
+    store = stored(tmp_path, train=str(tmp_path / "a.parquet"))
+    assert store.manifest.shape == (1, 4, 4)
+    assert levels(store, "train", tmp_path) == [0, 60, 120, 180]
+    assert stored(tmp_path, train=str(tmp_path / "a.parquet"), channels=3).manifest.shape[0] == 3
+    cells = [*gray[:3], png(9, (4, 4))]
+    pq.write_table(pa.table({"image": cells, "label": [0, 1, 0, 1]}), tmp_path / "b.parquet")
+    assert stored(tmp_path, train=str(tmp_path / "b.parquet")).manifest.shape == (3, 4, 4)
+    one = {"train": str(tmp_path / "b.parquet"), "train_rows": (0, 3)}
+    assert stored(tmp_path, **one).manifest.shape == (1, 4, 4)
+
+
+def test_deep_gray_is_scaled_by_the_range_of_all_rows_in_use(tmp_path: Path) -> None:
+    deep = [encoded(Image.fromarray(np.full((4, 4), v, dtype=np.uint16))) for v in (0, 50, 100)]
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": deep, "label": [0, 1, 0]}), file)
+    store = stored(tmp_path, train=str(file), test_rows=(2, 3))
+    assert levels(store, "train", tmp_path) == [0, 128]
+    assert levels(store, "test", tmp_path) == [255]
+    pq.write_table(pa.table({"image": [png(9, (4, 4)), *deep], "label": [0, 1, 0, 1]}), file)
+    with pytest.raises(BadInput, match=r"a\.parquet row 1: .*more than 8 bits.*source\.levels"):
+        stored(tmp_path, train=str(file))
+    mixed = stored(tmp_path, train=str(file), levels=(0, 200))
+    assert levels(mixed, "train", tmp_path) == [9, 0, 64, 128]
