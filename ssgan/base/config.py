@@ -70,6 +70,9 @@ class NotSearchable:
 class BesideFile:
     """Marks a path that an experiment file gives relative to its own folder."""
 
+    patterns: bool = False
+    """Whether it may be a pattern (``*.parquet``) of files there."""
+
 
 class Config(BaseModel):
     """A frozen piece of configuration. Unknown fields are errors; docstrings describe fields.

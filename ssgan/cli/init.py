@@ -29,10 +29,11 @@ _FEW, _MANY = 10_000, 100_000  # pictures
     examples="""\
   ssgan init my-photos                     writes my-photos.yaml
   ssgan init my-photos --csv labels.csv    a row a file, an empty cell where a label is unknown
+  ssgan init faces.parquet                 or a folder of Parquet files, one set of them a split
   ssgan init my-photos --out trial.yaml --force
 """,
 )
-@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="FOLDER|FILE.parquet", type=click.Path(path_type=Path))
 @click.option(
     "--csv",
     type=click.Path(path_type=Path),
@@ -45,18 +46,19 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
     """Look at your pictures and labels, and write a commented experiment file.
 
     Text columns of the CSV and the names of sub-folders become classes, numbers become values;
-    folders called train, valid, test and the like are splits. Paths in the file are relative to it.
+    folders called train, valid, test and the like are splits. Parquet has its labels in columns of
+    its own. Paths in the file are relative to it.
     Without labels the file is for InfoGAN, which finds codes by itself.
     """
-    out = out or Path(f"{folder.resolve().name}.yaml")
+    out = out or Path(f"{folder.resolve().name.removesuffix('.parquet')}.yaml")
     if out.suffix not in (".yaml", ".yml"):
         raise BadInput(f"--out {out} must end in .yaml")
     if out.exists() and not force:
         raise BadInput(f"{out} is there already; choose another --out, or overwrite it by --force")
-    from ssgan.data.sources.inspect import inspect_folder
+    from ssgan.data.sources.inspect import inspect_path
 
     with waiting(f"looking at the pictures in {folder}"):
-        found = inspect_folder(folder, csv)
+        found = inspect_path(folder, csv)
         text = write_template(found, out.parent)
     with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
@@ -101,8 +103,8 @@ def write_template(found: Inspection, place: Path) -> str:
     environment.filters["json"] = partial(json.dumps, ensure_ascii=False)
 
     def beside(path: Path) -> str:
-        """Write a path relative to the file; a pattern is relative to the pictures as it is."""
-        return str(path) if "*" in str(path) else os.path.relpath(path, place)
+        """Write a path relative to the file; that of CSVs anywhere below the pictures stays."""
+        return str(path) if path.parts[0] == "**" else os.path.relpath(path, place)
 
     environment.filters["beside"] = beside
     text = (resources.files("ssgan.cli") / "template.yaml.j2").read_text(encoding="utf-8")

@@ -42,9 +42,9 @@ def why_not_searchable(path: str) -> str | None:
     return next((mark.why for mark in _marks(path) if isinstance(mark, NotSearchable)), None)
 
 
-def is_beside_file(path: str) -> bool:
-    """Return whether a field is a path that an experiment file gives relative to its folder."""
-    return any(isinstance(mark, BesideFile) for mark in _marks(path))
+def beside_file(path: str) -> BesideFile | None:
+    """Return the mark of a field that is a path relative to its experiment file's folder."""
+    return next((mark for mark in _marks(path) if isinstance(mark, BesideFile)), None)
 
 
 def field_models(path: str) -> list[type[Config]]:

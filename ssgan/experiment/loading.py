@@ -13,11 +13,11 @@ from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.base.yaml_text import LONGEST, read_yaml, write_yaml
 from ssgan.experiment.fields import (
+    beside_file,
     check_path,
     difference,
     fields_of_kind,
     flatten,
-    is_beside_file,
     leaves_of,
 )
 from ssgan.experiment.no_effect import find_inert
@@ -189,8 +189,11 @@ def _with_current_names(leaves: Iterable[tuple[str, Any]]) -> list[tuple[str, An
 def _resolve(leaves: Iterable[tuple[str, Any]], folder: Path) -> Iterator[tuple[str, Any]]:
     """Make paths absolute that a file gives relative to its folder, where they are there."""
     for path, value in leaves:
-        if isinstance(value, str) and is_beside_file(path) and (folder / value).exists():
-            value = str((folder / value).absolute())
+        mark = beside_file(path) if isinstance(value, str) else None
+        if mark is not None:
+            there = (folder / value).absolute()
+            if there.exists() or (mark.patterns and any(there.parent.glob(there.name))):
+                value = str(there)
         yield path, value
 
 

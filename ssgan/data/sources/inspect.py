@@ -1,9 +1,9 @@
-"""What `ssgan init` finds in a folder of pictures and a CSV of labels, and what it proposes."""
+"""What `ssgan init` finds in a folder of pictures or in Parquet files, and what it proposes."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from itertools import pairwise
+from io import BytesIO
 from pathlib import Path
 from statistics import mean, median
 from typing import Literal, NamedTuple
@@ -11,32 +11,23 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.cells import (
-    UNKNOWN_WORDS,
-    Cell,
-    RawColumn,
-    as_number,
-    drop_markers,
-    not_numbers,
-    quote_cells,
-    with_points,
-)
-from ssgan.data.sources.columns import ColumnsConfig, Kind, read_columns
+from ssgan.data.sources.cells import RawColumn
 from ssgan.data.sources.headers import Headers, read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import (
     class_folders,
     find_label_files,
     find_pictures,
+    find_tables,
     split_folders,
+    split_tables,
 )
 from ssgan.data.sources.matching import match_pictures
+from ssgan.data.sources.proposals import MOST_CLASSES, Column, propose, propose_all
+from ssgan.data.sources.shards import Shards, check_complete
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
-_MOST_CLASSES = 50
-_NUMBERED = 10  # rows from which numbers that rise are no accident
-_SHOWN = 12
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
 
 
@@ -50,29 +41,20 @@ class Framing(NamedTuple):
     reason: str
 
 
-class Column(NamedTuple):
-    """A label column, as it is proposed; the code gets its name."""
+class Table(NamedTuple):
+    """Parquet files: fields of their source."""
 
-    name: str
-    kind: Kind | None
-    """What it becomes; None leaves it out."""
-    found: str
-    """Labels and their counts, the range of values, or why it is left out."""
-    known: int
-    """Pictures that have a value."""
-    declared: bool = False
-    """Whether the kind must be written down, since the cells do not show it."""
-    notes: tuple[str, ...] = ()
-    """What is left out, converted or guessed when it is read."""
-    spread: tuple[str, ...] = ()
-    """The columns of the table that it is spread over, a column a class; empty where it is one."""
-    present: tuple[bool, ...] = ()
-    """Which rows of the table have a value."""
+    train: Path
+    """A file, a folder, or a pattern."""
+    test: Path | None
+    """The same for the test split; None without one."""
+    image: str
+    """The column of pictures."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is in a folder."""
+    """What there is in a folder, or in Parquet files."""
 
     root: Path
     count: int
@@ -82,18 +64,20 @@ class Inspection:
     gray: bool
     """Whether all of them are gray."""
     framing: Framing
+    table: Table | None
+    """The Parquet files; None where the pictures are files of their own."""
     csv: Path | None
     """The label file, or a pattern below the root for several; None without."""
     file_column: str | None
     """The column that names the pictures, where it must be written down."""
     columns: tuple[Column, ...]
-    """The label columns of the label file."""
+    """The label columns of the label file, or of the Parquet files."""
     folders: Column | None
     """The code that folder names make, or None."""
     test: tuple[str, ...]
     """The folders below the root that are the test split."""
     held_out: int
-    """The pictures in them."""
+    """The pictures of the test split."""
     complete: bool
     """Whether most pictures with a label have all of them, so that combinations can be counted."""
     notes: tuple[str, ...]
@@ -104,6 +88,106 @@ class Inspection:
         """The columns that become supervised codes."""
         own = tuple(column for column in self.columns if column.kind is not None)
         return own if self.folders is None else (*own, self.folders)
+
+
+def inspect_path(given: Path, csv: Path | None) -> Inspection:
+    """Look at a folder of pictures (`inspect_folder`), or at Parquet files (`inspect_tables`).
+
+    Raises:
+        BadInput: As these.
+    """
+    tables = find_tables(given)
+    if not tables:
+        return inspect_folder(given, csv)
+    if csv is not None:
+        raise BadInput(f"--csv has no effect: the labels of {given} are in its own columns")
+    return inspect_tables(given, tables)
+
+
+def inspect_tables(given: Path, files: Sequence[Path]) -> Inspection:
+    """Look at the Parquet files of a path: one table, or one a split.
+
+    Raises:
+        BadInput: No column holds pictures, or none can be read.
+    """
+    groups = {}
+    if given.is_dir():
+        check_complete(files)
+        groups = split_tables(files, given)
+    found = [_specify(group, word) for word, group in groups.items()]
+    specs = [spec for spec in found if spec is not None]
+    whole = len(files) == 1 or len(specs) < max(1, len(found))
+    train, *others = [files[0] if len(files) == 1 else given] if whole else specs
+    shards = [Shards.find(str(train))]
+    pictures = shards[0].picture_columns
+    if not pictures:
+        raise BadInput(
+            f"{given} has no column of encoded pictures (binary, or a struct with bytes), only "
+            f"{', '.join(shards[0].columns)[:200]}"
+        )
+    image = next((name for name in ("image", "img", "picture") if name in pictures), pictures[0])
+    names = shards[0].label_columns
+    notes = [f"pictures are in the column {image!r}"]
+    if left := [name for name in shards[0].columns if name not in (*names, image)]:
+        notes.append(f"left out, since their cells are no labels: {', '.join(left)[:200]}")
+    columns = _propose_of(shards, names)
+    chosen = [name for one in columns if one.kind for name in one.spread or (one.name,)]
+    test = None
+    for spec in sorted(others, key=lambda spec: not spec.name.lower().startswith("test")):
+        part = Shards.find(str(spec))
+        use = "not used, since there is one test split"
+        if not {image, *chosen} <= {*part.columns}:
+            use = "not used, since columns are missing"
+        elif chosen and not any(map(part.has_known_cells, chosen)):
+            use = "not used, since none of them has a label"
+        elif test is None:
+            test, use = spec, "taken for the test split"
+            shards.append(part)
+        notes.append(f"{spec.relative_to(given)}: {part.rows:,} rows, {use}")
+    if test is not None:
+        columns = _propose_of(shards, [name for name in names if name in shards[1].columns])
+    headers = _read_table_headers(shards, image)
+    if not headers.sizes:
+        raise BadInput(shards[0].explain_no_picture(image))
+    notes += _deep(headers)
+    return Inspection(
+        root=given,
+        count=len(headers.sizes),
+        broken=headers.broken,
+        gray=headers.gray,
+        framing=_frame(headers),
+        table=Table(train, test, image),
+        csv=None,
+        file_column=None,
+        columns=columns,
+        folders=None,
+        test=(),
+        held_out=shards[1].rows if test is not None else 0,
+        complete=_is_complete(columns),
+        notes=tuple(notes),
+    )
+
+
+def _specify(files: Sequence[Path], word: str) -> Path | None:
+    """Return the file, the folder or the pattern that stands for these files and no others."""
+    folder = files[0].parent
+    for spec in (files[0], folder, folder / f"{word}*{files[0].suffix}"):
+        if Shards.matching(str(spec)) == [*files]:
+            return spec
+    return None
+
+
+def _propose_of(shards: Sequence[Shards], names: Sequence[str]) -> tuple[Column, ...]:
+    raws = {name: Shards.join_column(shards, name) for name in names}
+    return propose_all(raws, shards[0].where, lambda row: f"row {row}")
+
+
+def _read_table_headers(shards: Sequence[Shards], image: str) -> Headers:
+    return read_headers(
+        (f"{part.name} row {picture.row}", BytesIO(picture.read()))
+        for part in shards
+        for picture in part.pictures(image, np.ones(part.rows, dtype=np.bool_), 0)
+    )
 
 
 def inspect_folder(given: Path, csv: Path | None) -> Inspection:
@@ -117,6 +201,7 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
     if not headers.sizes:
         raise BadInput(f"none of the {len(names)} pictures in {root} can be read")
     notes = [] if root == given else [f"the folders of classes are those in {root}"]
+    notes += _deep(headers)
     files = [csv] if csv is not None else find_label_files(given, root, names)
     columns: tuple[Column, ...] = ()
     complete, labeled, file_column = True, set[int](), None
@@ -124,13 +209,15 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         table = LabelTable.read(files)
         matched = match_pictures(table, names, root)
         notes += [f"labels are in {_place(files, given)}", *table.notes, *matched.notes]
-        columns = _columns(table, matched.column)
+        raws = {name: raw for name, raw in table.columns.items() if name != matched.column}
+        columns = propose_all(raws, table.where, table.places.__getitem__, table.index)
         if matched.column not in ("file", next(iter(table.columns))):
             file_column = matched.column
-        known = [*zip(*(one.present for one in columns if one.kind), strict=True)]
-        complete = 2 * sum(map(all, known)) > sum(map(any, known))
+        complete = _is_complete(columns)
         labeled = {
-            picture for picture, row in zip(matched.rows, known or [()], strict=False) if any(row)
+            picture
+            for picture, row in zip(matched.rows, _known(columns) or [()], strict=False)
+            if any(row)
         }
     stored = (given / "dataset.json").is_file()  # StyleGAN's tools number their folders
     folders = None if stored else _folders(names, {column.name for column in columns})
@@ -146,6 +233,7 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         broken=headers.broken,
         gray=headers.gray,
         framing=_frame(headers),
+        table=None,
         csv=None if not files else files[0] if len(files) == 1 else Path("**") / files[0].name,
         file_column=file_column,
         columns=columns,
@@ -157,6 +245,16 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         complete=complete,
         notes=(*notes, *of_splits),
     )
+
+
+def _known(columns: Sequence[Column]) -> list[tuple[bool, ...]]:
+    """Return of each row which labels it has."""
+    return [*zip(*(one.present for one in columns if one.kind), strict=True)]
+
+
+def _is_complete(columns: Sequence[Column]) -> bool:
+    known = _known(columns)
+    return 2 * sum(map(all, known)) > sum(map(any, known))
 
 
 def _place(files: Sequence[Path], given: Path) -> str:
@@ -195,6 +293,16 @@ def _splits(names: Sequence[str], labeled: Set[int]) -> tuple[tuple[str, ...], l
     return test, notes
 
 
+def _deep(headers: Headers) -> list[str]:
+    """Say how gray values of more than 8 bits are read."""
+    if not headers.deep:
+        return []
+    return [
+        f"{len(headers.deep):,} pictures have more than 8 bits of gray: the lowest value in the "
+        "whole set becomes black, the highest white, unless data.source.levels says which"
+    ]
+
+
 def _frame(headers: Headers) -> Framing:
     sizes = Counter(headers.sizes.values())
     shorter = sorted(min(size) for size in headers.sizes.values())
@@ -217,129 +325,6 @@ def _frame(headers: Headers) -> Framing:
     return Framing(size, "pad", f"{what}, {why}")
 
 
-def _columns(table: LabelTable, file_column: str) -> tuple[Column, ...]:
-    """Say what the source makes of all columns; those that are exclusive become one."""
-    raws = {name: raw for name, raw in table.columns.items() if name != file_column}
-    place = table.places.__getitem__
-    spread = _exclusive(raws)
-    columns = []
-    for name, raw in raws.items():
-        if name == table.index:
-            found = "a column without a name, which numbers the rows"
-            columns.append(Column(name, None, found, len(raw.cells)))
-        elif name not in spread:
-            columns.append(_column(name, raw, table.where, place))
-    if spread:
-        taken = {column.name for column in columns}
-        name = next(name for name in ("class", "category", "one_of") if name not in taken)
-        columns.append(_proposed(name, {each: raws[each] for each in spread}, table.where, place))
-    return tuple(columns)
-
-
-def _exclusive(raws: Mapping[str, RawColumn]) -> tuple[str, ...]:
-    """Return the columns of 0 and 1 if exactly one of them is 1 in every labeled row."""
-    flags = {}
-    for name, raw in raws.items():
-        cells, _ = drop_markers(raw.cells, UNKNOWN_WORDS)
-        marks = [None if cell is None else as_number(str(cell)) for cell in cells]
-        if not not_numbers(cells) and {*marks} - {None} == {0, 1}:
-            flags[name] = marks
-    sums = {
-        None if None in row and len({*row}) == 1 else sum(mark or 0 for mark in row)
-        for row in zip(*flags.values(), strict=True)
-    }
-    return tuple(flags) if len(flags) > 1 and sums - {None} == {1} else ()
-
-
-def _column(name: str, raw: RawColumn, where: str, row_name: Callable[[int], str]) -> Column:
-    """Say what the source makes of a column, or why it is better left out.
-
-    Numbers that count are proposed as classes, which the source has to be told: it takes all
-    numbers for values.
-
-    Raises:
-        BadInput: Numbers are infinite or too large.
-    """
-    cells, _ = drop_markers(raw.cells, UNKNOWN_WORDS)
-    cells = with_points(cells, raw.comma) or cells
-    known = [cell for cell in cells if cell is not None]
-    distinct = len({*known})
-    if distinct < 2:
-        found = f"only {known[0]!r}" if known else "nothing"
-        return Column(name, None, f"{found} in it, which tells no picture from another", len(known))
-    odd = not_numbers(cells)
-    if odd and len(odd) < len(known) / 2:
-        found = f"numbers, but also {quote_cells(cells, odd, row_name)}; correct the cells, or"
-        return Column(name, None, f"{found} list them in data.source.unknown", len(known))
-    if odd and distinct > min(_MOST_CLASSES, max(5, len(known) / 2)):
-        return Column(name, None, f"{distinct} different texts in {len(known)} cells", len(known))
-    if not odd and len(known) >= _NUMBERED and _counts_rows(known):
-        found = f"whole numbers that only rise from row to row, {known[0]} to {known[-1]}"
-        return Column(name, None, f"{found}: they number the rows, it seems", len(known))
-    numbers = {None if cell is None or odd else as_number(str(cell)) for cell in cells} - {None}
-    declared: Kind | None = None
-    if raw.is_text and _are_class_numbers(numbers):
-        declared = "categorical"
-    elif numbers and not raw.is_text and distinct > _MOST_CLASSES:
-        declared = "continuous"
-    return _proposed(name, {name: raw}, where, row_name, declared)
-
-
-def _proposed(
-    name: str,
-    table: Mapping[str, RawColumn],
-    where: str = "the labels",
-    row_name: Callable[[int], str] = str,
-    declared: Kind | None = None,
-) -> Column:
-    """Read a code's column, or columns, as the source will, and describe what comes of it."""
-    spread = () if {*table} == {name} else tuple(table)
-    config = ColumnsConfig(
-        kinds={name: declared} if declared else {}, one_hot={name: spread} if spread else {}
-    )
-    everything = np.ones(len(next(iter(table.values())).cells), dtype=np.bool_)
-    read = read_columns(config, table, everything, where, row_name)
-    (code,) = read.codes
-    present = ~np.isnan(read.labels[:, 0])
-    known = read.labels[present, 0]
-    found = f"{code.low:g} to {code.high:g}"
-    if code.is_categorical:
-        counts = np.bincount(known.astype(int), minlength=code.size)
-        listed = [f"{each}: {n}" for each, n in zip(code.classes, counts, strict=True)]
-        more = f" ... {len(listed)} classes" if len(listed) > _SHOWN else ""
-        found = ", ".join(listed[:_SHOWN]) + more
-    notes = [note.removeprefix(f"{name}: ") for note in read.notes]
-    if spread:
-        notes.append(f"one of {', '.join(spread[:_SHOWN])} is 1 in every labeled row")
-    return Column(
-        name,
-        code.kind,
-        found,
-        len(known),
-        declared is not None,
-        tuple(notes),
-        spread,
-        tuple(present.tolist()),
-    )
-
-
-def _counts_rows(known: Sequence[Cell]) -> bool:
-    """Whether cells are whole numbers, each larger than the one before."""
-    numbers = [as_number(str(cell)) or 0.0 for cell in known]
-    return all(map(float.is_integer, numbers)) and all(
-        low < high for low, high in pairwise(numbers)
-    )
-
-
-def _are_class_numbers(values: Set[Cell]) -> bool:
-    """Whether numbers count classes: 0, 1, 2 ... or 1, 2, 3 ... without a gap, and not many.
-
-    Two numbers are classes anyway.
-    """
-    count = len(values)
-    return 2 < count <= 20 and values in ({*range(count)}, {*range(1, count + 1)})
-
-
 def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
     """Propose folder names as classes, where the pictures of the train split lie in folders."""
     cells = class_folders(names)
@@ -349,9 +334,9 @@ def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
         for cell, name in zip(cells, names, strict=True)
         if name.partition("/")[0] not in held_out
     ]
-    if None in trained or not 2 <= len({*trained}) <= _MOST_CLASSES:
+    if None in trained or not 2 <= len({*trained}) <= MOST_CLASSES:
         return None
     if not held_out or any("/" in name.partition("/")[2] for name in names):
         name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
-        return _proposed(name, {name: RawColumn(cells, words=False)})
+        return propose(name, {name: RawColumn(cells, words=False)})
     return None

@@ -15,10 +15,13 @@ _HELD_OUT = re.compile(f"(valid|val|validation|dev|test|testing|eval){_KINDS}", 
 _LABEL_FILES = re.compile(r".*\.csv|metadata\.jsonl|dataset\.json", re.IGNORECASE)
 _MOST_BYTES = 64 * 2**20  # of a table that nobody named
 
+_TABLE = ".parquet"
+_NUMBERS = re.compile(r"[-_.]?\d.*$")  # of shards, in train-00000-of-00002
+
 _NO_PICTURE = "set data.source.root to the folder that does"
 _REMEDIES = {
-    ".parquet": "Parquet files are a source of their own: data.source.kind=parquet with "
-    "data.source.train set to the file or folder, data.source.image and labels to its columns",
+    ".parquet": "Parquet files are a source of their own: ssgan init writes a file for them "
+    "(data.source.kind=parquet)",
     ".tar": "these are tar archives, of WebDataset perhaps: unpack them into one folder (tar -xf "
     "FILE -C FOLDER), and list what their .cls or .json files say in a CSV with the columns file "
     "and label",
@@ -62,6 +65,36 @@ def _walk(root: Path) -> list[str]:
             if not name.startswith(".")
         )
     return names
+
+
+def find_tables(given: Path) -> list[Path]:
+    """Find the Parquet files that a path is, or holds in place of pictures, in order."""
+    if given.is_file():
+        return [given] if given.suffix.lower() == _TABLE else []
+    files = _walk(given) if given.is_dir() else []
+    if any(name.lower().endswith(SUFFIXES) for name in files):
+        return []
+    return [given / name for name in sorted(files) if name.lower().endswith(_TABLE)]
+
+
+def split_tables(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
+    """Group Parquet files by their splits, as their names or their folders below `root` say.
+
+    Returns:
+        Files by the word for their split, that of the train split first; empty unless all files
+        are of splits, and some of the train split.
+    """
+    groups: dict[str, list[Path]] = {}
+    for file in files:
+        parts = [_NUMBERS.sub("", file.stem), *reversed(file.relative_to(root).parent.parts)]
+        word = next((part for part in parts if _TRAIN.fullmatch(part)), None)
+        word = word or next((part for part in parts if _HELD_OUT.fullmatch(part)), None)
+        if word is None:
+            return {}
+        groups.setdefault(word, []).append(file)
+    if sum(_TRAIN.fullmatch(word) is not None for word in groups) != 1:
+        return {}
+    return dict(sorted(groups.items(), key=lambda group: not _TRAIN.fullmatch(group[0])))
 
 
 def split_folders(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from typing import Annotated, ClassVar, Literal
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from ssgan.base.config import Formerly, canonical_hash
+from ssgan.base.config import BesideFile, Formerly, canonical_hash
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import SourceConfig, stamp
 from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
@@ -42,9 +41,10 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
     kind: Literal["parquet"] = "parquet"
     name: str | None = None
     """Short name of the data set; null for the name of the file or folder."""
-    train: str = Field(min_length=1)
-    """A file, a folder of shards, or a pattern such as ``data/train-*.parquet``."""
-    test: Annotated[str | None, Formerly("judge")] = None
+    train: Annotated[str, BesideFile(patterns=True)] = Field(min_length=1)
+    """A file, a folder of shards, or a pattern such as ``data/train-*.parquet``; relative to the
+    experiment file, where it is there, or to the working directory."""
+    test: Annotated[str | None, BesideFile(patterns=True), Formerly("judge")] = None
     """The same for the test split; null where it is part of the train files or absent."""
     image: str = "image"
     """Column of the encoded pictures: binary, or a struct with a binary field `bytes`."""
@@ -132,11 +132,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
             part.check_pictures(self.image)
             self.check(self.labels, part.columns, part.where)
             part.check_columns(wanted)
-        table = {}
-        for column in (*self.labels, *spread):
-            parts = [part.label_column(column) for part in shards]
-            cells = [cell for part in parts for cell in part.cells]
-            table[column] = replace(parts[0], cells=cells)
+        table = {column: Shards.join_column(shards, column) for column in (*self.labels, *spread)}
         train = self._members(shards)["train"]
         return read_columns(self, table, train, shards[0].where, lambda row: f"row {row}")
 
@@ -168,7 +164,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
         return np.array([drawn[group] for group in groups])
 
     def _fit(self, pictures: Callable[[], Iterator[Picture]]) -> "ParquetSource":
-        """Look at pictures until one is in color, which no gray one follows, deep or not."""
+        """Look at all pictures if they are gray, and else until the first one in color."""
         if self.channels is not None and self.levels is not None:
             return self
         contents = ((picture.name, BytesIO(picture.read())) for picture in pictures())
@@ -184,16 +180,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
                 continue
             width, height = self.framed(*decoded.size)
             return self.channels or 3, height, width
-        if paths := part.paths(self.image):
-            raise BadInput(
-                f"{part.where}: the bytes in column {self.image!r} are null and only paths are "
-                f"filled, such as {paths[0][:80]}; write the table again with the pictures' bytes "
-                "in it (datasets: embed_external_files), or use the files themselves: "
-                "data.source.kind=folder"
-            )
-        raise BadInput(
-            f"{part.where}: column {self.image!r} holds no readable picture in the rows used"
-        )
+        raise BadInput(part.explain_no_picture(self.image))
 
     def _provenance(self, shards: Sequence[Shards]) -> dict[str, str]:
         division = "no test split"

@@ -118,3 +118,14 @@ def test_exclusive_columns_are_proposed_as_one_code(folder: Path) -> None:
     with (folder / "labels.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("file", "a", "b", "c"), *rows])
     assert [column.name for column in inspect_folder(folder, None).columns] == ["a", "b", "c"]
+
+
+def test_deep_gray_is_said(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(np.full((8, 8), 500 * i, dtype=np.uint16)).save(tmp_path / f"{i}.png")
+    found = inspect_folder(tmp_path, None)
+    assert found.gray
+    assert found.notes == (
+        "3 pictures have more than 8 bits of gray: the lowest value in the whole set becomes "
+        "black, the highest white, unless data.source.levels says which",
+    )

@@ -9,7 +9,9 @@ from ssgan.data.sources.layout import (
     class_folders,
     find_label_files,
     find_pictures,
+    find_tables,
     split_folders,
+    split_tables,
 )
 
 
@@ -88,3 +90,30 @@ def test_files_that_may_hold_pictures_are_named_with_what_helps(
     for given, what in ((tmp_path, "holds no picture"), (tmp_path / file, "is not a folder")):
         with pytest.raises(BadInput, match=f"{what}.*{remedy}"):
             find_pictures(given)
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        ("train-00000-of-00002 train-00001-of-00002 test-0-of-1", "train: 2, test: 1"),
+        ("data/validation-1 data/Train-1 data/test", "Train: 1, test: 1, validation: 1"),
+        ("sub/test/0000 sub/train/0000 sub/train/0001", "train: 2, test: 1"),
+        ("train-0 pictures-0", ""),
+        ("test-0 validation-0", ""),
+        ("0000 0001", ""),
+        ("train/train-0 training/0", ""),
+    ],
+)
+def test_parquet_files_of_splits_are_told_by_their_names(
+    tmp_path: Path, files: str, splits: str
+) -> None:
+    paths = [tmp_path / f"{file}.parquet" for file in files.split()]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert find_tables(tmp_path) == sorted(paths)
+    found = split_tables(find_tables(tmp_path), tmp_path)
+    assert ", ".join(f"{word}: {len(group)}" for word, group in found.items()) == splits
+    assert find_tables(paths[0]) == paths[:1]
+    (tmp_path / "a.png").touch()  # a folder of pictures, with a table of something
+    assert find_tables(tmp_path) == []
