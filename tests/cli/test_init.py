@@ -1,7 +1,14 @@
 """`ssgan init`: a file that loads, with what was found and why."""
 
 import csv
+import io
 import json
+import re
+import shlex
+import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +19,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
+from tests.helpers.pictures import encoded
 
 
 def pictures(folder: Path, count: int, size: tuple[int, int] = (32, 32), mode: str = "RGB") -> Path:
@@ -241,3 +249,44 @@ def test_folders_that_stylegans_tools_number_are_no_classes(ssgan, tmp_path: Pat
     experiment = load_experiment("gan.yaml")
     assert experiment.codes.supervised == ("label",)
     assert experiment.data.source.open().columns[0].classes == ("0", "1")
+
+
+def test_shards_of_webdataset_are_read_once_they_are_unpacked_as_the_message_says(
+    ssgan, tmp_path: Path
+) -> None:
+    (tmp_path / "my shards").mkdir()
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"my shards/{shard:06}.tar", "w") as tar:
+            for i in range(5 * shard, 5 * shard + 5):
+                for ending, content in (
+                    ("png", encoded(Image.new("L", (8, 8), 9 * i))),
+                    ("cls", str(7 * (i % 2)).encode()),
+                ):
+                    member = tarfile.TarInfo(f"{i:06}.{ending}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    refused = ssgan("init", "my shards")
+    assert (refused.code, "these are tar shards" in refused.err) == (2, True)
+    (commands,) = re.findall(r"\((mkdir .*? -C photos)\)", " ".join(refused.err.split()))
+    subprocess.run(commands, shell=True, check=True)
+    done = ssgan("init", "photos")
+    assert "labels are in 10 files *.cls below the folder" in done.out
+    assert "label class: categorical, 0: 5, 7: 5 (10 labeled)" in done.out
+    source = load_experiment("photos.yaml").data.source.open()
+    assert source.labels[:, 0].tolist() == [0, 1] * 5
+
+
+def test_an_archive_of_stylegans_tools_is_read_once_it_is_unpacked(ssgan, tmp_path: Path) -> None:
+    pairs = [[f"00000/img{i:08}.png", i % 3] for i in range(9)]
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for i, (name, _) in enumerate(pairs):
+            archive.writestr(name, encoded(Image.new("L", (8, 8), 9 * i)))
+        archive.writestr("dataset.json", json.dumps({"labels": pairs}))
+    refused = ssgan("init", "set.zip")
+    assert (refused.code, len(refused.err.splitlines()) <= 5) == (2, True)
+    (commands,) = re.findall(r"\((python .*? photos)\)", " ".join(refused.err.split()))
+    commands = commands.replace("python", shlex.quote(sys.executable), 1)
+    subprocess.run(commands, shell=True, check=True)
+    assert ssgan("init", "photos").code == 0
+    source = load_experiment("photos.yaml").data.source.open()
+    assert source.columns[0].classes == ("0", "1", "2")

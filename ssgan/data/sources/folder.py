@@ -35,9 +35,9 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
     csv: Annotated[Path | None, BesideFile()] = None
     """CSV of labels (or metadata.jsonl, or StyleGAN's dataset.json), relative to the experiment
     file, the working directory or `root`; a pattern such as ``*/metadata.csv`` takes several, below
-    `root`. One column names the pictures: relative to `root` or to the CSV, or by less than that
-    where it is unambiguous. Text makes categorical codes, numbers continuous ones, an empty cell is
-    an unknown label."""
+    `root`, and ``**/*.cls`` WebDataset's class files. One column names the pictures: relative to
+    `root` or to the CSV, or by less than that where it is unambiguous. Text makes categorical
+    codes, numbers continuous ones, an empty cell is an unknown label."""
     file_column: str | None = None
     """Column of the CSV that names the pictures; null for `file`, or else the first, or else the
     one whose cells do."""

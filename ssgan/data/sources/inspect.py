@@ -19,6 +19,7 @@ from ssgan.data.sources.layout import (
     find_label_files,
     find_pictures,
     find_tables,
+    pattern_of,
     split_folders,
     split_tables,
 )
@@ -234,7 +235,7 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         gray=headers.gray,
         framing=_frame(headers),
         table=None,
-        csv=None if not files else files[0] if len(files) == 1 else Path("**") / files[0].name,
+        csv=pattern_of(files),
         file_column=file_column,
         columns=columns,
         folders=folders,
@@ -258,8 +259,9 @@ def _is_complete(columns: Sequence[Column]) -> bool:
 
 
 def _place(files: Sequence[Path], given: Path) -> str:
-    if len(files) > 1:
-        return f"{len(files)} files {files[0].name} below the folder"
+    pattern = pattern_of(files)
+    if len(files) > 1 and pattern is not None:
+        return f"{len(files):,} files {pattern.name} below the folder"
     path = files[0]
     inside = path.absolute().is_relative_to(given.absolute())
     return f"{path.relative_to(given) if path.is_relative_to(given) else path.name}" + (

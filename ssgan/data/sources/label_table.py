@@ -1,4 +1,4 @@
-"""Tables of partial labels that lie with pictures: CSV, JSON lines, StyleGAN's dataset.json."""
+"""Partial labels that lie with pictures: CSV, JSON lines, StyleGAN's dataset.json, .cls files."""
 
 import csv
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from typing import Any
 from ssgan.base.errors import BadInput
 from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
+
+_DIGITS = 16  # a class number has fewer
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def _read(path: Path) -> LabelTable:
             return _read_lines(path)
         if path.suffix.lower() == ".json":
             return _read_stylegan(path)
+        if path.suffix.lower() == ".cls":
+            return _read_class(path)
         return _read_csv(path)
     except FileNotFoundError:
         raise BadInput(
@@ -166,6 +170,16 @@ def _read_stylegan(path: Path) -> LabelTable:
     columns = {"file": RawColumn([pair[0] for pair in pairs])}
     columns["label"] = RawColumn([pair[1] for pair in pairs])
     return _table(path, columns, [f"pair {k}" for k in range(len(pairs))], None, [])
+
+
+def _read_class(path: Path) -> LabelTable:
+    """Read the class of one picture of WebDataset: a number, or a name."""
+    text = path.read_text(encoding="utf-8-sig").strip()
+    if len(text.splitlines()) > 1:
+        raise BadInput(f"{path} has more than one line, where the class of a picture is expected")
+    cell: Cell = int(text) if text.isdecimal() and len(text) < _DIGITS else text or None
+    columns = {"file": RawColumn([path.stem]), "class": RawColumn([cell])}
+    return _table(path, columns, ["line 1"], None, [])
 
 
 def _table(

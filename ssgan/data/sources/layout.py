@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,19 +14,23 @@ _KINDS = "([-_ ]?(set|data|images|split))?"
 _TRAIN = re.compile(f"(train|training){_KINDS}", re.IGNORECASE)
 _HELD_OUT = re.compile(f"(valid|val|validation|dev|test|testing|eval){_KINDS}", re.IGNORECASE)
 _LABEL_FILES = re.compile(r".*\.csv|metadata\.jsonl|dataset\.json", re.IGNORECASE)
+_SHOWN = 5
 _MOST_BYTES = 64 * 2**20  # of a table that nobody named
 
 _TABLE = ".parquet"
 _NUMBERS = re.compile(r"[-_.]?\d.*$")  # of shards, in train-00000-of-00002
 
-_NO_PICTURE = "set data.source.root to the folder that does"
+_CLASS_FILES = "*.cls"
+"""The class of a picture in a file of its own, as WebDataset has it."""
+
 _REMEDIES = {
     ".parquet": "Parquet files are a source of their own: ssgan init writes a file for them "
     "(data.source.kind=parquet)",
-    ".tar": "these are tar archives, of WebDataset perhaps: unpack them into one folder (tar -xf "
-    "FILE -C FOLDER), and list what their .cls or .json files say in a CSV with the columns file "
-    "and label",
-    ".zip": "this is a zip archive: unpack it (unzip FILE -d FOLDER) and give the folder",
+    ".tar": "these are tar shards, of WebDataset perhaps: unpack them (mkdir photos; cat {shards} "
+    "| tar -xif - -C photos) and give that folder; labels in .cls files are read, what is in "
+    ".json files goes into a CSV",
+    ".zip": "this is a zip archive: unpack it (python -m zipfile -e {file} photos) and give that "
+    "folder",
 }
 """What to do with files that hold pictures, by their ending."""
 
@@ -40,18 +45,33 @@ def find_pictures(root: Path) -> list[str]:
         BadInput: There is no such folder, or it holds no picture.
     """
     if root.is_file():
-        raise BadInput(f"{root} is not a folder; {_REMEDIES.get(root.suffix.lower(), _NO_PICTURE)}")
+        raise BadInput(f"{root} is not a folder; {_remedy([root])}")
     if not root.is_dir():
         raise BadInput(f"there is no folder {root}; set data.source.root to your image folder")
     files = _walk(root)
     names = [name for name in files if name.lower().endswith(SUFFIXES)]
     if not names:
-        endings = {Path(name).suffix.lower() for name in files}
-        remedy = next((text for ending, text in _REMEDIES.items() if ending in endings), None)
         raise BadInput(
-            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); {remedy or _NO_PICTURE}"
+            f"the folder {root} holds no picture ({', '.join(SUFFIXES)}); "
+            f"{_remedy([root / name for name in files])}"
         )
     return sorted(names)
+
+
+def _remedy(files: Sequence[Path]) -> str:
+    """Say what to do with files none of which is a picture."""
+    by_ending = {file.suffix.lower(): file for file in sorted(files, reverse=True)}
+    for ending, remedy in _REMEDIES.items():
+        if ending in by_ending:
+            file = by_ending[ending]
+            of_kind = sum(other.suffix.lower() == ending for other in files)
+            shards = (
+                f"{shlex.quote(str(file.parent))}/*.tar" if of_kind > 1 else shlex.quote(str(file))
+            )
+            return remedy.format(file=shlex.quote(str(file)), shards=shards)
+    known = sorted(ending for ending in by_ending if ending)[:_SHOWN]
+    found = f" (there are files ending in {', '.join(known)})" if known else ""
+    return f"set data.source.root to the folder that does{found}"
 
 
 def _walk(root: Path) -> list[str]:
@@ -125,7 +145,8 @@ def find_label_files(given: Path, root: Path, names: Sequence[str]) -> list[Path
     """Find the label files of the pictures in `root`, which lies in the folder that was given.
 
     They are the CSV, metadata.jsonl or dataset.json in that folder; else those below it, or the
-    one beside it, in which most rows name a picture. Several are of one name, in folders each.
+    one beside it, in which most rows name a picture. Several are of one name, in folders each, or
+    the .cls files of pictures (`pattern_of`).
 
     Returns:
         The files; empty if there is none.
@@ -136,7 +157,9 @@ def find_label_files(given: Path, root: Path, names: Sequence[str]) -> list[Path
     found: dict[tuple[int, str], list[Path]] = {}
     for name in sorted(_walk(given)):
         path = given / name
-        if _LABEL_FILES.fullmatch(path.name) and path.is_file():
+        if path.match(_CLASS_FILES) and path.is_file():
+            found.setdefault((1, _CLASS_FILES), []).append(path)
+        elif _LABEL_FILES.fullmatch(path.name) and path.is_file():
             found.setdefault((min(name.count("/"), 1), path.name), []).append(path)
     here = [
         files
@@ -162,6 +185,13 @@ def find_label_files(given: Path, root: Path, names: Sequence[str]) -> list[Path
     ]
     fitting = [files for files in beside if _fit(files, names, root)]
     return _one_of(fitting, fitting, above) if fitting else []
+
+
+def pattern_of(files: Sequence[Path]) -> Path | None:
+    """Return what stands for label files: the one, or a pattern below the pictures' folder."""
+    if len(files) < 2:
+        return next(iter(files), None)
+    return Path("**") / (_CLASS_FILES if files[0].match(_CLASS_FILES) else files[0].name)
 
 
 def _one_of(all_files: list[list[Path]], fitting: list[list[Path]], where: Path) -> list[Path]:

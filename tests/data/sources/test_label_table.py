@@ -110,3 +110,14 @@ def test_files_of_one_name_are_one_table(tmp_path: Path) -> None:
     write(tmp_path, "test/metadata.csv", "file_name,y\ntest.png,1\n")
     with pytest.raises(BadInput, match="has other columns than"):
         LabelTable.read(files)
+
+
+def test_class_files_of_pictures_are_one_table(tmp_path: Path) -> None:
+    contents = {"0.cls": "3", "1.cls": " 10\n", "2.cls": "", "sub/0.cls": "cat"}
+    files = [write(tmp_path, name, text) for name, text in contents.items()]
+    table = LabelTable.read(files)
+    assert table.columns["class"].cells == [3, 10, None, "cat"]
+    assert table.columns["file"].cells == ["0", "1", "2", "0"]
+    assert table.folders[-1] == tmp_path / "sub"
+    with pytest.raises(BadInput, match="more than one line"):
+        LabelTable.read([write(tmp_path, "3.cls", "a\nb")])

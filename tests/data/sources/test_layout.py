@@ -78,9 +78,9 @@ def test_label_files_are_found_in_the_folder_below_it_and_beside_it(photos: Path
     ("file", "remedy"),
     [
         ("train-00000.parquet", r"data\.source\.kind=parquet"),
-        ("shard-000000.tar", r"tar -xf"),
-        ("photos.zip", r"unzip"),
-        ("notes.txt", r"the folder that does"),
+        ("shard-000000.tar", r"cat \S+shard-000000\.tar \| tar -xif - -C photos"),
+        ("photos.zip", r"python -m zipfile -e \S+photos\.zip photos"),
+        ("notes.txt", r"the folder that does \(there are files ending in \.txt\)"),
     ],
 )
 def test_files_that_may_hold_pictures_are_named_with_what_helps(
