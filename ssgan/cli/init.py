@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import program, waiting
+from ssgan.cli.screen import duration, program, waiting
 from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
+    from ssgan.data.sources.base import Source
     from ssgan.data.sources.inspect import Inspection
+    from ssgan.experiment.tree import Experiment
 
 _FEW, _MANY = 10_000, 100_000  # pictures
+_SMALLER = 32  # pixels, to compare with
 
 
 @click.command(
@@ -63,8 +67,11 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
     with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
     with waiting("checking the file"):
-        _check(out)
-    return Answer(_report(found, out))
+        experiment, source = _check(out)
+    with waiting("measuring how fast it trains"):
+        costs = measure_costs(experiment, source)
+        out.write_text(write_template(found, out.parent, costs), encoding="utf-8")
+    return Answer(_report(found, out, costs))
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,11 @@ def extent(count: int) -> Extent:
     return Extent(batch_size, epochs, batch_size * epochs * Extent.steps_per_epoch / count)
 
 
-def write_template(found: Inspection, place: Path) -> str:
-    """Write the text of a file in the folder `place`; each value has its reason next to it."""
+def write_template(found: Inspection, place: Path, costs: Sequence[str] = ()) -> str:
+    """Write the text of a file in the folder `place`; each value has its reason next to it.
+
+    `costs` are what sizes of the images cost, a line each.
+    """
     from jinja2 import Environment
 
     # A class or file name with a line break in it must not end a comment.
@@ -121,11 +131,34 @@ def write_template(found: Inspection, place: Path) -> str:
         continuous=[name for name, kind in kinds.items() if kind == "continuous"],
         combinations=found.complete and list(kinds.values()).count("categorical") > 1,
         style=style,
+        costs=costs,
         extent=extent(found.count - found.held_out),
     )
 
 
-def _check(file: Path) -> None:
+def measure_costs(experiment: Experiment, source: Source, seconds: float = 1.0) -> list[str]:
+    """Say how long training takes on this machine, also with smaller images, a line each."""
+    from ssgan.launch.preparation import plan_here, use_threads
+    from ssgan.training.speed import measure_speed
+
+    plan = plan_here(experiment.scaling)
+    device = plan.device_here
+    where = "the GPU" if device.type == "cuda" else f"{plan.threads} threads"
+    total = experiment.training.epochs * experiment.images_per_epoch
+    channels, size, _ = source.shape
+    costs = []
+    for pixels in sorted({min(size, _SMALLER), size}, reverse=True):
+        shape = (channels, pixels, pixels)
+        with use_threads(plan.threads):
+            speed = measure_speed(experiment, source.columns, shape, device, seconds)
+        costs.append(
+            f"{pixels} pixels: {speed:,.0f} images/s measured here ({where}), "
+            f"{duration(total / speed)} for all updates"
+        )
+    return costs
+
+
+def _check(file: Path) -> tuple[Experiment, Source]:
     """Read the file as training will, so that a problem shows now."""
     from ssgan.experiment.loading import load_experiment
     from ssgan.method.codes import LatentSpace
@@ -139,9 +172,10 @@ def _check(file: Path) -> None:
         unsupervised=tuple(code.code() for code in experiment.codes.unsupervised),
         noise=experiment.codes.noise,
     )
+    return experiment, source
 
 
-def _report(found: Inspection, out: Path) -> list[str]:
+def _report(found: Inspection, out: Path, costs: Sequence[str]) -> list[str]:
     colors = "gray" if found.gray else "color"
     lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:
@@ -154,6 +188,7 @@ def _report(found: Inspection, out: Path) -> list[str]:
         lines += [f"  {note}" for note in column.notes]
     if not found.chosen:
         lines.append("no labels: the file trains InfoGAN, which finds codes by itself")
+    lines += costs
     ssgan, file = program("ssgan"), shlex.quote(str(out))
     return [
         *lines,

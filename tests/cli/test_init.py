@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ssgan.cli.init import extent, write_template
+from ssgan.cli.init import extent, measure_costs, write_template
 from ssgan.data.dataset import Dataset
 from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
+from tests.cli.conftest import COSTS
 from tests.helpers.pictures import encoded
 
 
@@ -58,7 +59,7 @@ def test_the_file_loads_and_its_data_makes_a_data_set(ssgan, photos: Path) -> No
     assert done.code == 0, done.err
     experiment = load_experiment("photos.yaml")
     assert experiment.codes.supervised == ("animal", "angle", "room")
-    assert experiment.data.source.size == 32
+    assert experiment.data.source.size == 40
     assert experiment.data.source.resize == "crop"
     dataset = Dataset.load(experiment.data, experiment.codes, prepare(experiment.data.source))
     kinds = {code.name: code.kind for code in dataset.space.supervised}
@@ -290,3 +291,35 @@ def test_an_archive_of_stylegans_tools_is_read_once_it_is_unpacked(ssgan, tmp_pa
     assert ssgan("init", "photos").code == 0
     source = load_experiment("photos.yaml").data.source.open()
     assert source.columns[0].classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("size", "proposed"), [((28, 28), 28), ((50, 50), 48), ((64, 64), 64), ((300, 200), 64)]
+)
+def test_the_pictures_own_size_is_proposed_up_to_64(
+    tmp_path: Path, size: tuple[int, int], proposed: int
+) -> None:
+    found = inspect_folder(pictures(tmp_path / "photos", 2, size), None)
+    assert found.framing.size == proposed
+    assert f"{proposed} pixels" in found.framing.reason or size == (proposed, proposed)
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_what_a_size_costs_is_measured_and_written(
+    ssgan, tmp_path: Path, photos: Path, with_labels: bool
+) -> None:
+    if not with_labels:
+        (photos / "labels.csv").unlink()
+    done = ssgan("init", photos)
+    experiment = load_experiment("photos.yaml")
+    for cost in COSTS:  # the fixture's, in place of measured ones
+        assert cost in done.out
+        assert f"    # {cost}\n    " in Path("photos.yaml").read_text()
+    costs = measure_costs(experiment, experiment.data.source.open(), seconds=0)
+    assert [cost.partition(" ")[0] for cost in costs] == ["40", "32"]
+    for cost in costs:
+        speed, length = re.fullmatch(
+            r"\d+ pixels: ([\d,]+) images/s measured here \(.+\), ([\d:]+) for all updates", cost
+        ).groups()  # type: ignore[union-attr]
+        assert int(speed.replace(",", "")) > 0
+        assert length != "0:00"

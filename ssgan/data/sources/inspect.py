@@ -28,7 +28,6 @@ from ssgan.data.sources.proposals import MOST_CLASSES, Column, propose, propose_
 from ssgan.data.sources.shards import Shards, check_complete
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
-_SIZE = 32  # what larger pictures are scaled to, and a CPU trains in an hour or so
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
 
 
@@ -314,16 +313,18 @@ def _frame(headers: Headers) -> Framing:
     if one and width == height and width in _SIZES:
         return Framing(width, None, f"{what}, which suits the networks")
     typical = shorter[len(shorter) // 10]  # a few tiny pictures do not decide for all
-    size = min(_SIZE, max((s for s in _SIZES if s <= typical), default=_SIZES[0]))
-    larger = f"; up to {min(64, typical)} would show more and take longer" if typical > size else ""
+    size = max((size for size in _SIZES if size <= typical), default=_SIZES[0])
+    scaled = f"scaled to {size} pixels" + (
+        ", the most that is proposed" if typical > _SIZES[-1] else ""
+    )
     ratios = [max(size) / min(size) for size in headers.sizes.values()]
     if max(ratios) == 1:
-        return Framing(size, None, f"{what}, all square; {size} pixels{larger}")
+        return Framing(size, None, f"{what}, all square; {scaled}")
     lost = mean(1 - 1 / ratio for ratio in ratios)
     if median(ratios) <= _CROPPED:
-        why = f"not all square; the central squares leave out {lost:.0%} of them{larger}"
+        why = f"not all square; the central squares leave out {lost:.0%} of them; {scaled}"
         return Framing(size, "crop", f"{what}, {why}")
-    why = f"most far from square; black bars keep all, crop would leave out {lost:.0%}{larger}"
+    why = f"most far from square; black bars keep all, crop would leave out {lost:.0%}; {scaled}"
     return Framing(size, "pad", f"{what}, {why}")
 
 
