@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
 from safetensors.torch import load as unpack
 from safetensors.torch import save
 
@@ -23,6 +24,7 @@ from ssgan.export.format import (
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import shapes_only
 from ssgan.networks.dcgan import DcganConfig
+from tests.helpers.damage import damage, damaged, read_or_refused
 
 NETWORKS, SHAPE = DcganConfig(width=4, hidden=16, q_hidden=8), (1, 8, 8)
 PET = Code(name="pet", kind="categorical", classes=("cat", "dog"))
@@ -210,3 +212,18 @@ def test_a_header_that_is_none_is_refused(tmp_path: Path, head: bytes) -> None:
     save_export(tmp_path, made | {WEIGHTS: head})
     with pytest.raises(CorruptFile, match=r"model.safetensors cannot be used"):
         NamedGenerator.load(tmp_path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(damaged())
+def test_weights_with_a_damaged_header_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, harm: list[tuple[str, float, object]]
+) -> None:
+    made = files()
+    head = int.from_bytes(made[WEIGHTS][:8], "little") + 8
+    packed = damage(made[WEIGHTS][:head], harm) + made[WEIGHTS][head:]
+    folder = tmp_path_factory.mktemp("export")
+    written = described(made, weights_sha256=sha256(packed).hexdigest())
+    save_export(folder, written | {WEIGHTS: packed})
+    states = read_or_refused(lambda: load(folder))
+    assert states is None or states.keys() == {"generator", "discriminator"}
