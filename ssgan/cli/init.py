@@ -51,8 +51,8 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
 
     Text columns of the CSV and the names of sub-folders become classes, numbers become values;
     folders called train, valid, test and the like are splits. Parquet has its labels in columns of
-    its own. Paths in the file are relative to it.
-    Without labels the file is for InfoGAN, which finds codes by itself.
+    its own. Paths in the file are relative to it. Without labels the file is for InfoGAN, which
+    finds codes by itself.
     """
     out = out or Path(f"{folder.resolve().name.removesuffix('.parquet')}.yaml")
     if out.suffix not in (".yaml", ".yml"):
