@@ -24,6 +24,7 @@ if TYPE_CHECKING:
   ssgan search --search annealing mnist training.epochs=20
   ssgan search --search my-search.yaml search.trials=32 scaling.gpus=0.25
   ssgan search --resume lambdas-mnist              resume after a crash or Ctrl-C
+  ssgan search --resume lambdas-mnist search.trials=32 training.epochs=40    ... with more of them
 \b
 On a cluster: ray submit cluster.yaml tune/run.py -- --search lambdas mnist""",
 )
@@ -90,13 +91,14 @@ def search(
 def _search(arguments: tuple[str, ...], source: str, resume: str | None) -> Search:
     from ssgan.records.searchdir import SearchDir
     from ssgan.tuning import Search, load_search
+    from ssgan.tuning.loading import change_search
 
     warn_of_doubles(arguments)
+    named = bool(arguments) and not is_assignment(arguments[0])
     if resume is not None:
         started = SearchDir.open(resume).read_definition(Search)
-        if not arguments:
-            return started
-    named = bool(arguments) and not is_assignment(arguments[0])
+        if not named:
+            return change_search(started, arguments) if arguments else started
     return load_search(
         source, arguments[0] if named else None, arguments[1:] if named else arguments
     )

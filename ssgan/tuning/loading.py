@@ -80,6 +80,16 @@ def load_search(
     return search
 
 
+def change_search(started: Search, overrides: Overrides) -> Search:
+    """Set fields of a search that was started, or of its trials.
+
+    Raises:
+        BadInput: Something cannot work; the message says what to change.
+    """
+    tree = started.model_dump(mode="json")
+    return load_search({**tree, "base": started.base}, overrides=overrides)
+
+
 def _read(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Return the tree as the user wrote it, and a name for it."""
     if isinstance(source, Mapping):

@@ -45,9 +45,18 @@ class GivesUp:
     comes after this class among the bases.
     """
 
+    over: frozenset[str] = frozenset()
+    """Trials that are not resumed, whatever their status is, in a search that is made longer."""
+
     def __init__(self, runs: str, **settings: Any) -> None:
         super().__init__(**settings)
         self._runs = runs
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Add a trial."""
+        if str(trial) in self.over:
+            trial.set_status(Trial.TERMINATED)
+        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """End hopeless trials before they start again, then choose as the scheduler does."""

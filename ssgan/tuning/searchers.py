@@ -80,8 +80,6 @@ def walk_grid(concurrent: int, seed: int = 0) -> Any:
     So a grid of seeds gives every drawn configuration once with each seed. Concurrent is the number
     of trials at a time; 0 is not a limit.
     """
-    from ray.tune.search.basic_variant import BasicVariantGenerator
+    from ssgan.tuning.ray_searchers import Grid
 
-    return BasicVariantGenerator(
-        max_concurrent=concurrent, constant_grid_search=True, random_state=seed
-    )
+    return Grid(max_concurrent=concurrent, constant_grid_search=True, random_state=seed)

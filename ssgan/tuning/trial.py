@@ -215,7 +215,8 @@ class Trial:
     def _conclude(self, environment: dict[str, Any]) -> None:
         """Export the generator and write summary.json, as `ssgan train` does."""
         run, experiment = self._at.run, self.experiment
-        if run.summary() is not None:
+        summary = run.summary()
+        if summary is not None and summary.get("epochs") == experiment.training.epochs:
             return
         location = finish(run, experiment, self.dataset, self._plan)
         uri = self._spec.tracking_uri

@@ -142,23 +142,30 @@ def restore_tuner(
 
     Trials resume from their last checkpoints, also those that had failed. A stage that had not
     begun begins. The search may have been moved or copied since. If given, `search` is the search
-    as it is defined now, which must be what was started.
+    as it is defined now, which must be what was started, but may have more trials, epochs and
+    finals.
 
     Raises:
         BadInput: There is no such search, or it was started with another definition.
     """
     from ray import tune
 
+    from ssgan.tuning.ray_searchers import continuing
+
     directory = _open(location)
     started = directory.read_definition(Search)
-    if search is not None:
-        check_same(started, search)
+    is_changed = search is not None and check_same(started, search)
+    started = search or started
     state = f"{_RAY}/{stage}"
-    if not any(name.startswith(f"{state}/experiment_state") for name in directory.list(state)):
-        directory.delete(state)  # killed before Tune had written anything down
-        return build_tuner(
+    has_state = any(one.startswith(f"{state}/experiment_state") for one in directory.list(state))
+    if not has_state or (stage == "final" and _lacks_finals(started, directory)):
+        directory.delete(state)  # killed before Tune had written anything down, or of fewer finals
+        tuner: Any = build_tuner(
             started, directory, stage, cluster=cluster, tracking_uri=tracking_uri, progress=progress
         )
+        if is_changed:
+            directory.write_definition(started.to_yaml())
+        return tuner
     cluster = cluster or _connect_for_good()
     require_shared(cluster, directory.location)
     store = find_store(started.base, progress)
@@ -168,15 +175,24 @@ def restore_tuner(
             directory.run(row).delete(FAILURE)
     _quieten()
     where = with_fast_writes(directory.locate(state))
-    tuner: Any = tune.Tuner.restore(where, make_trainable(spec), resume_errored=True)
+    tuner = tune.Tuner.restore(where, make_trainable(spec), resume_errored=True)
     restored = tuner._local_tuner  # whose parts, which Ray pickled, know where the search was
     restored._run_config.callbacks = _make_callbacks(started, directory, stage)
-    restored._tune_config.scheduler = _make_scheduler(started, directory, stage)
+    settings = restored._tune_config
+    settings.scheduler = scheduler = _make_scheduler(started, directory, stage)
+    samples = started.samples if stage == "search" else settings.num_samples
+    settings.search_alg = continuing(settings.search_alg, split(where)[0], samples)
+    if stage == "search" and _is_longer(started, directory):
+        rows = directory.rows()
+        scheduler.over = frozenset(row.trial for row in rows if row.status == "STOPPED")
+        restored._resume_config.finished = tune.ResumeConfig.ResumeType.RESUME
+    if is_changed:
+        directory.write_definition(started.to_yaml())
     return tuner
 
 
-def check_same(started: Search, search: Search) -> None:
-    """Refuse to resume a search as another one.
+def check_same(started: Search, search: Search) -> bool:
+    """Refuse to resume a search as another one; return whether something that may differ does.
 
     Raises:
         BadInput: The definitions differ; the message is a diff.
@@ -186,11 +202,46 @@ def check_same(started: Search, search: Search) -> None:
         for path, pair in difference(started, search).items()
         if not path.startswith(_MAY_CHANGE)
     }
-    if changes:
+    grows = [path for path in changes if _grows(path, started, search)]
+    if len(grows) < len(changes):
+        others = {path: pair for path, pair in changes.items() if path not in grows}
         raise BadInput(
-            f"the search was started with another definition:\n{as_diff(changes)}\n"
-            "leave these out to resume it, or start another one with --name"
+            f"the search was started with another definition:\n{as_diff(others)}\n"
+            "leave these out to resume it, or start another one with --name; search.trials, "
+            "training.epochs, search.finals.best and search.finals.seeds may become more"
         )
+    return search != started
+
+
+def _grows(path: str, started: Search, search: Search) -> bool:
+    before, now = (
+        {
+            "search.trials": one.total,
+            "search.finals.best": one.finals.best,
+            "search.finals.seeds": one.finals.seeds,
+            "training.epochs": one.epochs,
+        }
+        for one in (started, search)
+    )
+    if path == "search.trials" and search.scheduler.changes_values:
+        return False  # nobody can join a population later
+    return path in before and now[path] >= before[path]
+
+
+def _is_longer(search: Search, directory: SearchDir) -> bool:
+    """Whether a search that was over has been given more epochs."""
+    done = (directory.summary() or {}).get("epochs")
+    return done is not None and done < search.epochs
+
+
+def _lacks_finals(search: Search, directory: SearchDir) -> bool:
+    """Whether finals are missing, or have fewer epochs, because the search has grown."""
+    rows = directory.rows()
+    done = {row.trial: row.epoch for row in rows if row.stage == "final" and row.is_over}
+    if any(row.stage == "final" and not row.is_over for row in rows):
+        return False  # Tune knows what is left of them
+    names = [one["trial"] for one in finals_of(search, list(rows))]
+    return any(name not in done for name in names) or _is_longer(search, directory)
 
 
 def finals_of(search: Search, rows: list[TrialRow]) -> list[dict[str, Any]]:

@@ -34,6 +34,9 @@ class FakeTrial:
     def is_finished(self) -> bool:
         return self.status in ("TERMINATED", "ERROR")
 
+    def set_status(self, status: str) -> None:
+        self.status = status
+
     def set_experiment_tag(self, tag: str) -> None:
         self.experiment_tag = tag
 

@@ -95,8 +95,8 @@ def test_a_search_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
     kill_all(killed)
     assert not all(row.is_over for row in SearchDir.open(hunt).rows())
 
-    other = search.model_copy(update={"trials": 9})
-    with pytest.raises(BadInput, match=r"another definition:\n  search.trials: 2 -> 9"):
+    other = search.model_copy(update={"trials": 1})
+    with pytest.raises(BadInput, match=r"another definition:\n  search.trials: 2 -> 1"):
         restore_tuner(hunt, other, cluster=ray_here)
     with pytest.raises(BadInput, match=r"a search is already at .* --resume hunt"):
         build_tuner(search, hunt, cluster=ray_here)

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from ssgan.base.errors import BadInput
-from ssgan.tuning.loading import load_search, search_names
+from ssgan.tuning.loading import change_search, load_search, search_names
 from ssgan.tuning.search import Search, difference
 from tests.tuning.conftest import definition
 
@@ -160,6 +160,19 @@ def test_a_file_that_holds_no_search_is_refused(tmp_path: Path) -> None:
 def test_a_bad_override_is_refused(override: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load_search("lambdas", "digits", [override])
+
+
+def test_fields_of_a_search_that_was_started_can_be_changed() -> None:
+    started = load_search("quickstart", overrides=["search.trials=6"])
+    changed = change_search(started, ["search.trials=12", "search.finals.best=5", "seed=3"])
+    assert difference(started, changed) == {
+        "search.trials": (6, 12),
+        "search.finals.best": (started.finals.best, 5),
+        "seed": (0, 3),
+    }
+    assert change_search(started, []) == started
+    with pytest.raises(BadInput, match="did you mean 'trials'"):
+        change_search(started, ["search.trails=3"])
 
 
 def test_a_space_may_use_former_names(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from ray._private.state import state
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 from ray.exceptions import RayTaskError
 from ray.train import TrainingFailedError, WorkerGroupError
+from ray.train._internal.storage import StorageContext, get_fs_and_path
 from ray.train.torch import TorchConfig
 from ray.tune import Callback, ExperimentAnalysis, Tuner
 from ray.tune.execution import class_cache
@@ -28,7 +29,7 @@ from ray.tune.impl.tuner_internal import TunerInternal
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search import SearchGenerator
-from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search.basic_variant import BasicVariantGenerator, _TrialIterator
 from ray.tune.utils import callback
 
 import ssgan
@@ -142,6 +143,18 @@ def test_an_object_has_what_we_read(owner: str) -> None:
 @pytest.mark.parametrize(("where", "text"), TEXTS)
 def test_ray_knows_the_words_that_we_use(where: Any, text: str) -> None:
     assert text in inspect.getsource(where)
+
+
+def test_a_search_algorithm_has_the_state_that_we_change() -> None:
+    grid = inspect.getsource(BasicVariantGenerator)
+    assert all(one in grid for one in ("self._iterators", "self._total_samples", "self._finished"))
+    walk = inspect.getsource(_TrialIterator)
+    assert all(one in walk for one in ("self.num_samples =", "self.num_samples_left"))
+    suggested = inspect.getsource(SearchGenerator.set_state)
+    assert all(one in suggested for one in ("self._total_samples", "self._finished"))
+    assert get_fs_and_path("/tmp")[1] == "/tmp"
+    storage = inspect.getsource(StorageContext.__init__)
+    assert "self.storage_filesystem, self.storage_fs_path = get_fs_and_path(" in storage
 
 
 def test_rungs_are_pairs_of_an_epoch_and_of_signed_values_by_trial() -> None:

@@ -47,6 +47,21 @@ def test_a_trial_that_no_retry_can_mend_is_not_tried_again(kind: str, tmp_path: 
     assert controller.completed == ["0"]
 
 
+@pytest.mark.parametrize("kind", ["none", "asha", "pbt", "pb2"])
+def test_in_a_search_that_is_made_longer_what_was_stopped_stays_so(
+    kind: str, tmp_path: Path
+) -> None:
+    search = load_search(definition(scheduler={"kind": kind}))
+    scheduler = built(search, directory(search, tmp_path))
+    scheduler.over = frozenset({"0"})
+    stopped, goes_on = (FakeTrial(name, {"objective.lambda1": 1.0}) for name in ("0", "1"))
+    controller = FakeController(stopped, goes_on)
+    for trial in (stopped, goes_on):
+        scheduler.on_trial_add(controller, trial)
+    assert (stopped.status, goes_on.status) == ("TERMINATED", "PENDING")
+    assert scheduler.choose_trial_to_run(controller) in (goes_on, None)
+
+
 def test_the_finals_are_never_stopped(tmp_path: Path) -> None:
     search = load_search(definition(scheduler={"kind": "asha", "grace": 1, "reduction": 2}))
     scheduler = NoScheduler().build(search, f"{directory(search, tmp_path).location}/finals")
