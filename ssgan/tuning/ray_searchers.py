@@ -39,13 +39,13 @@ class Grid(_Continues, BasicVariantGenerator):
         place, samples = self.place, self.samples
         super().set_state(state)
         self.place, self.samples = place, samples
-        (iterator,) = self._iterators
-        more = 0 if samples is None else samples - iterator.num_samples
-        if more > 0:
-            self._total_samples += more * (self._total_samples // iterator.num_samples)
-            iterator.num_samples += more
-            iterator.num_samples_left += more
-            self._finished = False
+        for iterator in self._iterators:  # the only one
+            more = 0 if samples is None else samples - iterator.num_samples
+            if more > 0:
+                self._total_samples += more * (self._total_samples // iterator.num_samples)
+                iterator.num_samples += more
+                iterator.num_samples_left += more
+                self._finished = False
 
 
 class Suggestions(_Continues, SearchGenerator):

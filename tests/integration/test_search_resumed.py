@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from ssgan.cluster.connection import Cluster
 from ssgan.experiment.loading import as_file
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import Search, build_tuner, restore_tuner
+from ssgan.tuning.loading import change_search
 from ssgan.tuning.program import run_search
+from ssgan.tuning.tuner import finals_of
 from tests.helpers.runs import assert_same_bits
-from tests.helpers.searches import epochs_of, rows_of, small_definition
+from tests.helpers.searches import epochs_of, rows_of, small_definition, small_search
 
 pytestmark = [
     pytest.mark.integration,
@@ -121,3 +124,47 @@ def test_a_search_that_was_stopped_and_killed_ends_as_if_it_had_not_been(
     for run in runs:
         history = client.get_metric_history(run.info.run_id, search.metric)
         assert sorted(point.step for point in history) == list(range(1, EPOCHS + 1))
+
+
+def test_a_search_that_is_over_can_be_moved_and_given_more(
+    ray_here: Cluster, tmp_path: Path
+) -> None:
+    search = small_search(
+        {"objective.lambda1": {"kind": "loguniform", "low": 0.05, "high": 2}},
+        "training.epochs=2",
+        trials=2,
+        finals={"best": 1, "seeds": 1},
+    )
+    before, after = tmp_path / "before", tmp_path / "after"
+    first = run_search(search, str(before), "hunt").summary
+    shutil.move(before, after)
+    more = ["search.trials=3", "training.epochs=3", "search.finals.seeds=2"]
+    grown = change_search(search, more)
+    summary = run_search(grown, str(after), "hunt", resume=True).summary
+    assert (summary["search_id"], summary["failed"]) == (first["search_id"], 0)
+    assert summary["search_dir"] == str(after / "hunt")
+    assert not before.exists()
+
+    whole = tmp_path / "whole"
+    build_tuner(grown, whole, cluster=ray_here).fit()
+    ours = {name: row for name, row in rows_of(after / "hunt").items() if row.stage == "search"}
+    theirs = rows_of(whole)
+    assert {name: row.values for name, row in ours.items()} == {
+        name: row.values for name, row in theirs.items()
+    }
+    for row in rows_of(after / "hunt").values():
+        if row.stage == "search" or row.trial in finals_in(after / "hunt", grown):
+            assert (row.status, row.epoch) == ("FINISHED", 3)
+            assert epochs_of(after / "hunt", row) == [1, 2, 3]
+    assert_same_bits(str(after / "hunt" / ours["00002"].run), str(whole / theirs["00002"].run))
+
+    client = MlflowClient(summary["tracking_uri"])
+    experiment = client.get_experiment_by_name("hunt")
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id]):
+        assert run.info.artifact_uri.startswith((after / "mlartifacts").as_uri())
+
+
+def finals_in(location: Path, search: Search) -> set[str]:
+    rows = list(rows_of(location).values())
+    return {one["trial"] for one in finals_of(search, rows)}
