@@ -84,7 +84,7 @@ def search(
         f"{summary['failed']} of {summary['trials']} trials failed, as the table says; "
         f"`ssgan search --resume {place}` starts them again"
     )
-    shown = search_summary(result.directory, summary)
+    shown = search_summary(result.directory, summary, result.view)
     return Answer([shown], summary, failure if summary["failed"] else None)
 
 

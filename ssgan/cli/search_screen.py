@@ -154,8 +154,11 @@ class SearchScreen(Screen):
         return duration(epochs * self._experiment.images_per_epoch / row.images_per_second)
 
 
-def search_summary(search: SearchDir, summary: Mapping[str, Any]) -> Any:
-    """Lay out what a search and its summary.json say was reached, for a rich console."""
+def search_summary(search: SearchDir, summary: Mapping[str, Any], view: str | None = None) -> Any:
+    """Lay out what a search and its summary.json say was reached, for a rich console.
+
+    The view is the path of its experiment in MLflow.
+    """
     from rich.text import Text
 
     failed = [
@@ -173,7 +176,7 @@ def search_summary(search: SearchDir, summary: Mapping[str, Any]) -> Any:
         search.info.name,
         top + aligned(_reached(summary)),
         aligned(where),
-        aligned(_next(search, summary)),
+        aligned(_next(search, summary, view)),
     )
 
 
@@ -201,12 +204,12 @@ def _reached(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _next(search: SearchDir, summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _next(search: SearchDir, summary: Mapping[str, Any], view: str | None) -> list[tuple[str, str]]:
     from ssgan.records.searchdir import BEST
 
     rows = more_samples(summary, search)
     if search.exists(BEST):
         best = shlex.quote(short(search.locate(BEST)))
         rows.append(("train the best", f"{program('ssgan')} train {best}"))
-    rows.append(("compare trials", show_tracking(str(summary["tracking_uri"]))))
-    return rows
+    uri, views = str(summary["tracking_uri"]), [view] if view else []
+    return rows + show_tracking("compare trials", uri, views)

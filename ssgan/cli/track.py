@@ -59,8 +59,11 @@ def sync(runs: tuple[str, ...], uri: str | None, experiment: str | None) -> Answ
         names = {f"{record.what}_dir": record.location, "tracking_uri": place}
         facts[several].append({**names, **report})
         lines.append(line)
-    places = dict.fromkeys(one["tracking_uri"] for some in facts.values() for one in some)
-    lines += [f"look at them: {show_tracking(place)}" for place in places]
+    told = [one for some in facts.values() for one in some]
+    places = dict.fromkeys(one["tracking_uri"] for one in told)
+    for place in places:
+        views = [one["view"] for one in told if one["tracking_uri"] == place]
+        lines += (" ".join(row) for row in show_tracking("look at them:", place, views))
     return Answer(lines, {name: some for name, some in facts.items() if some or name == "runs"})
 
 

@@ -67,7 +67,7 @@ def train(
             watch=watch,
             progress=screen.prepare,
         )
-    return Answer([train_summary(result.summary, result.run_dir)], result.summary)
+    return Answer([train_summary(result.summary, result.run_dir, result.view)], result.summary)
 
 
 def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:

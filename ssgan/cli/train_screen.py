@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -87,8 +87,11 @@ def epoch_line(record: Record, epochs: int) -> str:
     return "  ".join(parts)
 
 
-def train_summary(summary: Mapping[str, Any], run_dir: str) -> Any:
-    """Lay out what a run and its summary.json say was reached, for a rich console."""
+def train_summary(summary: Mapping[str, Any], run_dir: str, view: str | None = None) -> Any:
+    """Lay out what a run and its summary.json say was reached, for a rich console.
+
+    The view is the path of its experiment in MLflow.
+    """
     from rich.text import Text
 
     from ssgan.records.rundir import RunDir
@@ -101,7 +104,7 @@ def train_summary(summary: Mapping[str, Any], run_dir: str) -> Any:
         run.info.name,
         aligned(_reached(summary, last)) + alarms,
         aligned(places(run, _FILES)),
-        aligned(_next(summary, run)),
+        aligned(_next(summary, run, view)),
     )
 
 
@@ -122,14 +125,19 @@ def more_samples(summary: Mapping[str, Any], record: RunDir | SearchDir) -> list
     return [("more samples", f"{program('ssgan')} sample {place} {_example(record)}".rstrip())]
 
 
-def show_tracking(uri: str) -> str:
-    """Return the command that shows what MLflow recorded, or the address to open."""
-    from ssgan.tracking.store import ui_command
+def show_tracking(title: str, uri: str, views: Iterable[str]) -> list[tuple[str, str]]:
+    """Return how to look at what MLflow recorded, as rows.
 
-    command = ui_command(uri)
+    A server's address is opened as it is; of a file a command is first. Then come the addresses of
+    the experiments with such paths.
+    """
+    from ssgan.tracking.store import ui_address, ui_command
+
+    command, address = ui_command(uri), ui_address(uri)
+    said = [f"open {address}{view}" for view in dict.fromkeys(views)]
     if command.startswith("mlflow "):
-        return program("mlflow") + command.removeprefix("mlflow")
-    return f"open {command}"
+        said = [program("mlflow") + command.removeprefix("mlflow"), *(f"and {one}" for one in said)]
+    return list(zip([title, *[""] * len(said)], said or [f"open {address}"], strict=False))
 
 
 def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[str, str, str]]:
@@ -150,10 +158,10 @@ def _reached(summary: Mapping[str, Any], record: Record | None) -> list[tuple[st
     return rows
 
 
-def _next(summary: Mapping[str, Any], run: RunDir) -> list[tuple[str, str]]:
+def _next(summary: Mapping[str, Any], run: RunDir, view: str | None) -> list[tuple[str, str]]:
     rows = more_samples(summary, run)
     if summary.get("tracking_uri"):
-        rows.append(("all runs", show_tracking(str(summary["tracking_uri"]))))
+        rows += show_tracking("all runs", str(summary["tracking_uri"]), [view] if view else [])
     train = f"{program('ssgan')} train --resume {shlex.quote(short(run.location))}"
     rows.append(("train longer", f"{train} training.epochs={2 * int(summary.get('epochs') or 1)}"))
     return rows

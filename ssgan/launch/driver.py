@@ -138,7 +138,7 @@ def train(
             raise
     follower.close()
     _register(run, experiment, uri)
-    return Result(run.location, summary)
+    return Result(run.location, summary, follower.view)
 
 
 def _place(

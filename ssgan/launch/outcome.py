@@ -23,6 +23,9 @@ class Result:
     run_dir: str
     summary: dict[str, Any]
     """Content of its summary.json."""
+    view: str | None = None
+    """Path of its experiment in MLflow, behind the address of a server; None where MLflow did not
+    answer."""
 
 
 def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, bytes]:

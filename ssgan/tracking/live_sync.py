@@ -43,6 +43,8 @@ class LiveSync(ABC):
         self._thread = threading.Thread(target=self._poll, name="mlflow", daemon=True)
         self._down = False
         self._deadline: float | None = None
+        self.view: str | None = None
+        """Path of the experiment's ready view, once MLflow has answered (`view_path`)."""
 
     @abstractmethod
     def _record(self, status: str, *, is_last: bool) -> str:
@@ -143,7 +145,7 @@ class RunSync(LiveSync):
     def _record(self, status: str, *, is_last: bool) -> str:
         seen = self._run.list("record")
         if is_last or seen != self._seen:
-            self._recorder.sync(self._run, status=status)
+            self.view = self._recorder.sync(self._run, status=status).view
             self._seen = seen
         return ""
 
@@ -183,6 +185,7 @@ class SearchSync(LiveSync):
             pages=(self._drawn or None) if is_last or self._drawn is not self._shown else None,
             has_time=self._has_time,
         )
+        self.view = sent.view
         self._shown = self._drawn
         self._seen = None if sent.missing else rows
         return f"news of {sent.missing} of {sent.trials} trials" if sent.missing else ""

@@ -150,6 +150,11 @@ def ui_command(uri: str, port: int = 5000) -> str:
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)} --port {port}"
 
 
+def ui_address(uri: str, port: int = 5000) -> str:
+    """Return the address at which the records are shown, once `ui_command` runs."""
+    return uri.rstrip("/") if urlsplit(uri).scheme in _SERVERS else f"http://127.0.0.1:{port}"
+
+
 def artifact_location(uri: str) -> str | None:
     """Return where a new experiment's files go: next to an SQLite file; else the server decides."""
     file = _sqlite_file(uri)

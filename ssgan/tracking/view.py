@@ -95,8 +95,14 @@ def _tag(when: int, charts: list[dict[str, Any]], more: Mapping[str, Any] | None
 
 
 def view_path(experiment_id: str) -> str:
-    """Return the path that opens the view, to be put behind the address of a server."""
-    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey=ssgan&compareRunsMode=CHART"
+    """Return the path that opens the view, to be put behind the address of a server.
+
+    Without its part on the workflow the interface opens on traces, of which there are none.
+    """
+    return (
+        f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+        "&viewStateShareKey=ssgan&compareRunsMode=CHART"
+    )
 
 
 def _pick(wanted: Iterable[str], names: Iterable[str]) -> list[str]:

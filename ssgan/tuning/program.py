@@ -40,10 +40,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search left: its directory, and the content of its summary.json."""
+    """What a search left."""
 
     directory: SearchDir
     summary: dict[str, Any]
+    """Content of its summary.json."""
+    view: str | None = None
+    """Path of its experiment in MLflow, behind the address of a server; None where MLflow did not
+    answer."""
 
 
 def run_search(
@@ -120,7 +124,7 @@ def run_search(
             lease.check()
             raise
         follower.close()
-    return SearchResult(directory, summary)
+    return SearchResult(directory, summary, follower.view)
 
 
 def _conclude(search: Search, directory: SearchDir, uri: str, started: float) -> dict[str, Any]:

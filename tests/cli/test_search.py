@@ -11,6 +11,7 @@ from ssgan.cli.screen import short
 from ssgan.cli.search import _search
 from ssgan.cli.search_screen import search_summary
 from ssgan.records.searchdir import BEST, TrialRow
+from ssgan.tracking.view import view_path
 from ssgan.tuning import load_search
 from tests.cli.conftest import Run
 from tests.helpers.searchdirs import make_search
@@ -92,7 +93,7 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(
         "tracking_uri": "http://mlflow:5000",
     }
     console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(search_summary(search, summary))
+    console.print(search_summary(search, summary, view_path("7")))
     shown = " ".join(console.export_text().split())
     for said in (
         "0.0190 1 00000 lambda1 0.25",
@@ -103,6 +104,7 @@ def test_the_last_screen_says_what_won_what_failed_and_what_to_do_next(
         f"export {short(search.location)}/export",
         f"sample {short(search.location)} digit=7 -n 16",
         "best.yaml",
-        "open http://mlflow:5000",
+        "compare trials open http://mlflow:5000/#/experiments/7/runs?workflowType=machine_learning"
+        "&viewStateShareKey=ssgan&compareRunsMode=CHART",
     ):
         assert said in shown

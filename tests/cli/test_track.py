@@ -29,6 +29,11 @@ def test_a_search_is_synced_with_all_its_trials(tmp_path: Path, ssgan) -> None:
     assert "0 epochs and 0 pictures of 3 trials sent" in again.err
     assert "lambdas: 3 trials in MLflow experiment lambdas" in again.out
     assert "00000: 2 epochs in MLflow experiment digits" in again.out
+    command, *opened = [
+        line for line in again.out.splitlines() if "mlflow ui" in line or "/#/" in line
+    ]
+    assert command.startswith("look at them: ")
+    assert [line.split("/")[-2:-1] for line in opened] == [["2"], ["1"]]
 
 
 def test_a_search_goes_where_it_was_recorded(tmp_path: Path, ssgan) -> None:

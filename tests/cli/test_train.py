@@ -103,6 +103,8 @@ def test_the_last_screen_says_what_where_and_how(folder: Path, ssgan) -> None:
         "runs/tiny/figures/samples_ema.png",
         "sample runs/tiny digit=7 -n 16",
         f"mlflow ui --backend-store-uri sqlite:///{folder}/runs/mlflow.db",
+        "and open http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+        "&viewStateShareKey=ssgan&compareRunsMode=CHART",
     ):
         assert text in done.out
     assert "epoch 1/1" not in done.out

@@ -23,6 +23,7 @@ class NoFollower:
     """Stands for the thread that records in MLflow, and remembers how runs ended."""
 
     endings: ClassVar[list[str | None]] = []
+    view = None
 
     def __init__(self, run: RunDir, uri: str) -> None:
         self.run = run

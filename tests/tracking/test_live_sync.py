@@ -13,6 +13,7 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.report.pages import SearchPages
 from ssgan.tracking.live_sync import RunSync, SearchSync
 from ssgan.tracking.recorder import Recorder
+from ssgan.tracking.view import view_path
 from tests.helpers import searchdirs
 from tests.helpers.searchdirs import tiny
 from tests.helpers.tracking import (
@@ -31,7 +32,7 @@ from tests.helpers.tracking import (
 
 def test_mlflow_keeps_up_with_a_run_and_closes_it(uri: str, tmp_path: Path) -> None:
     run = make_run(tmp_path, "followed", epochs=1)
-    with RunSync(run, uri, interval=0.02):
+    with RunSync(run, uri, interval=0.02) as follower:
         client = MlflowClient(uri)
         while not (experiment := client.get_experiment_by_name("followed")):
             time.sleep(0.02)
@@ -47,6 +48,7 @@ def test_mlflow_keeps_up_with_a_run_and_closes_it(uri: str, tmp_path: Path) -> N
     assert rows(uri, run_id) == ALL_ROWS
     assert images(uri, run_id) == ALL_IMAGES
     assert client.get_run(run_id).info.status == "FINISHED"
+    assert follower.view == view_path(experiment.experiment_id)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,7 @@ def test_a_dead_server_costs_a_run_one_warning(
         follower = RunSync(run, DEAD, interval=0.01).start()
         time.sleep(0.2)
         assert not follower.close()
+    assert follower.view is None
     told = [record.getMessage() for record in caplog.records if record.name.startswith("ssgan")]
     assert len(told) == 2
     assert "training continues" in told[0]
@@ -129,6 +132,7 @@ def test_mlflow_keeps_up_with_a_search_and_closes_it(
     whole = search.read_bytes("report/contact-sheet.html")
     place = client.download_artifacts(parent.info.run_id, "report/contact-sheet.html")
     assert Path(place).read_bytes() == whole
+    assert follower.view == view_path(parent.info.experiment_id)
     assert follower.close()  # closing twice does no harm
 
 

@@ -283,7 +283,10 @@ def test_the_experiment_has_a_view_of_what_matters(uri: str, tmp_path: Path) -> 
         commit(run, epoch, **{"q_ss_accuracy/digit": 0.5, "q_ss_accuracy": 0.5})
     report = Recorder(uri, "viewed").sync(run)
     experiment = MlflowClient(uri).get_experiment_by_name("viewed")
-    assert f"/experiments/{experiment.experiment_id}/runs?viewStateShareKey=ssgan" in report.view
+    assert report.view == (
+        f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning"
+        "&viewStateShareKey=ssgan&compareRunsMode=CHART"
+    )
     view = json.loads(experiment.tags["mlflow.sharedViewState.ssgan"])
     charts = json.loads(view["state"])["compareRunCharts"]
     assert [chart.get("metricKey") or chart["imageKeys"] for chart in charts] == [

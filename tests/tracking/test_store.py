@@ -17,6 +17,7 @@ from ssgan.tracking.store import (
     default_uri,
     store_of,
     sync_command,
+    ui_address,
     ui_command,
 )
 from tests.helpers.tracking import ALL_IMAGES, DEAD, commit, images, make_run
@@ -116,8 +117,10 @@ def test_the_command_that_catches_up_names_servers(monkeypatch: pytest.MonkeyPat
     assert sync_command("runs/a", server) == "ssgan track sync runs/a"
 
 
-def test_the_command_that_shows_it_all() -> None:
+def test_the_command_that_shows_it_all_and_where() -> None:
     assert ui_command("http://host:5000") == "http://host:5000"
     assert ui_command("sqlite:////a b/mlflow.db", 5001) == (
         "mlflow ui --backend-store-uri 'sqlite:////a b/mlflow.db' --port 5001"
     )
+    assert ui_address("sqlite:////a b/mlflow.db", 5001) == "http://127.0.0.1:5001"
+    assert ui_address("https://host/mlflow/") == "https://host/mlflow"
