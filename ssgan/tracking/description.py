@@ -41,6 +41,15 @@ def rank_trials(rows: Iterable[TrialRow], info: SearchInfo) -> list[TrialRow]:
     return sorted(rows, key=lambda row: (info.rank(row.metric), row.trial))
 
 
+def pictured_trials(rows: Iterable[TrialRow], info: SearchInfo) -> frozenset[str]:
+    """Return the run directories of which all pictures go to MLflow: finals and the best ones."""
+    rows = list(rows)
+    of_stage_one = rank_trials((row for row in rows if row.stage == "search"), info)
+    ranked = sorted(of_stage_one, key=lambda row: not row.is_scored)
+    finals = (row.run for row in rows if row.stage == "final")
+    return frozenset([*finals, *(row.run for row in ranked[: info.pictures])])
+
+
 def _describe(
     rows: Sequence[TrialRow], info: SearchInfo, counts: str, best: TrialRow | None
 ) -> str:

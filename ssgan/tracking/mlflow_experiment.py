@@ -17,7 +17,6 @@ from mlflow.exceptions import MlflowException
 
 from ssgan.base.errors import BadInput
 from ssgan.tracking.store import artifact_location, connect, validate
-from ssgan.tracking.view import VIEW_TAG
 
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the interface's layout
 _MOST, _MOST_PARAMS, _LONGEST_TAG = 1000, 100, 5000  # MLflow's limits; as many tags as params
@@ -168,11 +167,12 @@ class MlflowExperiment:
             self.client.set_terminated(run.id, status, max(ends, default=None))
         run.status = status
 
-    def show_view(self, view: str | None) -> None:
-        """Keep the interface's ready view up to date."""
+    def show_views(self, views: Mapping[str, str]) -> None:
+        """Keep the interface's ready views, which are tags, up to date."""
         assert self._found is not None, "refresh comes first"
-        if view is not None and self._found.tags.get(VIEW_TAG) != view:
-            self.client.set_experiment_tag(self.id, VIEW_TAG, view)
+        for tag, view in views.items():
+            if self._found.tags.get(tag) != view:
+                self.client.set_experiment_tag(self.id, tag, view)
 
 
 def digest_of(contents: Mapping[str, bytes]) -> str:

@@ -18,7 +18,7 @@ from ssgan.drawing.sheet import thumbnail
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.mlflow_experiment import MlflowExperiment, MlflowRun, digest_of
 from ssgan.tracking.store import check
-from ssgan.tracking.view import view_path, view_tag
+from ssgan.tracking.view import view_path, view_tags
 
 RUN_ID = "ssgan.run_id"
 """Tag by which a run directory's MLflow run is found."""
@@ -177,7 +177,7 @@ class Recorder:
             experiment.send(found, tags={_ARTIFACTS: digest})
         sent.is_described = sent.is_described or (describes and bool(records))
         if self._keeps_view:
-            experiment.show_view(view_tag(records))
+            experiment.show_views(view_tags(records))
         # A run that was resumed and killed has the summary of its first end.
         done = records[-1].epoch if records else 0
         is_over = summary is not None and summary.get("epochs", done) == done

@@ -6,14 +6,16 @@ A version holds no pickle.
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import mlflow
+from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 import ssgan
@@ -22,6 +24,7 @@ from ssgan.export.format import MANIFEST
 from ssgan.records.rundir import RunDir
 from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.store import connect
+from ssgan.tracking.view import CHAMPION
 
 ALIAS = "champion"
 """``models:/NAME@champion`` is the best version so far."""
@@ -127,7 +130,20 @@ def register_champion(
         is_better, reason = _compare(present, tags, value, mode)
     if is_better:
         client.set_registered_model_alias(name, ALIAS, str(version))
+        _mark_champion(client, name, version, present)
     return Champion(name, version, is_better, reason)
+
+
+def _mark_champion(
+    client: MlflowClient, name: str, version: int, before: ModelVersion | None
+) -> None:
+    """Say on the run of a champion that it is one, and on that of the one before no more."""
+    if before is not None and before.run_id and int(before.version) != version:
+        with suppress(MlflowException):  # it may be gone, or never have been marked
+            client.delete_tag(before.run_id, CHAMPION)
+    run_id = client.get_model_version(name, str(version)).run_id
+    if run_id:
+        client.set_tag(run_id, CHAMPION, f"{name}, version {version}")
 
 
 @contextmanager

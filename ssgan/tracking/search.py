@@ -14,11 +14,11 @@ from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
-from ssgan.tracking.description import rank_trials, search_tags
+from ssgan.tracking.description import pictured_trials, search_tags
 from ssgan.tracking.mlflow_experiment import MlflowRun, digest_of
 from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
 from ssgan.tracking.store import check, has_one_writer
-from ssgan.tracking.view import search_view_tag, view_path
+from ssgan.tracking.view import MARK, WINNER, search_view_tags, view_path
 
 _SEARCH_ID = "ssgan.search_id"
 _FILES, _REPORT = "ssgan.artifacts", "ssgan.report"
@@ -60,6 +60,8 @@ class _State(NamedTuple):
     """MLflow's."""
     shows_all: bool
     """Whether pictures of every epoch are there, or those of the last one alone."""
+    has_won: bool
+    """Whether it is the run that stands for the search."""
 
 
 class SearchRecorder:
@@ -82,6 +84,7 @@ class SearchRecorder:
         self._told_until = -1
         self._best: float | None = None
         self._stand_ins: dict[str, list[MlflowRun]] = {}
+        self._marked: set[str | None] = set()
 
     def read(self, rows: Sequence[TrialRow] | None = None) -> list[History]:
         """Read the search's trials as they are now, or as a table says that was read before."""
@@ -119,11 +122,13 @@ class SearchRecorder:
         is_first = self._parent is None
         try:
             parent = self._parent = self._parent or self._open(info)
-            is_over = search.summary() is not None and all(row.is_over for row in rows)
+            summary = search.summary()
+            is_over = summary is not None and all(row.is_over for row in rows)
             status = status or ("FINISHED" if is_over else parent.status)
             if status == "RUNNING":
                 experiment.set_status(parent, status)
-            news = self._find_news(histories, parent, status, info)
+            winner = None if summary is None else summary.get("winner")
+            news = self._find_news(histories, parent, status, info, winner)
             counts = self._sync_trials(news, has_time)
             definition = search.definition_tree() if is_first else {}
             experiment.send(
@@ -134,7 +139,7 @@ class SearchRecorder:
             )
             if pages is not None or is_first or status != "RUNNING":
                 self._show(parent, pages)
-                experiment.show_view(search_view_tag(histories, info))
+                experiment.show_views(search_view_tags(histories, info))
             ends = (one.timestamp_ms for history in histories for one in history.records)
             experiment.set_status(parent, status, ends)
         except Exception:
@@ -159,11 +164,24 @@ class SearchRecorder:
         told = self._experiment.client.get_metric_history(parent.id, f"best/{info.metric}")
         self._told_until = max((point.timestamp for point in told), default=-1)
         self._best = min((point.value for point in told), key=info.rank, default=None)
-        failed = {"mlflow.parentRunId": parent.id, "ssgan.status": "FAILED"}
+        child = {"mlflow.parentRunId": parent.id}
         self._stand_ins = {}
-        for found in self._experiment.find(failed):
+        for found in self._experiment.find(child | {"ssgan.status": "FAILED"}):
             self._stand_ins.setdefault(found.tags.get(RUN_ID, ""), []).append(found)
+        marked = self._experiment.find(child | {MARK: WINNER})
+        self._marked = {found.tags.get("ssgan.trial") for found in marked}
         return parent
+
+    def _mark(self, row: TrialRow, has_won: bool) -> dict[str, str]:
+        """Return the tags that tell the winner from the others, also by its name.
+
+        In MLflow's charts the name is all that is seen of a run. One that is the winner no more,
+        since the search went on, is not called so any more.
+        """
+        if has_won:
+            self._marked.add(row.trial)
+            return {MARK: WINNER, "mlflow.runName": f"{row.trial} ({WINNER})"}
+        return {MARK: "", "mlflow.runName": row.trial} if row.trial in self._marked else {}
 
     def _show(self, parent: MlflowRun, pages: Mapping[str, bytes] | None) -> None:
         """Send the search's own files, and its report where it was drawn."""
@@ -181,17 +199,21 @@ class SearchRecorder:
         self._experiment.send(parent, tags=news)
 
     def _find_news(
-        self, histories: Sequence[History], parent: MlflowRun, status: str, info: SearchInfo
+        self,
+        histories: Sequence[History],
+        parent: MlflowRun,
+        status: str,
+        info: SearchInfo,
+        winner: str | None,
     ) -> list[tuple[History, _State]]:
         """Return the trials that are not in MLflow as they are now."""
-        rows = [one.row for one in histories if one.row.stage == "search"]
-        ranked = sorted(rank_trials(rows, info), key=lambda row: not row.is_scored)
-        leading = {row.run for row in ranked[: info.pictures]}
+        pictured = pictured_trials((one.row for one in histories), info)
         news = []
         for history in histories:
             row = history.row
-            shows_all = row.stage == "final" or row.run in leading
-            state = _State(parent.id, row, mlflow_status(row, status), shows_all)
+            shows_all = row.run in pictured
+            in_mlflow = mlflow_status(row, status)
+            state = _State(parent.id, row, in_mlflow, shows_all, row.run == winner)
             waits = row.status == "PENDING" and history.run is None
             if not waits and self._is_news(state, self._done.get(row.run), len(histories)):
                 news.append((history, state))
@@ -228,8 +250,8 @@ class SearchRecorder:
 
     def _sync_trial(self, history: History, state: _State) -> tuple[int, int]:
         """Sync a trial; return the epochs and pictures that were sent."""
-        parent, row, status, shows_all = state
-        tags = _trial_tags(row, parent)
+        parent, row, status, shows_all, has_won = state
+        tags = _trial_tags(row, parent) | self._mark(row, has_won)
         sent = (0, 0)
         if history.run is not None:
             self._withdraw_stand_in(row)

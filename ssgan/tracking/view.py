@@ -2,11 +2,12 @@
 
 Left alone, the interface draws a chart for every metric in alphabetical order, and above every
 picture all parameters of its run. It keeps named views as tags of an experiment; ours, "ssgan",
-stands in the menu "Views" of the runs' page. Should another MLflow not understand it, it says so
-and shows its own.
+stands in the menu "Views" of the runs' page. A search with finals has a second one, of stage one.
+Should another MLflow not understand it, it says so and shows its own.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,38 +16,56 @@ from ssgan.evaluation.catalog import KNOWN
 from ssgan.records.histories import History
 from ssgan.records.rundir import Record
 from ssgan.records.search_info import SearchInfo
+from ssgan.tracking.description import pictured_trials
 
-VIEW_TAG = "mlflow.sharedViewState.ssgan"
+_VIEW, _STAGE_ONE = "ssgan", "ssgan-stage-one"  # keys in addresses
+_TAG = "mlflow.sharedViewState."
 _PICTURES = ("samples_ema", "traversal_", "confusion_")
+_SHOWN = 10  # runs, the first of the list: the interface has grids of no more
+
+MARK, WINNER = "ssgan.mark", "winner"
+"""Tag of the run that won its search, and its value."""
+CHAMPION = "ssgan.champion"
+"""Tag of the run whose export is the champion of a registered model, named there."""
 
 
-def view_tag(records: Sequence[Record]) -> str | None:
-    """Return the tag of an experiment whose runs have such records; None where there are none.
+def view_tags(records: Sequence[Record]) -> dict[str, str]:
+    """Return the tag of an experiment whose runs have such records; none where there are none.
 
     The run's last pictures set the step that is shown first.
     """
     if not records:
-        return None
+        return {}
     last = max(records, key=lambda record: (bool(record.images), record.epoch))
-    return _tag(records[0].timestamp_ms, _charts(records, last.images, last.epoch))
+    charts = _charts(records, last.images, last.epoch)
+    return {f"{_TAG}{_VIEW}": _tag("ssgan", records[0].timestamp_ms, charts)}
 
 
-def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | None:
-    """Return the tag of a search's experiment: settings against the metric, then all runs.
+def search_view_tags(histories: Sequence[History], info: SearchInfo) -> dict[str, str]:
+    """Return the tags of a search's experiment, one for each view.
 
-    The runs are listed by the metric. In the order of time the interface would fold the trials
-    away under their search, and draw no charts of them. None where no trial has a record.
+    The first shows the stage that decides: the finals once there are any. Values of stage one, the
+    best of many by another judge, do not stand beside them; they have a view of their own then.
     """
     trained = [history for history in histories if history.records]
-    if not trained:
-        return None
+    finals = [history for history in trained if history.row.stage == "final"]
+    of_stage_one = [history for history in trained if history.row.stage == "search"]
+    tags = {}
+    if trained:
+        tags[f"{_TAG}{_VIEW}"] = _stage_view("ssgan", finals or of_stage_one, info)
+    if finals and of_stage_one:
+        name = "ssgan: stage one of the search"
+        tags[f"{_TAG}{_STAGE_ONE}"] = _stage_view(name, of_stage_one, info)
+    return tags
+
+
+def _stage_view(name: str, trained: Sequence[History], info: SearchInfo) -> str:
+    """Return the view of a stage's trials: settings against the metric, then all runs.
+
+    The runs are listed by the metric. In the order of time the interface would fold the trials
+    away under their search, and draw no charts of them.
+    """
     records = [record for history in trained for record in history.records]
-    ends = sorted(
-        max((record.epoch for record in history.records if record.images), default=0)
-        for history in trained
-    )
-    # Half of the trials have come as far; later steps leave the interface's grid almost empty.
-    step = ends[(len(ends) - 1) // 2]
     images = dict.fromkeys(name for record in records for name in record.images)
     flats = [flat_values(history.row.values) for history in trained]
     varied = [
@@ -54,22 +73,37 @@ def search_view_tag(histories: Sequence[History], info: SearchInfo) -> str | Non
         for name in fields_of(flats)
         if len({str(flat[name]) for flat in flats if name in flat}) > 1
     ]
-    charts = _charts(records, images, step, (info.metric,))
+    charts = _charts(records, images, _common_step(trained, info), (info.metric,))
     if varied:
         charts.insert(0, _parallel(varied, info.metric))
     when = min(record.timestamp_ms for record in records)
     metric = f"metrics.`{info.metric}`"
     shown = {
+        "searchFilter": f"tags.`ssgan.stage` = '{trained[0].row.stage}'",
         "orderByKey": metric,
         "orderByAsc": info.mode == "min",
-        "runsHiddenMode": "FIRST_20_RUNS",
+        "runsHiddenMode": f"FIRST_{_SHOWN}_RUNS",
         "selectedColumns": [
+            f"tags.`{MARK}`",
+            f"tags.`{CHAMPION}`",
             metric,
             *(f"params.`{name}`" for name in varied),
-            *(f"tags.`ssgan.{name}`" for name in ("status", "stage", "seed")),
+            *(f"tags.`ssgan.{name}`" for name in ("status", "seed")),
         ],
     }
-    return _tag(when, charts, shown)
+    return _tag(name, when, charts, shown)
+
+
+def _common_step(trained: Sequence[History], info: SearchInfo) -> int:
+    """Return the last epoch of which all trials that are shown have pictures, or else most."""
+    pictured = pictured_trials((one.row for one in trained), info)
+    shown = sorted(trained, key=lambda one: (info.rank(one.row.metric), one.row.trial))[:_SHOWN]
+    steps = Counter[int]()
+    for history in shown:
+        epochs = [record.epoch for record in history.records if record.images]
+        # MLflow has pictures of the other trials' last epochs alone.
+        steps.update(epochs if history.row.run in pictured else epochs[-1:])
+    return max(steps, key=lambda epoch: (steps[epoch], epoch), default=0)
 
 
 def _charts(
@@ -81,7 +115,9 @@ def _charts(
     return [*map(_line, metrics), *(_grid(name, step) for name in _pick(_PICTURES, images))]
 
 
-def _tag(when: int, charts: list[dict[str, Any]], more: Mapping[str, Any] | None = None) -> str:
+def _tag(
+    name: str, when: int, charts: list[dict[str, Any]], more: Mapping[str, Any] | None = None
+) -> str:
     state = {
         **(more or {}),
         "compareRunCharts": charts,
@@ -90,18 +126,18 @@ def _tag(when: int, charts: list[dict[str, Any]], more: Mapping[str, Any] | None
         ],
         "isAccordionReordered": True,  # or the section goes behind those that MLflow makes
     }
-    view = {"name": "ssgan", "createdAt": when, "updatedAt": when, "state": json.dumps(state)}
+    view = {"name": name, "createdAt": when, "updatedAt": when, "state": json.dumps(state)}
     return json.dumps(view)
 
 
 def view_path(experiment_id: str) -> str:
-    """Return the path that opens the view, to be put behind the address of a server.
+    """Return the path that opens the first view, to be put behind the address of a server.
 
     Without its part on the workflow the interface opens on traces, of which there are none.
     """
     return (
         f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-        "&viewStateShareKey=ssgan&compareRunsMode=CHART"
+        f"&viewStateShareKey={_VIEW}&compareRunsMode=CHART"
     )
 
 

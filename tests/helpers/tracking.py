@@ -128,3 +128,22 @@ def begin(search: SearchDir, trial: int = 0, epochs: int = 0) -> TrialRow:
     for epoch in range(1, epochs + 1):
         searchdirs.commit(run, trial, epoch, 0.5 / epoch, searchdirs.tiny(trial, epoch, 0))
     return row.model_copy(update={"epoch": epochs, "metric": 0.5 / epochs if epochs else None})
+
+
+def pictures_of(uri: str, search: SearchDir) -> dict[str, list[int]]:
+    """Return the epochs of which trials have pictures in MLflow."""
+    client = MlflowClient(uri)
+    names = {
+        trial: [file.path for file in client.list_artifacts(run.info.run_id, "images")]
+        for trial, run in runs_of(uri, search)[1].items()
+    }
+    return {
+        trial: sorted(int(name.split("+")[2]) for name in files if name.endswith(".png"))
+        for trial, files in names.items()
+    }
+
+
+def limited(search: SearchDir, pictures: int) -> SearchDir:
+    """Let so many trials have all their pictures in MLflow."""
+    search.write_definition(f"{search.definition()}pictures: {pictures}\n")
+    return search

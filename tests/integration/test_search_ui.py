@@ -47,7 +47,8 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> SearchDir:
         finals=1,
         picture=lambda trial, epoch, loss: sheet(10 * trial + epoch),
     )
-    search.write_summary({"trials": 8})
+    winner = next(row.run for row in search.rows() if row.stage == "final")
+    search.write_summary({"trials": 8, "winner": winner})
     write_report(search)
     return search
 
@@ -162,16 +163,24 @@ def test_mlflow_shows_a_search_with_its_trials_inside(
     assert set(browser.wait_for(listed, 1 + len(names))) == {"annealing", *names}
     browser.screenshot(kept / "mlflow-search-runs.png")
 
-    # The view that the recorder left: all trials, the best first, their settings and samples.
-    browser.open(server.url + report.view)
-    for shown in ("Parallel Coordinates", "zero_one_loss_ema", "samples_ema"):
-        browser.wait_for("return document.body.innerText.includes(arguments[0])", shown)
-    browser.wait_for("return document.querySelectorAll('.js-plotly-plot').length >= 1")
-    browser.wait_for(
-        "return [...document.images].filter(image => image.naturalWidth > 0"
-        " && decodeURIComponent(image.src).includes('samples_ema+step+')).length >= 2"
-    )
-    browser.screenshot(kept / "mlflow-search-view.png")
+    # The views that the recorder left, the best run first: the finals, and stage one.
+    views = {
+        "mlflow-search-view": (report.view, "(winner)"),
+        "mlflow-search-stage-one": (
+            report.view.replace("=ssgan&", "=ssgan-stage-one&"),
+            "Parallel Coordinates",
+        ),
+    }
+    for name, (view, own) in views.items():
+        browser.open(server.url + view)
+        for shown in (own, "zero_one_loss_ema", "samples_ema"):
+            browser.wait_for("return document.body.innerText.includes(arguments[0])", shown)
+        browser.wait_for("return document.querySelectorAll('.js-plotly-plot').length >= 1")
+        browser.wait_for(
+            "return [...document.images].filter(image => image.naturalWidth > 0"
+            " && decodeURIComponent(image.src).includes('samples_ema+step+')).length >= 2"
+        )
+        browser.screenshot(kept / f"{name}.png")
 
     # The parent's page: description, then the report among the artifacts.
     run = f"{server.url}/#/experiments/{experiment}/runs/{report.mlflow_run_id}"

@@ -93,6 +93,20 @@ def test_what_was_measured_otherwise_is_not_compared(uri: str, model: str, part:
     assert (tags["ssgan.metric"], float(tags["ssgan.metric_value"])) == ("zero_one_loss_ema", 0.001)
 
 
+def test_the_run_of_the_champion_is_marked_and_that_of_the_one_before_is_not(
+    uri: str, model: str
+) -> None:
+    client = MlflowClient(uri)
+    experiment = client.create_experiment(f"runs of {model}")
+    runs = [client.create_run(experiment).info.run_id for _ in range(3)]
+    for run in runs:
+        client.create_model_version(model, "file:///nowhere", run)
+    for version, value in enumerate((0.03, 0.01, 0.02), start=1):
+        put_forward(uri, model, version, value)
+    marks = [client.get_run(run).data.tags.get("ssgan.champion") for run in runs]
+    assert marks == [None, f"{model}, version 2", None]
+
+
 def test_a_champion_that_a_user_chose_is_left_alone(uri: str, model: str) -> None:
     client = MlflowClient(uri)
     client.create_model_version(model, "file:///nowhere")
@@ -132,6 +146,7 @@ def test_an_export_of_a_final_belongs_to_its_run_in_the_search(tmp_path: Path, u
     assert [code["name"] for code in json.loads(version.tags["ssgan.codes"])][:1] == ["digit"]
     source = client.get_run(version.run_id)
     assert source.data.tags["ssgan.trial"] == row.trial
+    assert source.data.tags["ssgan.champion"] == "digits, version 1"
     experiment = client.get_experiment_by_name(search.info.name)
     assert len(client.search_runs([experiment.experiment_id])) == 1 + len(search.rows())
     # What follows of the search does not mind.

@@ -18,7 +18,7 @@ from tests.helpers.searchdirs import (
     make_values,
     tiny,
 )
-from tests.helpers.tracking import begin, count_calls, points, runs_of
+from tests.helpers.tracking import begin, count_calls, limited, pictures_of, points, runs_of
 
 
 def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
@@ -129,24 +129,6 @@ def test_only_trials_with_news_cost_anything(
         "00001/record/0003.json",
         "00001/record/0003/samples_ema.png",
     ]
-
-
-def pictures_of(uri: str, search: SearchDir) -> dict[str, list[int]]:
-    """Return the epochs of which trials have pictures in MLflow."""
-    client = MlflowClient(uri)
-    names = {
-        trial: [file.path for file in client.list_artifacts(run.info.run_id, "images")]
-        for trial, run in runs_of(uri, search)[1].items()
-    }
-    return {
-        trial: sorted(int(name.split("+")[2]) for name in files if name.endswith(".png"))
-        for trial, files in names.items()
-    }
-
-
-def limited(search: SearchDir, pictures: int) -> SearchDir:
-    search.write_definition(f"{search.definition()}pictures: {pictures}\n")
-    return search
 
 
 def test_the_best_trials_have_all_pictures_and_the_others_their_last(
@@ -378,18 +360,30 @@ def test_exports_of_trials_stay_at_home(uri: str, search: SearchDir) -> None:
     assert (whole.sent, whole.images) == (0, 0)
 
 
-def test_the_experiment_has_a_view_of_settings_and_trials(uri: str, search: SearchDir) -> None:
-    fill_search(search, trials=6, epochs=5)
-    report = sync_search(uri, search)
-    experiment = MlflowClient(uri).get_experiment_by_name(search.info.name)
-    assert experiment.experiment_id in report.view
-    state = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.ssgan"])["state"])
-    parallel, line, *_, grid = state["compareRunCharts"]
-    assert parallel["type"] == "PARALLEL"
-    assert parallel["selectedParams"] == ["objective.lambda1", "objective.lambda2"]
-    assert parallel["selectedMetrics"] == ["zero_one_loss_ema"]
-    # Ordered by a metric, trials are not folded away under their search.
-    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`zero_one_loss_ema`", True)
-    assert "params.`objective.lambda2`" in state["selectedColumns"]
-    assert line["metricKey"] == "zero_one_loss_ema"
-    assert (grid["imageKeys"], grid["step"]) == (["samples_ema"], 2)  # half of the trials got there
+def test_the_winner_is_marked_and_one_that_is_it_no_more_is_not(
+    uri: str, search: SearchDir
+) -> None:
+    rows = fill_search(search, trials=4, epochs=4, finals=1)
+    first, second = (row for row in rows if row.stage == "final" and row.trial[-1] in "12")
+    sync_search(uri, search)
+
+    def marked() -> dict[str, str]:
+        found = runs_of(uri, search)[1]
+        return {
+            run.info.run_name: trial
+            for trial, run in found.items()
+            if run.data.tags.get("ssgan.mark") or run.info.run_name != trial
+        }
+
+    assert marked() == {}
+    search.write_summary({"winner": first.run})
+    recorder = SearchRecorder(search, uri)
+    recorder.sync()
+    assert marked() == {f"{first.trial} (winner)": first.trial}
+    assert recorder.sync().synced == 0
+    search.write_summary({"winner": second.run})
+    assert recorder.sync().synced == 2
+    assert marked() == {f"{second.trial} (winner)": second.trial}
+    search.delete("summary.json")  # it is resumed, by another process
+    SearchRecorder(search, uri).sync(status="RUNNING")
+    assert marked() == {}
