@@ -20,8 +20,13 @@ _WORDS = {
 _LISTED = 10  # trials in a description
 
 
-def search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -> dict[str, str]:
-    """Return the tags of a search's run, one of which is the description, in Markdown."""
+def search_tags(
+    search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo, summary: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the tags of a search's run, one of which is the description, in Markdown.
+
+    The summary is empty where the search is not over.
+    """
     counts = Counter[str](row.status for row in rows)
     said = ", ".join(f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key])
     known = rank_trials((row for row in rows if row.stage == "search" and row.is_scored), info)
@@ -29,8 +34,10 @@ def search_tags(search: SearchDir, rows: Sequence[TrialRow], info: SearchInfo) -
     tags = {
         "ssgan.search_dir": search.location,
         "ssgan.trials": said or "none yet",
-        "mlflow.note.content": _describe(rows, info, said, best),
+        "mlflow.note.content": _describe(rows, info, said, best, summary),
     }
+    if summary.get("winner"):
+        tags["ssgan.winner"] = str(summary["winner"]).rpartition("/")[2]
     if best is not None:
         tags["ssgan.best_trial"] = best.trial
     return tags
@@ -51,11 +58,17 @@ def pictured_trials(rows: Iterable[TrialRow], info: SearchInfo) -> frozenset[str
 
 
 def _describe(
-    rows: Sequence[TrialRow], info: SearchInfo, counts: str, best: TrialRow | None
+    rows: Sequence[TrialRow],
+    info: SearchInfo,
+    counts: str,
+    best: TrialRow | None,
+    summary: Mapping[str, Any],
 ) -> str:
     """Write the description that MLflow shows on the run's page, in Markdown."""
     lines = [f"**{counts or 'No trial yet'}**"]
-    if best is not None:
+    if winner := next((row for row in rows if row.run == summary.get("winner")), None):
+        lines.append(_describe_winner(winner, info, summary))
+    elif best is not None:
         lines.append(
             f"Best of the search: {best.trial} with {catalog.title(info.metric)} "
             f"{best.metric:.4f} ({spell_all(best.values)})"
@@ -66,6 +79,23 @@ def _describe(
             lines += ["", f"### {title}", "", *_table(of_stage, info)]
     lines += ["", "The artifacts in `report/` show all trials: `contact-sheet.html`, and charts."]
     return "\n".join(lines)
+
+
+def _describe_winner(winner: TrialRow, info: SearchInfo, summary: Mapping[str, Any]) -> str:
+    """Say in a paragraph what won, over its seeds, and what became of it."""
+    first = next(iter(summary.get("configurations") or ()), {})
+    parts = [f"\nWinner: {winner.trial} ({spell_all(winner.values)})."]
+    if first.get("mean") is not None and first.get("spread") is not None:
+        parts.append(
+            f"{catalog.title(info.metric)} {first['mean']:.4f} ± {first['spread']:.4f} "
+            f"(mean and standard deviation of {first['n']} runs)."
+        )
+    if winner.metric is not None:
+        parts.append(f"This run, the one with the median value, has {winner.metric:.4f}.")
+    if summary.get("model"):
+        rank = ", the champion" if summary.get("champion") else ""
+        parts.append(f"Registered as {summary['model']}, version {summary['model_version']}{rank}.")
+    return " ".join(parts)
 
 
 def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ssgan.records.histories import Histories, History
 from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
+from ssgan.tracking.best import BestSoFar, progress_name, result_points
 from ssgan.tracking.description import pictured_trials, search_tags
 from ssgan.tracking.mlflow_experiment import MlflowRun, digest_of
 from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
@@ -81,8 +82,6 @@ class SearchRecorder:
         self._histories = Histories()
         self._parent: MlflowRun | None = None
         self._done: dict[str, _State] = {}
-        self._told_until = -1
-        self._best: float | None = None
         self._stand_ins: dict[str, list[MlflowRun]] = {}
         self._marked: set[str | None] = set()
 
@@ -134,8 +133,11 @@ class SearchRecorder:
             experiment.send(
                 parent,
                 params=flatten(definition),
-                tags=search_tags(search, rows, info),
-                metrics=self._best_points(histories, [one for one, _ in news], info),
+                tags=search_tags(search, rows, info, summary or {}),
+                metrics=[
+                    *self._best.points(histories, [one for one, _ in news]),
+                    *(result_points(histories, info, summary) if summary else ()),
+                ],
             )
             if pages is not None or is_first or status != "RUNNING":
                 self._show(parent, pages)
@@ -161,9 +163,8 @@ class SearchRecorder:
         """Find the search in MLflow, or make it, and see what is there of it."""
         own = self._search.info
         parent = self._experiment.open(_SEARCH_ID, own.search_id, own.name, own.created)
-        told = self._experiment.client.get_metric_history(parent.id, f"best/{info.metric}")
-        self._told_until = max((point.timestamp for point in told), default=-1)
-        self._best = min((point.value for point in told), key=info.rank, default=None)
+        told = self._experiment.client.get_metric_history(parent.id, progress_name(info))
+        self._best = BestSoFar(info, told)
         child = {"mlflow.parentRunId": parent.id}
         self._stand_ins = {}
         for found in self._experiment.find(child | {"ssgan.status": "FAILED"}):
@@ -289,22 +290,6 @@ class SearchRecorder:
     def _stand_in_id(self, row: TrialRow) -> str:
         return uuid.uuid5(uuid.UUID(self._search.info.search_id), row.run).hex
 
-    def _best_points(
-        self, histories: Sequence[History], news: Sequence[History], info: SearchInfo
-    ) -> list[Metric]:
-        """Return how the best value improved; only trials with news can have improved it."""
-        values = [
-            value for one in news if one.row.stage == "search" for value in _values(one, info)
-        ]
-        best = min(values, key=info.rank, default=None)
-        if best is None or (self._best is not None and not info.is_better(best, self._best)):
-            return []
-        points = _best_so_far(histories, info, self._told_until)
-        self._best = best
-        if points:
-            self._told_until = points[-1].timestamp
-        return points
-
 
 def sync_search(uri: str, search: SearchDir, experiment: str | None = None) -> SearchSyncResult:
     """Write a search with all its trials and its report to MLflow, once.
@@ -350,32 +335,6 @@ def _trial_tags(row: TrialRow, parent: str) -> dict[str, str]:
         )
         tags["ssgan.donors"] = ", ".join(one.source_trial for one in row.lineage)
     return tags
-
-
-def _best_so_far(histories: Iterable[History], info: SearchInfo, after: int) -> list[Metric]:
-    """Return how the best value of stage one improved, after a time in milliseconds.
-
-    The step counts the epochs of all trials until then. Trials report from several machines, so
-    that an epoch may come late; what was told before stands.
-    """
-    reported = sorted(
-        (record.timestamp_ms, history.row.trial, value)
-        for history in histories
-        if history.row.stage == "search"
-        for record, value in history.curve(info.metric)
-    )
-    points = []
-    best: float | None = None
-    for step, (timestamp, _, value) in enumerate(reported, start=1):
-        if best is None or info.is_better(value, best):
-            best = value
-            if timestamp > after:
-                points.append(Metric(f"best/{info.metric}", value, timestamp, step))
-    return points
-
-
-def _values(history: History, info: SearchInfo) -> list[float]:
-    return [value for _, value in history.curve(info.metric)]
 
 
 def _perturbations(history: History) -> list[Metric]:

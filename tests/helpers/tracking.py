@@ -147,3 +147,9 @@ def limited(search: SearchDir, pictures: int) -> SearchDir:
     """Let so many trials have all their pictures in MLflow."""
     search.write_definition(f"{search.definition()}pictures: {pictures}\n")
     return search
+
+
+def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
+    """Return what the epochs of a trial measured, by its run directory."""
+    records = search.run(row).records()[: row.epoch]
+    return [(record.epoch, record.metrics["zero_one_loss_ema"] or 0) for record in records]

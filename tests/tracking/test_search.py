@@ -18,12 +18,15 @@ from tests.helpers.searchdirs import (
     make_values,
     tiny,
 )
-from tests.helpers.tracking import begin, count_calls, limited, pictures_of, points, runs_of
-
-
-def recorded(search: SearchDir, row: TrialRow) -> list[tuple[int, float]]:
-    records = search.run(row).records()[: row.epoch]
-    return [(record.epoch, record.metrics["zero_one_loss_ema"] or 0) for record in records]
+from tests.helpers.tracking import (
+    begin,
+    count_calls,
+    limited,
+    pictures_of,
+    points,
+    recorded,
+    runs_of,
+)
 
 
 def test_a_search_is_a_parent_and_its_trials_are_children(uri: str, search: SearchDir) -> None:
@@ -78,31 +81,18 @@ def test_the_parent_tells_what_was_searched_and_what_came_of_it(
     assert pages == drawn | {"report/parallel-coordinates.png"}
 
 
-def test_the_best_so_far_only_improves(uri: str, search: SearchDir) -> None:
-    rows = fill_search(search, trials=6, epochs=5, finals=2)
-    sync_search(uri, search)
-    parent, _ = runs_of(uri, search)
-    told = points(uri, parent, "best/zero_one_loss_ema")
-    values = [value for _, value in told]
-    assert values == sorted(values, reverse=True)
-    every = [v for row in rows if row.stage == "search" for _, v in recorded(search, row)]
-    assert values[-1] == min(every)
-    assert [step for step, _ in told] == sorted({step for step, _ in told})
-    assert told[-1][0] <= len(every)
-
-
 def test_however_often_it_is_sent_everything_is_there_once(uri: str, search: SearchDir) -> None:
     rows = fill_search(search, trials=4, epochs=4)
     first = SearchRecorder(search, uri)
     first.sync()
     before = [points(uri, runs_of(uri, search)[1][row.trial]) for row in rows]
-    best = points(uri, runs_of(uri, search)[0], "best/zero_one_loss_ema")
+    best = points(uri, runs_of(uri, search)[0], "best_so_far/zero_one_loss_ema")
     assert first.sync().synced == 0
     again = sync_search(uri, search)  # another process
     assert (again.synced, again.epochs, again.images) == (4, 0, 0)
     parent, children = runs_of(uri, search)
     assert [points(uri, children[row.trial]) for row in rows] == before
-    assert points(uri, parent, "best/zero_one_loss_ema") == best
+    assert points(uri, parent, "best_so_far/zero_one_loss_ema") == best
 
 
 def test_only_trials_with_news_cost_anything(
