@@ -27,6 +27,8 @@ _MARK = "images_seen"  # a metric of every record, so its history tells which re
 IMAGE_FOLDER = "images"
 """Folder of a run's artifacts in which MLflow's interface looks for pictures."""
 _LONGEST_PARAM = 6000  # MLflow's limit
+_ALARMS, _NO_ALARM = "ssgan.alarms", "none"
+_BEGUN = 0.2  # share of the epochs before which alarms say no more than that training is young
 _FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
@@ -64,6 +66,8 @@ class _Sent:
     """Pictures known to be whole there."""
     more: set[Metric] = field(default_factory=set)
     """Points besides those of records that this process sent."""
+    epochs: int = 0
+    """Epochs that the run is to have; 0 where it does not say."""
     is_described: bool = False
     """Whether what stands beside the records was sent since the first of them."""
 
@@ -151,9 +155,11 @@ class Recorder:
         if describes:
             summary = run.summary()
             params = flatten(run.definition_tree())
+            planned = params.get("training.epochs", "")
+            sent.epochs = int(planned) if planned.isdecimal() else 0
             files = self._files(run, whole=summary is not None)
             tags |= _tags_of(run, summary)
-        tags |= _alarm_tags(records)
+        tags |= _alarm_tags(records, sent.epochs, found.tags)
         missing = [one for one in records if (one.epoch, one.timestamp_ms) not in sent.records]
         shown = [one for one in records if one.images and pictured(one)]
         if shown:
@@ -289,9 +295,16 @@ def _points_of(record: Record) -> list[Metric]:
     return [Metric(key, value, record.timestamp_ms, record.epoch) for key, value in known]
 
 
-def _alarm_tags(records: Iterable[Record]) -> dict[str, str]:
-    alarms = {alarm: None for record in records for alarm in record.alarms}
-    return {"ssgan.alarms": "; ".join(alarms)} if alarms else {}
+def _alarm_tags(records: Sequence[Record], epochs: int, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the tag of what the last evaluation warns about; those before may be mended.
+
+    While training has hardly begun, codes change little in every run. A tag cannot be taken back
+    along with others, so one that holds no more says that there are none.
+    """
+    last = next((record for record in reversed(records) if record.is_evaluated), None)
+    has_begun = last is not None and last.epoch >= _BEGUN * epochs
+    told = "; ".join(last.alarms) if last is not None and has_begun else ""
+    return {_ALARMS: told or _NO_ALARM} if told or _ALARMS in known else {}
 
 
 def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:

@@ -209,13 +209,40 @@ def test_tags_tell_lineage_alarms_and_the_end(uri: str, tmp_path: Path) -> None:
     assert tags["ssgan.data_hash"] == "f" * 64
     assert tags["ssgan.labels_hash"] == budget.hash
     assert tags["ssgan.run_id"] == run.run_id
-    assert tags["ssgan.alarms"] == "code style_1 is dead"
+    assert "ssgan.alarms" not in tags
     assert tags["ssgan.stop_reason"] == "all epochs done"
     assert tags["mlflow.source.git.commit"] == "abc"
     assert tags["ssgan.environment.ssgan"] == "0.1.0"
     assert tags["ssgan.environment.threads"] == "2"
     assert tags["mlflow.parentRunId"] == "parent"
     assert tags["mlflow.runName"] == "first"
+
+
+def test_alarms_are_those_of_the_last_epoch(uri: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "alarms", epochs=2)
+    recorder, client = Recorder(uri, "alarms"), MlflowClient(uri)
+    run_id = recorder.sync(run).mlflow_run_id
+
+    def alarms() -> str | None:
+        return client.get_run(run_id).data.tags.get("ssgan.alarms")
+
+    assert alarms() == "code style_1 is dead"
+    commit(run, 3)
+    recorder.sync(run)
+    assert alarms() == "none"
+    assert Recorder(uri, "alarms").sync(run).mlflow_run_id == run_id
+    assert alarms() == "none"
+
+
+def test_alarms_wait_until_training_has_begun(uri: str, tmp_path: Path) -> None:
+    told = []
+    for epochs in (11, 10):
+        tree = {"name": "young", "training": {"epochs": epochs}}
+        run = RunDir.create(tmp_path / str(epochs), yaml.safe_dump(tree))
+        commit(run, 2)
+        run_id = Recorder(uri, "young").sync(run).mlflow_run_id
+        told.append(MlflowClient(uri).get_run(run_id).data.tags.get("ssgan.alarms"))
+    assert told == [None, "code style_1 is dead"]
 
 
 def test_a_summary_closes_the_run_and_resuming_opens_it(uri: str, tmp_path: Path) -> None:
