@@ -17,7 +17,7 @@ from ssgan.cluster.nodes import require_shared
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.location import move_aside
-from ssgan.launch.machine import record_environment
+from ssgan.launch.machine import record_environment, source_commit
 from ssgan.launch.outcome import Result, finish, write_summary
 from ssgan.launch.preparation import (
     ComputePlan,
@@ -29,7 +29,7 @@ from ssgan.launch.preparation import (
     make_plan,
     plan_here,
     read_budget,
-    save_budget,
+    save_data,
     use_threads,
 )
 from ssgan.launch.resumption import find_start
@@ -99,8 +99,8 @@ def train(
                 lease = stack.enter_context(hold_record(run))
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_definition(experiment.to_yaml())
-        save_budget(run, dataset.budget)
-        environment = record_environment(run, experiment, plan)
+        save_data(run, dataset)
+        environment = record_environment(run, experiment, plan, source_commit())
         judge = find_judge(experiment, dataset, plan, progress)
         conclude = partial(write_summary, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()

@@ -18,6 +18,7 @@ from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import RunDir
 
 _ENVIRONMENT = "environment.json"
+_COMMIT = "git_commit"  # of the user's files; it says nothing of bits
 
 _log = logging.getLogger(__name__)
 
@@ -43,18 +44,24 @@ def describe_machine() -> str:
 def describe_commit() -> str | None:
     """Return the commit of the checkout that runs, ``+`` if it was changed; None outside of one."""
     folder = Path(__file__).parents[2]
-    if not (folder / ".git").exists():
-        return None
-    try:
-        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{commit}+" if changed else commit
+    return _commit(folder, "--short=12") if (folder / ".git").exists() else None
 
 
-def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -> dict[str, Any]:
-    """Write environment.json, and warn where a run is resumed under another one."""
+def source_commit() -> str | None:
+    """Return the commit of the checkout around the working directory, ``+`` if it was changed.
+
+    That is where experiment files and code of the user's own are. None outside of a checkout.
+    """
+    return _commit(Path.cwd())
+
+
+def record_environment(
+    run: RunDir, experiment: Experiment, plan: ComputePlan, commit: str | None = None
+) -> dict[str, Any]:
+    """Write environment.json, and warn where a run is resumed under another one.
+
+    The commit is that of the checkout that it was started in.
+    """
     environment = {
         "ssgan": __version__,
         "python": platform.python_version(),
@@ -65,6 +72,7 @@ def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -
         "threads": plan.threads,
     }
     environment = dict(json.loads(json.dumps(environment)))  # a tuple comes back as a list
+    source = {} if commit is None else {_COMMIT: commit}
     if run.exists(_ENVIRONMENT):
         before = _read_environment(run)
         changed = {k: (before.get(k), v) for k, v in environment.items() if before.get(k) != v}
@@ -74,8 +82,8 @@ def record_environment(run: RunDir, experiment: Experiment, plan: ComputePlan) -
                 "interruption",
                 ", ".join(f"{key}={new} (before {old})" for key, (old, new) in changed.items()),
             )
-    run.write_json(_ENVIRONMENT, environment)
-    return environment
+    run.write_json(_ENVIRONMENT, environment | source)
+    return environment | source
 
 
 def _read_environment(run: RunDir) -> dict[str, Any]:
@@ -84,6 +92,15 @@ def _read_environment(run: RunDir) -> dict[str, Any]:
     except (CorruptFile, ValueError, TypeError):
         _log.warning("%s cannot be read and is written again", run.locate(_ENVIRONMENT))
         return {}
+
+
+def _commit(folder: Path, *how: str) -> str | None:
+    try:
+        commit = _git(folder, "rev-parse", *how, "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{commit}+" if changed else commit
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -25,6 +25,7 @@ from ssgan.evaluation.judge import Judge, cached_judge, train_judge
 from ssgan.experiment.footprint import check_footprint
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.networks.architecture import Shape
+from ssgan.records.data_info import DATA, DataInfo
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
@@ -110,9 +111,10 @@ def keep_to_share(gpus: float, device: torch.device) -> None:
         torch.cuda.set_per_process_memory_fraction(gpus, device)
 
 
-def save_budget(run: RunDir, budget: LabelBudget) -> None:
-    """Write labels.parquet."""
-    run.write_bytes(_LABELS, budget.to_parquet())
+def save_data(run: RunDir, dataset: Dataset) -> None:
+    """Write what a run is trained on: labels.parquet, and data.json."""
+    run.write_bytes(_LABELS, dataset.budget.to_parquet())
+    run.write_json(DATA, DataInfo.of(dataset.manifest).model_dump(mode="json"))
 
 
 def read_budget(run: RunDir) -> LabelBudget | None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import DatasetInput, Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from ssgan.base.errors import BadInput
@@ -31,11 +31,15 @@ class MlflowRun:
     tags: dict[str, str]
     status: str
     """RUNNING, FINISHED, FAILED or KILLED."""
+    has_inputs: bool
+    """Whether it names its data sets."""
 
     @classmethod
     def of(cls, run: Run) -> "MlflowRun":
         """Take what MLflow answered."""
-        return cls(run.info.run_id, dict(run.data.params), dict(run.data.tags), run.info.status)
+        inputs = run.inputs.dataset_inputs if run.inputs is not None else ()
+        params, tags = dict(run.data.params), dict(run.data.tags)
+        return cls(run.info.run_id, params, tags, run.info.status, bool(inputs))
 
 
 class MlflowExperiment:
@@ -145,6 +149,11 @@ class MlflowExperiment:
             )
             run.params.update(some_params)
             run.tags.update(some_tags)
+
+    def send_inputs(self, run: MlflowRun, inputs: Sequence[DatasetInput]) -> None:
+        """Name the data sets of a run."""
+        self.client.log_inputs(run.id, list(inputs))
+        run.has_inputs = True
 
     def upload(self, run: MlflowRun, contents: Mapping[str, bytes]) -> None:
         """Write artifacts, as one folder, over those of the same name."""

@@ -15,7 +15,9 @@ from mlflow.entities import Metric
 
 from ssgan.data.labels import LabelBudget
 from ssgan.drawing.sheet import thumbnail
+from ssgan.records.data_info import DATA, read_data_info
 from ssgan.records.rundir import Record, RunDir
+from ssgan.tracking.inputs import dataset_inputs
 from ssgan.tracking.mlflow_experiment import MlflowExperiment, MlflowRun, digest_of
 from ssgan.tracking.store import check
 from ssgan.tracking.view import view_path, view_tags
@@ -31,7 +33,7 @@ _ALARMS, _NO_ALARM = "ssgan.alarms", "none"
 _BEGUN = 0.2  # share of the epochs before which alarms say no more than that training is young
 _FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
 _ENVIRONMENT = "environment.json"
-_FILES = ("experiment.yaml", "labels.parquet", _ENVIRONMENT, "summary.json")
+_FILES = ("experiment.yaml", "labels.parquet", DATA, _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
 
 
@@ -167,6 +169,8 @@ class Recorder:
         points = [point for record in missing for point in _points_of(record)]
         points += (point for point in more if point not in sent.more)
         experiment.send(found, params=params, tags=tags, metrics=points)
+        if describes:
+            self.send_inputs(found, run)
         sent.records.update((one.epoch, one.timestamp_ms) for one in missing)
         sent.more.update(more)
         digest = digest_of(files) if files else found.tags.get(_ARTIFACTS)
@@ -193,6 +197,15 @@ class Recorder:
         return SyncResult(
             found.id, experiment.name, len(records), len(missing), images, status, view
         )
+
+    def send_inputs(self, found: MlflowRun, run: RunDir) -> None:
+        """Name the data of a run directory as those of a run in MLflow, unless it has some."""
+        info = None if found.has_inputs else read_data_info(run)
+        if info is not None:
+            data = run.definition_tree().get("data")
+            source = data.get("source") if isinstance(data, Mapping) else None
+            known = source if isinstance(source, Mapping) else {}
+            self.experiment.send_inputs(found, dataset_inputs(info, known))
 
     def _look_up(self, run: RunDir) -> _Sent:
         """Find a run in MLflow, or make it, and see what is there of it."""
@@ -317,7 +330,8 @@ def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):
         environment = dict(run.read_json(_ENVIRONMENT))
-        if commit := environment.pop("git_commit", None):
-            tags["mlflow.source.git.commit"] = str(commit)
+        if commit := str(environment.pop("git_commit", None) or ""):
+            tags["mlflow.source.git.commit"] = commit.rstrip("+")
+            tags["mlflow.source.git.dirty"] = str(commit.endswith("+")).lower()
         tags |= {f"ssgan.environment.{key}": str(value) for key, value in environment.items()}
     return tags

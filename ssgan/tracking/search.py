@@ -139,6 +139,9 @@ class SearchRecorder:
                     *(result_points(histories, info, summary) if summary else ()),
                 ],
             )
+            run = next((history.run for history in histories if history.records), None)
+            if run is not None and not parent.has_inputs:
+                self._recorder.send_inputs(parent, run)
             if pages is not None or is_first or status != "RUNNING":
                 self._show(parent, pages)
                 experiment.show_views(search_view_tags(histories, info))

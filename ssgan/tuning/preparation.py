@@ -44,6 +44,8 @@ class TrialSpec:
     """What the own process of a trial with workers reserves."""
     is_judged: bool = True
     """Whether there is or will be a judge C of the stage."""
+    commit: str | None = None
+    """Commit of the checkout that the search was started in."""
 
 
 @dataclass(frozen=True)

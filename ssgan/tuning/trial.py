@@ -24,7 +24,7 @@ from ssgan.launch.preparation import (
     keep_to_share,
     load_dataset,
     read_budget,
-    save_budget,
+    save_data,
     use_threads,
 )
 from ssgan.launch.workers import run_under_ray
@@ -109,8 +109,9 @@ class Trial:
         run.delete(FAILURE)
         try:
             check_judge(self._search_dir, self._spec.stage)
-            save_budget(run, self.dataset.budget)
-            environment = record_environment(run, self.experiment, self._plan)
+            save_data(run, self.dataset)
+            commit = self._spec.commit
+            environment = record_environment(run, self.experiment, self._plan, commit)
             self._catch_up()
             with watch_for_preemption() as is_taken:
                 if self._plan.under_ray:

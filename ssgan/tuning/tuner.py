@@ -20,6 +20,7 @@ from ssgan.cluster.connection import Cluster, connect
 from ssgan.cluster.nodes import require_shared
 from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
+from ssgan.launch.machine import source_commit
 from ssgan.launch.preparation import PreparationProgress, find_store
 from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, TrialRow
 from ssgan.tuning.judges import prepare_judges
@@ -344,6 +345,7 @@ def _prepare_spec(
         plan=plan,
         driver=cluster.drivers.resources,
         is_judged=is_judged,
+        commit=source_commit(),
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from ssgan import __version__
 from ssgan.base import lease
 from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
+from ssgan.data.store import Store
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
@@ -21,6 +22,7 @@ from ssgan.launch import driver, machine
 from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
 from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.data_info import DataInfo, read_data_info
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.tracking.store import Unreachable
@@ -41,7 +43,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 def test_a_run_leaves_everything_that_it_promises(
-    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], digits_store: Store
 ) -> None:
     seen: list[Progress] = []
     result = train(tiny, tmp_path, "first", watch=Watch(progress=seen.append))
@@ -62,6 +64,7 @@ def test_a_run_leaves_everything_that_it_promises(
     assert NamedGenerator.load(summary["export"]).sample(digit=7, n=2).shape == (2, 16, 16, 1)
     assert Experiment.from_yaml(run.definition()) == tiny
     assert run.exists("labels.parquet")
+    assert read_data_info(run) == DataInfo.of(digits_store.manifest)
     assert [now.record.epoch for now in seen if now.record is not None] == [1, 2, 3]
     assert endings == [None]
 

@@ -203,7 +203,7 @@ def test_tags_tell_lineage_alarms_and_the_end(uri: str, tmp_path: Path) -> None:
     )
     run.write_bytes("labels.parquet", budget.to_parquet())
     run.write_summary({"stop_reason": "all epochs done"})
-    run.write_json("environment.json", {"ssgan": "0.1.0", "threads": 2, "git_commit": "abc"})
+    run.write_json("environment.json", {"ssgan": "0.1.0", "threads": 2, "git_commit": "abc+"})
     report = Recorder(uri, "tags").sync(run, tags={"mlflow.parentRunId": "parent"})
     tags = MlflowClient(uri).get_run(report.mlflow_run_id).data.tags
     assert tags["ssgan.data_hash"] == "f" * 64
@@ -212,6 +212,7 @@ def test_tags_tell_lineage_alarms_and_the_end(uri: str, tmp_path: Path) -> None:
     assert "ssgan.alarms" not in tags
     assert tags["ssgan.stop_reason"] == "all epochs done"
     assert tags["mlflow.source.git.commit"] == "abc"
+    assert tags["mlflow.source.git.dirty"] == "true"
     assert tags["ssgan.environment.ssgan"] == "0.1.0"
     assert tags["ssgan.environment.threads"] == "2"
     assert tags["mlflow.parentRunId"] == "parent"

@@ -1,0 +1,53 @@
+"""What a run was trained on: `data.json` of its directory."""
+
+from ssgan.base.config import STORED, Config
+from ssgan.base.errors import CorruptFile
+from ssgan.data.store import Manifest, split_name
+from ssgan.method.codes import Code
+from ssgan.records.rundir import RunDir
+
+DATA = "data.json"
+"""File of a run directory; version 0.1 wrote none."""
+
+
+class DataInfo(Config):
+    """The data set of a run in short: the store itself may be elsewhere, or gone."""
+
+    name: str
+    """Short name of the data set."""
+    hash: str
+    """Hash of its manifest."""
+    shape: tuple[int, int, int]
+    """Channels, height and width of every image."""
+    columns: tuple[Code, ...]
+    """Label columns."""
+    counts: dict[str, int]
+    """Images of the splits, ``train`` and, where there is one, ``test``."""
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "DataInfo":
+        """Take from a store's manifest what a run says of it."""
+        counts = {split_name(name): split.count for name, split in manifest.splits.items()}
+        return cls(
+            name=manifest.name,
+            hash=manifest.hash,
+            shape=manifest.shape,
+            columns=manifest.columns,
+            counts=counts,
+        )
+
+
+def read_data_info(run: RunDir) -> DataInfo | None:
+    """Read data.json; None where there is none.
+
+    Raises:
+        CorruptFile: It says something else.
+    """
+    if not run.exists(DATA):
+        return None
+    try:
+        return DataInfo.model_validate(run.read_json(DATA), context=STORED)
+    except ValueError as error:
+        raise CorruptFile(
+            f"{run.locate(DATA)} does not describe data; delete it, and a resume writes it again"
+        ) from error
