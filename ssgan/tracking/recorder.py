@@ -17,6 +17,7 @@ from ssgan.data.labels import LabelBudget
 from ssgan.drawing.sheet import thumbnail
 from ssgan.records.data_info import DATA, read_data_info
 from ssgan.records.rundir import Record, RunDir
+from ssgan.tracking.card import is_card, model_card
 from ssgan.tracking.inputs import dataset_inputs
 from ssgan.tracking.mlflow_experiment import MlflowExperiment, MlflowRun, digest_of
 from ssgan.tracking.store import check
@@ -24,6 +25,8 @@ from ssgan.tracking.view import view_path, view_tags
 
 RUN_ID = "ssgan.run_id"
 """Tag by which a run directory's MLflow run is found."""
+NOTE = "mlflow.note.content"
+"""Tag that holds a run's description."""
 _ARTIFACTS = "ssgan.artifacts"
 _MARK = "images_seen"  # a metric of every record, so its history tells which records are there
 IMAGE_FOLDER = "images"
@@ -160,7 +163,8 @@ class Recorder:
             planned = params.get("training.epochs", "")
             sent.epochs = int(planned) if planned.isdecimal() else 0
             files = self._files(run, whole=summary is not None)
-            tags |= _tags_of(run, summary)
+            tags = _tags_of(run, summary) | tags
+            tags = self._with_card(tags, found, run)
         tags |= _alarm_tags(records, sent.epochs, found.tags)
         missing = [one for one in records if (one.epoch, one.timestamp_ms) not in sent.records]
         shown = [one for one in records if one.images and pictured(one)]
@@ -197,6 +201,19 @@ class Recorder:
         return SyncResult(
             found.id, experiment.name, len(records), len(missing), images, status, view
         )
+
+    @staticmethod
+    def _with_card(tags: dict[str, str], found: MlflowRun, run: RunDir) -> dict[str, str]:
+        """Add the card of what a run has exported; a description of the user's own stays.
+
+        Of a search's trials, whose tags name it, the winner has one.
+        """
+        if not is_card(found.tags.get(NOTE)):
+            return {key: value for key, value in tags.items() if key != NOTE}
+        if NOTE in tags or "mlflow.parentRunId" in found.tags | tags:
+            return tags
+        card = model_card(run)
+        return tags if card is None else tags | {NOTE: card}
 
     def send_inputs(self, found: MlflowRun, run: RunDir) -> None:
         """Name the data of a run directory as those of a run in MLflow, unless it has some."""

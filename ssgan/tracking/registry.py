@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import mlflow
 from mlflow import MlflowClient
@@ -22,6 +22,7 @@ import ssgan
 from ssgan.export import NamedGenerator, serving
 from ssgan.export.format import MANIFEST
 from ssgan.records.rundir import RunDir
+from ssgan.tracking.card import is_card, model_card
 from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.store import connect
 from ssgan.tracking.view import CHAMPION
@@ -35,11 +36,18 @@ _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pydantic", "safetensors
 
 
 def register(
-    uri: str, export_dir: str | Path, name: str, run: RunDir, experiment: str | None = None
+    uri: str,
+    export_dir: str | Path,
+    name: str,
+    run: RunDir,
+    experiment: str | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Make a local export a version of a registered model; the same export stays one version.
 
-    The run that it comes from is synced first, to its own experiment by default.
+    The run that it comes from is synced first, to its own experiment by default. Its card becomes
+    the description of the version, and of a model without a champion; `search` is the summary of
+    the search that the run won.
 
     Returns:
         Name and version: ``mlflow models serve -m models:/NAME/VERSION``.
@@ -82,6 +90,10 @@ def register(
     tags = {"ssgan.run_id": run.run_id, "ssgan.codes": codes, _EXPORT_TAG: digest}
     for tag, text in tags.items():
         client.set_model_version_tag(name, str(number), tag, text)
+    if (card := model_card(run, search, f"{name}/{number}")) is not None:
+        client.update_model_version(name, str(number), card)
+        if ALIAS not in client.get_registered_model(name).aliases:
+            _describe_model(client, name, number)
     return name, number
 
 
@@ -106,6 +118,7 @@ def register_champion(
     identity: Mapping[str, str],
     mode: Literal["min", "max"] = "min",
     experiment: str | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> Champion:
     """Register an export, and make it the champion if it beats the one that there is.
 
@@ -113,7 +126,7 @@ def register_champion(
     the hashes in `identity` are equal, of ``data``, ``labels`` and ``judge``; they become tags of
     the version. Otherwise the alias stays where it is. Errors are those of `register`.
     """
-    _, version = register(uri, export_dir, name, run, experiment)
+    _, version = register(uri, export_dir, name, run, experiment, search)
     client = connect(uri)
     key, value = metric
     tags = {_METRIC: key, _VALUE: repr(float(value))}
@@ -131,7 +144,15 @@ def register_champion(
     if is_better:
         client.set_registered_model_alias(name, ALIAS, str(version))
         _mark_champion(client, name, version, present)
+        _describe_model(client, name, version)
     return Champion(name, version, is_better, reason)
+
+
+def _describe_model(client: MlflowClient, name: str, version: int) -> None:
+    """Describe a model by the card of a version, unless somebody has described it otherwise."""
+    card = client.get_model_version(name, str(version)).description
+    if card and is_card(client.get_registered_model(name).description):
+        client.update_registered_model(name, card)
 
 
 def _mark_champion(

@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 from _thread import interrupt_main
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -172,13 +172,15 @@ def _conclude(search: Search, directory: SearchDir, uri: str, started: float) ->
         summary |= {**(run.summary() or {}), **summary}
         summary |= {"best": table.best.values, "winner": winner.run}
         if search.chooses:
-            summary |= _register(search, directory, winner, uri)
+            summary |= _register(search, directory, winner, uri, summary)
     summary["seconds"] = round(time.monotonic() - started, 1)
     directory.write_summary(summary)
     return summary
 
 
-def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) -> dict[str, Any]:
+def _register(
+    search: Search, directory: SearchDir, winner: TrialRow, uri: str, summary: Mapping[str, Any]
+) -> dict[str, Any]:
     """Register the winner's export; return what summary.json says of it, nothing on a failure."""
     run = directory.run(winner)
     name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
@@ -200,6 +202,7 @@ def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) 
                 identity=identity,
                 mode=search.mode,
                 experiment=directory.info.name,
+                search=summary,
             )
     except Exception as error:  # whatever MLflow says, nothing else is lost
         _log.warning("the winner could not be registered as %s: %s", name, error)
