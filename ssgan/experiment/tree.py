@@ -109,6 +109,10 @@ class TrackingConfig(Config):
     """Name of the MLflow experiment; None is the preset's."""
     register_as: str | None = None
     """Registered model that the export becomes a version of; None registers nothing."""
+    system_metrics: bool = False
+    """Whether MLflow records, every ten seconds, how busy the machine is that the command runs on:
+    processors, memory, disk, network, GPUs where `nvidia-ml-py` is installed. They are not in the
+    run directory."""
 
 
 class Experiment(Config):

@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from ssgan.records.histories import History
 from ssgan.records.rundir import RunDir
@@ -43,6 +45,7 @@ class LiveSync(ABC):
         self._thread = threading.Thread(target=self._poll, name="mlflow", daemon=True)
         self._down = False
         self._deadline: float | None = None
+        self._monitor: SystemMetricsMonitor | None = None
         self.view: str | None = None
         """Path of the experiment's ready view, once MLflow has answered (`view_path`)."""
 
@@ -55,6 +58,16 @@ class LiveSync(ABC):
         if not self._stop.is_set():
             return True
         return self._deadline is not None and time.monotonic() < self._deadline
+
+    def _measure_machine(self, tracking: Any, mlflow_run_id: str) -> None:
+        """Record how busy this machine is, where the configuration of `tracking` says so."""
+        wanted = isinstance(tracking, Mapping) and tracking.get("system_metrics") is True
+        if wanted and self._monitor is None and not self._stop.is_set():
+            monitor = SystemMetricsMonitor(
+                mlflow_run_id, resume_logging=True, tracking_uri=self._uri
+            )
+            monitor.start()
+            self._monitor = monitor
 
     def start(self) -> Self:
         """Start to poll."""
@@ -71,6 +84,9 @@ class LiveSync(ABC):
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None
         self._deadline = time.monotonic() + _CLOSING
         directory = self._directory
         status = status or ("FINISHED" if directory.summary() is not None else "FAILED")
@@ -140,12 +156,15 @@ class RunSync(LiveSync):
         super().__init__(run, uri, interval)
         self._run = run
         self._recorder = Recorder(uri, experiment_of(run))
+        self._tracking = run.definition_tree().get("tracking")
         self._seen: list[str] | None = None
 
     def _record(self, status: str, *, is_last: bool) -> str:
         seen = self._run.list("record")
         if is_last or seen != self._seen:
-            self.view = self._recorder.sync(self._run, status=status).view
+            sent = self._recorder.sync(self._run, status=status)
+            self.view = sent.view
+            self._measure_machine(self._tracking, sent.mlflow_run_id)
             self._seen = seen
         return ""
 
@@ -162,6 +181,8 @@ class SearchSync(LiveSync):
         self._shortest = interval
         self._search = search
         self._recorder = SearchRecorder(search, uri)
+        base = search.definition_tree().get("base")
+        self._tracking = base.get("tracking") if isinstance(base, Mapping) else None
         self._pages = SearchPages()
         self._drawn: dict[str, bytes] = {}
         self._shown: dict[str, bytes] | None = None
@@ -186,6 +207,7 @@ class SearchSync(LiveSync):
             has_time=self._has_time,
         )
         self.view = sent.view
+        self._measure_machine(self._tracking, sent.mlflow_run_id)
         self._shown = self._drawn
         self._seen = None if sent.missing else rows
         return f"news of {sent.missing} of {sent.trials} trials" if sent.missing else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -83,6 +84,29 @@ def test_a_dead_server_costs_a_run_one_warning(
     assert len(told) == 2
     assert "training continues" in told[0]
     assert f"ssgan track sync {run.location}" in told[1]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_how_busy_the_machine_is_is_recorded_where_it_is_asked_for(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.02")
+    run = make_run(tmp_path, f"busy {wanted}", epochs=1)
+    tree = run.definition_tree() | {"tracking": {"system_metrics": wanted}}
+    run.write_definition(yaml.safe_dump(tree))
+    client = MlflowClient(uri)
+
+    def measured() -> bool:
+        experiment = client.get_experiment_by_name(f"busy {wanted}")
+        (found,) = client.search_runs([experiment.experiment_id])
+        return "system/cpu_utilization_percentage" in found.data.metrics
+
+    with RunSync(run, uri, interval=0.02) as follower:
+        while follower.view is None or measured() < wanted:
+            time.sleep(0.02)
+        run.write_summary({})
+    assert measured() == wanted
+    assert Recorder(uri, f"busy {wanted}").sync(run).status == "FINISHED"
 
 
 @pytest.fixture
