@@ -225,7 +225,11 @@ def _images(search: Search, row: TrialRow) -> int:
 
 
 def _typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
-    """Return the best configuration's run with the median value; of an even number the better."""
+    """Return the best configuration's run with the median value.
+
+    Of an even number of runs it is the worse of the two in the middle: the better one of two would
+    be the luckiest.
+    """
     if table.best is None:
         return None
     runs = [
@@ -234,7 +238,7 @@ def _typical_run(rows: Sequence[TrialRow], table: SeedTable) -> TrialRow | None:
         if row.trial in table.best.trials and row.metric is not None and row.status == "FINISHED"
     ]
     runs.sort(key=lambda row: (row.metric or 0.0, row.trial), reverse=table.mode == "max")
-    return runs[(len(runs) - 1) // 2] if runs else None
+    return runs[len(runs) // 2] if runs else None
 
 
 def _fit(tuner: Any, directory: SearchDir, stage: Stage) -> None:

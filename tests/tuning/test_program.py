@@ -7,9 +7,10 @@ import pytest
 
 from ssgan.base.errors import BadInput
 from ssgan.paper.plans import PLANS
-from ssgan.records.searchdir import SearchDir
+from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tuning import program
-from ssgan.tuning.program import run_search
+from ssgan.tuning.program import _typical_run, run_search
+from ssgan.tuning.summary import summarize
 from tests.helpers.leases import write_foreign_lease
 from tests.helpers.searches import small_search
 
@@ -60,6 +61,37 @@ def test_one_process_at_a_time_writes_a_search(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=f"{name} is being written by process 4711 on host else"):
             run_search(search, str(tmp_path), name, **given)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "typical"),
+    [
+        ("min", [0.03], 0.03),
+        ("min", [0.01, 0.03], 0.03),
+        ("min", [0.02, 0.01, 0.03], 0.02),
+        ("min", [0.04, 0.02, 0.01, 0.03], 0.03),
+        ("max", [0.9, 0.7], 0.7),
+        ("max", [0.6, 0.9, 0.8, 0.7], 0.7),
+    ],
+)
+def test_the_run_with_the_median_value_stands_for_the_winner(
+    mode: str, values: list[float], typical: float
+) -> None:
+    rows = [
+        TrialRow(
+            trial=f"00000-s{seed}",
+            stage="final",
+            values={},
+            seed=seed,
+            status="FINISHED",
+            metric=value,
+        )
+        for seed, value in enumerate(values)
+    ]
+    rows.append(rows[0].model_copy(update={"trial": "00000-s9", "status": "FAILED"}))
+    found = _typical_run(rows, summarize(rows, mode=mode))
+    assert found is not None
+    assert (found.metric, found.status) == (typical, "FINISHED")
 
 
 def test_a_grid_of_one_run_is_one_trial() -> None:
