@@ -16,7 +16,7 @@ from ssgan.evaluation.catalog import KNOWN, find
 if TYPE_CHECKING:
     from ssgan.evaluation.evaluator import Evaluation
     from ssgan.experiment.tree import Experiment
-    from ssgan.launch.loaded_run import LoadedRun
+    from ssgan.launch.loaded_run import FoundJudge, LoadedRun
 
 
 @click.command(
@@ -35,33 +35,39 @@ if TYPE_CHECKING:
 def evaluate(run: str, overrides: tuple[str, ...], checkpoint: str, copy_of: str | None) -> Answer:
     """Score a checkpoint of a run again and print every metric.
 
-    Nothing is written: the record of a run is what was measured while it trained.
+    Nothing is written: the record of a run is what was measured while it trained. Of a search it is
+    the winner that is scored, by the classifier C that the search has recorded.
     """
     from ssgan.launch.loaded_run import load_run
 
     loaded = load_run(run, checkpoint)
     copies = ("raw", "ema") if copy_of is None else (copy_of,)
-    found = score(loaded, _changed(loaded.experiment, overrides), copies)
+    found, judge = score(loaded, _changed(loaded.experiment, overrides), copies)
     for alarm in found.alarms:
         say(f"alarm: {alarm}", style="yellow")
     title = f"{loaded.run.info.name} after {loaded.step:,} updates; G: {' and '.join(copies)}"
+    by = f"classifier C: {judge}"
     facts = {
         "run_dir": loaded.run.location,
         "step": loaded.step,
         "copies": copies,
+        "judge": None if judge.judge is None else judge.judge.hash,
+        "judge_origin": judge.origin,
         "metrics": found.metrics,
         "reasons": found.reasons,
         "alarms": list(found.alarms),
     }
-    return Answer([title, _table(found.metrics, found.reasons)], facts)
+    return Answer([title, by, _table(found.metrics, found.reasons)], facts)
 
 
-def score(loaded: LoadedRun, experiment: Experiment, copies: tuple[str, ...]) -> Evaluation:
-    """Evaluate copies of G, with progress."""
+def score(
+    loaded: LoadedRun, experiment: Experiment, copies: tuple[str, ...]
+) -> tuple[Evaluation, FoundJudge]:
+    """Evaluate copies of G, with progress; return what was found, and by which C."""
     with Screen() as screen:
-        judge = loaded.find_judge(experiment, screen.prepare)
+        found = loaded.find_judge(experiment, screen.prepare)
     with waiting("evaluating"):
-        return loaded.evaluate(experiment, judge, copies)
+        return loaded.evaluate(experiment, found.judge, copies), found
 
 
 def _changed(experiment: Experiment, overrides: tuple[str, ...]) -> Experiment:

@@ -29,7 +29,7 @@ def figures(run: str, checkpoint: str) -> Answer:
     from ssgan.records.searchdir import hold_record
 
     loaded = load_run(run, checkpoint)
-    drawn = score(loaded, loaded.experiment, ("raw", "ema")).pngs()
+    drawn = score(loaded, loaded.experiment, ("raw", "ema"))[0].pngs()
     try:
         with hold_record(loaded.run):
             names = draw_figures(loaded.run, drawn)

@@ -1,6 +1,7 @@
 """A run loaded from its directory: its data, and the networks of one of its checkpoints."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -21,7 +22,21 @@ from ssgan.launch.preparation import (
 from ssgan.launch.resumption import accept_networks
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
+from ssgan.records.search_judges import JUDGE_SEEDS, read_judge, search_of
 from ssgan.training.snapshot import Snapshot, take_snapshot
+
+
+class FoundJudge(NamedTuple):
+    """The classifier C that figures are measured by."""
+
+    judge: Judge | None
+    """None without a test split or without labels."""
+    origin: str
+    """Where it comes from, in words."""
+
+    def __str__(self) -> str:
+        """Name it in a line."""
+        return "none" if self.judge is None else f"{self.judge.hash[:12]}, {self.origin}"
 
 
 @dataclass(frozen=True)
@@ -38,14 +53,27 @@ class LoadedRun:
 
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
-    ) -> Judge | None:
+    ) -> FoundJudge:
         """Find C for the run's experiment, or for one that differs in `evaluation`.
 
-        None without a test split or without labels.
+        For a trial of a search it is the one that the search has recorded, by which its figures
+        were measured, unless it is to be another one (`evaluation.judge`).
+
+        Raises:
+            CorruptFile: The recorded one is not as it was written.
         """
         plan = plan_here(experiment.scaling)
+        found = search_of(self.run)
+        seed = 0 if found is None else JUDGE_SEEDS[found[1]]
+        if found is not None and experiment.evaluation.judge == self.experiment.evaluation.judge:
+            search, stage = found
+            if (files := read_judge(search, stage)) is not None:
+                where = search.locate(f"judges/{stage}")
+                judge = Judge.from_files(files, plan.device_here, where)
+                return FoundJudge(judge, f"recorded by the search {search.info.name} ({stage})")
         with use_threads(plan.threads):
-            return find_judge(experiment, self.dataset, plan, progress)
+            made = find_judge(experiment, self.dataset, plan, progress, seed)
+        return FoundJudge(made, "of this machine's cache")
 
     def evaluate(
         self, experiment: Experiment, judge: Judge | None, copies: tuple[str, ...]

@@ -15,9 +15,9 @@ from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report
 from ssgan.paper.runs import Group, read_groups
+from ssgan.records.search_judges import read_judge_card
 from ssgan.records.searchdir import SearchDir, hold_record
 from ssgan.tuning import Search
-from ssgan.tuning.judges import read_judge_card
 from ssgan.tuning.program import run_search
 
 _FOLDER = "paper"  # of the search directory, for the report

@@ -17,7 +17,7 @@ from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.cluster.capacity import cores, object_store_environment
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
-from ssgan.evaluation.judge import CARD, JudgeCard, keep_judge
+from ssgan.evaluation.judge import CARD, keep_judge
 from ssgan.launch.preparation import (
     ComputePlan,
     find_judge,
@@ -27,11 +27,10 @@ from ssgan.launch.preparation import (
     load_dataset,
     use_threads,
 )
+from ssgan.records.search_judges import JUDGE_SEEDS, judge_file, read_judge
 from ssgan.records.searchdir import SearchDir, Stage
 from ssgan.tuning.search import Search
 
-_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
-"""So that a configuration is not crowned by the judge that chose it."""
 _FAILURE = "failure.json"  # in the folder of a judge that there will not be
 _POLL = 1.0  # seconds between two looks for a judge
 _PATIENCE, _GROWTH = 60.0, 600.0  # seconds until the task has a place; where machines may be added
@@ -60,14 +59,14 @@ def prepare_judges(
     missing: list[Stage] = []
     is_judged = True
     for stage in stages:
-        if search_dir.exists(_name(stage, CARD)):
+        if search_dir.exists(judge_file(stage, CARD)):
             continue
         experiment = search.experiment(search.corner, stage=stage)
         dataset = load_dataset(experiment, store=store)
         is_judged = has_judge(dataset)
         if not is_judged:
             continue
-        judge = find_judge(experiment, dataset, plan, seed=_SEEDS[stage], trains=False)
+        judge = find_judge(experiment, dataset, plan, seed=JUDGE_SEEDS[stage], trains=False)
         if judge is None:
             missing.append(stage)
         else:
@@ -76,7 +75,7 @@ def prepare_judges(
     if under_way is not None and under_way.goes_on:
         missing = [stage for stage in missing if stage not in under_way.stages]
     for stage in missing:
-        search_dir.delete(_name(stage, _FAILURE))
+        search_dir.delete(judge_file(stage, _FAILURE))
     if missing:
         training = JudgeTraining(search, missing, search_dir, shared or store.location, plan)
         _training[search_dir.location] = training
@@ -98,24 +97,10 @@ def wait_for_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes]:
 
 def check_judge(search_dir: SearchDir, stage: Stage) -> None:
     """Raise what the training of a stage's judge ended with (`BadInput`, `NonFiniteLoss`)."""
-    if search_dir.exists(_name(stage, _FAILURE)):
-        failure = search_dir.read_json(_name(stage, _FAILURE))
+    if search_dir.exists(judge_file(stage, _FAILURE)):
+        failure = search_dir.read_json(judge_file(stage, _FAILURE))
         kind = NonFiniteLoss if failure["kind"] == NonFiniteLoss.__name__ else BadInput
         raise kind(failure["message"])
-
-
-def read_judge(search_dir: SearchDir, stage: Stage) -> dict[str, bytes] | None:
-    """Read the files of a stage's judge; None where there is none, or none yet."""
-    if not search_dir.exists(_name(stage, CARD)):
-        return None
-    names = search_dir.list(f"judges/{stage}")
-    return {name.rpartition("/")[2]: search_dir.read_bytes(name) for name in names}
-
-
-def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
-    """Read what is known of a stage's judge; None where there is none."""
-    name = _name(stage, CARD)
-    return JudgeCard.read(search_dir.read_bytes(name)) if search_dir.exists(name) else None
 
 
 def train_judges(
@@ -132,11 +117,11 @@ def train_judges(
         NonFiniteLoss: Training diverged.
     """
     for stage in stages:
-        if not search_dir.exists(_name(stage, CARD)):
+        if not search_dir.exists(judge_file(stage, CARD)):
             experiment = search.experiment(search.corner, stage=stage)
             dataset = load_dataset(experiment, store=store)
             with use_threads(threads):
-                judge = find_judge(experiment, dataset, plan, seed=_SEEDS[stage])
+                judge = find_judge(experiment, dataset, plan, seed=JUDGE_SEEDS[stage])
             assert judge is not None, "prepare_judges has found that there is one"
             _write(search_dir, stage, judge.files())
         yield stage
@@ -211,7 +196,7 @@ class JudgeTraining:
             _log.error("there is no judge C: %s", error)
             failure = {"kind": type(error).__name__, "message": str(error)}
             for stage in self._left:
-                self._search_dir.write_json(_name(stage, _FAILURE), failure)
+                self._search_dir.write_json(judge_file(stage, _FAILURE), failure)
 
     def _note(self, stage: Stage | None) -> None:
         if stage is None:
@@ -252,8 +237,4 @@ def _work(
 def _write(search_dir: SearchDir, stage: Stage, files: Mapping[str, bytes]) -> None:
     """Write a judge; its card comes last, and says that the others are there."""
     for name in sorted(files, key=lambda name: name == CARD):
-        search_dir.write_bytes(_name(stage, name), files[name])
-
-
-def _name(stage: Stage, file: str) -> str:
-    return f"judges/{stage}/{file}"
+        search_dir.write_bytes(judge_file(stage, name), files[name])

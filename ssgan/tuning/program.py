@@ -22,12 +22,13 @@ from ssgan.experiment.loading import as_file
 from ssgan.launch.location import move_aside
 from ssgan.launch.preparation import PreparationProgress, read_budget
 from ssgan.launch.signals import handling, interrupt
+from ssgan.records.search_judges import read_judge_card
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow, hold_record
 from ssgan.tracking.live_sync import SearchSync
 from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import check, default_uri, store_of
 from ssgan.training.loop import Stopped
-from ssgan.tuning.judges import check_judge, read_judge_card
+from ssgan.tuning.judges import check_judge
 from ssgan.tuning.preparation import prepare_data
 from ssgan.tuning.search import Search
 from ssgan.tuning.summary import SeedTable, summarize

@@ -123,6 +123,9 @@ def test_evaluate_finds_what_the_record_says(folder: Path, ssgan) -> None:
     recorded = RunDir.open("runs/tiny").records()[-1].metrics
     for name in ("zero_one_loss", "zero_one_loss_ema", "q_ss_accuracy", "diversity"):
         assert found["metrics"][name] == pytest.approx(recorded[name], abs=1e-6)
+    assert found["judge_origin"] == "of this machine's cache"
+    shown = ssgan("evaluate", "runs/tiny", "--copy", "ema").out
+    assert f"classifier C: {found['judge'][:12]}, of this machine's cache" in shown
 
 
 def test_evaluate_one_copy_with_other_settings(folder: Path, ssgan) -> None:

@@ -14,6 +14,7 @@ from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
 from ssgan.evaluation.judge import Judge
 from ssgan.launch.preparation import ComputePlan, judge_cache
+from ssgan.records.search_judges import read_judge, read_judge_card
 from ssgan.records.searchdir import SearchDir
 from ssgan.tuning import judges
 from ssgan.tuning.judges import (
@@ -21,8 +22,6 @@ from ssgan.tuning.judges import (
     check_judge,
     place_of_judge,
     prepare_judges,
-    read_judge,
-    read_judge_card,
     train_judges,
     wait_for_judge,
 )
