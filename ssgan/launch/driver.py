@@ -39,7 +39,14 @@ from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import hold_record
 from ssgan.tracking.live_sync import RunSync
 from ssgan.tracking.registry import register
-from ssgan.tracking.store import Unreachable, check, default_uri, store_of, sync_command
+from ssgan.tracking.store import (
+    Deleted,
+    Unreachable,
+    check,
+    default_uri,
+    store_of,
+    sync_command,
+)
 from ssgan.training import loop
 from ssgan.training.loop import Stopped, Watch
 from ssgan.training.session import InProcess
@@ -182,17 +189,17 @@ def _plan(
 
 
 def _tracking_uri(experiment: Experiment, run: RunDir, before: Experiment | None) -> str:
-    """Return where MLflow records; training does not wait for a server that is down.
+    """Return where MLflow records; training does not wait for a store that is of no use now.
 
     Of a run that is resumed, `before` is what it was.
     """
-    out = split(run.location)[0]
-    uri = experiment.tracking.uri or default_uri(out)
-    if before is not None and before.tracking.uri == experiment.tracking.uri:
-        uri = store_of(experiment.tracking.uri, out)
+    out, tracking = split(run.location)[0], experiment.tracking
+    uri = tracking.uri or default_uri(out)
+    if before is not None and before.tracking.uri == tracking.uri:
+        uri = store_of(tracking.uri, out)
     try:
-        check(uri)
-    except Unreachable as error:
+        check(uri, tracking.experiment or experiment.name)
+    except (Unreachable, Deleted) as error:
         _log.warning(
             "%s. The run is recorded in %s meanwhile; `%s` catches up",
             *(error, run.location, sync_command(run.location, uri)),

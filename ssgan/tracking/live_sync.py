@@ -11,6 +11,7 @@ from typing import Any, Self
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from ssgan.base.errors import BadInput
 from ssgan.records.histories import History
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
@@ -24,6 +25,7 @@ _CLOSING = 25.0  # seconds to draw the pages once more and to send what MLflow l
 _CROWD = 250  # trials; of more, every sync comes so many times later
 _LAST_ATTEMPTS = 3
 _PAUSE = 1.0  # seconds between the last attempts
+_GIVING_UP = 8.0  # seconds after which there are no more of them
 _DRAWING_SHARE = 0.02  # maximum share of the driver's time for drawing pages while trials train
 _MIN_DRAWING_PAUSE = 60.0  # seconds from one drawing to the next
 
@@ -81,6 +83,7 @@ class LiveSync(ABC):
         slow holds nobody up for long. MLflow's status is FINISHED by default where there is a
         summary, else FAILED.
         """
+        began = time.monotonic()
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -91,6 +94,8 @@ class LiveSync(ABC):
         directory = self._directory
         status = status or ("FINISHED" if directory.summary() is not None else "FAILED")
         for attempt in range(_LAST_ATTEMPTS):
+            if self._down and time.monotonic() - began > _GIVING_UP:
+                break
             if attempt:
                 time.sleep(_PAUSE)
             missing = self._try(status, is_last=True)
@@ -138,7 +143,7 @@ class LiveSync(ABC):
                     "cannot record in MLflow at %s (%s); training continues, and I keep trying",
                     self._uri,
                     str(error).partition("\n")[0][:200],
-                    exc_info=not isinstance(error, MlflowException),
+                    exc_info=not isinstance(error, MlflowException | BadInput | OSError),
                 )
             self._down = True
             return None

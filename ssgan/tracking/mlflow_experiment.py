@@ -15,8 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from ssgan.base.errors import BadInput
-from ssgan.tracking.store import artifact_location, connect, validate
+from ssgan.tracking.store import artifact_location, connect, probe, refuse_deleted, validate
 
 _MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # the interface's layout
 _MOST, _MOST_PARAMS, _LONGEST_TAG = 1000, 100, 5000  # MLflow's limits; as many tags as params
@@ -61,9 +60,12 @@ class MlflowExperiment:
         """Look the experiment up, which is made where it is missing; to be called before others.
 
         Raises:
-            BadInput: It was deleted in MLflow.
+            Unreachable: An SQLite file is locked or cannot be used.
+            Deleted: It was deleted in MLflow.
         """
-        found = self.client.get_experiment_by_name(self.name)
+        client = self.client
+        probe(self.uri)
+        found = client.get_experiment_by_name(self.name)
         if found is None:
             try:
                 self.client.create_experiment(
@@ -74,11 +76,7 @@ class MlflowExperiment:
                     raise
             found = self.client.get_experiment_by_name(self.name)
         assert found is not None
-        if found.lifecycle_stage != "active":
-            raise BadInput(
-                f"the MLflow experiment {self.name!r} was deleted; restore it, or name "
-                "another one with tracking.experiment"
-            )
+        refuse_deleted(found)
         self._found = found
 
     @property

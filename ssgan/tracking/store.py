@@ -8,8 +8,9 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder
@@ -17,9 +18,10 @@ from ssgan.base.storage import Folder
 _SQLITE = "sqlite:///"
 _SERVERS = frozenset({"http", "https"})
 _DATABASES = frozenset({"postgresql", "mysql", "mssql"})
-# A dead server blocks a call for 246 s by MLflow's defaults; with these for about 3 s.
+# A dead server blocks a call for 246 s by MLflow's defaults, a silent one longer; with these for
+# about 1 s and 11 s.
 _PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
@@ -34,13 +36,24 @@ _PLACES = (
 )
 # Or it prints two lines to stdout for every run that ends.
 _SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+# They show tracebacks of errors, and attempts, of which there is one line already.
+_LOUD = {"mlflow.store.db.utils": logging.CRITICAL, "urllib3.connectionpool": logging.ERROR}
+_LOCK_WAIT, _BUSY_WAIT = 10.0, 5.0  # seconds for the lock file, and for SQLite's own lock
 
 
 _log = logging.getLogger(__name__)
 
 
 class Unreachable(BadInput):
-    """The tracking server does not answer. A single run may train and be synced later."""
+    """The store does not answer, or is none. A single run trains, and may be synced later."""
+
+
+class Busy(Unreachable):
+    """Another process holds the store's lock. It will be free again."""
+
+
+class Deleted(BadInput):
+    """The experiment was deleted in MLflow's interface."""
 
 
 def default_uri(out: str | Path) -> str:
@@ -94,43 +107,81 @@ def validate(uri: str) -> None:
 
 
 def connect(uri: str) -> MlflowClient:
-    """Make a client that gives up on a dead server within seconds.
+    """Make a client that gives up on a dead server, or on a locked file, within seconds.
 
     A missing SQLite file is created with its tables, by one process at a time.
+
+    Raises:
+        Busy: Another process holds the lock of the SQLite file.
+        Unreachable: The SQLite file cannot be used.
     """
     for name, value in (_PATIENCE | _SILENCE).items():
         os.environ.setdefault(name, value)
+    for name, level in _LOUD.items():
+        logging.getLogger(name).setLevel(level)
     file = _sqlite_file(uri)
     if file is None:
         return MlflowClient(tracking_uri=uri)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock"):
-        _settle(file)
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock", timeout=_LOCK_WAIT):
+            probe(uri)
+            _settle(file)
+            client = MlflowClient(tracking_uri=uri)
+            client.search_experiments(max_results=1)
+    except Unreachable:
+        raise
+    except Timeout as error:
+        raise _busy(file, f"its lock file {file}.lock is held") from error
+    except Exception as error:  # MLflow lets those of databases, drivers and the system through
+        raise _unusable(uri, file, error) from error
     return client
 
 
-def check(uri: str) -> None:
+def probe(uri: str) -> None:
+    """Check that an SQLite file can be written to now; MLflow waits 20 s and longer for each write.
+
+    Nothing is done for other stores.
+
+    Raises:
+        Busy: Another process holds its lock.
+        Unreachable: It is not a database, or cannot be written to.
+    """
+    file = _sqlite_file(uri)
+    if file is None:
+        return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(file, timeout=_BUSY_WAIT, isolation_level=None)
+        ) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise _busy(file, str(error)) from error
+        raise _unusable(uri, file, error) from error
+
+
+def check(uri: str, experiment: str | None = None) -> None:
     """Check that records can be written, before any work starts or several processes do so at once.
 
     A missing SQLite file is created with its tables.
 
     Raises:
-        Unreachable: The server does not answer, or refuses.
-        BadInput: There can be no records at that URI, or an older MLflow made the file.
+        Unreachable: The store does not answer, refuses, is locked (`Busy`) or cannot be used.
+        Deleted: The experiment of that name was deleted.
+        BadInput: There can be no records at that URI.
     """
     validate(uri)
-    file = _sqlite_file(uri)
     try:
-        connect(uri).search_experiments(max_results=1)
-    except Exception as error:  # MLflow lets those of databases, drivers and the system through
-        said = str(error).strip().partition("\n")[0][:300]
-        if file is not None:
-            raise BadInput(
-                f"cannot use MLflow's records in {file}: {said}; choose a writable place with "
-                f"tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
-            ) from error
+        client = connect(uri)
+        client.search_experiments(max_results=1)
+        found = None if experiment is None else client.get_experiment_by_name(experiment)
+    except Unreachable:
+        raise
+    except Exception as error:
+        if (file := _sqlite_file(uri)) is not None:
+            raise _unusable(uri, file, error) from error
         name, refused = _name(uri), "403" in str(error)
         remedy = (
             f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
@@ -139,8 +190,19 @@ def check(uri: str) -> None:
         )
         raise Unreachable(
             f"the tracking server {uri} {'refuses us' if refused else 'does not answer'} "
-            f"({said}); {remedy}"
+            f"({_first_line(error)}); {remedy}"
         ) from error
+    if found is not None:
+        refuse_deleted(found)
+
+
+def refuse_deleted(experiment: Experiment) -> None:
+    """Raise `Deleted` where an experiment is in MLflow's trash: nothing can be written to it."""
+    if experiment.lifecycle_stage != "active":
+        raise Deleted(
+            f"the MLflow experiment {experiment.name!r} was deleted; restore it, or name another "
+            "one, with tracking.experiment or, of a search, with --name"
+        )
 
 
 def ui_command(uri: str, port: int = 5000) -> str:
@@ -198,3 +260,21 @@ def _sqlite_file(uri: str) -> Path | None:
 def _name(uri: str) -> str:
     """Return the name of the setting that a URI came from."""
     return "MLFLOW_TRACKING_URI" if uri == os.environ.get("MLFLOW_TRACKING_URI") else "tracking.uri"
+
+
+def _busy(file: Path, why: str) -> Busy:
+    return Busy(
+        f"MLflow's records in {file} are locked by another process ({why}); end the one that "
+        "writes there, or wait"
+    )
+
+
+def _unusable(uri: str, file: Path, error: Exception) -> Unreachable:
+    return Unreachable(
+        f"cannot use MLflow's records in {file}: {_first_line(error)}; choose a writable place "
+        f"with tracking.uri, or bring an old file up to date with `mlflow db upgrade {uri}`"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300]

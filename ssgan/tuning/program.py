@@ -26,7 +26,7 @@ from ssgan.records.search_judges import read_judge_card
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow, hold_record
 from ssgan.tracking.live_sync import SearchSync
 from ssgan.tracking.registry import register_champion
-from ssgan.tracking.store import check, default_uri, store_of
+from ssgan.tracking.store import Busy, check, default_uri, store_of
 from ssgan.training.loop import Stopped
 from ssgan.tuning.judges import check_judge
 from ssgan.tuning.preparation import prepare_data
@@ -86,7 +86,7 @@ def run_search(
     uri = search.base.tracking.uri or default_uri(out)
     if resume and directory.read_definition(Search).base.tracking.uri == search.base.tracking.uri:
         uri = store_of(search.base.tracking.uri, out)
-    check(uri)  # a search that nobody can compare afterwards is not worth its cost
+    _check_store(uri, location)
     if not resume and not replace and not is_claimed(directory):
         directory.refuse_taken()
     with contextlib.ExitStack() as stack:
@@ -126,6 +126,19 @@ def run_search(
             raise
         follower.close()
     return SearchResult(directory, summary, follower.view)
+
+
+def _check_store(uri: str, location: str) -> None:
+    """Refuse a store of no use: a search that nobody can compare is not worth its cost.
+
+    One that is locked now is written to later, or by `ssgan track sync`.
+    """
+    directory = SearchDir(location)
+    is_there = directory.exists(directory.identity_file)
+    try:
+        check(uri, directory.info.name if is_there else directory.base_name)
+    except Busy as error:
+        _log.warning("%s. The search is recorded in %s meanwhile", error, location)
 
 
 def _conclude(search: Search, directory: SearchDir, uri: str, started: float) -> dict[str, Any]:

@@ -45,6 +45,6 @@ def tiny() -> Experiment:
 def endings(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Launch without MLflow; the list holds the status that each run ended with."""
     monkeypatch.setattr(driver, "RunSync", NoFollower)
-    monkeypatch.setattr(driver, "check", lambda uri: None)
+    monkeypatch.setattr(driver, "check", lambda *told: None)
     monkeypatch.setattr(NoFollower, "endings", [])
     return NoFollower.endings

@@ -25,7 +25,7 @@ from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.data_info import DataInfo, read_data_info
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
-from ssgan.tracking.store import Unreachable
+from ssgan.tracking.store import Busy, Deleted, Unreachable
 from ssgan.training.loop import Progress, Stopped, Watch
 from tests.helpers.leases import write_foreign_lease
 
@@ -328,20 +328,22 @@ def test_bad_input_is_refused_before_anything_is_written(
         train(tiny, tmp_path / "file", "run")
 
 
-def test_a_tracking_server_that_is_down_costs_nothing(
+@pytest.mark.parametrize("problem", [Unreachable, Busy, Deleted])
+def test_a_store_that_is_of_no_use_now_costs_nothing(
+    problem: type[BadInput],
     tiny: Experiment,
     tmp_path: Path,
     endings: list[str | None],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def down(uri: str) -> None:
-        raise Unreachable(f"{uri} does not answer")
+    def down(uri: str, experiment: str) -> None:
+        raise problem(f"{uri} is of no use for {experiment}")
 
     monkeypatch.setattr(driver, "check", down)
     short = with_values(tiny, {"training.epochs": 1, "tracking.uri": "http://nowhere:5000"})
     assert train(short, tmp_path, "alone").summary["tracking_uri"] == "http://nowhere:5000"
-    assert "http://nowhere:5000 does not answer" in caplog.text
+    assert "http://nowhere:5000 is of no use for digits" in caplog.text
     assert "ssgan track sync" in caplog.text
 
 

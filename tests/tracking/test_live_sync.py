@@ -1,14 +1,17 @@
 """MLflow keeps up with runs and searches while they train, and never holds them up."""
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from ssgan.records.searchdir import SearchDir
 from ssgan.report.pages import SearchPages
@@ -84,6 +87,53 @@ def test_a_dead_server_costs_a_run_one_warning(
     assert len(told) == 2
     assert "training continues" in told[0]
     assert f"ssgan track sync {run.location}" in told[1]
+
+
+def test_a_store_that_is_locked_costs_a_run_a_line_and_nothing_is_lost(
+    uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssgan.tracking.store._BUSY_WAIT", 0.02)
+    monkeypatch.setattr("ssgan.tracking.live_sync._PAUSE", 0.0)
+    run = make_run(tmp_path, "locked")
+    run.write_summary({})
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with caplog.at_level(logging.WARNING):
+            assert not RunSync(run, uri, interval=0.01).start().close()
+        other.rollback()
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.exc_info for record in told] == [None, None]
+    assert "are locked by another process" in told[0].getMessage()
+    assert f"ssgan track sync {run.location}" in told[1].getMessage()
+    assert RunSync(run, uri).close()
+    assert rows(uri, MlflowClient(uri).search_runs(experiments(uri, "locked"))[0].info.run_id) == (
+        ALL_ROWS
+    )
+
+
+def experiments(uri: str, name: str) -> list[str]:
+    return [MlflowClient(uri).get_experiment_by_name(name).experiment_id]
+
+
+def test_a_store_that_is_down_for_long_is_not_tried_again_at_the_end(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssgan.tracking.live_sync._GIVING_UP", -1.0)
+    tried: list[str] = []
+
+    def fail(*_: object, status: str) -> None:
+        tried.append(status)
+        raise MlflowException("no answer")
+
+    monkeypatch.setattr(Recorder, "sync", fail)
+    run = make_run(tmp_path, "down", epochs=1)
+    follower = RunSync(run, uri, interval=60.0).start()
+    while not tried:
+        time.sleep(0.01)
+    assert not follower.close()
+    assert tried == ["RUNNING"]
+    assert not RunSync(run, uri).close()  # of which nothing is known yet
+    assert tried == ["RUNNING", "FAILED"]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -1,7 +1,11 @@
+import fcntl
 import logging
 import os
 import shutil
+import socket
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,11 @@ from mlflow import MlflowClient
 
 from ssgan.base.errors import BadInput
 from ssgan.records.rundir import RunDir
+from ssgan.tracking import store
 from ssgan.tracking.recorder import sync_run
 from ssgan.tracking.store import (
+    Busy,
+    Deleted,
     Unreachable,
     check,
     connect,
@@ -53,6 +60,56 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"choose a writable place with tracking\.uri"):
         check(default_uri(tmp_path / "file"))
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no lock."""
+    monkeypatch.setattr(store, "_LOCK_WAIT", 0.05)
+    monkeypatch.setattr(store, "_BUSY_WAIT", 0.05)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_locked_file_is_named_and_not_waited_for(uri: str, lock: str) -> None:
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as other:
+        other.execute(f"BEGIN {lock}")
+        with pytest.raises(Busy, match=r"mlflow\.db are locked by another process .*wait"):
+            check(uri)
+        other.rollback()
+    check(uri)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_lock_file_that_is_held_is_named_and_not_waited_for(uri: str) -> None:
+    with open(f"{uri.removeprefix('sqlite:///')}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match=r"lock file .*mlflow\.db\.lock is held"):
+            check(uri)
+
+
+def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, " * 100)
+    with pytest.raises(Unreachable, match=r"cannot use MLflow's records .* not a database"):
+        check(default_uri(tmp_path))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_silent_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it listens, and answers nothing
+        port = server.getsockname()[1]
+        with pytest.raises(Unreachable, match=f"127.0.0.1:{port} does not answer"):
+            check(f"http://127.0.0.1:{port}")
+
+
+def test_an_experiment_that_was_deleted_is_refused(uri: str) -> None:
+    client = connect(uri)
+    check(uri, "deleted later")
+    client.delete_experiment(client.create_experiment("deleted later"))
+    with pytest.raises(Deleted, match=r"'deleted later' was deleted; restore it"):
+        check(uri, "deleted later")
+    check(uri)
 
 
 def test_the_users_own_patience_wins(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:

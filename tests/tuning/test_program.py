@@ -8,6 +8,7 @@ import pytest
 from ssgan.base.errors import BadInput
 from ssgan.paper.plans import PLANS
 from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.tracking import store
 from ssgan.tuning import program
 from ssgan.tuning.program import _typical_run, run_search
 from ssgan.tuning.summary import summarize
@@ -27,7 +28,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("Ray was started")
 
     monkeypatch.setattr(program, "connect", connect)
-    monkeypatch.setattr(program, "check", lambda uri: None)
+    monkeypatch.setattr(program, "check", lambda *told: None)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,31 @@ def test_one_process_at_a_time_writes_a_search(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=f"{name} is being written by process 4711 on host else"):
             run_search(search, str(tmp_path), name, **given)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_search_whose_mlflow_experiment_was_deleted_is_refused(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "check", store.check)
+    client = store.connect(uri)
+    client.delete_experiment(client.create_experiment("gone"))
+    search = small_search(SPACE, f"tracking.uri='{uri}'")
+    with pytest.raises(BadInput, match=r"'gone' was deleted; restore it, .*--name"):
+        run_search(search, str(tmp_path), "gone")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_waits_for_no_store_that_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def busy(uri: str, experiment: str) -> None:
+        raise store.Busy(f"{uri} is locked")
+
+    monkeypatch.setattr(program, "check", busy)
+    search = small_search(SPACE, "data.labels=5000")
+    with pytest.raises(BadInput, match="asks for more labels than"):  # which is looked at later
+        run_search(search, str(tmp_path), "new")
+    assert "mlflow.db is locked. The search is recorded in" in caplog.text
 
 
 @pytest.mark.parametrize(
