@@ -17,6 +17,7 @@ from ssgan.cli.evaluate import evaluate
 from ssgan.cli.export import export
 from ssgan.cli.figures import figures
 from ssgan.cli.init import init
+from ssgan.cli.presets import presets
 from ssgan.cli.reproduce import reproduce
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
@@ -45,7 +46,8 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder,
     commands=[
-        *(init, data, train, search, reproduce, evaluate, sample, figures, export, track, doctor)
+        *(init, data, presets, train, search, reproduce),
+        *(evaluate, sample, figures, export, track, doctor),
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b

@@ -126,6 +126,20 @@ def configs_in(annotation: Any) -> list[type[Config]]:
     return [found for part in typing.get_args(annotation) for found in configs_in(part)]
 
 
+def describe_fields(config: Config, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted names of all fields of a tree, in its order, each with what it means.
+
+    The meaning is the first sentence of the field's description, of a `kind` that of its class's.
+    """
+    for name, field in type(config).model_fields.items():
+        path, value = f"{prefix}{name}", getattr(config, name)
+        if isinstance(value, Config):
+            yield from describe_fields(value, f"{path}.")
+        else:
+            text = field.description or (type(config).__doc__ if name == "kind" else None) or ""
+            yield path, " ".join(text.split()).partition(". ")[0].removesuffix(".")
+
+
 def flatten(config: Config) -> dict[str, Any]:
     """Flatten a tree to dotted names and JSON values; lists stay whole."""
     return dict(leaves_of(config.model_dump(mode="json")))

@@ -1,5 +1,6 @@
 """From a preset or a file and dotted overrides to an Experiment, and back to a file."""
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from importlib import resources
@@ -34,6 +35,14 @@ _log = logging.getLogger(__name__)
 def preset_names() -> list[str]:
     """Return the names of the presets that ssgan ships."""
     return names_in(_PRESETS)
+
+
+def about_preset(name: str) -> str:
+    """Return what a preset is for: the first sentence of the comment that its file begins with."""
+    lines = (_PRESETS / f"{name}.yaml").read_text().splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.removeprefix("#").strip() for line in comment)
+    return text.partition(". ")[0].removesuffix(".")
 
 
 def names_in(folder: Traversable) -> list[str]:
