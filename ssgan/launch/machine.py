@@ -52,7 +52,7 @@ def source_commit() -> str | None:
 
     That is where experiment files and code of the user's own are. None outside of a checkout.
     """
-    return _commit(Path.cwd())
+    return _commit(Path())
 
 
 def record_environment(
