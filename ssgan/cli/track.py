@@ -132,7 +132,8 @@ def _uri_of(record: RunDir | SearchDir) -> str:
     if is_elsewhere:
         raise BadInput(
             f"{record.location} says that it was recorded in {recorded}; nothing is sent to an "
-            f"address that a directory names, so if it is yours, add --uri {shlex.quote(recorded)}"
+            "address that a directory names, so if it is yours, add --uri "
+            f"{shlex.quote(str(recorded))}"
         )
     if recorded is None and record.local_path is None:
         raise BadInput(

@@ -57,6 +57,12 @@ class BestSoFar:
         return points
 
 
+def winning_configuration(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a summary says of a search's best configuration; nothing where none is."""
+    configurations: list[dict[str, Any]] = summary.get("configurations") or [{}]
+    return configurations[0]
+
+
 def progress_name(info: SearchInfo) -> str:
     """Return the name of the curve of `BestSoFar`."""
     return f"best_so_far/{info.metric}"
@@ -71,7 +77,7 @@ def result_points(
     where there was one, and the value of the run that was registered. Each has a single point,
     after all epochs: so it counts whatever a version before this one has written there.
     """
-    first = next(iter(summary.get("configurations") or ()), {})
+    first = winning_configuration(summary)
     winner = [one.row.metric for one in histories if one.row.run == summary.get("winner")]
     name = f"best/{info.metric}"
     values = {

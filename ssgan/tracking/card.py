@@ -14,6 +14,7 @@ from ssgan.export.code_values import CodeInfo, describe
 from ssgan.export.format import MANIFEST, ExportManifest, parse_manifest
 from ssgan.records.data_info import DataInfo, read_data_info
 from ssgan.records.rundir import RunDir
+from ssgan.tracking.best import winning_configuration
 
 BEGIN = "**What it draws.**"
 """Every card begins so: other descriptions are somebody's own, and stay."""
@@ -120,7 +121,7 @@ def _figures(summary: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[
         rows = [(catalog.title(name), f"{value:.4f}", _meaning(name)) for name, value in known]
         yield from _table(("metric", "value", ""), rows)
         yield ""
-    first = next(iter(search.get("configurations") or ()), {})
+    first = winning_configuration(search)
     if first.get("spread") is not None:
         yield (
             f"{catalog.title(str(search.get('metric')))} of this configuration: "

@@ -8,6 +8,7 @@ from ssgan.base.formatting import short_names, spell, spell_all
 from ssgan.evaluation import catalog
 from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import SearchDir, TrialRow
+from ssgan.tracking.best import winning_configuration
 
 _WORDS = {
     "FINISHED": "finished",
@@ -83,7 +84,7 @@ def _describe(
 
 def _describe_winner(winner: TrialRow, info: SearchInfo, summary: Mapping[str, Any]) -> str:
     """Say in a paragraph what won, over its seeds, and what became of it."""
-    first = next(iter(summary.get("configurations") or ()), {})
+    first = winning_configuration(summary)
     parts = [f"\nWinner: {winner.trial} ({spell_all(winner.values)})."]
     if first.get("mean") is not None and first.get("spread") is not None:
         parts.append(

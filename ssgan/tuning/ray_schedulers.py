@@ -151,7 +151,7 @@ class _Population(GivesUp):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Add a trial; one from before a restart continues between the rounds where it was."""
-        super().on_trial_add(tune_controller, trial)  # type: ignore[misc]
+        super().on_trial_add(tune_controller, trial)
         reached = (trial.last_result or {}).get(TIME, 0)
         if not reached or trial.is_finished():
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.train._internal.storage import get_fs_and_path
 from ray.tune.experiment import Trial
-from ray.tune.search import SearchAlgorithm, Searcher, SearchGenerator
+from ray.tune.search import Searcher, SearchGenerator
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 
@@ -25,7 +25,7 @@ class _Continues:
         """Return the next trial, if there is one now."""
         trial: Trial | None = super().next_trial()  # type: ignore[misc]
         if trial is not None and self.place is not None:
-            storage = copy.copy(trial.storage)
+            storage: Any = copy.copy(trial.storage)
             storage.storage_filesystem, storage.storage_fs_path = get_fs_and_path(self.place)
             trial.set_storage(storage)
         return trial
@@ -37,7 +37,7 @@ class Grid(_Continues, BasicVariantGenerator):
     def set_state(self, state: dict[str, Any]) -> None:
         """Take up a state; the draws that are to come are those of a longer search."""
         place, samples = self.place, self.samples
-        super().set_state(state)
+        super().set_state(state)  # type: ignore[no-untyped-call]
         self.place, self.samples = place, samples
         for iterator in self._iterators:  # the only one
             more = 0 if samples is None else samples - iterator.num_samples
@@ -58,7 +58,7 @@ class Suggestions(_Continues, SearchGenerator):
             self._total_samples, self._finished = self.samples, False
 
 
-def continuing(algorithm: Any, place: str, samples: int) -> SearchAlgorithm:
+def continuing(algorithm: Any, place: str, samples: int) -> Any:
     """Let a search algorithm, which takes up a state, continue at a place, to so many draws."""
     if isinstance(algorithm, Searcher):
         algorithm = Suggestions(algorithm)
