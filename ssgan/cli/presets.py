@@ -48,7 +48,8 @@ def _show(name: str) -> Answer:
 
     experiment = load_experiment(name)
     values, defaults = flatten(experiment), flatten(Experiment())
-    rows, facts = [], []
+    rows: list[tuple[str, ...]] = []
+    facts: list[dict[str, Any]] = []
     for field, meaning in describe_fields(experiment):
         value, is_default = values[field], values[field] == defaults.get(field)
         rows.append((field, _spell(value), "" if is_default else "*", meaning))

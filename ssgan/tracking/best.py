@@ -57,15 +57,15 @@ class BestSoFar:
         return points
 
 
-def winning_configuration(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a summary says of a search's best configuration; nothing where none is."""
-    configurations: list[dict[str, Any]] = summary.get("configurations") or [{}]
-    return configurations[0]
-
-
 def progress_name(info: SearchInfo) -> str:
     """Return the name of the curve of `BestSoFar`."""
     return f"best_so_far/{info.metric}"
+
+
+def winning_configuration(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first line of the table over seeds in a search's summary; empty without one."""
+    found: Mapping[str, Any] = next(iter(summary.get("configurations") or ()), {})
+    return found
 
 
 def result_points(

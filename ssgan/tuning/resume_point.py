@@ -53,7 +53,8 @@ def find_resume_point(
     runs = split(run.location)[0]
     pointer = None if pointer is None else settle(pointer, runs)
     if not run.exists("run.json"):
-        run.delete(RunDir.definition_file)  # all that a start leaves which was killed at once
+        if run.list("") == [RunDir.definition_file]:  # all that a start leaves, killed at once
+            run.delete(RunDir.definition_file)
         RunDir.create(location, experiment.to_yaml())
     step = 0 if pointer is None else step_at(pointer)
     known = step // experiment.training.steps_per_epoch

@@ -36,7 +36,7 @@ def layouts(draw: st.DrawFn) -> dict[str, Any]:
         "classes": draw(st.sampled_from(["folders", "file"])),
         "names": draw(st.sampled_from([*NAMES])),
         "place": draw(st.sampled_from(["inside", "beside", "below"])),
-        "form": draw(st.sampled_from(["csv", "jsonl"])),
+        "form": draw(st.sampled_from(["csv", "jsonl", "cls"])),
         "delimiter": draw(st.sampled_from(",;\t")),
         "encoding": draw(st.sampled_from(["utf-8", "utf-8-sig"])),
         "nothing": draw(st.sampled_from(["", "NA", "nan", "None", "null"])),
@@ -65,12 +65,20 @@ def write(folder: Path, layout: dict[str, Any]) -> dict[str, str | None]:
         meant[name] = None if is_unknown else word
     if layout["classes"] == "file":
         place = {"inside": "photos", "beside": "", "below": "photos/lists"}[layout["place"]]
+        if layout["form"] == "cls":  # a file for each picture, beside it
+            place = "photos"
         (folder / place).mkdir(exist_ok=True)
         write_labels(folder / place, layout, meant)
     return meant
 
 
 def write_labels(place: Path, layout: dict[str, Any], meant: dict[str, str | None]) -> None:
+    if layout["form"] == "cls":
+        for name, word in meant.items():
+            text = "" if word is None else f"{word}\n"
+            file = (place / name).with_suffix(".cls")
+            file.write_text(text, encoding=layout["encoding"])
+        return
     names = [NAMES[layout["names"]](name) for name in meant]
     if layout["form"] == "jsonl":
         rows = [
@@ -99,7 +107,7 @@ def test_what_was_meant_is_what_is_read(
     experiment = load_experiment(file)
     source = experiment.data.source.open()
     (code,) = source.columns
-    # In a CSV the numbers are all that is there; JSON and folders have words.
+    # In a CSV the numbers are all that is there; JSON, .cls files and folders have classes.
     is_number = layout["classes"] == "file" and layout["form"] == "csv"
     words = dict(zip(layout["words"], ("no", "yes"), strict=True))
     spelled = words if is_number and layout["words"][1] == "1" else {}

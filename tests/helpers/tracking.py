@@ -12,6 +12,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.tracking._tracking_service import utils
 from PIL import Image
 
 from ssgan.records.rundir import Record, RunDir
@@ -94,6 +95,11 @@ def _noting(called: list[str], name: str, original: Callable[..., Any]) -> Calla
         return original(*args, **more)
 
     return call
+
+
+def forget_places() -> None:
+    """Let MLflow look where the files of a run are, as a new process does."""
+    utils._artifact_repos_cache.clear()
 
 
 def runs_of(uri: str, search: SearchDir) -> tuple[Run, dict[str, Run]]:

@@ -102,7 +102,7 @@ def test_a_store_that_is_locked_costs_a_run_a_line_and_nothing_is_lost(
             assert not RunSync(run, uri, interval=0.01).start().close()
         other.rollback()
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.exc_info for record in told] == [None, None]
+    assert [bool(record.exc_info) for record in told] == [False, False]
     assert "are locked by another process" in told[0].getMessage()
     assert f"ssgan track sync {run.location}" in told[1].getMessage()
     assert RunSync(run, uri).close()

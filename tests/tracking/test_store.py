@@ -27,7 +27,7 @@ from ssgan.tracking.store import (
     ui_address,
     ui_command,
 )
-from tests.helpers.tracking import ALL_IMAGES, DEAD, commit, images, make_run
+from tests.helpers.tracking import ALL_IMAGES, DEAD, commit, forget_places, images, make_run
 
 
 @pytest.mark.parametrize("uri", ["runs/mlflow.db", "file:///runs", "databricks", "ftp://host"])
@@ -128,6 +128,7 @@ def test_a_store_that_was_moved_or_copied_finds_its_files(
     first = sync_run(default_uri(before), make_run(before, "digits"))
     move(before, after)
     kept = sorted(before.rglob("*"))
+    forget_places()
     uri, run = default_uri(after), RunDir.open(after / "a run")
     commit(run, 4)
     with caplog.at_level(logging.WARNING):

@@ -110,7 +110,7 @@ def inspect_tables(given: Path, files: Sequence[Path]) -> Inspection:
     Raises:
         BadInput: No column holds pictures, or none can be read.
     """
-    groups = {}
+    groups: dict[str, list[Path]] = {}
     if given.is_dir():
         check_complete(files)
         groups = split_tables(files, given)
@@ -132,7 +132,7 @@ def inspect_tables(given: Path, files: Sequence[Path]) -> Inspection:
         notes.append(f"left out, since their cells are no labels: {', '.join(left)[:200]}")
     columns = _propose_of(shards, names)
     chosen = [name for one in columns if one.kind for name in one.spread or (one.name,)]
-    test = None
+    test: Path | None = None
     for spec in sorted(others, key=lambda spec: not spec.name.lower().startswith("test")):
         part = Shards.find(str(spec))
         use = "not used, since there is one test split"

@@ -1,6 +1,7 @@
 """Partial labels that lie with pictures: CSV, JSON lines, StyleGAN's dataset.json, .cls files."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
 
-_DIGITS = 16  # a class number has fewer
+_NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _read_class(path: Path) -> LabelTable:
     text = path.read_text(encoding="utf-8-sig").strip()
     if len(text.splitlines()) > 1:
         raise BadInput(f"{path} has more than one line, where the class of a picture is expected")
-    cell: Cell = int(text) if text.isdecimal() and len(text) < _DIGITS else text or None
+    cell: Cell = int(text) if _NUMBER.fullmatch(text) else text or None
     columns = {"file": RawColumn([path.stem]), "class": RawColumn([cell])}
     return _table(path, columns, ["line 1"], None, [])
 
