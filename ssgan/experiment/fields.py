@@ -5,6 +5,7 @@ in Python and among MLflow's params.
 """
 
 import logging
+import os
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -166,9 +167,18 @@ def difference(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:
 
 
 def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the names whose values differ, with both values; None where there is none."""
+    """Return the names whose values differ, with both values; None where there is none.
+
+    A file is the same however its path is written.
+    """
     pairs = {path: (before.get(path), after.get(path)) for path in {**before, **after}}
-    return {path: pair for path, pair in pairs.items() if pair[0] != pair[1]}
+    return {path: pair for path, pair in pairs.items() if not _is_same(path, *pair)}
+
+
+def _is_same(path: str, one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str) and beside_file(path):
+        return os.path.abspath(one) == os.path.abspath(other)
+    return bool(one == other)
 
 
 def as_diff(changes: Mapping[str, tuple[Any, Any]]) -> str:
