@@ -59,7 +59,8 @@ def read_all(source: SourceConfig) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
+    folder = tmp_path_factory.mktemp("damage") / "photos"
+    folder.mkdir()
     for i in range(ROWS):
         Image.new("L", (4, 4), i).save(folder / f"{i}.png")
     return folder
