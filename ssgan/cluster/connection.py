@@ -61,6 +61,8 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
     that this process has already is used and left open. The dashboard is on: without its State
     API a trial that is stopped early never gives its workers' resources back.
 
+    A Ray that is started here listens on 127.0.0.1 alone.
+
     A Ray with a temporary folder of its own, for logs and sockets, does not disturb another on the
     same machine. Its path must be short, because Unix sockets in it may have 107 bytes.
 
@@ -103,14 +105,37 @@ def _start(temporary: str | Path | None) -> None:
     global _is_starting
     _is_starting = True
     try:
-        ray.init(
-            "local",
-            include_dashboard=True,
-            logging_level=logging.WARNING,
-            _temp_dir=None if temporary is None else str(temporary),
-        )
+        with _on_loopback():
+            ray.init(
+                "local",
+                include_dashboard=True,
+                logging_level=logging.WARNING,
+                _temp_dir=None if temporary is None else str(temporary),
+            )
     finally:
         _is_starting = False
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let the Ray that is started here, and all its processes, listen on 127.0.0.1 alone.
+
+    Ray does so by itself on systems for which it has no clusters. That switch is read once, when
+    Ray is imported, and by its processes from the environment.
+    """
+    from ray._private import ray_constants
+
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, has_clusters = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = has_clusters
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def is_connected() -> bool:

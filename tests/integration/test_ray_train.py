@@ -1,5 +1,6 @@
 """Real workers under Ray Train. One Ray serves all tests here; each fit takes 10 s and more."""
 
+import contextlib
 import json
 import signal
 import sys
@@ -183,3 +184,16 @@ def test_more_workers_than_the_cluster_has_are_refused(out: Path, ray_here: Clus
     with pytest.raises(BadInput, match=f"64 workers x .*the cluster has {has:g} CPUs"):
         train(experiment, out, "many")
     assert not (out / "many").exists()
+
+
+def test_a_ray_of_our_own_listens_on_loopback_alone(ray_here: Cluster) -> None:
+    here = psutil.Process()
+    found: dict[str, str] = {}
+    for process in (here, *here.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN:
+                    found[f"{process.name()} {one.laddr.port}"] = one.laddr.ip
+    assert any("gcs_server" in name for name in found)
+    assert any("raylet" in name for name in found)
+    assert {name: ip for name, ip in found.items() if ip not in ("127.0.0.1", "::1")} == {}

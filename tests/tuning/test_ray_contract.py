@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray._private import services
+from ray._private import ray_constants, services, worker
 from ray._private.state import state
 from ray.autoscaler._private.kuberay.autoscaling_config import AutoscalingConfigProducer
 from ray.exceptions import RayTaskError
@@ -192,6 +192,16 @@ def test_tune_starts_a_trial_that_is_taken_away_again_and_counts_no_failure() ->
     assert (trial.run_metadata.num_failures, trial.should_recover()) == (0, True)
     trial._handle_ray_task_error(RayTaskError("train", "traceback", OSError("full")))
     assert (trial.run_metadata.num_failures, trial.should_recover()) == (1, False)
+
+
+def test_ray_takes_the_loopback_address_where_it_has_no_clusters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
+    monkeypatch.setattr(worker, "_global_node", None)
+    assert services.get_node_ip_address() == "127.0.0.1"
+    source = inspect.getsource(ray_constants)
+    assert re.search(r"ENABLE_RAY_CLUSTER = env_bool\(\s+ENABLE_RAY_CLUSTERS_ENV_VAR,", source)
 
 
 def test_a_tuner_has_callbacks_and_a_scheduler_that_we_replace() -> None:
