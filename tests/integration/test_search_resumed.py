@@ -25,6 +25,7 @@ from ssgan.tuning.program import run_search
 from ssgan.tuning.tuner import finals_of
 from tests.helpers.runs import assert_same_bits
 from tests.helpers.searches import epochs_of, rows_of, small_definition, small_search
+from tests.helpers.tracking import forget_places
 
 pytestmark = [
     pytest.mark.integration,
@@ -138,6 +139,7 @@ def test_a_search_that_is_over_can_be_moved_and_given_more(
     before, after = tmp_path / "before", tmp_path / "after"
     first = run_search(search, str(before), "hunt").summary
     shutil.move(before, after)
+    forget_places()
     more = ["search.trials=3", "training.epochs=3", "search.finals.seeds=2"]
     grown = change_search(search, more)
     summary = run_search(grown, str(after), "hunt", resume=True).summary
