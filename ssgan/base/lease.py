@@ -130,12 +130,16 @@ class Lease:
                 "the lease on %s stays until it runs out: %s", self._folder.location, error
             )
 
-    def move(self, rename: Callable[[], Path | None]) -> None:
-        """Move the folder, and the lease in it, by a function that returns where it went."""
+    def move(self, rename: Callable[[], Path | None]) -> bool:
+        """Move the folder, and the lease in it, by a function that returns where it went.
+
+        Returns whether it was moved. It was not where the function returns None.
+        """
         with self._lock:
             moved = rename()
             if moved is not None:
                 self._folder = Folder(moved)
+            return moved is not None
 
     def _write(self, state: Literal["claims", "holds"]) -> None:
         holder = _Holder(

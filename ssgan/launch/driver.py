@@ -101,8 +101,7 @@ def train(
         dataset = load_dataset(experiment, budget, store=store)
         start = None if resume is None else find_start(run, experiment, dataset)
         if resume is None:
-            if replace:
-                lease.move(partial(move_aside, run.location))
+            if replace and lease.move(partial(move_aside, run.location)):
                 lease = stack.enter_context(hold_record(run))
             RunDir.create(run.location, experiment.to_yaml(), name or experiment.name)
         run.write_definition(experiment.to_yaml())

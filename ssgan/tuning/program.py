@@ -95,8 +95,7 @@ def run_search(
             directory.refuse_taken()
         # Ray takes ten seconds to start; bad input is found before.
         store = prepare_data(search, progress)
-        if replace:
-            lease.move(partial(move_aside, location))
+        if replace and lease.move(partial(move_aside, location)):
             lease = stack.enter_context(hold_record(directory))
         cluster = stack.enter_context(connect())
         # A job that is stopped, Slurm's time limit; Tune knows Ctrl-C only.
