@@ -242,9 +242,11 @@ def test_bad_input_moves_nothing_aside(
         with pytest.raises(BadInput):
             train(with_values(tiny, values), tmp_path, "mine", replace=True)
         assert RunDir.open(tmp_path / "mine").definition() == "seed: 7"
-    train(with_values(tiny, {"training.epochs": 1}), tmp_path, "mine", replace=True)
+    for name in ("mine", "new"):
+        train(with_values(tiny, {"training.epochs": 1}), tmp_path, name, replace=True)
+        assert RunDir.open(tmp_path / name).summary() is not None
     assert RunDir.open(tmp_path / "mine.1").definition() == "seed: 7"
-    assert RunDir.open(tmp_path / "mine").summary() is not None
+    assert not (tmp_path / "new.1").exists()
 
 
 def test_one_process_at_a_time_writes_a_run(

@@ -53,6 +53,24 @@ def test_bad_input_is_found_before_ray_starts_and_moves_nothing(
     assert [one.name for one in tmp_path.iterdir()] == ["mine"]
 
 
+def test_what_has_the_name_is_replaced_and_nothing_need_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Begun(Exception):
+        pass
+
+    def connect() -> NoReturn:
+        raise Begun
+
+    monkeypatch.setattr(program, "connect", connect)
+    SearchDir.create(tmp_path / "mine", "seed: 7")
+    for name in ("mine", "new"):
+        with pytest.raises(Begun):
+            run_search(small_search(SPACE), str(tmp_path), name, replace=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.1"]
+    assert SearchDir.open(tmp_path / "mine.1").definition() == "seed: 7"
+
+
 def test_one_process_at_a_time_writes_a_search(tmp_path: Path) -> None:
     search = small_search(SPACE)
     write_foreign_lease(SearchDir.create(tmp_path / "mine", search.to_yaml()))
