@@ -30,7 +30,7 @@ help: ## Show this list
 quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
-test: $(STAMP) system-packages ## Run all tests (15 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 saves 5)
+test: $(STAMP) system-packages ## Run all tests (16 to 23 minutes on 2 cores, no network)
 	@echo "Three runs of pytest side by side, each shown when it ends: without Ray, with one, with Rays of their own."
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-integration test-apart
 
@@ -46,7 +46,7 @@ test-apart:
 test-units:
 	nice -n 19 $(BIN)/python -m pytest --ignore tests/integration
 
-cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here; one drains, one is switched off (root, 6 minutes)
+cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here; one drains, one is switched off (root, 8 minutes)
 	$(BIN)/python tests/multihost
 
 lint: $(STAMP) ## Check format, style, types and layers

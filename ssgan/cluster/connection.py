@@ -15,6 +15,7 @@ from ssgan.cluster.capacity import Drivers, Node, count_drivers
 
 _PATIENCE = 10.0  # seconds to reach the head of a cluster
 
+_TOKENS = "ray._private.authentication.authentication_token_setup"  # a logger of Ray's
 _is_starting = False  # whether processes that are forked now are Ray's
 
 
@@ -104,6 +105,8 @@ def _start(temporary: str | Path | None) -> None:
 
     global _is_starting
     _is_starting = True
+    # It warns at every start that there is a token, which is Ray's default and a good one.
+    logging.getLogger(_TOKENS).setLevel(logging.ERROR)
     try:
         with _on_loopback():
             ray.init(

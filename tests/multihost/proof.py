@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 def prove(say: Say = print, keep: Path | None = None) -> None:
-    """Run the proof; it takes about six minutes on two quiet cores.
+    """Run the proof; it takes about eight minutes on two cores.
 
     Args:
         say: Is told of each step.
