@@ -38,10 +38,7 @@ def page(found: Sequence[dict[str, Any]]) -> str:
         "MLflow's server, the object store.",
         "",
         "```console",
-        "$ python -m benchmarks.driver --out DIR --store sqlite --trials 100 --rate 100",
-        "$ python -m benchmarks.driver --out DIR --store sqlite --trials 1000 --rate 80",
-        "$ python -m benchmarks.driver --out DIR --store http --trials 100 --rate 50",
-        "$ python -m benchmarks.driver --out DIR --store sqlite --trials 20 --ray",
+        *map(_command, found),
         "$ python -m benchmarks.driver --out DIR --page docs/results/driver.md",
         "```",
         "",
@@ -59,6 +56,14 @@ def page(found: Sequence[dict[str, Any]]) -> str:
         *_rest(found),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(one: Mapping[str, Any]) -> str:
+    """Return the command that measures a row."""
+    kinds = {"under Ray Tune": " --ray", "each epoch by itself": " --at-once"}
+    size = f"--trials {one['trials']}" + f" --epochs {one['epochs']}" * (one["epochs"] != 50)
+    told = f"--store {one['store']} {size} --rate {one['rate']:g}{kinds.get(one['kind'], '')}"
+    return f"$ python -m benchmarks.driver --out DIR {told}"
 
 
 def _goals(one: Mapping[str, Any]) -> list[str]:
