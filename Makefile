@@ -30,7 +30,7 @@ help: ## Show this list
 quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
-test: $(STAMP) system-packages ## Run all tests (16 to 23 minutes on 2 cores, no network)
+test: $(STAMP) system-packages ## Run all tests (16 to 23 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 leaves out the hosts)
 	@echo "Three runs of pytest side by side, each shown when it ends: without Ray, with one, with Rays of their own."
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-units test-integration test-apart
 
