@@ -16,7 +16,7 @@ from ssgan.evaluation.catalog import KNOWN
 from ssgan.records.histories import History
 from ssgan.records.rundir import Record
 from ssgan.records.search_info import SearchInfo
-from ssgan.tracking.description import pictured_trials
+from ssgan.tracking.description import pictured_trials, rank_trials
 
 _VIEW, _STAGE_ONE = "ssgan", "ssgan-stage-one"  # keys in addresses
 _TAG = "mlflow.sharedViewState."
@@ -97,9 +97,10 @@ def _stage_view(name: str, trained: Sequence[History], info: SearchInfo) -> str:
 def _common_step(trained: Sequence[History], info: SearchInfo) -> int:
     """Return the last epoch of which all trials that are shown have pictures, or else most."""
     pictured = pictured_trials((one.row for one in trained), info)
-    shown = sorted(trained, key=lambda one: (info.rank(one.row.metric), one.row.trial))[:_SHOWN]
+    by_run = {one.row.run: one for one in trained}
+    shown = rank_trials((one.row for one in trained), info)[:_SHOWN]
     steps = Counter[int]()
-    for history in shown:
+    for history in (by_run[row.run] for row in shown):
         epochs = [record.epoch for record in history.records if record.images]
         # MLflow has pictures of the other trials' last epochs alone.
         steps.update(epochs if history.row.run in pictured else epochs[-1:])
