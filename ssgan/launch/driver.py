@@ -28,13 +28,13 @@ from ssgan.launch.preparation import (
     load_dataset,
     make_plan,
     plan_here,
-    read_budget,
     save_data,
     use_threads,
 )
 from ssgan.launch.resumption import find_start
 from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import hold_record
 from ssgan.tracking.live_sync import RunSync

@@ -22,7 +22,8 @@ from ssgan.launch.preparation import (
 from ssgan.launch.resumption import accept_networks
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
-from ssgan.records.search_judges import JUDGE_SEEDS, read_judge, search_of
+from ssgan.records.search_judges import JUDGE_SEEDS, read_judge
+from ssgan.records.searchdir import search_of
 from ssgan.training.snapshot import Snapshot, take_snapshot
 
 

@@ -25,14 +25,13 @@ from ssgan.evaluation.judge import Judge, cached_judge, train_judge
 from ssgan.experiment.footprint import check_footprint
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.networks.architecture import Shape
-from ssgan.records.data_info import DATA, DataInfo
+from ssgan.records.data_info import DATA, LABELS, DataInfo, read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
 PreparationProgress = Callable[[str, int, int, str], None]
 """Told what is being prepared, how much of it is done, how much there is, and of what."""
 
-_LABELS = "labels.parquet"
 _LARGEST_MACHINE = 16 * 2**40  # bytes of memory, more than any has
 
 
@@ -113,13 +112,8 @@ def keep_to_share(gpus: float, device: torch.device) -> None:
 
 def save_data(run: RunDir, dataset: Dataset) -> None:
     """Write what a run is trained on: labels.parquet, and data.json."""
-    run.write_bytes(_LABELS, dataset.budget.to_parquet())
+    run.write_bytes(LABELS, dataset.budget.to_parquet())
     run.write_json(DATA, DataInfo.of(dataset.manifest).model_dump(mode="json"))
-
-
-def read_budget(run: RunDir) -> LabelBudget | None:
-    """Read labels.parquet; None where the run was stopped before there was one."""
-    return LabelBudget.from_parquet(run.read_bytes(_LABELS)) if run.exists(_LABELS) else None
 
 
 def find_store(

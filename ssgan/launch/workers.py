@@ -18,14 +18,9 @@ from ssgan.cluster.capacity import object_store_environment, worker_environment
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preemption import watch_for_preemption
-from ssgan.launch.preparation import (
-    ComputePlan,
-    find_store,
-    keep_to_share,
-    load_dataset,
-    read_budget,
-)
+from ssgan.launch.preparation import ComputePlan, find_store, keep_to_share, load_dataset
 from ssgan.records.checkpoints import starting_point
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch

@@ -14,7 +14,7 @@ from ssgan.experiment.fields import as_diff, difference
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.export.format import MANIFEST
-from ssgan.launch.preparation import read_budget
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 

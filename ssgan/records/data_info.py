@@ -1,13 +1,16 @@
-"""What a run was trained on: `data.json` of its directory."""
+"""What a run was trained on: `data.json` and `labels.parquet` of its directory."""
 
 from ssgan.base.config import STORED, Config
 from ssgan.base.errors import CorruptFile
+from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Manifest, split_name
 from ssgan.method.codes import Code
 from ssgan.records.rundir import RunDir
 
 DATA = "data.json"
 """File of a run directory; version 0.1 wrote none."""
+LABELS = "labels.parquet"
+"""File of a run directory: which images count as labeled."""
 
 
 class DataInfo(Config):
@@ -51,3 +54,13 @@ def read_data_info(run: RunDir) -> DataInfo | None:
         raise CorruptFile(
             f"{run.locate(DATA)} does not describe data; delete it, and a resume writes it again"
         ) from error
+
+
+def read_budget(run: RunDir) -> LabelBudget | None:
+    """Read labels.parquet; None where the run was stopped before there was one.
+
+    Raises:
+        CorruptFile: It is not what was written.
+    """
+    content = run.find_bytes(LABELS)
+    return None if content is None else LabelBudget.from_parquet(content)

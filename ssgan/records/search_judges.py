@@ -1,9 +1,7 @@
 """The judges C of a search as its directory holds them: ``judges/STAGE/``."""
 
-from ssgan.base.storage import split
 from ssgan.evaluation.judge import CARD, JudgeCard
-from ssgan.records.rundir import RunDir
-from ssgan.records.searchdir import FOLDERS, SearchDir, Stage
+from ssgan.records.searchdir import SearchDir, Stage
 
 JUDGE_SEEDS: dict[Stage, int] = {"search": 0, "final": 1}
 """So that a configuration is not crowned by the judge that chose it."""
@@ -26,15 +24,3 @@ def read_judge_card(search_dir: SearchDir, stage: Stage) -> JudgeCard | None:
     """Read what is known of a stage's judge; None where there is none."""
     name = judge_file(stage, CARD)
     return JudgeCard.read(search_dir.read_bytes(name)) if search_dir.exists(name) else None
-
-
-def search_of(run: RunDir) -> tuple[SearchDir, Stage] | None:
-    """Return the search that a run directory belongs to, and its stage; None where there is none.
-
-    It is found by where the directory is, so that a search works where it was moved.
-    """
-    folder, name = split(split(run.location)[0])
-    for stage, trials in FOLDERS.items():
-        if name == trials and (search := SearchDir(folder)).exists(search.identity_file):
-            return search, stage
-    return None

@@ -197,6 +197,18 @@ def open_run(location: str) -> RunDir:
     return search.winner() if search.exists(search.identity_file) else RunDir.open(location)
 
 
+def search_of(run: RunDir) -> tuple[SearchDir, Stage] | None:
+    """Return the search that a run directory belongs to, and its stage; None where there is none.
+
+    It is found by where the directory is, so that a search works where it was moved.
+    """
+    folder, name = split(split(run.location)[0])
+    for stage, trials in FOLDERS.items():
+        if name == trials and (search := SearchDir(folder)).exists(search.identity_file):
+            return search, stage
+    return None
+
+
 @contextlib.contextmanager
 def hold_record(record: RunDir | SearchDir) -> Iterator[Lease]:
     """Be the only process that writes a run or a search, until the context ends.
@@ -209,9 +221,9 @@ def hold_record(record: RunDir | SearchDir) -> Iterator[Lease]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            search = SearchDir(split(split(record.location)[0])[0])
-            if isinstance(record, RunDir) and search.exists(search.identity_file):
-                stack.enter_context(hold(search, search.what))
+            found = search_of(record) if isinstance(record, RunDir) else None
+            if found is not None:
+                stack.enter_context(hold(found[0], found[0].what))
             lease = stack.enter_context(hold(record, record.what))
         except OSError as error:
             raise BadInput(

@@ -12,7 +12,7 @@ from ssgan.data.labels import LabelBudget
 from ssgan.evaluation import catalog
 from ssgan.export.code_values import CodeInfo, describe
 from ssgan.export.format import MANIFEST, ExportManifest, parse_manifest
-from ssgan.records.data_info import DataInfo, read_data_info
+from ssgan.records.data_info import DataInfo, read_budget, read_data_info
 from ssgan.records.rundir import RunDir
 from ssgan.tracking.best import winning_configuration
 
@@ -47,7 +47,7 @@ def model_card(
         return None
     try:
         manifest = parse_manifest(run.read_bytes(file), run.locate(file))
-        info, budget = read_data_info(run), _read_budget(run)
+        info, budget = read_data_info(run), read_budget(run)
     except (BadInput, CorruptFile):
         return None
     codes = describe(manifest.space)
@@ -187,8 +187,3 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"|{' --- |' * len(head)}"
     for row in rows:
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-
-
-def _read_budget(run: RunDir) -> LabelBudget | None:
-    name = "labels.parquet"
-    return LabelBudget.from_parquet(run.read_bytes(name)) if run.exists(name) else None

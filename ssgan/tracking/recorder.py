@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 from mlflow.entities import Metric
 
-from ssgan.data.labels import LabelBudget
 from ssgan.drawing.sheet import thumbnail
-from ssgan.records.data_info import DATA, read_data_info
+from ssgan.records.data_info import DATA, LABELS, read_budget, read_data_info
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.card import is_card, model_card
 from ssgan.tracking.inputs import dataset_inputs
@@ -36,7 +35,7 @@ _ALARMS, _NO_ALARM = "ssgan.alarms", "none"
 _BEGUN = 0.2  # share of the epochs before which alarms say no more than that training is young
 _FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
 _ENVIRONMENT = "environment.json"
-_FILES = ("experiment.yaml", "labels.parquet", DATA, _ENVIRONMENT, "summary.json")
+_FILES = ("experiment.yaml", LABELS, DATA, _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
 
 
@@ -340,8 +339,7 @@ def _alarm_tags(records: Sequence[Record], epochs: int, known: Mapping[str, str]
 def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the tags of a run: hashes of data and labels, environment, stop reason."""
     tags = {"ssgan.run_dir": run.location}
-    if run.exists("labels.parquet"):
-        budget = LabelBudget.from_parquet(run.read_bytes("labels.parquet"))
+    if (budget := read_budget(run)) is not None:
         tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
     if summary and summary.get("stop_reason"):
         tags["ssgan.stop_reason"] = str(summary["stop_reason"])

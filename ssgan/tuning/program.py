@@ -20,8 +20,9 @@ from ssgan.base.storage import join
 from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.location import move_aside
-from ssgan.launch.preparation import PreparationProgress, read_budget
+from ssgan.launch.preparation import PreparationProgress
 from ssgan.launch.signals import handling, interrupt
+from ssgan.records.data_info import read_budget
 from ssgan.records.search_judges import read_judge_card
 from ssgan.records.searchdir import BEST, SearchDir, Stage, TrialRow, hold_record
 from ssgan.tracking.live_sync import SearchSync

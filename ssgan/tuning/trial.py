@@ -23,12 +23,12 @@ from ssgan.launch.preparation import (
     find_store,
     keep_to_share,
     load_dataset,
-    read_budget,
     save_data,
     use_threads,
 )
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.checkpoints import Checkpoints, step_at, step_of
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop

@@ -21,8 +21,9 @@ from ssgan.experiment.fields import difference
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch.preparation import load_run_data, read_budget
+from ssgan.launch.preparation import load_run_data
 from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, open_run
 from ssgan.report.pages import write_report

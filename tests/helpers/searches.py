@@ -11,8 +11,9 @@ from ray.util.state import list_placement_groups
 
 from ssgan.cluster.connection import Cluster
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import load_dataset, read_budget
+from ssgan.launch.preparation import load_dataset
 from ssgan.records.checkpoints import Checkpoints
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.training import loop

@@ -19,8 +19,9 @@ from ray.cluster_utils import Cluster
 
 from ssgan.experiment.loading import as_file
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.preparation import load_dataset, read_budget
+from ssgan.launch.preparation import load_dataset
 from ssgan.records.checkpoints import Checkpoints, step_of
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.training import loop
 from ssgan.training.session import InProcess

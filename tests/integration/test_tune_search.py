@@ -11,7 +11,7 @@ from ray.tune import Callback
 from ssgan.cluster.connection import Cluster
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
-from ssgan.launch.preparation import read_budget
+from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.tuning import build_tuner, summarize
 from tests.helpers.searches import (

@@ -14,8 +14,8 @@ from ssgan.launch import loaded_run
 from ssgan.launch.loaded_run import LoadedRun
 from ssgan.launch.preparation import find_judge, load_dataset, plan_here
 from ssgan.records.rundir import RunDir
-from ssgan.records.search_judges import judge_file, search_of
-from ssgan.records.searchdir import FOLDERS, SearchDir, Stage
+from ssgan.records.search_judges import judge_file
+from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, search_of
 from tests.helpers.searchdirs import make_search
 
 QUICK = ("evaluation.judge.epochs=1", "evaluation.judge.least_updates=2")
