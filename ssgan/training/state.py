@@ -23,7 +23,7 @@ from ssgan.method.schedules import Clock
 from ssgan.networks.architecture import build_networks
 from ssgan.networks.batch_norm import rank_buffers, replace_batchnorm
 from ssgan.networks.ema import Ema
-from ssgan.networks.weights import check_weights
+from ssgan.networks.weights import check_tensor, check_weights
 from ssgan.training.distributed import Worker
 from ssgan.training.instance_noise import draw_instance_noise
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep
@@ -168,15 +168,23 @@ class Training:
         Within an epoch the ranks' own values are kept for the state, so that a run which goes on
         from there with as many workers is the one that was never interrupted.
         """
-        own = self._own()
         if within_epoch and self._worker.world_size > 1:
-            self._ranks = self._worker.gather(torch.cat([values.flatten() for values in own]))
-        for values in own:
+            self._ranks = self._worker.gather(self._own_row())
+        for values in self._own():
             self._worker.mean(values)
 
     def _own(self) -> list[Tensor]:
         """Return what differs between ranks: sums of losses, and statistics of their images."""
         return [self._losses, *rank_buffers(self.step.generator, self.step.discriminator)]
+
+    def _own_row(self) -> Tensor:
+        return torch.cat([values.flatten() for values in self._own()])
+
+    def _ranks_in(self, state: dict[str, Any]) -> Tensor | None:
+        """Return what a state keeps of the ranks, (ranks, values), if there are as many now."""
+        ranks = state.get("ranks")
+        is_of_these = isinstance(ranks, Tensor) and ranks.shape[:1] == (self._worker.world_size,)
+        return ranks if is_of_these else None
 
     def state(self) -> dict[str, Any]:
         """Return all that `load` needs, after `synchronize`; tensors are the live ones."""
@@ -198,8 +206,10 @@ class Training:
         check_networks(state, self.step.generator, self.step.discriminator)
         own = {"losses": self._losses, "labels_seen": self.batches.seen}
         if "ranks" in state:
-            count = sum(values.numel() for values in self._own())
-            own["ranks"] = torch.empty(len(state["ranks"]), count, device="meta")
+            check_tensor("ranks", state["ranks"])
+        if (ranks := self._ranks_in(state)) is not None:
+            row = self._own_row()
+            own["ranks"] = row.new_empty(len(ranks), len(row), device="meta")
         check_weights({name: state.get(name) for name in own}, own)
         if not isinstance(state.get("losses_summed"), int):
             raise ValueError("losses_summed is not a number of updates")
@@ -214,8 +224,7 @@ class Training:
         self.step.d_optimizer.load_state_dict(state["d_optimizer"])
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
-        ranks = state.get("ranks", ())
-        if len(ranks) == self._worker.world_size:
+        if (ranks := self._ranks_in(state)) is not None:
             own = self._own()
             parts = ranks[self._worker.rank].split([values.numel() for values in own])
             for values, part in zip(own, parts, strict=True):

@@ -365,6 +365,21 @@ def test_ranks_that_stop_within_an_epoch_go_on_bit_for_bit(ranks: list[dict[str,
         assert found["resumed"] == found["undisturbed"]
 
 
+def test_what_ranks_stopped_with_goes_on_with_another_number_of_them(
+    ranks: list[dict[str, Any]],
+) -> None:
+    for found in ranks:
+        assert found["alone"] == pytest.approx(found["mean"], rel=1e-6)
+
+
+@pytest.mark.parametrize("ranks", [5, torch.ones(1, 3), torch.ones(2) / 0])
+def test_ranks_that_none_had_are_refused_in_a_line(ranks: object, digits_store: Store) -> None:
+    training = build(digits_store, experiment())
+    with pytest.raises(ValueError, match="ranks") as refused:
+        training.check(training.state() | {"ranks": ranks})
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_a_term_that_is_not_finite_on_one_rank_stops_all(ranks: list[dict[str, Any]]) -> None:
     for found in ranks:
         assert found["spoilt"] == {"not_finite": ["d_real", 1], "d_moved": False, "g_moved": True}
@@ -424,6 +439,15 @@ def main(rank: int, folder: Path) -> None:
     resumed.check(state)
     resumed.load(state)
     found["resumed"] = summarize(train(resumed, 1))
+    # Statistics of both ranks, which a worker that is alone has of its own.
+    both = train(build(store, experiment()), 2)
+    both.synchronize(within_epoch=True)
+    state = Worker.join(CPU).share(both.state)
+    alone = build(store, experiment(), Worker(0, 1, CPU))
+    alone.check(state)
+    alone.load(state)
+    found["mean"] = both.take_losses()
+    found["alone"] = alone.take_losses()
 
     training = train(build(store, experiment()), 1)
     if rank == 1:
