@@ -85,10 +85,18 @@ class Checkpoints:
         self.prune()
         return name
 
-    def commit(self, step: int, state: State, metric: float | None = None) -> str:
+    def commit(
+        self,
+        step: int,
+        state: State,
+        metric: float | None = None,
+        *,
+        first: Callable[[], object] = lambda: None,
+    ) -> str:
         """Save a checkpoint after `step` updates, and return its name.
 
-        The metric is what `keep_best` compares, lower is better; None never counts as best.
+        The metric is what `keep_best` compares, lower is better; None never counts as best. What
+        has to be written `first` is called for between the state and the commit mark.
 
         Raises:
             OSError: It could not be written (disk full). Its partial files are gone and the
@@ -100,6 +108,7 @@ class Checkpoints:
         saved = self._remember()
         name = self._place(step, files, saved)
         if name in saved:
+            first()
             return name
         serial = max((manifest.serial for manifest in saved.values()), default=-1) + 1
         metric = metric if metric is not None and math.isfinite(metric) else None
@@ -110,6 +119,7 @@ class Checkpoints:
             if name in self._strays:
                 self._run.delete(f"{folder}/{_MANIFEST}")
             self._run.write_bytes(f"{folder}/{_STATE}", data)
+            first()
             self._run.write_json(f"{folder}/{_MANIFEST}", {**body, "sha256": canonical_hash(body)})
         except OSError as error:
             self._strays.add(name)

@@ -8,6 +8,7 @@ what a crash loses is what was not committed by then.
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -157,7 +158,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Commit:
-    """Commits an epoch: its record, unless that stands already, and then its checkpoint."""
+    """Commits an epoch: its record, unless that stands already, before its checkpoint counts."""
 
     rundir: RunDir
     checkpoints: Checkpoints
@@ -167,13 +168,23 @@ class _Commit:
     state: State
 
     def __call__(self) -> str:
-        """Write; return the checkpoint's address."""
-        if self.evaluation is not None:
-            pictures = self.evaluation.pngs(), self.evaluation.thumbnails()
-            self.rundir.commit_record(self.record, *pictures, is_new=True)
+        """Write; return the checkpoint's address.
+
+        A trial of a search waits for it, so pictures are encoded while the state is written.
+        """
         metric = main_loss(self.record.metrics)
-        name = self.checkpoints.commit(self.record.step, self.state, metric)
-        return self.checkpoints.location(name)
+        commit = partial(self.checkpoints.commit, self.record.step, self.state, metric)
+        if self.evaluation is None:
+            return self.checkpoints.location(commit())
+        with ThreadPoolExecutor(2, thread_name_prefix="pictures") as pool:
+            pngs = pool.submit(self.evaluation.pngs)
+            thumbnails = pool.submit(self.evaluation.thumbnails)
+
+            def commit_record() -> None:
+                pictures = pngs.result(), thumbnails.result()
+                self.rundir.commit_record(self.record, *pictures, is_new=True)
+
+            return self.checkpoints.location(commit(first=commit_record))
 
 
 def _check_losses(training: Training, checkpoints: Checkpoints, writer: Writer) -> None:

@@ -265,6 +265,26 @@ def test_a_folder_without_commit_mark_counts_for_nothing_and_goes(run: RunDir) -
     assert folders(run) == ["00000001", "00000003"]
 
 
+def test_what_is_written_first_is_there_before_the_commit_mark_and_without_it_there_is_none(
+    run: RunDir,
+) -> None:
+    checkpoints, seen = Checkpoints(run), []
+
+    def look() -> None:
+        seen.append(run.list("checkpoints"))
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    checkpoints.commit(1, state(1), first=look)
+    assert seen == [["checkpoints/00000001/state.pt"]]
+    with pytest.raises(OSError, match="disk is full"):
+        checkpoints.commit(2, state(2), first=fail)
+    assert folders(run) == ["00000001"]
+    checkpoints.commit(1, state(1), first=look)
+    assert len(seen) == 2
+
+
 def test_a_step_saved_again_with_the_same_state_is_reused(run: RunDir) -> None:
     checkpoints = Checkpoints(run)
     checkpoints.save(1, state(1))

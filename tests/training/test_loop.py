@@ -232,17 +232,17 @@ def test_a_finished_run_has_nothing_left_to_do(
 def test_an_epoch_that_is_run_again_keeps_its_record(
     undisturbed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = Checkpoints.commit
+    write = RunDir.write_json
 
-    def full(self: Checkpoints, step: int, *args: Any) -> str:
-        if step == 8:
+    def full(self: RunDir, name: str, content: Any) -> None:
+        if name == "checkpoints/00000008/MANIFEST.json":
             raise OSError(28, "No space left on device")
-        return commit(self, step, *args)
+        write(self, name, content)
 
     found = Run(RunDir.create(tmp_path / "run", experiment().to_yaml(), "x"), Listener(), [])
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "commit", full)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr(RunDir, "write_json", full)
+        with pytest.raises(OSError, match="disk is full"):
             run(experiment(), dataset, None, found.folder, found.listener, CPU)
     before = found.folder.records()
     assert [record.epoch for record in before] == [1, 2]
