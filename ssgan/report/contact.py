@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
@@ -27,6 +28,7 @@ _QUALITY = 80
 _SHARE = 0.5  # of the budget for each trial's last picture; the rest is for earlier epochs
 _MADE = 300  # pictures that are made for a page; where it has more, the records' thumbnails go in
 _SAMPLE = 8  # pictures that tell how large the others will be
+_THREADS = 16  # that read and shrink pictures; an object store answers each after a while
 
 
 class _Selection(NamedTuple):
@@ -71,14 +73,17 @@ class Thumbnails:
                 self._known[key] = before.get(key) or _encode(run, record, width)
             return self._known[key]
 
+        def uris(of: Sequence[tuple[int, int]], width: int) -> list[str]:
+            with ThreadPoolExecutor(_THREADS, "thumbnails") as pool:
+                return [*pool.map(lambda one: uri(one[0], one[1], width), of)]
+
         epochs = sorted({epoch for one in pictured for epoch in one})
         shown = [i for i, one in enumerate(pictured) if one]
         width = self._choose_width(shown, pictured, uri, budget)
         last: list[dict[int, str]] = [{} for _ in histories]
         spent = 0
-        for at, i in enumerate(shown):
-            final = max(pictured[i])
-            picture = uri(i, final, width)
+        finals = [(i, max(pictured[i])) for i in shown]
+        for at, ((i, final), picture) in enumerate(zip(finals, uris(finals, width), strict=True)):
             if spent + len(picture) > budget:
                 return _Selection(epochs[-1:], last, len(epochs), len(shown) - at, width)
             last[i][final] = picture
@@ -91,13 +96,13 @@ class Thumbnails:
             added = [(i, e) for i in shown for e in pictured[i] if e in kept and e not in last[i]]
             other = width if len(added) + len(shown) <= _MADE else THUMBNAIL
             if added and other not in each:
-                each[other] = fmean(len(uri(*one, other)) for one in _spread(added))
+                each[other] = fmean(map(len, uris(_spread(added), other)))
             if added and spent + len(added) * each[other] > budget:
                 continue
             pictures = [dict(one) for one in last]
             total = spent
-            for i, epoch in added:
-                pictures[i][epoch] = uri(i, epoch, other)
+            for (i, epoch), picture in zip(added, uris(added, other), strict=True):
+                pictures[i][epoch] = picture
                 total += len(pictures[i][epoch])
             if total <= budget:
                 pictures = [dict(sorted(one.items())) for one in pictures]

@@ -8,6 +8,7 @@ resend overwrites). So a sync that broke off anywhere is mended by the next one.
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ _LONGEST_PARAM = 6000  # MLflow's limit
 _ALARMS, _NO_ALARM = "ssgan.alarms", "none"
 _BEGUN = 0.2  # share of the epochs before which alarms say no more than that training is young
 _FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
+_READERS = 16  # epochs whose pictures are read at a time; an object store answers after a while
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", LABELS, DATA, _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
@@ -249,19 +251,26 @@ class Recorder:
         sizes = sent.sizes
         files: dict[str, bytes] = {}
         names: set[str] = set()
+        missing = []
         for record in records:
             named = {name: picture_names(run.run_id, record, name) for name in record.images}
-            missing = {name: pair for name, pair in named.items() if pair[0] not in sent.pictures}
-            pictures, thumbnails = run.pictures(record) if missing else ({}, {})
-            for name, (picture, small) in missing.items():
-                png = pictures[name]
-                if sizes.get(picture) != len(png) or not sizes.get(small):
-                    files[small] = thumbnails.get(name) or thumbnail(png)
-                    files[picture] = png
-                names.add(picture)
-            if sum(map(len, files.values())) > _FOLDER_BYTES:
-                yield files, names
-                files, names = {}, set()
+            pairs = {name: pair for name, pair in named.items() if pair[0] not in sent.pictures}
+            if pairs:
+                missing.append((record, pairs))
+        with ThreadPoolExecutor(_READERS, "pictures") as pool:
+            for first in range(0, len(missing), _READERS):
+                some = missing[first : first + _READERS]
+                read = pool.map(run.pictures, (record for record, _ in some))
+                for (_, pairs), (pictures, thumbnails) in zip(some, read, strict=True):
+                    for name, (picture, small) in pairs.items():
+                        png = pictures[name]
+                        if sizes.get(picture) != len(png) or not sizes.get(small):
+                            files[small] = thumbnails.get(name) or thumbnail(png)
+                            files[picture] = png
+                        names.add(picture)
+                    if sum(map(len, files.values())) > _FOLDER_BYTES:
+                        yield files, names
+                        files, names = {}, set()
         if names:
             yield files, names
 

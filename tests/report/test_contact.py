@@ -7,6 +7,8 @@ import base64
 import io
 import json
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image
 
 from ssgan.records.histories import Histories, History
-from ssgan.records.rundir import Record
+from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report import contact
 from ssgan.report.contact import Thumbnails, contact_sheet
@@ -190,6 +192,26 @@ def test_a_picture_is_made_once(histories: list[History], monkeypatch: pytest.Mo
     first = thumbnails.select(histories, 10**7)
     monkeypatch.setattr("ssgan.report.contact.thumbnail", lambda *_: pytest.fail("made again"))
     assert thumbnails.select(histories, 10**7) == first
+
+
+def test_pictures_are_read_several_at_a_time(
+    search: SearchDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, read = contact_sheet(search), RunDir.read_bytes
+    reading: set[int] = set()
+    together = []
+
+    def read_slowly(self: RunDir, name: str) -> bytes:
+        reading.add(threading.get_ident())
+        time.sleep(0.02)
+        together.append(len(reading))
+        content = read(self, name)
+        reading.discard(threading.get_ident())
+        return content
+
+    monkeypatch.setattr(RunDir, "read_bytes", read_slowly)
+    assert contact_sheet(search) == alone
+    assert max(together) > 4
 
 
 def test_pictures_of_many_are_the_thumbnails_of_their_records(
