@@ -4,7 +4,8 @@ from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.dataset import Dataset
 from ssgan.experiment.tree import Experiment
 from ssgan.networks.architecture import build_networks, shapes_only
-from ssgan.records.checkpoints import Accept, Checkpoints, step_of
+from ssgan.records.checkpoint_address import step_of
+from ssgan.records.checkpoints import Accept, Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.training.state import check_networks
 

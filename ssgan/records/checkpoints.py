@@ -13,7 +13,6 @@ import errno
 import hashlib
 import logging
 import math
-import re
 from collections.abc import Callable
 
 from pydantic import Field, ValidationError
@@ -21,18 +20,16 @@ from pydantic import Field, ValidationError
 from ssgan.base.config import Config, canonical_hash, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.json_text import read_json
-from ssgan.base.storage import split
+from ssgan.records.checkpoint_address import NAME, ROOT, parse_location, step_at, step_of
 from ssgan.records.rundir import RunDir
 from ssgan.records.saved_state import State, pack, unpack
 
 Accept = Callable[[State], None]
 """Looks at a state that was read, and raises `ValueError` if it cannot be used."""
 
-_ROOT = "checkpoints"
 _STATE = "state.pt"
 _MANIFEST = "MANIFEST.json"
 _HELD = "held-by-"
-_NAME = re.compile(r"\d{8,}(-\d+)?")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -114,7 +111,7 @@ class Checkpoints:
         metric = metric if metric is not None and math.isfinite(metric) else None
         manifest = CheckpointManifest(step=step, serial=serial, metric=metric, files=files)
         body = manifest.model_dump(mode="json")
-        folder = f"{_ROOT}/{name}"
+        folder = f"{ROOT}/{name}"
         try:
             if name in self._strays:
                 self._run.delete(f"{folder}/{_MANIFEST}")
@@ -154,7 +151,7 @@ class Checkpoints:
                 infinite, or is not accepted; the message names it.
         """
         manifest = self._manifest(name)
-        where = self._run.locate(f"{_ROOT}/{name}/{_STATE}")
+        where = self._run.locate(f"{ROOT}/{name}/{_STATE}")
         data = self._verified(name, manifest).get(_STATE)
         if data is None:
             raise CorruptFile(f"{where} is not among the checkpoint's files")
@@ -201,17 +198,17 @@ class Checkpoints:
 
     def location(self, name: str) -> str:
         """Return the checkpoint's address, which `restore` reads."""
-        return self._run.locate(f"{_ROOT}/{name}")
+        return self._run.locate(f"{ROOT}/{name}")
 
     def protect(self, name: str, holder: str) -> None:
         """Keep a checkpoint from being pruned while `holder` (another trial's id) points at it."""
         if name not in self._committed():
             raise BadInput(f"there is no checkpoint {self.location(name)} to hold on to")
-        self._run.write_bytes(f"{_ROOT}/{name}/{_HELD}{holder}", b"")
+        self._run.write_bytes(f"{ROOT}/{name}/{_HELD}{holder}", b"")
 
     def release(self, name: str, holder: str) -> None:
         """Undo `protect`: the next save prunes the checkpoint if nothing else keeps it."""
-        self._run.delete(f"{_ROOT}/{name}/{_HELD}{holder}")
+        self._run.delete(f"{ROOT}/{name}/{_HELD}{holder}")
 
     def forget(self, after: int) -> None:
         """Delete the checkpoints of later steps, whoever points at them.
@@ -231,11 +228,11 @@ class Checkpoints:
         return names[::-1]
 
     def _committed(self) -> list[str]:
-        files = (file.split("/") for file in self._run.list(_ROOT))
-        return [one[1] for one in files if one[2:] == [_MANIFEST] and _NAME.fullmatch(one[1])]
+        files = (file.split("/") for file in self._run.list(ROOT))
+        return [one[1] for one in files if one[2:] == [_MANIFEST] and NAME.fullmatch(one[1])]
 
     def _manifest(self, name: str) -> CheckpointManifest:
-        file = f"{_ROOT}/{name}/{_MANIFEST}"
+        file = f"{ROOT}/{name}/{_MANIFEST}"
         try:
             body = read_json(self._run.read_bytes(file))
             recorded = body.pop("sha256")
@@ -250,7 +247,7 @@ class Checkpoints:
     def _verified(self, name: str, manifest: CheckpointManifest) -> dict[str, bytes]:
         contents = {}
         for file, expected in manifest.files.items():
-            path = f"{_ROOT}/{name}/{file}"
+            path = f"{ROOT}/{name}/{file}"
             try:
                 # It may be more than memory holds; elsewhere its size would cost a request.
                 size = expected.bytes if self._run.is_object_store else self._run.size(path)
@@ -305,7 +302,7 @@ class Checkpoints:
     def _remember(self) -> dict[str, CheckpointManifest]:
         if self._saved is None:
             self._saved = self.manifests()
-            ours = filter(_NAME.fullmatch, self._run.folders(_ROOT))
+            ours = filter(NAME.fullmatch, self._run.folders(ROOT))
             self._strays = {*ours} - {*self._saved}
         return self._saved
 
@@ -314,7 +311,7 @@ class Checkpoints:
         old = [name for name in (*self._strays, *saved) if name not in keep]
         if not old:
             return
-        held = {file.split("/")[1] for file in self._run.list(_ROOT) if f"/{_HELD}" in file}
+        held = {file.split("/")[1] for file in self._run.list(ROOT) if f"/{_HELD}" in file}
         old = [name for name in old if name not in held]
         for name in old if whole else old[:1]:
             try:
@@ -327,12 +324,12 @@ class Checkpoints:
 
     def _delete(self, name: str) -> None:
         if not self._run.is_object_store:  # which deletes all files of a folder at once
-            self._run.delete(f"{_ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
-        self._run.delete(f"{_ROOT}/{name}")
+            self._run.delete(f"{ROOT}/{name}/{_MANIFEST}")  # from here on it counts for nothing
+        self._run.delete(f"{ROOT}/{name}")
 
     def _not_saved(self, name: str, size: int, saved: list[str], error: OSError) -> OSError:
         try:
-            self._run.delete(f"{_ROOT}/{name}")
+            self._run.delete(f"{ROOT}/{name}")
         except OSError as second:
             _log.warning("the partial checkpoint %s stays: %s", self.location(name), second)
         cause = "the disk is full" if error.errno in _DISK_FULL else str(error)
@@ -377,29 +374,6 @@ def starting_point(run: RunDir, given: str | None = None) -> str | None:
         return given
     is_later = given is None or step_of(newest) > step_at(given)
     return checkpoints.location(newest) if is_later else given
-
-
-def parse_location(location: str) -> tuple[str, str]:
-    """Part the address of a checkpoint into its run directory and its name.
-
-    Raises:
-        BadInput: It is not one.
-    """
-    folder, name = split(location)
-    run, root = split(folder)
-    if root != _ROOT or not name or location.endswith("/"):
-        raise BadInput(f"{location} is not the address of a checkpoint, RUN_DIR/{_ROOT}/STEP")
-    return run, name
-
-
-def step_of(name: str) -> int:
-    """Return the number of updates that a checkpoint's name tells."""
-    return int(name.partition("-")[0])
-
-
-def step_at(location: str) -> int:
-    """Return the number of updates that a checkpoint's address tells (`parse_location`)."""
-    return step_of(parse_location(location)[1])
 
 
 def _by_metric(saved: dict[str, CheckpointManifest]) -> list[str]:

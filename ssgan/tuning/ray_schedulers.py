@@ -15,7 +15,8 @@ from ray.tune.schedulers.pb2 import PB2
 
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import join, split
-from ssgan.records.checkpoints import Checkpoints, parse_location, step_of
+from ssgan.records.checkpoint_address import parse_location, step_of
+from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import FOLDERS, Exploit, SearchDir
 from ssgan.training.session import read_pointer

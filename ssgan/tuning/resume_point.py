@@ -20,7 +20,8 @@ from ssgan.base.errors import CorruptFile
 from ssgan.base.storage import join, split
 from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
-from ssgan.records.checkpoints import Checkpoints, parse_location, starting_point, step_at, step_of
+from ssgan.records.checkpoint_address import parse_location, step_at, step_of
+from ssgan.records.checkpoints import Checkpoints, starting_point
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import Exploit
 

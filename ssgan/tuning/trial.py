@@ -27,7 +27,8 @@ from ssgan.launch.preparation import (
     use_threads,
 )
 from ssgan.launch.workers import run_under_ray
-from ssgan.records.checkpoints import Checkpoints, step_at, step_of
+from ssgan.records.checkpoint_address import step_at, step_of
+from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir

@@ -16,7 +16,7 @@ import ssgan
 from ssgan.base import storage
 from ssgan.base.errors import BadInput
 from ssgan.base.storage import Folder, join, replacing, split
-from ssgan.records.checkpoints import parse_location
+from ssgan.records.checkpoint_address import parse_location
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 from tests.helpers.buckets import Bucket, running_bucket

@@ -20,7 +20,8 @@ from ray.cluster_utils import Cluster
 from ssgan.experiment.loading import as_file
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import load_dataset
-from ssgan.records.checkpoints import Checkpoints, step_of
+from ssgan.records.checkpoint_address import step_of
+from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.training import loop

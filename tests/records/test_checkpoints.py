@@ -18,13 +18,7 @@ import torch
 
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.records.checkpoints import (
-    Checkpoints,
-    parse_location,
-    restore,
-    starting_point,
-    step_of,
-)
+from ssgan.records.checkpoints import Checkpoints, restore, starting_point
 from ssgan.records.rundir import RunDir
 from ssgan.records.saved_state import State
 
@@ -436,11 +430,3 @@ def test_checkpoints_later_than_a_step_can_be_forgotten(run: RunDir) -> None:
     checkpoints.protect("00000030", "another")
     checkpoints.forget(after=20)
     assert folders(run) == ["00000010", "00000020", "00000020-1"]
-
-
-def test_an_address_is_parted_into_run_and_name() -> None:
-    for run in ("s3://bucket/a", "/runs/a"):
-        assert parse_location(f"{run}/checkpoints/00000020-1") == (run, "00000020-1")
-    assert step_of("00000020-1") == 20
-    with pytest.raises(BadInput, match="not the address of a checkpoint"):
-        parse_location("s3://bucket/a/00000020")
