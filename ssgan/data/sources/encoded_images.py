@@ -278,26 +278,33 @@ class EncodedSource:
     @property
     def broken(self) -> tuple[str, ...]:
         """Pictures that could not be read so far."""
-        return tuple(sorted(self.failed))
+        return tuple(sorted(set(self.failed)))
 
     def splits(self) -> dict[str, Iterable[Chunk]]:
         """Return the chunks of each split."""
         return {split: self._chunks(split) for split in self.counts}
 
-    def _chunks(self, split: str) -> Iterator[Chunk]:
+    def decoded(self, split: str, rows: int) -> Iterator[list[tuple[Picture, Images | None]]]:
+        """Decode the pictures of a split, so many at a time; None for those that cannot be read.
+
+        Raises:
+            BadInput: One does not fit, or cannot be read where the framing is `strict`.
+        """
         pending = iter(self.pictures(split))
         # Pillow decodes without the interpreter lock, so threads use the cores.
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as decoders:
-            while pictures := list(islice(pending, CHUNK_ROWS)):
-                images, rows = [], []
-                for picture, image in zip(
-                    pictures, decoders.map(self._decode, pictures), strict=True
-                ):
-                    if image is not None:
-                        images.append(image)
-                        rows.append(picture.row)
-                if images:
-                    yield np.stack(images), self.labels[rows]
+            while pictures := list(islice(pending, rows)):
+                yield list(zip(pictures, decoders.map(self._decode, pictures), strict=True))
+
+    def _chunks(self, split: str) -> Iterator[Chunk]:
+        for decoded in self.decoded(split, CHUNK_ROWS):
+            images, rows = [], []
+            for picture, image in decoded:
+                if image is not None:
+                    images.append(image)
+                    rows.append(picture.row)
+            if images:
+                yield np.stack(images), self.labels[rows]
 
     def _decode(self, picture: Picture) -> Images | None:
         try:

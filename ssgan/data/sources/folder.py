@@ -13,7 +13,7 @@ from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import SourceConfig, stamp
 from ssgan.data.sources.cells import RawColumn
 from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
-from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture
+from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, Unreadable
 from ssgan.data.sources.headers import read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import class_folders, find_pictures
@@ -80,17 +80,18 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
 
         def pictures(split: str) -> Iterator[Picture]:
             for row, name in enumerate(names):
-                if name in headers.sizes and members[split][row]:
-                    yield Picture(name, row, (self.root / name).read_bytes)
+                if members[split][row]:
+                    readable = name in headers.sizes
+                    yield Picture(name, row, (self.root / name).read_bytes if readable else _broken)
 
-        readable = np.array([name in headers.sizes for name in names])
+        is_readable = np.array([name in headers.sizes for name in names])
         division = f"test: those in {', '.join(self.test)}" if self.test else "no test split"
         return EncodedSource(
             name=self.name or self.root.resolve().name,
             shape=(framing.channels or 3, height, width),
             columns=read.codes,
             labels=read.labels,
-            counts={split: int((member & readable).sum()) for split, member in members.items()},
+            counts={split: int((member & is_readable).sum()) for split, member in members.items()},
             pictures=pictures,
             framing=framing,
             provenance={
@@ -174,3 +175,8 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             table[column] = RawColumn(class_folders(names), words=False)
         columns = read_columns(self, table, train, where, place.__getitem__)
         return columns._replace(notes=(*notes, *columns.notes))
+
+
+def _broken() -> bytes:
+    """Stand for the content of a file that was found to be no picture, and may be a pipe."""
+    raise Unreadable("its header cannot be read")
