@@ -11,6 +11,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
 
+_QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
 
 
@@ -92,7 +93,7 @@ def _read(path: Path) -> LabelTable:
 
 def _read_csv(path: Path) -> LabelTable:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        delimiter = max(",;\t", key=stream.readline().count)
+        delimiter = max(",;\t", key=_QUOTED.sub("", stream.readline()).count)
         stream.seek(0)
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         header = [name.strip() for name in next(reader, [])]

@@ -121,3 +121,11 @@ def test_class_files_of_pictures_are_one_table(tmp_path: Path) -> None:
     assert table.folders[-1] == tmp_path / "sub"
     with pytest.raises(BadInput, match="more than one line"):
         LabelTable.read([write(tmp_path, "3.cls", "a\nb")])
+
+
+def test_what_divides_cells_is_not_looked_for_within_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text('file,"a;b;c;""d;e""",f\n1.png,x;y,z\n')
+    table = LabelTable.read([path])
+    assert [*table.columns] == ["file", 'a;b;c;"d;e"', "f"]
+    assert table.columns["f"].cells == ["z"]
