@@ -32,11 +32,11 @@ from ssgan.evaluation.information import (
     real_synthetic_bound,
 )
 from ssgan.evaluation.judge import Judge, Prediction
+from ssgan.evaluation.reading import Q_BATCH, run_q
 from ssgan.evaluation.samples import balanced_latents, generate
 from ssgan.method.objective import read_codes
 from ssgan.networks.discriminator import Discriminator
 
-_BATCH = 500  # images a forward pass of D
 _REAL = Streams(0)  # not the run's: all runs are measured against the same real images
 
 
@@ -295,15 +295,8 @@ class Evaluator:
         fidelity = measure.precision_recall_density_coverage(real, features, k)
         result.metrics.update(fidelity._asdict())
 
-    @torch.no_grad()
     def _read(self, images: Tensor, discriminator: Discriminator) -> tuple[Tensor, Tensor]:
-        """Run Q_ss and Q_us on uint8 images; on the CPU."""
-        q_ss, q_us = [], []
-        for batch in images.split(_BATCH):
-            h = discriminator.trunk(batch.to(self._device).float() / 255)
-            q_ss.append(discriminator.q_ss(h).cpu())
-            q_us.append(discriminator.q_us(h).cpu())
-        return torch.cat(q_ss), torch.cat(q_us)
+        return run_q(images.split(Q_BATCH), discriminator, self._device)
 
 
 def _subset(take: Take, labels: Tensor, most: int, stream: str) -> tuple[Tensor, Tensor]:

@@ -80,7 +80,7 @@ def q_losses(codes: Sequence[Code], posterior: Posterior, q: Tensor, c: Tensor) 
     negative log-likelihood of a Gaussian whose variance Q predicts.
     """
     columns = []
-    for k, (code, part) in enumerate(_split(codes, posterior, q)):
+    for k, (code, part) in enumerate(split_q(codes, posterior, q)):
         target = c[:, k]
         if code.is_categorical:
             columns.append(F.cross_entropy(part, target.long(), reduction="none"))
@@ -93,6 +93,10 @@ def q_losses(codes: Sequence[Code], posterior: Posterior, q: Tensor, c: Tensor) 
     return torch.stack(columns, dim=1) if columns else q.new_zeros((len(q), 0))
 
 
+NEAR = 0.1
+"""How near the truth a continuous code has to be read, of a range of 2, to be right."""
+
+
 class QReading(NamedTuple):
     """What Q makes of images."""
 
@@ -100,13 +104,13 @@ class QReading(NamedTuple):
     """The most probable value of each code: a code table, float32 (B, K)."""
     confidence: Tensor
     """float32 (B, K) in [0, 1]: the probability of the class; of a continuous code NaN under
-    the posterior "mse", else the probability that the value is within 0.1 of the truth."""
+    the posterior "mse", else the probability that the value is within `NEAR` of the truth."""
 
 
 def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReading:
     """Read the codes back from Q's output."""
     values, confidences = [], []
-    for code, part in _split(codes, posterior, q):
+    for code, part in split_q(codes, posterior, q):
         if code.is_categorical:
             confidence, value = part.softmax(dim=1).max(dim=1)
             value = value.to(q.dtype)
@@ -115,7 +119,7 @@ def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReadi
             confidence = torch.full_like(value, math.nan)
         else:
             value, log_variance = part.unbind(dim=1)
-            confidence = torch.erf(0.1 / math.sqrt(2) * torch.exp(-0.5 * log_variance))
+            confidence = torch.erf(NEAR / math.sqrt(2) * torch.exp(-0.5 * log_variance))
         values.append(value)
         confidences.append(confidence)
     if not values:
@@ -123,8 +127,10 @@ def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReadi
     return QReading(torch.stack(values, dim=1), torch.stack(confidences, dim=1))
 
 
-def _split(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> Iterator[tuple[Code, Tensor]]:
-    """Cut Q's output into one part a code."""
+def split_q(
+    codes: Sequence[Code], posterior: Posterior, q: Tensor
+) -> Iterator[tuple[Code, Tensor]]:
+    """Cut Q's output into one part a code, float32 (B, width of the code)."""
     continuous = 2 if posterior == "gaussian" else 1
     sizes = [code.size if code.is_categorical else continuous for code in codes]
     return zip(codes, q.split(sizes, dim=1) if sizes else (), strict=True)
