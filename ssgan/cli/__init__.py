@@ -18,6 +18,7 @@ from ssgan.cli.export import export
 from ssgan.cli.figures import figures
 from ssgan.cli.init import init
 from ssgan.cli.presets import presets
+from ssgan.cli.read import read
 from ssgan.cli.reproduce import reproduce
 from ssgan.cli.sample import sample
 from ssgan.cli.screen import report_failure, say
@@ -47,7 +48,7 @@ class _InOrder(click.Group):
     cls=_InOrder,
     commands=[
         *(init, data, presets, train, search, reproduce),
-        *(evaluate, sample, figures, export, track, doctor),
+        *(evaluate, sample, read, figures, export, track, doctor),
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b

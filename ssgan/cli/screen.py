@@ -44,15 +44,15 @@ def report_failure(error: Exception) -> bool:
     Expected failures are one readable text; a traceback means an error in ssgan.
     """
     if isinstance(error, BadInput):
-        say(f"error: {_visible(str(error))}", style="red")
+        say(f"error: {visible(str(error))}", style="red")
         return True
     if not type(error).__module__.startswith("ssgan.") and not isinstance(error, OSError):
         traceback.print_exception(error)
-    say(f"failed: {_visible(str(error) or repr(error))}", style="red")
+    say(f"failed: {visible(str(error) or repr(error))}", style="red")
     return False
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Write control characters as escapes: what is quoted from a file must not reach a terminal."""
     return "".join(
         one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()

@@ -106,7 +106,7 @@ def move_aside(location: str) -> Path | None:
         place.rename(target)
     except OSError as error:
         raise BadInput(
-            f"cannot move {place} aside to {target}: {error.strerror}; use another --name"
+            f"cannot move {place} aside to {target}: {error.strerror}; choose another name"
         ) from error
     _log.info("moved %s aside to %s", place, target)
     return target

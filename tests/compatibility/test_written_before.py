@@ -162,6 +162,12 @@ def test_a_run_is_evaluated_as_it_was(name: str, written: Path, ssgan: Ssgan) ->
     assert_alike(found["metrics"], {k: v for k, v in recorded.items() if k not in OF_TRAINING})
 
 
+def test_a_run_reads_the_images_that_it_was_trained_on(written: Path, ssgan: Ssgan) -> None:
+    found = json.loads(ssgan("read", "run", "--json"))
+    assert (found["images"], found["step"], found["codes"][0]["fitted"]) == (1297, 80, 250)
+    assert len((written / "read.csv").read_text().splitlines()) == 1298
+
+
 def test_a_run_is_resumed_for_longer(written: Path, ssgan: Ssgan, uri: str) -> None:
     before = files_below(written / "run/record")
     kept = {name: (written / "run" / name).read_bytes() for name in ("run.json", "labels.parquet")}

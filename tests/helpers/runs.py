@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,11 @@ import torch
 from ssgan.base.storage import join
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
+from ssgan.launch.preparation import load_dataset, save_data
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
+from ssgan.training.distributed import Worker
+from ssgan.training.state import Training
 
 SMALL = (
     "codes.noise=4",
@@ -66,6 +70,18 @@ def train_and_kill(
                 break
         driver.kill()
     return RunDir.open(join(out, name))
+
+
+def short_run(location: Path, experiment: Experiment, updates: int) -> RunDir:
+    """Train for some updates, in this process, and leave a run directory with a checkpoint."""
+    dataset = load_dataset(experiment)
+    run = RunDir.create(location, experiment.to_yaml())
+    save_data(run, dataset)
+    training = Training(experiment, dataset, Worker(0, 1, torch.device("cpu")))
+    for _ in range(updates):
+        training.update()
+    Checkpoints(run).save(updates, training.state())
+    return run
 
 
 def final_state(run_dir: str) -> dict[str, Any]:
