@@ -73,10 +73,12 @@ def open_source(config: SourceConfig, own: SourceConfig, shape: Shape) -> Source
 
 
 def is_input(file: Path, config: SourceConfig) -> bool:
-    """Whether a file that is to be written would be read as one of a source's Parquet files."""
+    """Whether a file that is to be written is, or would be, one that a source reads."""
+    place = file.resolve()
+    if isinstance(config, FolderSource):
+        return any(label_file.resolve() == place for label_file in config.label_files())
     if not isinstance(config, ParquetSource) or file.suffix != ".parquet":
         return False
-    place = file.resolve()
     for spec in filter(None, (config.train, config.test)):
         given = Path(spec).expanduser()
         where = given.resolve()

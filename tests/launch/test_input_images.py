@@ -137,3 +137,7 @@ def test_what_would_be_read_as_input_is_known(tmp_path: Path) -> None:
     assert is_input(new, ParquetSource(train=str(file), test=f"{tmp_path}/n*.parquet"))
     assert not is_input(tmp_path / "new.csv", ParquetSource(train=str(tmp_path)))
     assert not is_input(new, FolderSource(root=tmp_path))
+    (tmp_path / "labels.csv").write_text("file,shape\n")
+    labeled = FolderSource(root=tmp_path, csv="labels.csv")
+    assert is_input(tmp_path / "sub/../labels.csv", labeled)
+    assert not is_input(tmp_path / "read.csv", labeled)

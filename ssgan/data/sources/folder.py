@@ -123,10 +123,10 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
         files = [stamp(self.root / name) for name in find_pictures(self.root)]
-        table = [stamp(file) for file in self._label_files()]
+        table = [stamp(file) for file in self.label_files()]
         return canonical_hash([self.model_dump(mode="json"), files, table])
 
-    def _label_files(self) -> list[Path]:
+    def label_files(self) -> list[Path]:
         """Find the label files: by name, or by a pattern below `root`."""
         if self.csv is None:
             return []
@@ -155,7 +155,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         where, place, notes = f"folder {self.root}", list(names), []
         extra = [] if self.folders is None else [self.folders]
         if self.csv is not None:
-            read = LabelTable.read(self._label_files())
+            read = LabelTable.read(self.label_files())
             found = match_pictures(read, names, self.root, self.file_column)
             where, notes = read.where, [*read.notes, *found.notes]
             spread = [column for columns in self.one_hot.values() for column in columns]
