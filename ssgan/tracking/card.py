@@ -126,7 +126,8 @@ def _figures(summary: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[
         yield (
             f"{catalog.title(str(search.get('metric')))} of this configuration: "
             f"{first['mean']:.4f} ± {first['spread']:.4f}, mean and standard deviation over "
-            f"n = {first['n']} seeds. This run is the one with the median value."
+            f"n = {first['n']} seeds. This run is "
+            f"{'the one in the middle' if first['n'] % 2 else 'the worse of the middle two'}."
         )
     else:
         yield "One run: how much these figures vary with the seed is not known."

@@ -92,7 +92,8 @@ def _describe_winner(winner: TrialRow, info: SearchInfo, summary: Mapping[str, A
             f"(mean and standard deviation of {first['n']} runs)."
         )
     if winner.metric is not None:
-        parts.append(f"This run, the one with the median value, has {winner.metric:.4f}.")
+        middle = "the one in the middle" if first.get("n", 1) % 2 else "the worse of the middle two"
+        parts.append(f"This run, {middle}, has {winner.metric:.4f}.")
     if summary.get("model"):
         rank = ", the champion" if summary.get("champion") else ""
         parts.append(f"Registered as {summary['model']}, version {summary['model_version']}{rank}.")
