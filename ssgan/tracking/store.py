@@ -4,7 +4,9 @@ import contextlib
 import logging
 import os
 import shlex
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
 from ssgan.base.errors import BadInput
-from ssgan.base.storage import Folder
+from ssgan.base.storage import Folder, replacing
 
 _SQLITE = "sqlite:///"
 _SERVERS = frozenset({"http", "https"})
@@ -125,6 +127,8 @@ def connect(uri: str) -> MlflowClient:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock", timeout=_LOCK_WAIT):
+            if not file.exists() or not file.stat().st_size:
+                _make(file)
             probe(uri)
             _settle(file)
             client = MlflowClient(tracking_uri=uri)
@@ -226,6 +230,18 @@ def artifact_location(uri: str) -> str | None:
 def has_one_writer(uri: str) -> bool:
     """Whether the store is an SQLite file, which one thread at a time can write."""
     return _sqlite_file(uri) is not None
+
+
+def _make(file: Path) -> None:
+    """Make a store that is there whole or not at all.
+
+    MLflow makes its tables in many steps, which take seconds; what was killed between two of them
+    can never be used again.
+    """
+    with replacing(file) as new, tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch, _STORE)
+        MlflowClient(tracking_uri=f"{_SQLITE}{made}").search_experiments(max_results=1)
+        shutil.copyfile(made, new)
 
 
 def _settle(file: Path) -> None:

@@ -88,6 +88,29 @@ def test_a_lock_file_that_is_held_is_named_and_not_waited_for(uri: str) -> None:
             check(uri)
 
 
+def test_a_store_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.db import utils
+
+    uri, seen = default_uri(tmp_path), []
+
+    def break_off(engine: object) -> None:
+        seen.append({file.name for file in tmp_path.iterdir()})
+        raise OSError("killed between two of MLflow's steps")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(utils, "_upgrade_db", break_off)
+        with pytest.raises(Unreachable):
+            check(uri)
+    assert seen
+    assert all("mlflow.db" not in names for names in seen)
+    assert os.listdir(tmp_path) == ["mlflow.db.lock"]
+    check(uri)
+    assert connect(uri).create_experiment("first")
+    assert set(os.listdir(tmp_path)) == {"mlflow.db", "mlflow.db.lock"}
+
+
 def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, " * 100)
     with pytest.raises(Unreachable, match=r"cannot use MLflow's records .* not a database"):
