@@ -42,6 +42,11 @@ def is_lease(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX) and "/" not in name
 
 
+def is_part_of_lease(name: str) -> bool:
+    """Whether a file of a folder is a lease on it, or is to become one, by its name."""
+    return name.startswith(_PREFIX)
+
+
 class _Holder(Config):
     """Who holds or claims a lease."""
 
@@ -163,11 +168,15 @@ class Lease:
 
     def _find_other(self) -> tuple[str, _Holder | None] | None:
         """Find another process's lease or claim; delete those that have run out."""
-        times = self._folder.times(_PREFIX, _SUFFIX)
+        times = self._folder.times(_PREFIX, "")
         now = times.pop(self._own, None)
         for name, written in times.items():
-            holder = self._read(name)
             is_old = now is not None and now - written > RUNS_OUT
+            if not is_lease(name):  # it is being written, or its writer was killed
+                if is_old:
+                    self._folder.delete(name)
+                continue
+            holder = self._read(name)
             if is_old or (holder is not None and holder.is_gone(self._folder)):
                 self._past.add(name)
                 self._folder.delete(name)

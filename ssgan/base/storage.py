@@ -11,6 +11,7 @@ On an object store a small file is written by one request, and folders are made 
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -25,6 +26,7 @@ import pyarrow.fs as pafs
 from ssgan.base.errors import BadInput
 
 _TEMPORARY = ".tmp"
+_UNFINISHED = re.compile(r".+\.[0-9a-f]{32}\.tmp")  # as `Folder.write_bytes` names them
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 _PAUSES = (0.1, 0.5)  # seconds before a file is read again
 
@@ -173,11 +175,16 @@ class Folder:
     def try_writing(self) -> None:
         """Write a file and delete it, to find out whether that works.
 
-        The file is this call's own: other processes may try the same folder at the same time.
+        The file is this call's own: other processes may try the same folder at the same time. A
+        local one has no name, so that no kill leaves it behind.
 
         Raises:
             OSError: It does not.
         """
+        if self._local:
+            os.makedirs(self._path, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._path):
+                return
         probe = f".ssgan-write-test-{uuid.uuid4().hex}"
         self.write_bytes(probe, b"")
         self.delete(probe)
@@ -196,6 +203,20 @@ class Folder:
             self._fs.delete_file(self._join(name))
         elif kind == pafs.FileType.Directory:
             self._fs.delete_dir(self._join(name))
+
+    def remove_unfinished(self, but: Callable[[str], bool] = lambda name: False) -> None:
+        """Delete what writers left that were killed, `but` files of some names.
+
+        Nobody else may be writing in this folder.
+        """
+        if self.is_object_store:  # where an object appears whole or never
+            return
+        selector = pafs.FileSelector(self._path, recursive=True, allow_not_found=True)
+        for entry in self._fs.get_file_info(selector):
+            is_file, name = entry.type == pafs.FileType.File, entry.base_name
+            if is_file and _UNFINISHED.fullmatch(name) and not but(name):
+                with contextlib.suppress(FileNotFoundError):
+                    self._fs.delete_file(entry.path)
 
     @contextlib.contextmanager
     def local_copy(self, name: str) -> Iterator[Path]:

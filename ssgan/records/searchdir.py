@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 from ssgan.base.config import STORED, Config, Formerly, in_a_line
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.json_text import read_json
-from ssgan.base.lease import Lease, hold
+from ssgan.base.lease import Lease, hold, is_part_of_lease
 from ssgan.base.storage import split
 from ssgan.records.recorddir import Identity, RecordDir
 from ssgan.records.rundir import RunDir
@@ -225,6 +225,7 @@ def hold_record(record: RunDir | SearchDir) -> Iterator[Lease]:
             if found is not None:
                 stack.enter_context(hold(found[0], found[0].what))
             lease = stack.enter_context(hold(record, record.what))
+            record.remove_unfinished(but=is_part_of_lease)
         except OSError as error:
             raise BadInput(
                 f"cannot write the {record.what} directory {record.location}: {error}; "

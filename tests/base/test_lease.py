@@ -1,6 +1,7 @@
 """One process at a time writes a folder, on a disk as on an object store."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,16 @@ def test_a_lease_that_nobody_can_read_runs_out_too(
             patch.setattr(lease, "RUNS_OUT", -1)
             with hold(folder):
                 assert len(files(folder)) == 1
+
+
+def test_what_was_to_become_a_lease_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    old, new = (tmp_path / f"lease-{name}.json.{32 * name}.tmp" for name in "ab")
+    new.touch()
+    old.touch()
+    os.utime(old, (1e9, 1e9))
+    with hold(Folder(tmp_path)):
+        assert not old.exists()
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_a_copy_is_not_held_by_who_holds_the_original(tmp_path: Path) -> None:

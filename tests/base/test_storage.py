@@ -100,6 +100,22 @@ def test_many_may_try_the_same_folder_at_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "runs").iterdir())
 
 
+def test_to_try_a_folder_makes_no_file_that_a_kill_could_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    make = storage.tempfile.TemporaryFile
+
+    def look(dir: str) -> object:
+        made = make(dir=dir)
+        seen.append(os.listdir(dir))
+        return made
+
+    monkeypatch.setattr(storage.tempfile, "TemporaryFile", look)
+    Folder(tmp_path / "runs").try_writing()
+    assert seen == [[]]
+
+
 class Crash(BaseException):
     """What no `except Exception` catches, as a signal's."""
 
@@ -198,6 +214,31 @@ def test_the_rest_of_a_killed_write_is_removed(tmp_path: Path, is_folder: bool) 
         assert not new.exists()
         new.write_text("whole")
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_what_killed_writers_left_in_a_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path)
+    folder.write_bytes("deep/whole", b"")
+    names: list[str] = []
+
+    def refuse(path: Path, target: Path) -> NoReturn:
+        names.append(path.name)
+        raise OSError("no rename")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OSError, match="no rename"):
+            folder.write_bytes("deep/x", b"")
+    (left,) = names
+    others = {f"y{left.removeprefix('x')}", "notes.tmp", "whole"}
+    for name in (left, *others):
+        (tmp_path / "deep" / name).touch()
+    folder.remove_unfinished(but=lambda name: name.startswith("y"))
+    assert set(os.listdir(tmp_path / "deep")) == others
+    Folder(tmp_path / "missing").remove_unfinished()
+    assert os.listdir(tmp_path) == ["deep"]
 
 
 def test_a_file_does_not_replace_a_folder(tmp_path: Path) -> None:

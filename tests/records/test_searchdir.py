@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.records.rundir import RunDir
-from ssgan.records.searchdir import Exploit, SearchDir, TrialRow, open_run
+from ssgan.records.searchdir import Exploit, SearchDir, TrialRow, hold_record, open_run
 
 SEARCH = "base: digits\n"
 
@@ -145,3 +145,13 @@ def test_a_search_stands_for_its_winner(tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     (tmp_path / "hunt").rename(moved)
     assert open_run(str(moved)).location == f"{moved}/finals/00001-s2"
+
+
+def test_who_comes_to_write_a_record_clears_up_after_who_was_killed(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", "seed: 1")
+    left = tmp_path / f"run/record/0001/samples_ema.png.{32 * 'a'}.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with hold_record(run):
+        assert not left.exists()
+    assert run.list("") == ["experiment.yaml", "run.json"]
