@@ -89,7 +89,7 @@ def train(
     with contextlib.ExitStack() as stack:
         lease = stack.enter_context(hold_record(run))
         if resume is None and not replace:
-            run.refuse_taken()
+            run.refuse_taken(experiment.to_yaml())
         before = None if resume is None else run.read_definition(Experiment)
         uri = _tracking_uri(experiment, run, before)
         plan, cluster = _plan(experiment, stack)
@@ -164,7 +164,7 @@ def _place(
         return run
     run = RunDir(join(out, name or experiment.name))
     if not replace and not is_claimed(run):
-        run.refuse_taken()
+        run.refuse_taken(experiment.to_yaml())
     return run
 
 

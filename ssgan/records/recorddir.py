@@ -65,7 +65,7 @@ class RecordDir(Folder, Generic[Info]):
             BadInput: Something is there already, or it cannot be written.
         """
         made = cls(location, filesystem)
-        made.refuse_taken()
+        made.refuse_taken(definition)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         info = {cls._id: uuid.uuid4().hex, "name": name or made.base_name, "created": created}
         try:
@@ -99,14 +99,22 @@ class RecordDir(Folder, Generic[Info]):
         """Whether nothing is at this location, or an empty folder; leases do not count."""
         return super().is_free(but)
 
-    def refuse_taken(self) -> None:
-        """Raise `BadInput` if such a record or anything else is here already."""
+    def refuse_taken(self, definition: str) -> None:
+        """Raise `BadInput` if such a record or anything else is here already.
+
+        What `create` had begun with the same definition, when it was killed, does not count.
+        """
+
+        def is_begun(name: str) -> bool:
+            is_same = name == self.definition_file and self.find_bytes(name) == definition.encode()
+            return is_lease(name) or is_same
+
         if self.exists(self.identity_file):
             raise BadInput(
                 f"a {self.what} is already at {self.location}; resume it with --resume "
                 f"{self.resumed_by}, or start another with --name"
             )
-        if not self.is_free():
+        if not self.is_free(but=is_begun):
             raise BadInput(
                 f"{self.location} is taken, but not by a {self.what}; choose another --name or "
                 "--out"

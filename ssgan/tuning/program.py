@@ -89,11 +89,11 @@ def run_search(
         uri = store_of(search.base.tracking.uri, out)
     _check_store(uri, location)
     if not resume and not replace and not is_claimed(directory):
-        directory.refuse_taken()
+        directory.refuse_taken(search.to_yaml())
     with contextlib.ExitStack() as stack:
         lease = stack.enter_context(hold_record(directory))
         if not resume and not replace:
-            directory.refuse_taken()
+            directory.refuse_taken(search.to_yaml())
         # Ray takes ten seconds to start; bad input is found before.
         store = prepare_data(search, progress)
         if replace and lease.move(partial(move_aside, location)):

@@ -80,7 +80,7 @@ def build_tuner(
 
     is_new = not isinstance(location, SearchDir) and stage == "search"
     if is_new:
-        SearchDir(str(location)).refuse_taken()
+        SearchDir(str(location)).refuse_taken(search.to_yaml())
     cluster = cluster or _connect_for_good()
     is_first = stage == "search"
     finals = [] if is_first else finals_of(search, list(_open(location).rows()))

@@ -122,6 +122,16 @@ def test_a_folder_with_other_files_is_refused_and_an_empty_one_taken(tmp_path: P
     assert RunDir.create(tmp_path / "empty", "").info.name == "empty"
 
 
+def test_what_was_killed_while_it_was_made_is_made_again_with_the_same_definition(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/experiment.yaml").write_text("seed: 1\n")
+    with pytest.raises(BadInput, match="taken, but not by a run"):
+        RunDir.create(tmp_path / "a", "seed: 2\n")
+    assert RunDir.create(tmp_path / "a", "seed: 1\n").definition() == "seed: 1\n"
+
+
 def test_an_output_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(BadInput, match=r"cannot write the run directory .*--out"):
