@@ -160,10 +160,9 @@ class Lease:
 
     def _read(self, name: str) -> _Holder | None:
         """Read another's lease; None where it is no longer there, or another version's."""
-        content = self._folder.find_bytes(name)
         try:
-            return None if content is None else _Holder.model_validate(read_json(content))
-        except ValueError:
+            return _Holder.model_validate(self._folder.read_parsed(name, read_json))
+        except (FileNotFoundError, ValueError):
             return None
 
     def _find_other(self) -> tuple[str, _Holder | None] | None:

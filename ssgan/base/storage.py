@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow.fs as pafs
@@ -29,6 +29,8 @@ _TEMPORARY = ".tmp"
 _UNFINISHED = re.compile(r".+\.[0-9a-f]{32}\.tmp")  # as `Folder.write_bytes` names them
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 _PAUSES = (0.1, 0.5)  # seconds before a file is read again
+
+Parsed = TypeVar("Parsed")
 
 
 class Folder:
@@ -134,6 +136,19 @@ class Folder:
             return self.read_bytes(name)
         except FileNotFoundError:
             return None
+
+    def read_parsed(self, name: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+        """Read and parse one file that may be replaced meanwhile (`ValueError` if it is damaged).
+
+        Of an object pyarrow asks for the size first, and then for so many bytes: where it is
+        replaced by another one in between, the end is cut off, or is what was in memory before.
+        """
+        for pause in _PAUSES if self.is_object_store else ():
+            try:
+                return parse(self.read_bytes(name))
+            except ValueError:
+                time.sleep(pause)
+        return parse(self.read_bytes(name))
 
     def size(self, name: str) -> int:
         """Return the bytes of one file; 0 where it is missing."""

@@ -180,9 +180,8 @@ class RecordDir(Folder, Generic[Info]):
         Raises:
             CorruptFile: It is not JSON.
         """
-        content = self.read_bytes(name)
         try:
-            return read_json(content)
+            return self.read_parsed(name, read_json)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
 

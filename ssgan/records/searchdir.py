@@ -125,12 +125,7 @@ class SearchDir(RecordDir[SearchIdentity]):
         if not self.exists(_TABLE):
             return ()
         try:
-            text = self.read_bytes(_TABLE).decode()
-            lines = text.splitlines()
-            if text.startswith("[\n{") and lines[-1] == "]":
-                table = [line.rstrip(",") for line in lines[1:-1]]
-            else:  # as 0.1 wrote it, or somebody else
-                table = [json.dumps(row) for row in read_json(text)]
+            table = self.read_parsed(_TABLE, _parse_table)
             self._lines = {line: self._lines.get(line) or _read_row(line) for line in table}
         except (ValueError, TypeError) as error:
             told = in_a_line(error) if isinstance(error, ValidationError) else error
@@ -181,6 +176,15 @@ class SearchDir(RecordDir[SearchIdentity]):
         if summary.get("winner") is None:
             raise BadInput(f"{self.location} is a search without a winner: no trial has a value")
         return RunDir.open(self.locate(summary["winner"]))
+
+
+def _parse_table(content: bytes) -> list[str]:
+    """Return the lines of the table, each a row as JSON."""
+    text = content.decode()
+    lines = text.splitlines()
+    if text.startswith("[\n{") and lines[-1] == "]":
+        return [line.rstrip(",") for line in lines[1:-1]]
+    return [json.dumps(row) for row in read_json(text)]  # as 0.1 wrote it, or somebody else
 
 
 def _read_row(line: str) -> TrialRow:

@@ -1,5 +1,6 @@
 """What processes that share a folder may rely on, wherever it lives."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 import ssgan
 from ssgan.base import storage
 from ssgan.base.errors import BadInput
+from ssgan.base.json_text import read_json
 from ssgan.base.storage import Folder, join, replacing, split
 from ssgan.records.checkpoint_address import parse_location
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
-from tests.helpers.buckets import Bucket, running_bucket
+from tests.helpers.buckets import Bucket, Request, running_bucket
 
 LOCATIONS = (
     "/runs",
@@ -358,6 +360,22 @@ def test_an_answer_of_503_is_asked_for_again(bucket: Bucket) -> None:
         assert len(folder.list("")) == 6
     finally:
         bucket.refuse_every = 0
+
+
+@pytest.mark.parametrize("later", [b'"short"', b'"the longer one of both"'])
+def test_an_object_that_is_replaced_while_it_is_read_is_read_whole(
+    bucket: Bucket, later: bytes
+) -> None:
+    folder = Folder(bucket.locate("runs/replaced"))
+    folder.write_bytes("x", b'"as it was before"')
+
+    def replace(asked: Request) -> None:
+        if asked.method == "HEAD":
+            bucket.then = lambda asked: None
+            bucket.client.put_object(Bucket=bucket.name, Key="runs/replaced/x", Body=later)
+
+    bucket.then = replace
+    assert folder.read_parsed("x", read_json) == json.loads(later)
 
 
 def test_a_location_holds_no_keys() -> None:

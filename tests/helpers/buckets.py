@@ -36,6 +36,8 @@ class Bucket:
         """No request is answered while this is not set."""
         self.is_open.set()
         self.requests: list[Request] = []
+        self.then: Callable[[Request], object] = lambda request: None
+        """Called when a request is served, before its answer goes out."""
         self.refused = 0
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
@@ -68,7 +70,8 @@ class Bucket:
     ) -> Iterable[bytes]:
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         with self._lock:
-            self.requests.append(Request(environ["REQUEST_METHOD"], environ["PATH_INFO"] + query))
+            asked = Request(environ["REQUEST_METHOD"], environ["PATH_INFO"] + query)
+            self.requests.append(asked)
             count = len(self.requests)
         self.is_open.wait()
         time.sleep(self.delay)
@@ -78,6 +81,7 @@ class Bucket:
             start_response("503 Slow Down", [("Content-Type", "application/xml")])
             return [_BUSY]
         answer: Iterable[bytes] = self._moto(environ, start_response)
+        self.then(asked)
         return answer
 
 
