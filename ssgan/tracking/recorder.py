@@ -32,7 +32,7 @@ _MARK = "images_seen"  # a metric of every record, so its history tells which re
 IMAGE_FOLDER = "images"
 """Folder of a run's artifacts in which MLflow's interface looks for pictures."""
 _LONGEST_PARAM = 6000  # MLflow's limit
-_ALARMS, _NO_ALARM = "ssgan.alarms", "none"
+_ALARMS, _STOPPED, _NONE = "ssgan.alarms", "ssgan.stop_reason", "none"
 _BEGUN = 0.2  # share of the epochs before which alarms say no more than that training is young
 _FOLDER_BYTES = 2**25  # of pictures that are sent at a time, about
 _READERS = 16  # epochs whose pictures are read at a time; an object store answers after a while
@@ -164,7 +164,9 @@ class Recorder:
             planned = params.get("training.epochs", "")
             sent.epochs = int(planned) if planned.isdecimal() else 0
             files = self._files(run, whole=summary is not None)
-            tags = _tags_of(run, summary) | tags
+            # A tag cannot be taken back along with others; of a run that was resumed it says none.
+            ended = {_STOPPED: _NONE} if summary and _STOPPED in found.tags else {}
+            tags = ended | _tags_of(run, summary) | tags
             tags = self._with_card(tags, found, run)
         tags |= _alarm_tags(records, sent.epochs, found.tags)
         missing = [one for one in records if (one.epoch, one.timestamp_ms) not in sent.records]
@@ -342,7 +344,7 @@ def _alarm_tags(records: Sequence[Record], epochs: int, known: Mapping[str, str]
     last = next((record for record in reversed(records) if record.is_evaluated), None)
     has_begun = last is not None and last.epoch >= _BEGUN * epochs
     told = "; ".join(last.alarms) if last is not None and has_begun else ""
-    return {_ALARMS: told or _NO_ALARM} if told or _ALARMS in known else {}
+    return {_ALARMS: told or _NONE} if told or _ALARMS in known else {}
 
 
 def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
@@ -351,7 +353,7 @@ def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
     if (budget := read_budget(run)) is not None:
         tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
     if summary and summary.get("stop_reason"):
-        tags["ssgan.stop_reason"] = str(summary["stop_reason"])
+        tags[_STOPPED] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):
         environment = dict(run.read_json(_ENVIRONMENT))
         if commit := str(environment.pop("git_commit", None) or ""):

@@ -219,6 +219,17 @@ def test_tags_tell_lineage_alarms_and_the_end(uri: str, tmp_path: Path) -> None:
     assert tags["mlflow.runName"] == "first"
 
 
+def test_a_run_that_was_resumed_is_not_said_to_have_been_stopped(uri: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "resumed")
+    run.write_summary({"stop_reason": "stopped after 250 updates"})
+    found = Recorder(uri, "resumed").sync(run).mlflow_run_id
+    tags = MlflowClient(uri).get_run(found).data.tags
+    assert tags["ssgan.stop_reason"] == "stopped after 250 updates"
+    run.write_summary({"stop_reason": None})
+    Recorder(uri, "resumed").sync(run)
+    assert MlflowClient(uri).get_run(found).data.tags["ssgan.stop_reason"] == "none"
+
+
 def test_alarms_are_those_of_the_last_epoch(uri: str, tmp_path: Path) -> None:
     run = make_run(tmp_path, "alarms", epochs=2)
     recorder, client = Recorder(uri, "alarms"), MlflowClient(uri)
