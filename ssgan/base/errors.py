@@ -18,4 +18,7 @@ class TrialsFailed(RuntimeError):
 
 
 class LeaseLost(RuntimeError):
-    """This process stood still for minutes, and another one writes its directory now (exit 1)."""
+    """What this process writes is no longer its own, or no longer where it was (exit code 1).
+
+    Another process writes it, because this one stood still for minutes; or it was moved or removed.
+    """

@@ -89,12 +89,20 @@ class Lease:
 
     @property
     def is_lost(self) -> bool:
-        """Whether another process holds it now, because this one stood still for too long."""
-        return self._lost.is_set()
+        """Whether another process holds it now, because this one stood still for too long.
+
+        Or whether the folder was moved or removed.
+        """
+        return self._lost.is_set() or self._is_away()
 
     def check(self) -> None:
-        """Raise `LeaseLost` if another process holds it now."""
-        if self.is_lost:
+        """Raise `LeaseLost` if another process holds it now, or the folder is away."""
+        if self._is_away():
+            raise LeaseLost(
+                f"the {self._what} {self._folder.location} was moved or removed while it was "
+                "written; nothing more was written, and it can be resumed where it is now"
+            )
+        if self._lost.is_set():
             raise LeaseLost(
                 f"this process stood still, and another one writes {self._folder.location} now; "
                 "nothing more was written"
@@ -146,6 +154,12 @@ class Lease:
                 self._folder = Folder(moved)
             return moved is not None
 
+    def _is_away(self) -> bool:
+        place = self._folder.local_path
+        with contextlib.suppress(OSError):  # nobody knows
+            return place is not None and not place.exists()
+        return False
+
     def _write(self, state: Literal["claims", "holds"]) -> None:
         holder = _Holder(
             host=socket.gethostname(),
@@ -186,9 +200,11 @@ class Lease:
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
             with self._lock, contextlib.suppress(OSError):  # of which training will say more
+                if self._is_away():
+                    self.on_loss()
+                    return
                 if (other := self._find_heir()) is None:
-                    if (place := self._folder.local_path) is None or place.exists():
-                        self._write("holds")
+                    self._write("holds")
                     continue
                 self._lost.set()
                 _log.error("%s is written by %s now", self._folder.location, other)

@@ -80,7 +80,8 @@ def train(
         BadInput: Something cannot work; nothing was started.
         Stopped: The watch or a SIGTERM stopped the run, which wrote a checkpoint.
         NonFiniteLoss: A term of the objective became NaN or infinite.
-        LeaseLost: This process stood still for minutes, and another one writes the run now.
+        LeaseLost: This process stood still for minutes, and another one writes the run now; or
+            the run was moved or removed.
     """
     started = time.monotonic()
     watch = watch or Watch()
@@ -140,7 +141,8 @@ def train(
             follower.close("FAILED")
             raise
         except BaseException:
-            follower.close("FAILED")
+            follower.close("RUNNING" if lease.is_lost else "FAILED")
+            lease.check()  # which explains what happened
             raise
     follower.close()
     _register(run, experiment, uri)

@@ -3,6 +3,7 @@
 Run directories and search directories are records; what else they hold is their own.
 """
 
+import errno
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -48,6 +49,9 @@ class RecordDir(Folder, Generic[Info]):
     """File of what it was started with."""
     _info: ClassVar[type[Any]]
     _id: ClassVar[str]  # field of the identity that holds its UUID
+
+    is_held = False
+    """Whether this process holds the lease, so that the directory is there while it writes."""
 
     @classmethod
     def create(
@@ -184,6 +188,19 @@ class RecordDir(Folder, Generic[Info]):
             return self.read_parsed(name, read_json)
         except ValueError as error:
             raise self._damaged(name, str(error)) from error
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write one file as `Folder.write_bytes` does.
+
+        Raises:
+            OSError: It cannot be written, or the directory was moved or removed: it is not made
+                again, to hold one half of what there is.
+        """
+        place = self.local_path
+        if self.is_held and place is not None and not place.exists():
+            told = f"the {self.what} was moved or removed while it was written"
+            raise FileNotFoundError(errno.ENOENT, told, str(place))
+        super().write_bytes(name, data)
 
     def write_definition(self, definition: str) -> None:
         """Replace what it was started with."""

@@ -230,9 +230,13 @@ def hold_record(record: RunDir | SearchDir) -> Iterator[Lease]:
                 stack.enter_context(hold(found[0], found[0].what))
             lease = stack.enter_context(hold(record, record.what))
             record.remove_unfinished(but=is_part_of_lease)
+            record.is_held = True
         except OSError as error:
             raise BadInput(
                 f"cannot write the {record.what} directory {record.location}: {error}; "
                 "choose a writable folder with --out"
             ) from error
-        yield lease
+        try:
+            yield lease
+        finally:
+            record.is_held = False

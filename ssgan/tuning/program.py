@@ -79,7 +79,8 @@ def run_search(
     Raises:
         BadInput: Something cannot work; no trial was started.
         Stopped: Ctrl-C or SIGTERM; it can be resumed.
-        LeaseLost: This process stood still for minutes, and another one writes the search now.
+        LeaseLost: This process stood still for minutes, and another one writes the search now;
+            or the search was moved or removed.
     """
     started = time.monotonic()
     location = join(out, name or search.name)

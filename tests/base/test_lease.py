@@ -171,6 +171,22 @@ def test_who_stood_still_notices_that_another_has_it(
     assert is_claimed(folder)  # by the other
 
 
+def test_who_writes_a_folder_notices_that_it_was_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    lost = threading.Event()
+    with hold(Folder(tmp_path / "run"), "run") as mine:
+        mine.on_loss = lost.set
+        mine.check()
+        (tmp_path / "run").rename(tmp_path / "elsewhere")
+        assert lost.wait(60)
+        assert mine.is_lost
+        with pytest.raises(LeaseLost, match=r"the run .* was moved or removed"):
+            mine.check()
+    assert [file.name for file in tmp_path.iterdir()] == ["elsewhere"]
+
+
 def test_a_lease_that_somebody_deleted_is_written_again(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,29 @@ def test_a_run_that_was_moved_or_copied_is_resumed_where_it_is(
     assert sorted(before.rglob("*")) == kept
 
 
+@pytest.mark.parametrize("updates", [8, 18])
+def test_a_run_that_is_moved_while_it_is_trained_is_whole_where_it_is_then(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], updates: int
+) -> None:
+    whole = train(tiny, tmp_path, "whole")
+    before, after = tmp_path / "before", tmp_path / "after"
+
+    def move(now: Progress) -> None:
+        if now.updates == updates and not after.exists():
+            before.rename(after)
+
+    with pytest.raises(LeaseLost, match="was moved or removed while it was written"):
+        train(tiny, before, "mine", watch=Watch(progress=move))
+    assert not before.exists()
+    for left in (after / "mine").glob("lease-*"):  # of this process, which would have ended
+        left.unlink()
+    resumed = train(tiny, resume=after / "mine")
+    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert [record.epoch for record in RunDir(resumed.run_dir).records()] == [1, 2, 3]
+    assert endings == [None, "RUNNING", None]
+    assert os.listdir(tmp_path / "after") == ["mine"]
+
+
 def test_a_run_can_be_made_longer_but_not_another(
     tiny: Experiment,
     tmp_path: Path,
