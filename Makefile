@@ -18,7 +18,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export MLFLOW_DISABLE_TELEMETRY ?= true
 export DO_NOT_TRACK ?= true
 
-.PHONY: help quickstart test test-units test-integration test-apart cluster-test lint docs bench clean system-packages
+.PHONY: help quickstart test test-units test-integration test-apart cluster-test chaos lint docs bench clean system-packages
 
 help: ## Show this list
 	@echo "ssgan: ss-InfoGAN as a distributed training system"
@@ -48,6 +48,9 @@ test-units:
 
 cluster-test: $(STAMP) system-packages ## Search over three hosts, network namespaces here; one drains, one is switched off (root, 8 minutes)
 	$(BIN)/python tests/multihost
+
+chaos: $(STAMP) ## Kill, double, move and resume trainings and searches, 50 rounds, and write the page
+	$(BIN)/python -m tests.chaos --rounds 50 --outcomes runs/chaos.jsonl --write
 
 lint: $(STAMP) ## Check format, style, types and layers
 	$(BIN)/ruff format --check .
