@@ -94,19 +94,24 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
     assert_same_records(resumed, undisturbed)
 
 
+@pytest.mark.parametrize("part", ["record/0003", "checkpoints/00000012"])
 def test_storage_that_fails_stops_the_run_and_costs_what_was_not_committed(
-    rundir: RunDir, undisturbed: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    part: str,
+    rundir: RunDir,
+    undisturbed: Run,
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write = RunDir.write_bytes
 
     def broken(self: RunDir, name: str, data: bytes) -> None:
-        if "0003" in name or "00000012" in name:
+        if name.startswith(part):
             raise OSError(5, f"cannot write {name}")
         write(self, name, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(RunDir, "write_bytes", broken)
-        with pytest.raises(OSError, match="cannot write record/0003"):
+        with pytest.raises(OSError, match=f"cannot write {part}"):
             train(rundir, dataset)
     assert rundir.epochs() == {1, 2}
     assert Checkpoints(rundir).newest() == "00000008"
