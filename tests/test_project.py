@@ -219,6 +219,6 @@ def test_files_can_be_read_in_one_sitting(folder: str) -> None:
 
 def test_test_folders_mirror_the_package() -> None:
     package, tests = ROOT / "ssgan", ROOT / "tests"
-    own = {"benchmarks", "compatibility", "helpers", "integration", "multihost"}
+    own = {"benchmarks", "chaos", "compatibility", "helpers", "integration", "multihost"}
     folders = {entry.name for entry in tests.iterdir() if (entry / "__init__.py").is_file()}
     assert folders - own <= {entry.name for entry in package.iterdir() if entry.is_dir()}
