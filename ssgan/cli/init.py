@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ssgan.experiment.tree import Experiment
 
 _FEW, _MANY = 10_000, 100_000  # pictures
+_FORM = re.compile(r"\.(parquet|zip|tar)$", re.IGNORECASE)  # of a file that is given
 _SMALLER = 32  # pixels, to compare with
 
 
@@ -33,16 +35,17 @@ _SMALLER = 32  # pixels, to compare with
     examples="""\
   ssgan init my-photos                     writes my-photos.yaml
   ssgan init my-photos --csv labels.csv    a row a file, an empty cell where a label is unknown
+  ssgan init photos.zip                    a zip or tar archive, or a folder of them, as they are
   ssgan init faces.parquet                 or a folder of Parquet files, one set of them a split
   ssgan init my-photos --out trial.yaml --force
 """,
 )
-@click.argument("folder", metavar="FOLDER|FILE.parquet", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="FOLDER|ARCHIVE|FILE.parquet", type=click.Path(path_type=Path))
 @click.option(
     "--csv",
     type=click.Path(path_type=Path),
     help="CSV of labels, metadata.jsonl or dataset.json; by default the one in FOLDER, below it, "
-    "or beside it.",
+    "or beside it. That in an archive is photos.zip/labels.csv.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file; FOLDER.yaml by default.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
@@ -50,11 +53,12 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
     """Look at your pictures and labels, and write a commented experiment file.
 
     Text columns of the CSV and the names of sub-folders become classes, numbers become values;
-    folders called train, valid, test and the like are splits. Parquet has its labels in columns of
-    its own. Paths in the file are relative to it. Without labels the file is for InfoGAN, which
-    finds codes by itself.
+    folders called train, valid, test and the like are splits. Archives (zip, tar) are read as they
+    are, as if they were folders. Parquet has its labels in columns of its own. Paths in the file
+    are relative to it. Without labels the file is for InfoGAN, which finds codes by itself.
     """
-    out = out or Path(f"{folder.resolve().name.removesuffix('.parquet')}.yaml")
+    name = folder.resolve().name
+    out = out or Path(f"{_FORM.sub('', name) if folder.is_file() else name}.yaml")
     if out.suffix not in (".yaml", ".yml"):
         raise BadInput(f"--out {out} must end in .yaml")
     if out.exists() and not force:

@@ -201,7 +201,12 @@ def _resolve(leaves: Iterable[tuple[str, Any]], folder: Path) -> Iterator[tuple[
         mark = beside_file(path) if isinstance(value, str) else None
         if mark is not None:
             there = (folder / value).absolute()
-            if there.exists() or (mark.patterns and any(there.parent.glob(there.name))):
+            in_archive = any(parent.is_file() for parent in there.parents)
+            if (
+                there.exists()
+                or in_archive
+                or (mark.patterns and any(there.parent.glob(there.name)))
+            ):
                 value = str(there)
         yield path, value
 

@@ -1,14 +1,8 @@
 """`ssgan init`: a file that loads, with what was found and why."""
 
 import csv
-import io
 import json
 import re
-import shlex
-import subprocess
-import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +14,7 @@ from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
 from tests.cli.conftest import COSTS
+from tests.helpers.archives import contents_of, write_tar, write_zip
 from tests.helpers.pictures import encoded
 
 
@@ -162,7 +157,7 @@ def test_csv_that_does_not_fit(
 
 
 def test_bad_folders(ssgan, tmp_path: Path) -> None:
-    assert "there is no folder nowhere" in ssgan("init", "nowhere").err
+    assert "there is no folder or archive nowhere" in ssgan("init", "nowhere").err
     (tmp_path / "empty").mkdir()
     done = ssgan("init", "empty")
     assert (done.code, "holds no picture" in done.err) == (2, True)
@@ -252,45 +247,82 @@ def test_folders_that_stylegans_tools_number_are_no_classes(ssgan, tmp_path: Pat
     assert experiment.data.source.open().columns[0].classes == ("0", "1")
 
 
-def test_shards_of_webdataset_are_read_once_they_are_unpacked_as_the_message_says(
-    ssgan, tmp_path: Path
-) -> None:
-    (tmp_path / "my shards").mkdir()
-    for shard in range(2):
-        with tarfile.open(tmp_path / f"my shards/{shard:06}.tar", "w") as tar:
-            for i in range(5 * shard, 5 * shard + 5):
-                for ending, content in (
-                    ("png", encoded(Image.new("L", (8, 8), 9 * i))),
-                    ("cls", str(7 * (i % 2)).encode()),
-                ):
-                    member = tarfile.TarInfo(f"{i:06}.{ending}")
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
-    refused = ssgan("init", "my shards")
-    assert (refused.code, "these are tar shards" in refused.err) == (2, True)
-    (commands,) = re.findall(r"\((mkdir .*? -C photos)\)", " ".join(refused.err.split()))
-    subprocess.run(commands, shell=True, check=True)
-    done = ssgan("init", "photos")
-    assert "labels are in 10 files *.cls below the folder" in done.out
-    assert "label class: categorical, 0: 5, 7: 5 (10 labeled)" in done.out
-    source = load_experiment("photos.yaml").data.source.open()
-    assert source.labels[:, 0].tolist() == [0, 1] * 5
+def shards(folder: Path, **words: int) -> Path:
+    """Write a shard of ten pictures for each word, with classes, texts, and values."""
+    folder.mkdir()
+    for word, first in words.items():
+        contents = {}
+        for i in range(first, first + 10):
+            contents[f"{i:06}.png"] = encoded(Image.new("L", (8, 8), 9 * i))
+            contents[f"{i:06}.cls"] = str(7 * (i % 2)).encode()
+            contents[f"{i:06}.txt"] = f"picture {i}".encode()
+            contents[f"{i:06}.json"] = json.dumps({"angle": i / 2, "key": f"{i:06}"}).encode()
+        write_tar(folder / f"{word.replace('_', '-')}-000000.tar", contents)
+    return folder
 
 
-def test_an_archive_of_stylegans_tools_is_read_once_it_is_unpacked(ssgan, tmp_path: Path) -> None:
+def test_shards_of_webdataset_are_read_where_they_are(ssgan, tmp_path: Path) -> None:
+    shards(tmp_path / "my shards", a=0, b=10)
+    done = ssgan("init", "my shards")
+    assert done.code == 0, done.err
+    assert "pictures are in 2 archives, a-000000.tar to b-000000.tar" in done.out
+    assert "labels are in 60 files *.{cls,json,txt} below the folder" in done.out
+    assert "label class: categorical, 0: 10, 7: 10 (20 labeled)" in done.out
+    assert "label text: left out, 20 different texts" in done.out
+    source = load_experiment("my shards.yaml").data.source.open()
+    assert [column.name for column in source.columns] == ["class", "angle"]
+    assert source.labels.tolist() == [[i % 2, i / 2] for i in range(20)]
+    assert ssgan("data", "show", "my shards.yaml").code == 0
+
+
+def test_shards_of_splits_are_told_by_their_names(ssgan, tmp_path: Path) -> None:
+    shards(tmp_path / "faces", faces_train=0, faces_val=10)
+    done = ssgan("init", "faces")
+    assert "folder val: 10 pictures, taken for the test split" in done.out
+    source = load_experiment("faces.yaml").data.source
+    assert source.test == ("val",)
+    assert source.open().counts == {"train": 10, "test": 10}
+
+
+def test_an_archive_of_stylegans_tools_is_read_where_it_is(ssgan, tmp_path: Path) -> None:
     pairs = [[f"00000/img{i:08}.png", i % 3] for i in range(9)]
-    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-        for i, (name, _) in enumerate(pairs):
-            archive.writestr(name, encoded(Image.new("L", (8, 8), 9 * i)))
-        archive.writestr("dataset.json", json.dumps({"labels": pairs}))
-    refused = ssgan("init", "set.zip")
-    assert (refused.code, len(refused.err.splitlines()) <= 5) == (2, True)
-    (commands,) = re.findall(r"\((python .*? photos)\)", " ".join(refused.err.split()))
-    commands = commands.replace("python", shlex.quote(sys.executable), 1)
-    subprocess.run(commands, shell=True, check=True)
-    assert ssgan("init", "photos").code == 0
-    source = load_experiment("photos.yaml").data.source.open()
-    assert source.columns[0].classes == ("0", "1", "2")
+    contents = {name: encoded(Image.new("L", (8, 8), 9 * i)) for i, (name, _) in enumerate(pairs)}
+    contents["dataset.json"] = json.dumps({"labels": pairs}).encode()
+    write_zip(tmp_path / "set.zip", contents)
+    done = ssgan("init", "set.zip")
+    assert done.code == 0, done.err
+    assert "labels are in dataset.json" in done.out
+    experiment = load_experiment("set.yaml")
+    assert experiment.codes.supervised == ("label",)
+    source = experiment.data.source.open()
+    assert (source.name, source.columns[0].classes) == ("set", ("0", "1", "2"))
+
+
+def test_an_archive_moves_together_with_its_file(ssgan, tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "here").mkdir()
+    for write, name in ((write_zip, "photos.zip"), (write_tar, "photos.tar")):
+        contents = {
+            f"all/{i % 2}/{each}" if each.endswith(".png") else f"all/{each}": content
+            for i, (each, content) in enumerate(contents_of(photos).items())
+        }
+        write(tmp_path / "here" / name, contents)
+        done = ssgan("init", f"here/{name}", "--out", "here/photos.yaml", "--force")
+        assert f"the folders of classes are those in here/{name}/all" in done.out
+        (tmp_path / "here").rename(tmp_path / "there")
+        source = load_experiment("there/photos.yaml").data.source
+        assert source.root == tmp_path / "there" / name / "all"
+        assert source.csv == tmp_path / "there" / name / "all" / "labels.csv"
+        assert source.open().counts == {"train": 30}
+        (tmp_path / "there").rename(tmp_path / "here")
+
+
+def test_a_damaged_archive_is_refused_in_a_line(ssgan, tmp_path: Path, photos: Path) -> None:
+    whole = write_zip(tmp_path / "photos.zip", contents_of(photos)).read_bytes()
+    (tmp_path / "photos.zip").write_bytes(whole[:-50])
+    done = ssgan("init", "photos.zip")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "photos.zip is not a whole zip archive" in done.err
+    assert not Path("photos.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from ssgan.cli.init import write_template
 from ssgan.data.sources.inspect import inspect_folder
 from ssgan.experiment.loading import load_experiment
+from tests.helpers.archives import contents_of, write_tar, write_zip
 
 COUNT = 12
 _folders = itertools.count()
@@ -44,6 +46,7 @@ def layouts(draw: st.DrawFn) -> dict[str, Any]:
             st.sampled_from([("cat", "dog"), ("caf\u00e9", "bar"), ("0", "1"), ("-1", "1")])
         ),
         "unknown": draw(st.sets(st.integers(4, COUNT - 1), max_size=5)),
+        "kept": draw(st.sampled_from(["folder", "zip", "tar", "shards"])),
     }
 
 
@@ -95,6 +98,22 @@ def write_labels(place: Path, layout: dict[str, Any], meant: dict[str, str | Non
             writer.writerow([k, layout["nothing"] if word is None else word, name])
 
 
+def keep(folder: Path, kept: str) -> Path:
+    """Keep the pictures in another form; return where."""
+    if kept == "folder":
+        return folder
+    contents = contents_of(folder)
+    shutil.rmtree(folder)
+    if kept == "zip":
+        return write_zip(folder.with_suffix(".zip"), contents)
+    if kept == "tar":
+        return write_tar(folder.with_suffix(".tar"), contents)
+    folder.mkdir()
+    write_tar(folder / "1.tar", {})
+    write_tar(folder / "0.tar", contents)
+    return folder
+
+
 @settings(max_examples=60, deadline=None)
 @given(layouts())
 def test_what_was_meant_is_what_is_read(
@@ -103,7 +122,8 @@ def test_what_was_meant_is_what_is_read(
     folder = tmp_path_factory.mktemp(f"layout{next(_folders)}")
     meant = write(folder, layout)
     file = folder / "photos.yaml"
-    file.write_text(write_template(inspect_folder(folder / "photos", None), folder))
+    place = keep(folder / "photos", layout["kept"])
+    file.write_text(write_template(inspect_folder(place, None), folder))
     experiment = load_experiment(file)
     source = experiment.data.source.open()
     (code,) = source.columns

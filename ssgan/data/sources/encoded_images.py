@@ -256,6 +256,10 @@ class Picture(NamedTuple):
     read: Callable[[], bytes]
     """Reads its encoded content."""
 
+    def open(self) -> io.BytesIO:
+        """Return the encoded content as a file."""
+        return io.BytesIO(self.read())
+
 
 @dataclass(frozen=True)
 class EncodedSource:

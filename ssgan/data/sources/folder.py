@@ -1,7 +1,8 @@
-"""A folder of the user's own pictures, with an optional CSV of partial labels."""
+"""A folder or archive of the user's own pictures, with an optional CSV of partial labels."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -16,28 +17,32 @@ from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.data.sources.encoded_images import EncodedSource, FramingConfig, Picture, Unreadable
 from ssgan.data.sources.headers import read_headers
 from ssgan.data.sources.label_table import LabelTable
-from ssgan.data.sources.layout import class_folders, find_pictures
+from ssgan.data.sources.layout import class_folders, expand, find_pictures, top_of
 from ssgan.data.sources.matching import match_pictures
+from ssgan.data.sources.tree import Tree, divide
 
 _SHOWN = 5
 
 
 class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
-    """A folder of pictures. Without labels it trains InfoGAN."""
+    """A folder of pictures, or an archive of them. Without labels it trains InfoGAN."""
 
     fully_labeled: ClassVar[bool] = False
 
     kind: Literal["folder"] = "folder"
     name: str | None = None
-    """Short name of the data set; null for the folder's name."""
+    """Short name of the data set; null for the name of the folder or archive."""
     root: Annotated[Path, BesideFile()]
-    """The folder; pictures are found in its sub-folders too, hidden ones aside."""
+    """The folder; pictures are found in its sub-folders too, hidden ones aside. A zip or tar
+    archive is read where it is, as is a folder in one (``photos.zip/photos``), and archives in a
+    folder that has no picture of its own, such as WebDataset's shards."""
     csv: Annotated[Path | None, BesideFile()] = None
     """CSV of labels (or metadata.jsonl, or StyleGAN's dataset.json), relative to the experiment
     file, the working directory or `root`; a pattern such as ``*/metadata.csv`` takes several, below
-    `root`, and ``**/*.cls`` WebDataset's class files. One column names the pictures: relative to
-    `root` or to the CSV, or by less than that where it is unambiguous. Text makes categorical
-    codes, numbers continuous ones, an empty cell is an unknown label."""
+    `root`, and ``**/*.{cls,json,txt}`` files of one picture each, as WebDataset has them. One
+    column names the pictures: relative to `root` or to the CSV, or by less than that where it is
+    unambiguous. Text makes categorical codes, numbers continuous ones, an empty cell is an unknown
+    label."""
     file_column: str | None = None
     """Column of the CSV that names the pictures; null for `file`, or else the first, or else the
     one whose cells do."""
@@ -46,10 +51,11 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
     columns."""
     folders: str | None = None
     """Name of a code whose classes are the folders directly below `root`, or below those of the
-    splits (train, valid, test ...) where these are; null for none."""
+    splits (train, valid, test ...) where these are; archives there are none. Null for none."""
     test: tuple[str, ...] = ()
     """Folders directly below `root` whose pictures are the test split, as ``[valid, test]``; G
-    never sees them."""
+    never sees them. "test" is also what archives there are whose names say it
+    (``faces-test-000.tar``)."""
 
     @property
     def has_test_split(self) -> bool:
@@ -63,31 +69,36 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             BadInput: There are no pictures, their sizes differ without a rule, or the CSV does
                 not fit them.
         """
-        names = find_pictures(self.root)
+        tree = Tree(self.root)
+        names = find_pictures(tree)
         is_test = self._divide(names)
-        headers = read_headers((name, self.root / name) for name in names)
+        headers = read_headers((name, partial(tree.open, self.root / name)) for name in names)
         if headers.broken and self.strict:
             raise BadInput(
                 f"{len(headers.broken)} of {len(names)} pictures in {self.root} cannot be read: "
                 f"{', '.join(headers.broken[:_SHOWN])}; repair or remove them, or leave "
                 "data.source.strict off to continue without them"
             )
-        deep = (Picture(name, 0, (self.root / name).read_bytes) for name in headers.deep)
+
+        def picture(name: str, row: int = 0) -> Picture:
+            return Picture(name, row, partial(tree.read, self.root / name))
+
+        deep = map(picture, headers.deep)
         framing = self.fitted(headers.gray, deep)
         width, height = self._framed(headers.sizes)
-        read = self._read_labels(names, ~is_test)
+        read = self._read_labels(tree, names, ~is_test)
         members = {"train": ~is_test} | ({"test": is_test} if self.test else {})
 
         def pictures(split: str) -> Iterator[Picture]:
             for row, name in enumerate(names):
                 if members[split][row]:
-                    readable = name in headers.sizes
-                    yield Picture(name, row, (self.root / name).read_bytes if readable else _broken)
+                    whole = name in headers.sizes
+                    yield picture(name, row) if whole else Picture(name, row, _broken)
 
         is_readable = np.array([name in headers.sizes for name in names])
         division = f"test: those in {', '.join(self.test)}" if self.test else "no test split"
         return EncodedSource(
-            name=self.name or self.root.resolve().name,
+            name=self.name or self._short_name(tree),
             shape=(framing.channels or 3, height, width),
             columns=read.codes,
             labels=read.labels,
@@ -95,8 +106,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             pictures=pictures,
             framing=framing,
             provenance={
-                "origin": f"folder {self.root.resolve().name}"
-                + (f", labels from {self.csv.name}" if self.csv else ""),
+                "origin": tree.origin + (f", labels from {self.csv.name}" if self.csv else ""),
                 "split": f"train: all {'other ' if self.test else ''}pictures; {division}",
                 "framing": framing.rule,
                 **({"labels": "; ".join(read.notes)} if read.notes else {}),
@@ -106,7 +116,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
 
     def _divide(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Return which pictures are of the test split."""
-        tops = [name.partition("/")[0] if "/" in name else "" for name in names]
+        tops = [*map(top_of, names)]
         for folder in self.test:
             if folder not in tops:
                 raise BadInput(
@@ -122,18 +132,30 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
 
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
-        files = [stamp(self.root / name) for name in find_pictures(self.root)]
+        tree = Tree(self.root)
+        pictures = tree.archives or [self.root / name for name in find_pictures(tree)]
+        files = [stamp(file) for file in pictures]
         table = [stamp(file) for file in self.label_files()]
         return canonical_hash([self.model_dump(mode="json"), files, table])
 
     def label_files(self) -> list[Path]:
-        """Find the label files: by name, or by a pattern below `root`."""
+        """Find the label files, archives not opened: by name, or by a pattern below `root`."""
+        return self._label_files(self.root.glob)
+
+    def _label_files(self, glob: Callable[[str], Iterable[Path]]) -> list[Path]:
         if self.csv is None:
             return []
         path = self.csv.expanduser()
+        if divide(path) is not None:
+            return [path]
         if not path.exists() and "*" in str(path) and not path.is_absolute():
-            return sorted(self.root.glob(str(path))) or [path]
+            found = {file for pattern in expand(str(path)) for file in glob(pattern)}
+            return sorted(found) or [path]
         return [path if path.exists() else self.root / path]
+
+    def _short_name(self, tree: Tree) -> str:
+        path = self.root.resolve()
+        return path.stem if self.root in tree.archives else path.name
 
     def _framed(self, sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
         """Return the width and height that all images get."""
@@ -149,13 +171,15 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
             )
         return next(iter(framed))
 
-    def _read_labels(self, names: Sequence[str], train: NDArray[np.bool_]) -> ReadColumns:
+    def _read_labels(
+        self, tree: Tree, names: Sequence[str], train: NDArray[np.bool_]
+    ) -> ReadColumns:
         """Read the labels, one row a picture in the order of `names`."""
         table: dict[str, RawColumn] = {}
         where, place, notes = f"folder {self.root}", list(names), []
         extra = [] if self.folders is None else [self.folders]
         if self.csv is not None:
-            read = LabelTable.read(self.label_files())
+            read = LabelTable.read(self._label_files(tree.glob), tree.read)
             found = match_pictures(read, names, self.root, self.file_column)
             where, notes = read.where, [*read.notes, *found.notes]
             spread = [column for columns in self.one_hot.values() for column in columns]

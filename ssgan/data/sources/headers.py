@@ -1,9 +1,7 @@
 """Headers of encoded pictures: their sizes and kinds, read before any pixel."""
 
-from collections.abc import Iterable
-from io import BytesIO
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -23,20 +21,22 @@ class Headers(NamedTuple):
     """Names of the pictures that cannot be read."""
 
 
-def read_headers(files: Iterable[tuple[str, Path | BytesIO]], until_color: bool = False) -> Headers:
+Opener = Callable[[], BinaryIO]
+"""Opens an encoded picture."""
+
+
+def read_headers(files: Iterable[tuple[str, Opener]], until_color: bool = False) -> Headers:
     """Read the headers of pictures, not their pixels.
 
     Args:
-        files: The name of each picture, and its file, or the content of one.
+        files: The name of each picture, and what opens it.
         until_color: Stop at the first picture in color.
     """
     sizes: dict[str, tuple[int, int]] = {}
     gray, deep, broken = True, [], []
-    for name, file in files:
+    for name, opener in files:
         try:
-            if isinstance(file, Path) and not file.is_file():
-                raise OSError(name)  # to open a named pipe would wait for ever
-            with Image.open(file) as picture:
+            with opener() as file, Image.open(file) as picture:
                 sizes[name] = measure(picture)
                 gray = gray and is_gray(picture)
                 if is_deep(picture):

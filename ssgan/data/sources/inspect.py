@@ -1,9 +1,9 @@
-"""What `ssgan init` finds in a folder of pictures or in Parquet files, and what it proposes."""
+"""What `ssgan init` finds in pictures, in a folder or an archive, or in Parquet files."""
 
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Literal, NamedTuple
@@ -19,13 +19,16 @@ from ssgan.data.sources.layout import (
     find_label_files,
     find_pictures,
     find_tables,
+    folders_of,
     pattern_of,
     split_folders,
     split_tables,
+    top_of,
 )
 from ssgan.data.sources.matching import match_pictures
 from ssgan.data.sources.proposals import MOST_CLASSES, Column, propose, propose_all
 from ssgan.data.sources.shards import Shards, check_complete
+from ssgan.data.sources.tree import Tree
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
@@ -91,7 +94,7 @@ class Inspection:
 
 
 def inspect_path(given: Path, csv: Path | None) -> Inspection:
-    """Look at a folder of pictures (`inspect_folder`), or at Parquet files (`inspect_tables`).
+    """Look at a folder or archive (`inspect_folder`), or at Parquet files (`inspect_tables`).
 
     Raises:
         BadInput: As these.
@@ -184,29 +187,30 @@ def _propose_of(shards: Sequence[Shards], names: Sequence[str]) -> tuple[Column,
 
 def _read_table_headers(shards: Sequence[Shards], image: str) -> Headers:
     return read_headers(
-        (f"{part.name} row {picture.row}", BytesIO(picture.read()))
+        (f"{part.name} row {picture.row}", picture.open)
         for part in shards
         for picture in part.pictures(image, np.ones(part.rows, dtype=np.bool_), 0)
     )
 
 
 def inspect_folder(given: Path, csv: Path | None) -> Inspection:
-    """Look at a folder of pictures and its labels: without a name, the label file that fits them.
+    """Look at a folder or archive of pictures and its labels; unnamed, the file that fits them.
 
     Raises:
         BadInput: There are no pictures, several CSVs, or a CSV that does not fit the pictures.
     """
-    root, names = _descend(given, find_pictures(given))
-    headers = read_headers((name, root / name) for name in names)
+    tree = Tree(given)
+    root, names = _descend(given, find_pictures(tree))
+    headers = read_headers((name, partial(tree.open, root / name)) for name in names)
     if not headers.sizes:
         raise BadInput(f"none of the {len(names)} pictures in {root} can be read")
     notes = [] if root == given else [f"the folders of classes are those in {root}"]
-    notes += _deep(headers)
-    files = [csv] if csv is not None else find_label_files(given, root, names)
+    notes += _of_archives(tree) + _deep(headers)
+    files = [csv] if csv is not None else find_label_files(tree, root, names)
     columns: tuple[Column, ...] = ()
     complete, labeled, file_column = True, set[int](), None
     if files:
-        table = LabelTable.read(files)
+        table = LabelTable.read(files, tree.read)
         matched = match_pictures(table, names, root)
         notes += [f"labels are in {_place(files, given)}", *table.notes, *matched.notes]
         raws = {name: raw for name, raw in table.columns.items() if name != matched.column}
@@ -219,14 +223,14 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
             for picture, row in zip(matched.rows, _known(columns) or [()], strict=False)
             if any(row)
         }
-    stored = (given / "dataset.json").is_file()  # StyleGAN's tools number their folders
+    stored = tree.is_file(given / "dataset.json")  # StyleGAN's tools number their folders
     folders = None if stored else _folders(names, {column.name for column in columns})
     if stored:
         notes.append("folders are how the tools that wrote dataset.json store pictures, no classes")
     if folders is not None:
         labeled |= {row for row, name in enumerate(class_folders(names)) if name is not None}
     test, of_splits = _splits(names, labeled)
-    tops = [name.partition("/")[0] for name in names]
+    tops = [*map(top_of, names)]
     return Inspection(
         root=root,
         count=len(headers.sizes),
@@ -283,7 +287,7 @@ def _splits(names: Sequence[str], labeled: Set[int]) -> tuple[tuple[str, ...], l
     train, held_out = split_folders(names)
     if not held_out:
         return (), []
-    tops = [name.partition("/")[0] for name in names]
+    tops = [*map(top_of, names)]
     with_labels = {tops[row] for row in labeled}
     test = tuple(top for top in held_out if top in with_labels)
     notes = []
@@ -292,6 +296,14 @@ def _splits(names: Sequence[str], labeled: Set[int]) -> tuple[tuple[str, ...], l
         why = ", since none of them has a label" if top in held_out and top not in test else ""
         notes.append(f"folder {top}: {tops.count(top):,} pictures, taken for {role}{why}")
     return test, notes
+
+
+def _of_archives(tree: Tree) -> list[str]:
+    """Say that several archives are taken for one set."""
+    if len(tree.archives) < 2:
+        return []
+    first, last = tree.archives[0].name, tree.archives[-1].name
+    return [f"pictures are in {len(tree.archives):,} archives, {first} to {last}"]
 
 
 def _deep(headers: Headers) -> list[str]:
@@ -333,13 +345,11 @@ def _folders(names: Sequence[str], taken: Set[str]) -> Column | None:
     cells = class_folders(names)
     _, held_out = split_folders(names)
     trained = [
-        cell
-        for cell, name in zip(cells, names, strict=True)
-        if name.partition("/")[0] not in held_out
+        cell for cell, name in zip(cells, names, strict=True) if top_of(name) not in held_out
     ]
     if None in trained or not 2 <= len({*trained}) <= MOST_CLASSES:
         return None
-    if not held_out or any("/" in name.partition("/")[2] for name in names):
+    if not held_out or any(len(folders_of(name)) > 1 for name in names):
         name = next(name for name in ("folder", "category", "in_folder") if name not in taken)
         return propose(name, {name: RawColumn(cells, words=False)})
     return None

@@ -1,8 +1,9 @@
-"""Partial labels that lie with pictures: CSV, JSON lines, StyleGAN's dataset.json, .cls files."""
+"""Partial labels that lie with pictures: CSV, JSON lines, dataset.json, a file for each picture."""
 
 import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,16 @@ from typing import Any
 from ssgan.base.errors import BadInput
 from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
+from ssgan.data.sources.tree import read_regular
 
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
+
+OF_ONE_PICTURE = (".cls", ".json", ".txt")
+"""Endings of files that describe one picture, whose name they have: WebDataset's."""
+
+Read = Callable[[Path], bytes]
+"""Reads a file."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +41,16 @@ class LabelTable:
     """What was left out or named, a line each."""
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> "LabelTable":
-        """Read label files.
+    def read(cls, paths: Sequence[Path], read: Read = read_regular) -> "LabelTable":
+        """Read label files; `read` gives their contents.
 
         Raises:
             BadInput: There is none, one cannot be read, or they have different columns.
         """
-        parts = [_read(path) for path in paths]
+        own = [path for path in paths if path.suffix in OF_ONE_PICTURE and not _is_stylegan(path)]
+        if own and (len(paths) > 1 or own[0].suffix != ".json"):
+            return _read_own(paths, read)
+        parts = [_read(path, read) for path in paths]
         first = parts[0]
         if len(parts) == 1:
             return first
@@ -68,22 +79,15 @@ class LabelTable:
         )
 
 
-def _read(path: Path) -> LabelTable:
+def _read(path: Path, read: Read) -> LabelTable:
+    text = _read_text(path, read)
     try:
-        if not path.is_file():
-            raise FileNotFoundError
         if path.suffix.lower() == ".jsonl":
-            return _read_lines(path)
+            return _read_lines(path, text)
         if path.suffix.lower() == ".json":
-            return _read_stylegan(path)
-        if path.suffix.lower() == ".cls":
-            return _read_class(path)
-        return _read_csv(path)
-    except FileNotFoundError:
-        raise BadInput(
-            f"there is no file {path}; set data.source.csv to your CSV of labels"
-        ) from None
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
+            return _read_stylegan(path, text)
+        return _read_csv(path, text)
+    except csv.Error as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
     except BadInput:
         raise
@@ -91,13 +95,24 @@ def _read(path: Path) -> LabelTable:
         raise BadInput(f"{path} cannot be read as JSON: {str(error)[:200]}") from error
 
 
-def _read_csv(path: Path) -> LabelTable:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        delimiter = max(",;\t", key=_QUOTED.sub("", stream.readline()).count)
-        stream.seek(0)
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        header = [name.strip() for name in next(reader, [])]
-        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+def _read_text(path: Path, read: Read) -> str:
+    try:
+        return read(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(
+            f"there is no file {path}; set data.source.csv to your CSV of labels"
+        ) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
+
+
+def _read_csv(path: Path, text: str) -> LabelTable:
+    stream = io.StringIO(text, newline="")
+    delimiter = max(",;\t", key=_QUOTED.sub("", stream.readline()).count)
+    stream.seek(0)
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
+    header = [name.strip() for name in next(reader, [])]
+    rows = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     for line, row in rows:
         if len(row) != len(header):
             raise BadInput(
@@ -126,35 +141,44 @@ def _read_csv(path: Path) -> LabelTable:
     return _table(path, columns, places, index, notes)
 
 
-def _read_lines(path: Path) -> LabelTable:
+def _read_lines(path: Path, content: str) -> LabelTable:
     rows: list[dict[str, Any]] = []
     places = []
-    with path.open(encoding="utf-8-sig") as stream:
-        for line, text in enumerate(stream, start=1):
-            if text.strip():
-                try:
-                    row = read_json(text, nan_is_null=True)
-                except ValueError as error:
-                    raise ValueError(f"line {line}: {error}") from None
-                if not isinstance(row, dict):
-                    raise BadInput(f"{path}, line {line}: not an object of names and values")
-                rows.append(row)
-                places.append(f"line {line}")
-    columns, notes = {}, []
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells: list[Cell] = [row.get(name) for row in rows]
-        if any(isinstance(cell, dict | list) for cell in cells):
-            notes.append(f"{name} is left out: its values have parts of their own")
-        else:
-            columns[name] = RawColumn(cells)
+    for line, text in enumerate(io.StringIO(content, newline=None), start=1):
+        if text.strip():
+            try:
+                row = read_json(text, nan_is_null=True)
+            except ValueError as error:
+                raise ValueError(f"line {line}: {error}") from None
+            if not isinstance(row, dict):
+                raise BadInput(f"{path}, line {line}: not an object of names and values")
+            rows.append(row)
+            places.append(f"line {line}")
+    columns, notes = _columns_of(rows)
     if not columns:
         raise BadInput(f"{path} has no line with names and values")
     return _table(path, columns, places, None, notes)
 
 
-def _read_stylegan(path: Path) -> LabelTable:
+def _columns_of(rows: Sequence[dict[str, Any]]) -> tuple[dict[str, RawColumn], list[str]]:
+    """Return the columns of JSON objects, without those that have parts of their own."""
+    columns, notes = {}, []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells: list[Cell] = [row.get(name) for row in rows]
+        if any(isinstance(cell, dict | list) for cell in cells):
+            notes.append(f"{name[:80]} is left out: its values have parts of their own")
+        else:
+            columns[name] = RawColumn(cells)
+    return columns, notes
+
+
+def _is_stylegan(path: Path) -> bool:
+    return path.name.lower() == "dataset.json"
+
+
+def _read_stylegan(path: Path, text: str) -> LabelTable:
     """Read dataset.json of StyleGAN's tools: pairs of a file and a class number."""
-    content = read_json(path.read_text(encoding="utf-8-sig"))
+    content = read_json(text)
     pairs = content.get("labels") if isinstance(content, dict) else None
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list)
@@ -174,14 +198,49 @@ def _read_stylegan(path: Path) -> LabelTable:
     return _table(path, columns, [f"pair {k}" for k in range(len(pairs))], None, [])
 
 
-def _read_class(path: Path) -> LabelTable:
-    """Read the class of one picture of WebDataset: a number, or a name."""
-    text = path.read_text(encoding="utf-8-sig").strip()
-    if len(text.splitlines()) > 1:
-        raise BadInput(f"{path} has more than one line, where the class of a picture is expected")
-    cell: Cell = int(text) if _NUMBER.fullmatch(text) else text or None
-    columns = {"file": RawColumn([path.stem]), "class": RawColumn([cell])}
-    return _table(path, columns, ["line 1"], None, [])
+def _read_own(paths: Sequence[Path], read: Read) -> LabelTable:
+    """Read files of one picture each: its class (.cls), a text (.txt), names and values (.json).
+
+    Those of one picture make one row.
+    """
+    rows: dict[Path, dict[str, Any]] = {}
+    for path in paths:
+        row = rows.setdefault(path.with_suffix(""), {"file": path.stem})
+        text = _read_text(path, read).strip()
+        if path.suffix == ".json":
+            row |= _read_object(path, text)
+            continue
+        if len(text.splitlines()) > 1:
+            what = "class" if path.suffix == ".cls" else "text"
+            raise BadInput(
+                f"{path} has more than one line, where the {what} of a picture is expected"
+            )
+        is_class = path.suffix == ".cls"
+        is_number = is_class and _NUMBER.fullmatch(text)
+        row["class" if is_class else "text"] = int(text) if is_number else text or None
+    columns, notes = _columns_of([*rows.values()])
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return LabelTable(
+        f"{paths[0]}{more}",
+        columns,
+        tuple(f"{path.parent.name}/{path.name}" for path in rows),
+        tuple(path.parent for path in rows),
+        notes=tuple(notes),
+    )
+
+
+def _read_object(path: Path, text: str) -> dict[str, Any]:
+    """Read names and values; names that other files of the picture give get the file's ending."""
+    try:
+        values = read_json(text, nan_is_null=True)
+    except ValueError as error:
+        raise BadInput(f"{path} cannot be read as JSON: {str(error)[:200]}") from error
+    if not isinstance(values, dict):
+        raise BadInput(f"{path} is not an object of names and values")
+    return {
+        f"{name}.json" if name in ("file", "class", "text") else name: value
+        for name, value in values.items()
+    }
 
 
 def _table(

@@ -13,9 +13,8 @@ from typing import NamedTuple
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.label_table import LabelTable
+from ssgan.data.sources.tree import SUFFIXES
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-"""Endings of the files that are taken for pictures."""
 _UPLOAD = re.compile(r"[0-9a-fA-F]{6,}(-[0-9a-fA-F]{4,})*[-_](?=.)")
 _SHOWN = 5
 _SAMPLE = 200  # rows by which a column is judged

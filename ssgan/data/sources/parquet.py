@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from io import BytesIO
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -167,7 +166,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
         """Look at all pictures if they are gray, and else until the first one in color."""
         if self.channels is not None and self.levels is not None:
             return self
-        contents = ((picture.name, BytesIO(picture.read())) for picture in pictures())
+        contents = ((picture.name, picture.open) for picture in pictures())
         headers = read_headers(contents, until_color=True)
         return self.fitted(headers.gray, pictures() if headers.deep else ())
 

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from ssgan.data.sources.base import SourceConfig
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.inspect import inspect_path
 from ssgan.data.sources.parquet import ParquetSource
+from tests.helpers.archives import contents_of, write_tar, write_zip
 from tests.helpers.damage import damage, damaged, read_or_refused
 from tests.helpers.pictures import encoded
 
 ROWS = 6
+Archiver = Callable[[Path, dict[str, bytes]], Path]
 _numbers = itertools.count()
 
 
@@ -82,6 +85,20 @@ def test_label_files_are_read_or_refused(folder: Path, name: str, harm: list[tup
     assert images in (None, ROWS)
     found = read_or_refused(lambda: inspect_path(folder, file))
     assert found is None or found.count == ROWS
+    file.unlink()
+
+
+@settings(max_examples=100, deadline=None)
+@given(kind=st.sampled_from([write_zip, write_tar]), harm=damaged())
+def test_archives_are_read_or_refused(folder: Path, kind: Archiver, harm: list[tuple]) -> None:
+    ending = {write_zip: "zip", write_tar: "tar"}[kind]
+    file = folder.parent / f"{next(_numbers)}.{ending}"
+    kind(file, contents_of(folder) | {"labels.csv": contents()["labels.csv"]})
+    file.write_bytes(damage(file.read_bytes(), harm))
+    images = read_or_refused(lambda: read_all(FolderSource(root=file, csv="labels.csv")))
+    assert (images or 0) <= ROWS
+    found = read_or_refused(lambda: inspect_path(file, None))
+    assert found is None or found.count <= ROWS
     file.unlink()
 
 

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput
+from ssgan.data.sources.base import stamp
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.store import Store, prepare
+from tests.helpers.archives import contents_of, write_tar, write_zip
 
 CSV = "file,shape,angle\na.png,square,-30\nsub/b.png,,12.5\nc.png,circle,\nd.png,square,45\n"
 
@@ -172,6 +175,46 @@ def test_bad_folders_are_refused(tmp_path: Path, root: Path) -> None:
     with pytest.raises(BadInput, match=r"no effect without data\.source\.csv"):
         stored(tmp_path, root=root, labels=("angle",))
     assert not list((tmp_path / "cache" / "stores").glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_archive_makes_the_store_of_its_folder(tmp_path: Path, root: Path, packed: bool) -> None:
+    paint(root / "test" / "f.png", 7)
+    (root / "d.png").write_bytes((root / "d.png").read_bytes()[:-30])
+    fields = {"csv": "labels.csv", "folders": "place", "test": ("test",)}
+    folder = stored(tmp_path, root=root, **fields).manifest
+    contents = contents_of(root)
+    assert ".hidden/x.png" in contents
+    for file in (
+        write_zip(tmp_path / "pictures.zip", contents, packed),
+        write_tar(tmp_path / "pictures.tar", contents),
+        write_zip(tmp_path / "around.zip", {f"all/{k}": v for k, v in contents.items()}, packed),
+    ):
+        inside = file / "all" if file.stem == "around" else file
+        made = stored(tmp_path, root=inside, **fields).manifest
+        assert made.hash == folder.hash
+        assert made.broken == folder.broken == ("d.png",)
+    beside = stored(tmp_path, root=tmp_path / "pictures.zip", csv=root / "labels.csv")
+    assert beside.manifest.hash == stored(tmp_path, root=root, csv="labels.csv").manifest.hash
+
+
+def test_a_changed_archive_is_prepared_again(tmp_path: Path, root: Path) -> None:
+    contents = contents_of(root)
+    file = write_zip(tmp_path / "pictures.zip", contents)
+    first = stored(tmp_path, root=file)
+    assert stored(tmp_path, root=file).location == first.location
+    write_zip(file, contents | {"new.png": contents["a.png"]})
+    second = stored(tmp_path, root=file)
+    assert second.manifest.splits["train"].count == first.manifest.splits["train"].count + 1
+
+
+def test_a_plain_folder_is_known_by_the_fingerprint_that_it_had(root: Path) -> None:
+    files = ["a.png", "c.png", "d.png", "e.jpg", "sub/b.png"]
+    source = FolderSource(root=root, csv="labels.csv")
+    stamps = [stamp(root / name) for name in files]
+    expected = [source.model_dump(mode="json"), stamps, [stamp(root / "labels.csv")]]
+    (root / "backup.zip").write_bytes(b"not looked at, since there are pictures")
+    assert source.fingerprint() == canonical_hash(expected)
 
 
 @pytest.fixture

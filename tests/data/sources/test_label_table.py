@@ -129,3 +129,28 @@ def test_what_divides_cells_is_not_looked_for_within_quotes(tmp_path: Path) -> N
     table = LabelTable.read([path])
     assert [*table.columns] == ["file", 'a;b;c;"d;e"', "f"]
     assert table.columns["f"].cells == ["z"]
+
+
+def test_files_of_one_picture_each_make_one_row(tmp_path: Path) -> None:
+    contents = {
+        "0.cls": "3",
+        "0.json": '{"class": "x", "angle": 1.5, "box": [1]}',
+        "0.txt": "a cat\n",
+        "1.json": '{"angle": NaN, "by": "me"}',
+        "sub/0.txt": "a dog",
+    }
+    files = [write(tmp_path, name, text) for name, text in contents.items()]
+    table = LabelTable.read(files)
+    assert {name: raw.cells for name, raw in table.columns.items()} == {
+        "file": ["0", "1", "0"],
+        "class": [3, None, None],
+        "class.json": ["x", None, None],
+        "angle": [1.5, None, None],
+        "text": ["a cat", None, "a dog"],
+        "by": [None, "me", None],
+    }
+    assert table.folders == (tmp_path, tmp_path, tmp_path / "sub")
+    assert table.notes == ("box is left out: its values have parts of their own",)
+    for text, message in (("[1]", "not an object"), ("{", "cannot be read as JSON")):
+        with pytest.raises(BadInput, match=rf"2\.json .*{message}"):
+            LabelTable.read([*files, write(tmp_path, "2.json", text)])

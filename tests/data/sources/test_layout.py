@@ -7,12 +7,15 @@ import pytest
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.layout import (
     class_folders,
+    expand,
     find_label_files,
     find_pictures,
     find_tables,
+    pattern_of,
     split_folders,
     split_tables,
 )
+from ssgan.data.sources.tree import Tree
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,31 @@ def test_classes_lie_below_splits() -> None:
     assert class_folders(["train/1.png", "test/2.png"]) == ["train", "test"]
 
 
+def test_archives_are_no_classes_and_may_be_splits() -> None:
+    assert class_folders(["0.tar/cat/1.png", "1.tar/dog/2.png", "2.zip/3.png"]) == [
+        "cat",
+        "dog",
+        None,
+    ]
+    names = ["faces-train-00.tar/cat/1.png", "faces-Val-00.tar/dog/2.png"]
+    assert split_folders(names) == (["train"], ["Val"])
+    assert class_folders(names) == ["cat", "dog"]
+    assert split_folders(["train/0.tar/1.png", "test/0.tar/1.png"]) == (["train"], ["test"])
+    assert split_folders(["train-0.tar/1.png", "faces-0.tar/1.png"]) == (["train"], [])
+
+
+def test_a_pattern_stands_for_label_files() -> None:
+    assert pattern_of([Path("a/x.csv")]) == Path("a/x.csv")
+    for names, pattern in (
+        (["a/m.csv", "b/m.csv"], "**/m.csv"),
+        (["a/1.cls", "a/2.cls"], "**/*.cls"),
+        (["a/1.json", "a/1.cls", "2.txt"], "**/*.{cls,json,txt}"),
+    ):
+        assert pattern_of([*map(Path, names)]) == Path(pattern)
+    assert expand("**/*.{cls,json}") == ["**/*.cls", "**/*.json"]
+    assert expand("a*.csv") == ["a*.csv"]
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "home" / "photos"
@@ -51,7 +79,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def find(folder: Path) -> list[str]:
-    files = find_label_files(folder, folder, find_pictures(folder))
+    tree = Tree(folder)
+    files = find_label_files(tree, folder, find_pictures(tree))
     return [file.relative_to(folder.parent).as_posix() for file in files]
 
 
@@ -78,8 +107,8 @@ def test_label_files_are_found_in_the_folder_below_it_and_beside_it(photos: Path
     ("file", "remedy"),
     [
         ("train-00000.parquet", r"data\.source\.kind=parquet"),
-        ("shard-000000.tar", r"cat \S+shard-000000\.tar \| tar -xif - -C photos"),
-        ("photos.zip", r"python -m zipfile -e \S+photos\.zip photos"),
+        ("shard.tar.gz", r"a compressed tar.*mkdir photos; tar -xf \S+shard\.tar\.gz -C photos"),
+        ("shard.tgz", r"a compressed tar.*tar -xf"),
         ("notes.txt", r"the folder that does \(there are files ending in \.txt\)"),
     ],
 )
@@ -89,7 +118,7 @@ def test_files_that_may_hold_pictures_are_named_with_what_helps(
     (tmp_path / file).touch()
     for given, what in ((tmp_path, "holds no picture"), (tmp_path / file, "is not a folder")):
         with pytest.raises(BadInput, match=f"{what}.*{remedy}"):
-            find_pictures(given)
+            find_pictures(Tree(given))
 
 
 @pytest.mark.parametrize(
