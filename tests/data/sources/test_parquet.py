@@ -129,6 +129,21 @@ def test_shards_by_folder_and_pattern(tmp_path: Path) -> None:
     assert levels(chosen, "train", tmp_path) == [*range(10), *range(20, 30)]
 
 
+def test_the_test_split_is_a_folder_or_a_pattern_too(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "held").mkdir()
+    for shard in range(2):
+        pq.write_table(
+            table(100 + shard * 5, 5), tmp_path / f"held/test-{shard:05d}-of-00002.parquet"
+        )
+    for spec in ("held", "held/test-*.parquet", "h*/*"):
+        store = stored(tmp_path, train=str(file), test=str(tmp_path / spec))
+        assert levels(store, "test", tmp_path) == list(range(100, 110))
+        assert levels(store, "train", tmp_path) == list(range(ROWS))
+    (tmp_path / "held/test-00001-of-00002.parquet").unlink()
+    with pytest.raises(BadInput, match=r"shard test-00001-of-00002\.parquet is missing"):
+        stored(tmp_path, train=str(file), test=str(tmp_path / "held"))
+
+
 def test_pictures_in_structs_are_found(tmp_path: Path) -> None:
     cells = [{"bytes": png(i), "path": f"{i}.png"} for i in range(4)]
     pq.write_table(pa.table({"picture": cells, "label": [0, 1, 0, 1]}), tmp_path / "a.parquet")
