@@ -7,6 +7,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# CPU=1 takes torch without CUDA's libraries from an index of such wheels (PyTorch's own, or
+# TORCH_INDEX), where pip's index has none. It counts when .venv is made: remove one that is there.
+CPU ?=
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+INDEX := $(if $(CPU),--extra-index-url $(TORCH_INDEX))
+SIZE := $(if $(CPU),without CUDA's libraries,6.5 GB with CUDA's libraries)
+
 # Set PYTHON to choose the interpreter; otherwise the first of these that is new enough.
 PYTHON ?=
 PYTHONS := python3 python3.11 python3.12 python3.13
@@ -25,7 +32,7 @@ help: ## Show this list
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
-	@echo "The first target makes .venv (6.5 GB with CUDA's libraries, a few minutes)."
+	@echo "The first target makes .venv ($(SIZE), a few minutes); CPU=1 leaves CUDA's libraries out."
 
 quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
@@ -82,12 +89,12 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	  exit 1; \
 	fi; \
 	if [ ! -x $(BIN)/pip ]; then \
-	  echo "Making $(VENV): 6.5 GB with CUDA's libraries, a few minutes." >&2; \
+	  echo "Making $(VENV): $(SIZE), a few minutes." >&2; \
 	  $$python -m venv $(VENV) || { echo "No virtual environment: on Debian and Ubuntu install python3-venv." >&2; exit 1; }; \
 	else \
 	  echo "Bringing $(VENV) up to date with pyproject.toml and constraints.txt." >&2; \
 	fi; \
-	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' \
+	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(INDEX) -e '.[train,dev]' \
 	  | awk '/^(Collecting|Processing) / { printf "\r%4d packages fetched", ++n } \
 	         /^Installing collected/ { printf "\nInstalling them\n" } { fflush() }' >&2
 	@touch $@

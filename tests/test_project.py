@@ -1,6 +1,7 @@
 """Truths about the project itself: what is packaged, what is pinned, what the pages promise."""
 
 import html
+import os
 import re
 import shlex
 import subprocess
@@ -13,11 +14,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ssgan.base import extras
 from ssgan.cli import ssgan
 from ssgan.experiment.loading import load_experiment, preset_names
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TRAIN = PYPROJECT["project"]["optional-dependencies"]["train"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -64,9 +67,22 @@ def test_constraints_pin_every_dependency_within_its_range() -> None:
         assert pin.url is None
         versions[pin.name.lower()] = Version(specifier.version)
     project = PYPROJECT["project"]
-    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    for text in [*project["dependencies"], *TRAIN, *project["optional-dependencies"]["dev"]]:
         needed = Requirement(text)
         assert versions[needed.name.lower()] in needed.specifier, text
+
+
+def test_the_extra_installs_the_modules_that_verbs_ask_for() -> None:
+    modules = {"markdown_it_py": "markdown_it", "scikit_learn": "sklearn"}
+    names = (Requirement(text).name.replace("-", "_") for text in TRAIN)
+    assert {modules.get(name, name) for name in names} == {*extras.TRAIN}
+
+
+@pytest.mark.parametrize("file", ["cluster.yaml", "docs/clusters/local.yaml", "Makefile"])
+def test_the_whole_system_is_installed_where_it_is_used(file: str) -> None:
+    lines = re.findall(r"^.*pip install.*$", (ROOT / file).read_text(), flags=re.MULTILINE)
+    assert lines
+    assert all("[train" in line for line in lines)
 
 
 def test_pages_name_make_targets_that_exist() -> None:
@@ -175,6 +191,22 @@ def test_make_asks_for_a_python_that_is_new_enough(tmp_path: Path) -> None:
     assert "Python 3.11 or newer" in made.stderr
     assert "make PYTHON=" in made.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_make_takes_wheels_without_cuda_where_that_is_asked_for() -> None:
+    index = "https://download.pytorch.org/whl/cpu"
+    given = ("CPU", "TORCH_INDEX", "MAKEFLAGS", "MAKEOVERRIDES")  # to the make that runs the tests
+    environment = {name: value for name, value in os.environ.items() if name not in given}
+    for words, expected in (
+        ([], None),
+        (["CPU=1"], index),
+        (["CPU=1", "TORCH_INDEX=https://own/cpu"], "https://own/cpu"),
+    ):
+        command = ["make", "--dry-run", "--always-make", "VENV=venv", "lint", *words]
+        shown = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, check=True, env=environment
+        )
+        assert re.findall(r"--extra-index-url (\S+)", shown.stdout) == [expected][: bool(expected)]
 
 
 def test_documentation_builds_without_a_warning(tmp_path: Path) -> None:

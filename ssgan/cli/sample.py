@@ -28,6 +28,7 @@ _MAX = 10_000  # images of one picture
     cls=Verb,
     short_help="Make images with codes of your choice.",
     json="what was written",
+    is_light=True,
     examples="""\
   ssgan sample runs/digits                            what the generator can do, at random
   ssgan sample runs/digits digit=7 -n 16 --seed 3     sixteen sevens

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ssgan.base.errors import BadInput
+from ssgan.base.extras import check_train_extra
 from ssgan.cli.screen import log_to_stderr, nothing_on_stdout
 
 
@@ -27,16 +28,22 @@ class Verb(click.Command):
     """A command whose function returns an `Answer`.
 
     What the function and the libraries below it print goes to stderr. `examples` are lines of the
-    help; `json` says in words what ``--json`` prints, and None that the verb is without it.
+    help; `json` says in words what ``--json`` prints, and None that the verb is without it; a verb
+    that `is_light` does without the extra `train`.
     """
 
-    def __init__(self, *, examples: str, json: str | None = None, **named: Any) -> None:
+    def __init__(
+        self, *, examples: str, json: str | None = None, is_light: bool = False, **named: Any
+    ) -> None:
+        self._is_light = is_light
         super().__init__(epilog=f"\b\nExamples:\n{examples}", **named)
         if json is not None:
             described = f"Print {json} as JSON, nothing else."
             self.params.append(click.Option(["--json", "as_json"], is_flag=True, help=described))
 
     def invoke(self, ctx: click.Context) -> None:
+        if not self._is_light:
+            check_train_extra(ctx.command_path)
         as_json = ctx.params.pop("as_json", False)
         from rich.console import Console
 

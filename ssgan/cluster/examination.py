@@ -60,7 +60,7 @@ def _check_package(name: str) -> Check:
     try:
         return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, "not installed", "install ssgan again: pip install .")
+        return Check(name, False, "not installed", "install ssgan again: pip install '.[train]'")
 
 
 def _check_output(output: str | Path) -> Check:

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
@@ -214,8 +213,15 @@ def _measure(text: str, size: int) -> int:
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return the font that matplotlib brings along: the same on every machine."""
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font that matplotlib brings along: the same on every machine.
+
+    Without the extra `train`, which brings matplotlib, it is Pillow's own.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return ImageFont.load_default(size)
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size)
 

@@ -44,7 +44,7 @@ def write_cluster_file(lan: Lan, runs: str, keys: Mapping[str, str], venv: Path)
         # The synced project comes before the one that the environment was made from.
         "$HOME/venv/bin:$PATH'": "$HOME/venv/bin:$PATH PYTHONPATH=$HOME/ssgan'",
         "test -x ~/venv/bin/pip || python3 -m venv ~/venv": f"ln -sfn {venv} ~/venv",
-        "~/venv/bin/pip install --quiet -c ~/ssgan/constraints.txt ~/ssgan": "true",
+        '~/venv/bin/pip install --quiet -c ~/ssgan/constraints.txt "$HOME/ssgan[train]"': "true",
     }.items():
         if shipped not in setup:
             raise ValueError(f"{SHIPPED} has no {shipped!r} in its setup_commands any more")
