@@ -17,6 +17,7 @@ from packaging.version import Version
 from ssgan.base import extras
 from ssgan.cli import ssgan
 from ssgan.experiment.loading import load_experiment, preset_names
+from ssgan.tuning.search import Search
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -104,6 +105,33 @@ def test_pages_show_commands_that_the_command_line_takes(page: str, words: list[
         command, words = command.commands[words[0]], words[1:]
     context = command.make_context(command.name, list(words))  # raises on an unknown option
     assert context.params
+
+
+def sent_lines() -> list[tuple[str, list[str]]]:
+    """Find the commands of ssgan that pages let Ray start on a cluster: (page, words)."""
+    verbs = {"tune/run.py": "search", "tune/paper.py": "reproduce"}
+    sent = []
+    for page, (command, *words) in console_lines("ray"):
+        if command == "submit":
+            program, dashes, *words = words[1:]
+            assert dashes == "--"
+            assert all(" " not in word for word in words)  # ray submit splits there
+            sent.append((page, [verbs[program], *words]))
+        if command == "exec":
+            program, *words = words[1].split()
+            assert program == "ssgan"
+            sent.append((page, words))
+    return sent
+
+
+@pytest.mark.parametrize(("page", "words"), sent_lines())
+def test_pages_send_commands_that_the_command_line_takes(page: str, words: list[str]) -> None:
+    test_pages_show_commands_that_the_command_line_takes(page, words)
+    for name, equals, value in (word.partition("=") for word in words):
+        if name.startswith("search."):
+            assert name.removeprefix("search.") in Search.model_fields
+        elif equals:
+            load_experiment("mnist", [f"{name}={value}"])  # raises on a field that is not there
 
 
 @pytest.mark.parametrize(
