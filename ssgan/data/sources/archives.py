@@ -79,7 +79,10 @@ class Archive:
             for name, member in (_index_zip if kind == "zip" else _index_tar)(path):
                 parts = [part for part in name.split("/") if part not in ("", ".")]
                 if ".." in parts:
-                    raise BadInput(f"{path} holds {name[:80]!r}, which leads out of it; do not use")
+                    raise BadInput(
+                        f"{path} holds {name[:80]!r}, which leads out of it; unpack it by a tool "
+                        "that you trust and give that folder"
+                    )
                 clean = "/".join(parts)
                 if not clean or is_hidden(clean):
                     continue

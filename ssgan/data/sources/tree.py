@@ -33,7 +33,8 @@ class Tree:
             return
         self._files = list_files(root)
         if not any(name.lower().endswith(SUFFIXES) for name in self._files):
-            self.archives = tuple(root / name for name in sorted(self._files) if is_archive(name))
+            paths = (root / name for name in sorted(self._files) if is_archive(name))
+            self.archives = tuple(path for path in paths if path.is_file())
 
     @property
     def origin(self) -> str:
@@ -52,6 +53,8 @@ class Tree:
             BadInput: An archive cannot be read in place.
             CorruptFile: It is damaged.
         """
+        if not self.archives:
+            return self._files
         names = [name for name in self._files if self.root / name not in self._opened]
         for path, archive in self._opened.items():
             if self.root == path:

@@ -1,5 +1,6 @@
 """Trees: the same files below a folder, an archive, and a folder of archives."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,13 @@ def test_archives_in_a_folder_count_where_it_has_no_picture(home: Path) -> None:
     (home / "shards" / "a.png").touch()
     mixed = Tree(home / "shards")
     assert (mixed.archives, len(mixed.names)) == ((), 4)
+
+
+def test_a_named_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tar")
+    tree = Tree(tmp_path)
+    assert (tree.archives, [*tree.names]) == ((), ["pipe.tar"])
+    assert not tree.is_file(tmp_path / "pipe.tar")
 
 
 def test_files_elsewhere_are_read_too_also_in_archives(home: Path) -> None:
