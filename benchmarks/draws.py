@@ -24,10 +24,10 @@ from torch import Tensor
 from benchmarks.results_page import ResultsPage
 from benchmarks.synthetic import SPACE
 from ssgan.base.rng import Streams
-from ssgan.data.augment import AugmentConfig, affine_maps, draw_affine
 from ssgan.data.batches import Batches, LabelSamplingConfig
 from ssgan.data.orders import Feistel, Order, Table, draw_order
 from ssgan.launch.machine import describe_machine
+from ssgan.method.augment import AugmentConfig, affine_maps, draw_affine
 from ssgan.training.instance_noise import draw_instance_noise
 
 _STREAMS = Streams(0)

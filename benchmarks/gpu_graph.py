@@ -25,8 +25,8 @@ from benchmarks.gpu_setup import (
     run_updates,
     tensors_of,
 )
-from ssgan.data.augment import affine_maps, augment, draw_affine
 from ssgan.experiment.tree import Experiment
+from ssgan.method.augment import affine_maps, augment, draw_affine
 from ssgan.method.optimizer import Weights
 from ssgan.training.state import Training
 from ssgan.training.step import AffineMaps, StepInput

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ssgan.base.config import Config, Mutable
 from ssgan.base.rng import Streams
-from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.memmap import Take
 from ssgan.data.orders import Order, draw_order
+from ssgan.method.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.schedules import Linear, Schedule
 
 

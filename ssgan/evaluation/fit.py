@@ -29,8 +29,8 @@ from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import Folder
 from ssgan.base.uncompiled import uncompiled
-from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.memmap import Take
+from ssgan.method.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.codes import Code
 from ssgan.method.objective import q_losses
 from ssgan.networks.classifier import Classifier

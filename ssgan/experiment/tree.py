@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ssgan.base.config import Config, Extent, Formerly, Free, Mutable, NotSearchable
-from ssgan.data.augment import AugmentConfig
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
 from ssgan.data.store import Manifest
 from ssgan.evaluation.catalog import METRICS
 from ssgan.evaluation.config import EvaluationConfig
+from ssgan.method.augment import AugmentConfig
 from ssgan.method.codes import CodesConfig
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.base.rng import Streams
-from ssgan.data.augment import affine_maps, draw_affine
 from ssgan.data.batches import Batches
 from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
+from ssgan.method.augment import affine_maps, draw_affine
 from ssgan.method.codes import Latents
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from ssgan.base.uncompiled import uncompiled
-from ssgan.data.augment import warp
+from ssgan.method.augment import warp
 from ssgan.method.codes import LatentSpace
 from ssgan.method.extra_term import ExtraTerm, Generators, Half
 from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
@@ -42,7 +42,7 @@ from ssgan.networks.precision import Precision, compute
 class AffineMaps(NamedTuple):
     """Maps that the trunk sees images through, float32 (B, 2, 3), or None for images as they are.
 
-    They come from `ssgan.data.augment.affine_maps`.
+    They come from `ssgan.method.augment.affine_maps`.
     """
 
     real: Tensor | None = None

@@ -23,12 +23,12 @@ import pytest
 import torch
 from torch import nn
 
-from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.dataset import Dataset
 from ssgan.data.sources.base import ArraySource
 from ssgan.data.store import Store, prepare, write_store
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
+from ssgan.method.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.codes import Code
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training

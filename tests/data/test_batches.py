@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ssgan.base.rng import Streams
 from ssgan.data import orders
-from ssgan.data.augment import AugmentConfig, augment, draw_affine
 from ssgan.data.batches import Batches, LabelSamplingConfig, RealBatch
 from ssgan.data.memmap import Split
+from ssgan.method.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.schedules import Constant, Linear, Step
 
 unhurried = settings(deadline=None, max_examples=40)  # no timed assertions

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import ssgan
 from ssgan.base.errors import BadInput
-from ssgan.data.augment import AugmentConfig
 from ssgan.data.sources import ParquetSource
 from ssgan.experiment.fields import (
     check_path,
@@ -24,6 +23,7 @@ from ssgan.experiment.fields import (
 )
 from ssgan.experiment.loading import as_file, load_experiment, preset_names, with_values
 from ssgan.experiment.tree import Experiment, TrainingConfig
+from ssgan.method.augment import AugmentConfig
 from ssgan.method.codes import CodesConfig, UnsupervisedCode
 from ssgan.method.schedules import Constant, Cosine, Exponential, Linear, Step
 from ssgan.networks.ema import EmaConfig

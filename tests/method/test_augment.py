@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ssgan.data.augment import AugmentConfig, affine_maps, augment, draw_affine, warp
+from ssgan.method.augment import AugmentConfig, affine_maps, augment, draw_affine, warp
 
 NOTHING = AugmentConfig(rotation=0, scale=0, shift=0, shear=0)
 SIDE = 16
