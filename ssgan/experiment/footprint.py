@@ -51,6 +51,7 @@ def estimate(experiment: Experiment, shape: Shape | None = None) -> Footprint | 
     batch = experiment.training.batch_size
     own = experiment.label_sampling
     seen = 2 * batch + (own.batch_size if own.unit == "separate" else 0)
+    seen += 0 if experiment.objective.consistency is None else batch
     try:
         with shapes_only():
             networks = build_networks(experiment.networks, space, shape)

@@ -308,9 +308,11 @@ def _drop_inert(experiment: Experiment, chosen: set[str]) -> Experiment:
         mine = sorted(path for path in chosen if f"{path}.".startswith(f"{branch}."))
         if mine:
             raise BadInput(f"{mine[0]} has no effect: {reason}")
-        if _get(tree, branch) != _get(defaults, branch):
+        above, _, leaf = branch.rpartition(".")
+        default = _get(defaults, above) if above else defaults
+        if default is not None and _get(tree, branch) != default[leaf]:  # None: null by default
             _log.info("the preset's %s is dropped: %s", branch, reason)
-            assign(tree, branch, _get(defaults, branch))
+            assign(tree, branch, default[leaf])
     return _validate(tree)
 
 

@@ -79,6 +79,23 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
         "objective.lambda2_warm_up",
         "L_IS has no weight (codes.supervised, objective.lambda2)",
     )
+    unlabeled = e.objective.consistency
+    yield (
+        not e.codes.supervised,
+        "objective.consistency",
+        "there are no supervised codes (codes.supervised), so there is no Q_ss",
+    )
+    yield (
+        unlabeled is not None
+        and not (unlabeled.weight or unlabeled.information or unlabeled.fairness),
+        "objective.consistency",
+        "its terms have no weight (weight, information and fairness are 0)",
+    )
+    yield (
+        unlabeled is not None and unlabeled.threshold != "adaptive",
+        "objective.consistency.half_life",
+        "the threshold is a number, not adaptive (objective.consistency.threshold)",
+    )
     yield (
         e.scaling.most_workers == 1,
         "scaling.cpus",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ssgan.base.config import Config, Extent, Formerly, Free, Mutable, NotSearchable
+from ssgan.base.errors import BadInput
 from ssgan.data.batches import LabelSamplingConfig
 from ssgan.data.dataset import DataConfig, build_space
 from ssgan.data.store import Manifest
@@ -18,6 +19,7 @@ from ssgan.evaluation.catalog import METRICS
 from ssgan.evaluation.config import EvaluationConfig
 from ssgan.method.augment import AugmentConfig
 from ssgan.method.codes import CodesConfig
+from ssgan.method.consistency import ConsistencyTerms
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.method.schedules import Constant, Schedule
@@ -172,7 +174,8 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _check_extra(self) -> "Experiment":
-        names: list[str] = []
+        ours = [] if self.objective.consistency is None else ConsistencyTerms._fields
+        names = [f"loss/{name}" for name in ours]
         for term in self.objective.extra:
             names += (f"loss/{name}" for name in term.names if name)
             if not any(term.names) or METRICS.keys() & names or len(set(names)) < len(names):
@@ -215,7 +218,14 @@ class Experiment(Config):
         """Check what depends on the data, before any work starts.
 
         Raises:
-            BadInput: A code is not a label column, or no network fits the images.
+            BadInput: A code is not a label column, no network fits the images, or no code has
+                classes that a consistency could be about.
         """
-        build_space(self.codes, manifest)
+        space = build_space(self.codes, manifest)
+        consistency = self.objective.consistency
+        if consistency is not None and not any(code.is_categorical for code in space.supervised):
+            raise BadInput(
+                "objective.consistency has no effect: it is about classes, and no supervised code "
+                "is categorical (codes.supervised); set objective.consistency=null"
+            )
         self.networks.check(manifest.shape)

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from ssgan.base.config import Config, Mutable
 from ssgan.method.codes import Code, Posterior
+from ssgan.method.consistency import ConsistencyConfig
 from ssgan.method.extra_term import ExtraTerm
 from ssgan.method.schedules import WarmUp
 
@@ -34,6 +35,9 @@ class ObjectiveConfig(Config):
     lambda2_warm_up: Annotated[WarmUp | None, Mutable] = None
     """Share of λ2 that counts while training begins; null is all of it, as in the paper. A large λ2
     helps once G draws; until then Q_ss may read the codes off images that are all but gray."""
+    consistency: ConsistencyConfig | None = None
+    """How unlabeled real images teach Q_ss besides, beyond equation 3; null, the paper's, is not at
+    all. Records call the terms `loss/consistency`, `loss/information` and `loss/fairness`."""
     extra: tuple[ExtraTerm, ...] = ()
     """Terms besides the paper's, from other packages (docs/extending.md), each with `kind` and
     `weight`; records call them `loss/` and the name of the class. Fixed for a run."""

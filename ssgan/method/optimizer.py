@@ -38,15 +38,28 @@ class Weights(NamedTuple):
     """Learning rate of trunk, D, Q_ss and Q_us."""
     g_lr: float
     """Learning rate of G."""
+    consistency: float = 0.0
+    """Weight of the consistency of Q_ss's readings, warm-up included."""
+    information: float = 0.0
+    """Weight of the information between them, warm-up included."""
+    fairness: float = 0.0
+    """Weight of their fairness, warm-up included."""
 
     @classmethod
     def at(cls, objective: ObjectiveConfig, optimizer: OptimizerConfig, clock: Clock) -> "Weights":
         """Return the scalars of the update that follows after so many images."""
         warm_up = objective.lambda2_warm_up
         factor = optimizer.lr_schedule.at(*clock)
+        unlabeled = objective.consistency
+        consistency, information, fairness = (
+            (0.0, 0.0, 0.0) if unlabeled is None else unlabeled.weights(clock)
+        )
         return cls(
             lambda1=objective.lambda1,
             lambda2=objective.lambda2 * (1.0 if warm_up is None else warm_up.at(*clock)),
             d_lr=optimizer.discriminator_lr * factor,
             g_lr=optimizer.generator_lr * factor * optimizer.generator_lr_schedule.at(*clock),
+            consistency=consistency,
+            information=information,
+            fairness=fairness,
         )

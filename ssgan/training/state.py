@@ -18,6 +18,7 @@ from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
 from ssgan.method.augment import affine_maps, draw_affine
 from ssgan.method.codes import Latents
+from ssgan.method.consistency import Consistency, change, draw_strong
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
 from ssgan.networks.architecture import build_networks
@@ -40,10 +41,7 @@ def check_networks(state: dict[str, Any], generator: nn.Module, discriminator: n
     if not isinstance(state.get("step"), int) or state["step"] < 0:
         raise ValueError("step is not a number of updates")
     for name, network in (("generator", generator), ("discriminator", discriminator)):
-        try:
-            check_weights(state.get(name) or {}, network.state_dict())
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+        _check_part(name, state, network)
     average = state.get("average")
     _check_list("average", average, list(generator.parameters()))
     for name, network in (("g_optimizer", generator), ("d_optimizer", discriminator)):
@@ -61,6 +59,13 @@ def check_networks(state: dict[str, Any], generator: nn.Module, discriminator: n
             if moments:
                 found = [moments.get(k, {}).get(moment) for k in range(len(parameters))]
                 _check_list(f"{name}.{moment}", found, parameters)
+
+
+def _check_part(name: str, state: dict[str, Any], expected: nn.Module) -> None:
+    try:
+        check_weights(state.get(name) or {}, expected.state_dict())
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _check_list(name: str, found: Any, expected: Sequence[Tensor]) -> None:
@@ -99,6 +104,7 @@ class Training:
             extra,
             precision=experiment.training.precision,
             infogan=dataset.is_infogan,
+            consistency=self._consistency(),
             wrap=worker.wrap,
             reduce_max=worker.maximum,
             generators=lambda stream: self._generator(f"extra/{stream}"),
@@ -119,6 +125,13 @@ class Training:
         self._summed = 0
         self._not_finite_at = torch.full_like(self._losses, math.inf)
         self._ranks: Tensor | None = None
+
+    def _consistency(self) -> Consistency | None:
+        config = self._experiment.objective.consistency
+        if config is None:
+            return None
+        made = Consistency(config, self._space, self.batch_size, self._worker.mean)
+        return made.to(self.device)
 
     @property
     def images_seen(self) -> int:
@@ -188,8 +201,10 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Return all that `load` needs, after `synchronize`; tensors are the live ones."""
-        ranks = {} if self._ranks is None else {"ranks": self._ranks}
-        return ranks | {
+        more: dict[str, Any] = {} if self._ranks is None else {"ranks": self._ranks}
+        if self.step.consistency is not None:
+            more["consistency"] = self.step.consistency.state_dict()
+        return more | {
             "step": self.updates,
             "generator": self.step.generator.state_dict(),
             "discriminator": self.step.discriminator.state_dict(),
@@ -211,6 +226,8 @@ class Training:
             row = self._own_row()
             own["ranks"] = row.new_empty(len(ranks), len(row), device="meta")
         check_weights({name: state.get(name) for name in own}, own)
+        if self.step.consistency is not None:
+            _check_part("consistency", state, self.step.consistency)
         if not isinstance(state.get("losses_summed"), int):
             raise ValueError("losses_summed is not a number of updates")
 
@@ -222,6 +239,8 @@ class Training:
         self.ema.load(state["average"])
         self.step.g_optimizer.load_state_dict(state["g_optimizer"])
         self.step.d_optimizer.load_state_dict(state["d_optimizer"])
+        if self.step.consistency is not None:
+            self.step.consistency.load_state_dict(state["consistency"])
         self._losses.copy_(state["losses"])
         self._summed = state["losses_summed"]
         if (ranks := self._ranks_in(state)) is not None:
@@ -239,7 +258,8 @@ class Training:
         c, z = Latents(*map(self._slice, latents))
         noise_real, noise_fake = self._instance_noise(real.x)
         maps = self._affine_maps(has_own=real.labeled is not None)
-        return StepInput(real.x, real.y, real.labeled, c, z, noise_real, noise_fake, maps)
+        strong = self._strongly_changed(real.x)
+        return StepInput(real.x, real.y, real.labeled, c, z, noise_real, noise_fake, maps, strong)
 
     def _affine_maps(self, *, has_own: bool) -> AffineMaps:
         """Draw the maps for the global batch, the same on every rank, and take this rank's part."""
@@ -254,6 +274,14 @@ class Training:
         size, own = self.batch_size, self._experiment.label_sampling.batch_size
         real, fake, fake_g = (maps(size) for _ in range(3))
         return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
+
+    def _strongly_changed(self, x: Tensor) -> Tensor | None:
+        """Change this rank's real images for the consistency of Q_ss."""
+        config = self._experiment.objective.consistency
+        if config is None:
+            return None
+        draws = draw_strong(self.batch_size, self._generator("consistency"))
+        return change(config.strong, x, self._slice(draws))
 
     def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Draw noise for this rank's real and fake images."""

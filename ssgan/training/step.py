@@ -7,6 +7,7 @@ One application of it is an *update*; updates are counted from 0.
 | adversarial, D's half     |   | x     | x      |      |      |
 | L¹ (real, labeled)        |   | x     |        | x    |      |
 | L_I, D's half             |   | x     |        |      | x    |
+| consistency (real)        |   | x     |        | x    |      |
 | adversarial, L², L_I, G   | x |       |        |      |      |
 
 The step is exact and lean: G runs forward once and both halves use it; D's parameters are frozen
@@ -15,6 +16,9 @@ in G's half, where only the gradient with respect to D's input is needed; Adam i
 With differentiable augmentation (Zhao et al., 2020) the trunk never sees an image as it is: x,
 labeled images, x̃ in D's half and x̃ in G's half each go through random affine maps of their own
 first. Sampling is by the nearest pixel, since blending would hide from D the grain that G may draw.
+
+With a consistency of Q_ss (`ssgan.method.consistency`) the trunk runs once more in D's half, over
+strongly changed x, with the batch's own statistics in BatchNorm, as over x and over x̃.
 
 G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and optimizers stay in
 float32.
@@ -31,6 +35,7 @@ from torch.optim import Adam
 from ssgan.base.uncompiled import uncompiled
 from ssgan.method.augment import warp
 from ssgan.method.codes import LatentSpace
+from ssgan.method.consistency import Consistency, ConsistencyTerms
 from ssgan.method.extra_term import ExtraTerm, Generators, Half
 from ssgan.method.objective import loss_fake, loss_L1_IS, loss_L2_IS, loss_L_I, loss_real
 from ssgan.method.optimizer import OptimizerConfig, Weights
@@ -74,6 +79,8 @@ class StepInput(NamedTuple):
     """Instance noise on x̃, scaled, or None."""
     maps: AffineMaps = AffineMaps()
     """Maps of the images that the trunk sees, before their noise."""
+    strong: Tensor | None = None
+    """x strongly changed, without noise, for the consistency of Q_ss; None without it."""
 
 
 class DiscriminatorTerms(NamedTuple):
@@ -88,7 +95,8 @@ class DiscriminatorTerms(NamedTuple):
     L1_IS: Tensor
     """Loss of Q_ss on labeled images; without any label, on x̃."""
     extra: tuple[Tensor, ...] = ()
-    """Terms of other packages (`ssgan.method.extra_term`)."""
+    """Terms besides the paper's: of `ssgan.method.consistency`, then those of other packages
+    (`ssgan.method.extra_term`)."""
 
 
 class GeneratorTerms(NamedTuple):
@@ -132,6 +140,7 @@ class _DiscriminatorLosses(nn.Module):
         space: LatentSpace,
         precision: Precision,
         infogan: bool,
+        consistency: Consistency | None,
         extra: Sequence[ExtraTerm],
         generators: Generators,
     ) -> None:
@@ -140,6 +149,7 @@ class _DiscriminatorLosses(nn.Module):
         self._space = space
         self._precision = precision
         self._infogan = infogan
+        self.consistency = consistency
         self._extra = extra
         self._generators = generators
 
@@ -159,6 +169,11 @@ class _DiscriminatorLosses(nn.Module):
             q = network.q_ss(self._trunk(_seen(x_labeled, maps.labeled)))
             l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
+        consistency: tuple[Tensor, ...] = ()
+        if self.consistency is not None:
+            assert inputs.strong is not None
+            h_strong = self._trunk(inputs.strong)
+            consistency = self.consistency(network.q_ss(h), network.q_ss(h_strong))
         generators = self._generators
         half = Half(x, inputs.y, fake, inputs.c, h_fake, self._trunk, network.d, generators)
         return DiscriminatorTerms(
@@ -166,7 +181,7 @@ class _DiscriminatorLosses(nn.Module):
             d_fake=loss_fake(network.d(h_fake)),
             L_I=l_i,
             L1_IS=l1_is,
-            extra=tuple(term.discriminator_term(half) for term in self._extra),
+            extra=(*consistency, *(term.discriminator_term(half) for term in self._extra)),
         )
 
     def _trunk(self, x: Tensor) -> Tensor:
@@ -190,6 +205,7 @@ class TrainingStep:
         *,
         precision: Precision = "float32",
         infogan: bool = False,
+        consistency: Consistency | None = None,
         wrap: Wrap = lambda module: module,
         reduce_max: Callable[[Tensor], object] = lambda flag: None,
         generators: Generators = lambda stream: torch.Generator(),
@@ -198,7 +214,8 @@ class TrainingStep:
 
         `optimizer` has Adam's settings; the rates of an update come with its weights. `extra` are
         terms of the objective besides the paper's, `generators` the random numbers for them.
-        `infogan` says that there are no labels at all; `wrap` is DDP, or nothing; `reduce_max`
+        `infogan` says that there are no labels at all; `consistency` are terms of x without labels,
+        for which `StepInput.strong` is drawn; `wrap` is DDP, or nothing; `reduce_max`
         takes the maximum of a flag over ranks, in place.
         """
         self.generator = generator
@@ -207,11 +224,13 @@ class TrainingStep:
         self._precision = precision
         self._wrapped_g = wrap(generator)
         self._extra = tuple([term for term in extra if term.names[half]] for half in (0, 1))
+        self.consistency = consistency
+        of_consistency = () if consistency is None else ConsistencyTerms._fields
         names = (term.names[half] for half in (0, 1) for term in self._extra[half])
-        self.terms = (*TERMS, *names)
+        self.terms = (*TERMS, *of_consistency, *names)
         """Names of the terms of the objective, in the order of `Terms.values`."""
         self._generators = generators
-        how = (space, precision, infogan, self._extra[0], generators)
+        how = (space, precision, infogan, consistency, self._extra[0], generators)
         self._d_losses = wrap(_DiscriminatorLosses(discriminator, *how))
         self._reduce_max = reduce_max
         betas = (optimizer.beta1, optimizer.beta2)
@@ -233,13 +252,16 @@ class TrainingStep:
 
         d: DiscriminatorTerms = self._d_losses(inputs, fake.detach())
         d_loss = d.d_real + d.d_fake + weights.lambda1 * d.L_I + weights.lambda2 * d.L1_IS
-        d_loss = _add(d_loss, self._extra[0], d.extra)
+        besides = [term.weight for term in self._extra[0]]
+        if self.consistency is not None:
+            besides = [weights.consistency, weights.information, weights.fairness, *besides]
+        d_loss = _add(d_loss, besides, d.extra)
         self._descend(self.d_optimizer, d_loss, weights.d_lr)
 
         self.discriminator.requires_grad_(False)
         g = self._generator_terms(inputs, fake)
         g_loss = g.g_adv + weights.lambda1 * g.L_I_g + weights.lambda2 * g.L2_IS
-        g_loss = _add(g_loss, self._extra[1], g.extra)
+        g_loss = _add(g_loss, [term.weight for term in self._extra[1]], g.extra)
         self._descend(self.g_optimizer, g_loss, weights.g_lr)
         self.discriminator.requires_grad_(True)
         return Terms(d, g)
@@ -277,5 +299,5 @@ def _seen(images: Tensor, maps: Tensor | None, noise: Tensor | None = None) -> T
     return seen if noise is None else seen + noise
 
 
-def _add(loss: Tensor, terms: Sequence[ExtraTerm], values: Sequence[Tensor]) -> Tensor:
-    return sum((t.weight * value for t, value in zip(terms, values, strict=True)), loss)
+def _add(loss: Tensor, weights: Sequence[float], terms: Sequence[Tensor]) -> Tensor:
+    return sum((weight * term for weight, term in zip(weights, terms, strict=True)), loss)

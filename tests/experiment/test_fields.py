@@ -24,6 +24,12 @@ from ssgan.method.schedules import Constant, Linear
     [
         ("objective.lambda1", "mutable"),
         ("objective.lambda2", "mutable"),
+        ("objective.consistency.weight", "mutable"),
+        ("objective.consistency.information", "mutable"),
+        ("objective.consistency.fairness", "mutable"),
+        ("objective.consistency.warm_up.duration", "mutable"),
+        ("objective.consistency.threshold", "identity"),
+        ("objective.consistency.strong.cut", "identity"),
         ("objective.extra", "identity"),
         ("instance_noise.kind", "mutable"),
         ("label_sampling.probability.start", "mutable"),

@@ -48,6 +48,9 @@ def test_workers_and_images_cost_memory() -> None:
     assert huge is not None
     assert huge.batch / 100_000 > 10 * one.batch / 64  # what layers keep is counted, too
     assert large.batch > one.batch
+    again = estimate(load_experiment("digits", ["objective.consistency={}"]), SHAPE)
+    assert again is not None
+    assert again.batch - one.batch == 64 * 16 * 16 * 4  # the trunk runs over x once more
 
 
 @pytest.mark.parametrize("preset", preset_names())

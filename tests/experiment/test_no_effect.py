@@ -28,6 +28,8 @@ CASES: list[tuple[str, list[str], str, Any]] = [
     ("digits", ["codes.unsupervised=[]"], "networks.q_hidden", 32),
     ("digits", ["codes.supervised=[]"], "objective.lambda2", 0.5),
     ("digits", ["objective.lambda2=0"], "objective.lambda2_warm_up.start", 0.5),
+    ("digits", ["codes.supervised=[]"], "objective.consistency.information", 0.5),
+    ("digits", ["objective.consistency.threshold=0.9"], "objective.consistency.half_life", 100),
     ("digits", ["codes.supervised=[]"], "data.labels", 50),
     ("digits", ["codes.supervised=[]"], "label_sampling.unit", "batch"),
     ("digits", ["codes.supervised=[]"], "codes.prior", "empirical"),
@@ -84,6 +86,11 @@ def test_switching_off_what_is_off_is_no_error() -> None:
     assert load_experiment("mnist", overrides).label_sampling.augment is None
 
 
+def test_a_consistency_without_weight_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"objective\.consistency.weight has no effect: its terms"):
+        load_experiment("digits", ["objective.consistency.weight=0"])
+
+
 def test_a_users_file_is_the_users_word(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("preset: digits\ndata: {labels: 0}\nlabel_sampling: {unit: batch}\n")
@@ -95,6 +102,9 @@ def test_a_users_file_is_the_users_word(tmp_path: Path) -> None:
     ("overrides", "field"),
     [
         (["data.labels=1"], "data.balanced"),
+        (["objective.consistency={weight: 0, information: 1}"], "objective.consistency"),
+        (["objective.consistency={}"], "objective.consistency.half_life"),
+        (["data.labels=0", "objective.consistency={information: 1}"], "objective.consistency"),
         (["data.labels=10%"], "label_sampling.floor"),
         (["scaling.workers=2"], "scaling.cpus"),
         (["data.source={kind: folder, root: pictures}"], "data.held_out"),

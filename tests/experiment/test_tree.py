@@ -11,7 +11,9 @@ from ssgan.data.store import Manifest
 from ssgan.experiment.fields import check_resume
 from ssgan.experiment.tree import Experiment, ScalingConfig, TrainingConfig
 from ssgan.method.codes import Code, CodesConfig
+from ssgan.method.consistency import ConsistencyConfig
 from ssgan.method.extra_term import ExtraTerm, Half
+from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.schedules import Cosine
 
 
@@ -162,6 +164,21 @@ def test_the_data_is_checked_before_work_starts() -> None:
         Experiment(codes=CodesConfig(supervised=("digits",))).validate_against(manifest())
 
 
+def test_a_consistency_needs_a_code_with_classes() -> None:
+    angle = Code(name="angle", kind="continuous")
+    columns = (*manifest().columns, angle)
+    data = manifest().model_copy(update={"columns": columns})
+    objective = ObjectiveConfig(consistency=ConsistencyConfig())
+    for supervised in (("digit", "angle"), ("digit",)):
+        Experiment(codes=CodesConfig(supervised=supervised), objective=objective).validate_against(
+            data
+        )
+    with pytest.raises(BadInput, match=r"objective\.consistency has no effect: .* classes"):
+        Experiment(codes=CodesConfig(supervised=("angle",)), objective=objective).validate_against(
+            data
+        )
+
+
 def test_counts_of_workers() -> None:
     assert list(ScalingConfig(workers=3).counts()) == [3]
     assert list(ScalingConfig(workers=(2, 4)).counts()) == [2, 3, 4]
@@ -179,6 +196,10 @@ class Namesake(Alone):
     kind: Literal["elsewhere.L_I"] = "elsewhere.L_I"  # type: ignore[assignment]
 
 
+class Fair(Alone):
+    kind: Literal["elsewhere.fairness"] = "elsewhere.fairness"  # type: ignore[assignment]
+
+
 class Idle(ExtraTerm):
     kind: Literal["elsewhere.Idle"] = "elsewhere.Idle"
 
@@ -193,11 +214,18 @@ def test_extra_terms_need_a_method_and_a_name_of_their_own(kinds: list[str], ref
         Experiment.model_validate({"objective": {"extra": extra}})
 
 
+def test_an_extra_term_may_not_be_called_as_one_of_consistency_is() -> None:
+    extra = [{"kind": "elsewhere.fairness"}]
+    Experiment.model_validate({"objective": {"extra": extra}})
+    with pytest.raises(ValidationError, match="a name that no other term"):
+        Experiment.model_validate({"objective": {"extra": extra, "consistency": {}}})
+
+
 def test_an_extra_term_is_part_of_what_a_run_is() -> None:
     extra = Experiment.model_validate({"objective": {"extra": [{"kind": "elsewhere.Alone"}]}})
     assert Experiment.from_yaml(extra.to_yaml()) == extra
     with pytest.raises(BadInput, match=r"objective\.extra"):
         check_resume(Experiment(), extra)
     old = yaml.safe_load(Experiment().to_yaml())
-    del old["objective"]["extra"]
+    del old["objective"]["extra"], old["objective"]["consistency"]
     check_resume(Experiment.from_yaml(yaml.safe_dump(old)), Experiment())

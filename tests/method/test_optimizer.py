@@ -1,5 +1,6 @@
 import pytest
 
+from ssgan.method.consistency import ConsistencyConfig
 from ssgan.method.objective import ObjectiveConfig
 from ssgan.method.optimizer import OptimizerConfig, Weights
 from ssgan.method.schedules import Clock, Linear, Step, WarmUp
@@ -31,3 +32,11 @@ def test_every_schedule_acts_on_its_own_weights(epochs: int, expected: Weights) 
         generator_lr_schedule=Step(drop=0.1),
     )
     assert Weights.at(objective, optimizer, Clock(100 * epochs, 100)) == pytest.approx(expected)
+
+
+def test_the_terms_of_consistency_have_weights_where_there_is_one() -> None:
+    config = ConsistencyConfig(information=0.5, fairness=0.25, warm_up=WarmUp(duration=2))
+    for consistency, expected in ((None, (0, 0, 0)), (config, (0.5, 0.25, 0.125))):
+        objective = ObjectiveConfig(consistency=consistency)
+        weights = Weights.at(objective, OptimizerConfig(), Clock(100, 100))
+        assert (weights.consistency, weights.information, weights.fairness) == expected

@@ -52,6 +52,7 @@ class Undefined(ExtraTerm):
 
 
 EXTRA = {"objective": {"extra": [{"kind": "elsewhere.Slope", "weight": 5}]}}
+CONSISTENCY = {"information": 0.5, "fairness": 0.5, "half_life": 30, "strong": {"cut": 0.3}}
 TREE: dict[str, Any] = {
     "codes": {"noise": 4},
     "networks": {"width": 2, "hidden": 8, "q_hidden": 4},
@@ -72,6 +73,8 @@ MODES: dict[str, dict[str, Any]] = {
     "bfloat16": {"training": {"precision": "bfloat16"}},
     "extra": EXTRA,
     "extra in bfloat16": {**EXTRA, "training": {"precision": "bfloat16"}},
+    "consistency": {"objective": {"consistency": CONSISTENCY}},
+    "consistency, no labels": {"objective": {"consistency": CONSISTENCY}, "data": {"labels": 0}},
 }
 
 
@@ -241,6 +244,36 @@ def test_every_look_at_an_image_has_a_map_of_its_own(digits_store: Store) -> Non
     assert every[:, :, 2].abs().max() <= 2 * 0.2  # an image is 2 units wide
     assert torch.equal(every[:, :, :2], torch.eye(2).expand(2 * 28, 2, 2))
     assert set(build(digits_store, experiment()).draw().maps) == {None}
+
+
+def test_every_image_is_strongly_changed_in_its_own_way(digits_store: Store) -> None:
+    training = build(digits_store, experiment("consistency"))
+    drawn = []
+    for step in range(2):
+        training.updates = step
+        inputs = training.draw()
+        assert inputs.strong is not None
+        assert inputs.strong.shape == inputs.x.shape
+        assert inputs.strong.ne(inputs.x).flatten(1).any(dim=1).all()
+        drawn.append(inputs)
+    plain = build(digits_store, experiment())
+    plain.updates = 1
+    others = plain.draw()
+    assert others.strong is None
+    for field in ("x", "c", "z"):
+        assert torch.equal(getattr(others, field), getattr(drawn[1], field))
+
+
+@pytest.mark.parametrize("averages", [None, {}, 5, {"confidence": torch.ones(2)}])
+def test_averages_that_no_run_had_are_refused_in_a_line(
+    averages: object, digits_store: Store
+) -> None:
+    training = build(digits_store, experiment("consistency"))
+    training.check(training.state())
+    with pytest.raises(ValueError, match=r"consistency: .*tensor") as refused:
+        training.check(training.state() | {"consistency": averages})
+    assert len(str(refused.value).splitlines()) == 1
+    assert "consistency" not in build(digits_store, experiment()).state()
 
 
 def test_lambda2_warms_up(digits_store: Store) -> None:

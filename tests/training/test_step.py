@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.method.codes import LatentSpace
+from ssgan.method.consistency import Consistency, ConsistencyConfig, ConsistencyTerms
 from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.method.optimizer import OptimizerConfig
 from ssgan.networks.generator import Generator
@@ -45,9 +46,11 @@ class Extra(ExtraTerm):
 
 def only(term: str, terms: HalfTerms) -> HalfTerms:
     """Multiply all but one term by zero."""
-    extra = "Extra" if isinstance(terms, DiscriminatorTerms) else "Extra_g"
     fields = terms._asdict()
-    kept = tuple(t * float(term == extra) for t in fields.pop("extra"))
+    extra = fields.pop("extra")
+    last = "Extra" if isinstance(terms, DiscriminatorTerms) else "Extra_g"
+    names = ConsistencyTerms._fields if len(extra) == 3 else (last,) * len(extra)
+    kept = tuple(t * float(term == name) for t, name in zip(extra, names, strict=True))
     return terms._replace(extra=kept, **{n: t * float(n == term) for n, t in fields.items()})
 
 
@@ -72,6 +75,7 @@ def build(
     space: LatentSpace = SPACE,
     reduce_max: Callable[[Tensor], object] = lambda flag: None,
     extra: tuple[ExtraTerm, ...] = (),
+    consistency: Consistency | None = None,
 ) -> TrainingStep:
     """Build a step; with `term`, all other terms count for nothing."""
     draw = torch.Generator().manual_seed(0)
@@ -87,6 +91,7 @@ def build(
         OptimizerConfig(),
         extra,
         infogan=infogan,
+        consistency=consistency,
         wrap=wrap,
         reduce_max=reduce_max,
     )
@@ -119,6 +124,12 @@ def draw_inputs(
         labeled, y = (torch.rand(4, *SHAPE, generator=draw).to(dtype), y[:4]), y * NAN
     c, z = space.sample(B, draw)
     return StepInput(x, y, labeled, c.to(dtype), z.to(dtype))
+
+
+def with_consistency(inputs: StepInput) -> tuple[Consistency, StepInput]:
+    """Return terms that find every reading sure, and inputs with strongly changed images."""
+    config = ConsistencyConfig(threshold=0)
+    return Consistency(config, SPACE, B), inputs._replace(strong=1 - inputs.x)
 
 
 def parameters(step: TrainingStep) -> dict[str, dict[str, nn.Parameter]]:
@@ -161,6 +172,9 @@ TABLE = {
     "g_adv": {"G"},
     "L2_IS": {"G"},
     "L_I_g": {"G"},
+    "consistency": {"trunk", "q_ss"},
+    "information": {"trunk", "q_ss"},
+    "fairness": {"trunk", "q_ss"},
     "Extra": {"trunk", "d"},
     "Extra_g": {"G"},
 }
@@ -172,14 +186,19 @@ TABLE = {
 def test_the_gradient_table(
     term: str, separate: bool, infogan: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra = () if term in TERMS else (Extra(),)
-    step = build(term=term, monkeypatch=monkeypatch, infogan=infogan, extra=extra)
+    extra = (Extra(),) if term.startswith("Extra") else ()
+    consistency, inputs = None, draw_inputs(separate=separate)
+    if term in ConsistencyTerms._fields:
+        consistency, inputs = with_consistency(inputs)
+    step = build(
+        term=term, monkeypatch=monkeypatch, infogan=infogan, extra=extra, consistency=consistency
+    )
     before = {
         part: {name: value.detach().clone() for name, value in values.items()}
         for part, values in parameters(step).items()
     }
     without_effect = {*silent(step.generator), *silent(step.discriminator)}
-    step(draw_inputs(separate=separate), WEIGHTS)
+    step(inputs, WEIGHTS._replace(consistency=1.0, information=1.0, fairness=1.0))
     for part, values in parameters(step).items():
         assert values, f"{part} has no parameters"
         for name, value in values.items():
@@ -229,6 +248,43 @@ def test_an_extra_term_counts_by_its_weight() -> None:
     assert more["Extra"] > 0
     assert all(map(torch.equal, recorded, without))
     assert changes(without, end(Extra())[0], build()) == (True, True)
+
+
+def test_the_terms_of_consistency_count_by_the_weights_of_the_update() -> None:
+    def end(terms: Consistency | None, **weights: float) -> list[Tensor]:
+        step = build(consistency=terms)
+        for index in range(2):
+            inputs = draw_inputs(index)
+            inputs = inputs._replace(strong=1 - inputs.x)
+            found = step(inputs, WEIGHTS._replace(**weights)).values()
+        names = () if terms is None else ("consistency", "information", "fairness")
+        assert step.terms == (*TERMS, *names)
+        assert len(found) == len(step.terms)
+        return state(step)
+
+    def made() -> Consistency:
+        return with_consistency(draw_inputs())[0]
+
+    without = end(None)
+    recorded = made()
+    assert all(map(torch.equal, end(recorded), without))
+    assert recorded.confidence > 1 / 3  # the averages move all the same
+    ends = [end(made(), **{name: 1.0}) for name in ConsistencyTerms._fields]
+    for one, other in itertools.combinations([without, *ends], 2):
+        assert changes(one, other, build()) == (True, True)
+
+
+def test_the_trunk_sees_strongly_changed_images_as_they_are() -> None:
+    consistency, inputs = with_consistency(draw_inputs())
+    assert inputs.strong is not None
+    step, seen = build(consistency=consistency), []
+    step.discriminator._trunk.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    aside = torch.eye(2, 3).expand(B, 2, 3).clone()
+    aside[:, 0, 2] = 0.5
+    noise = torch.randn_like(inputs.x)
+    maps = AffineMaps(aside, None, aside, aside)
+    step(inputs._replace(maps=maps, noise_real=noise, noise_fake=noise), WEIGHTS)
+    assert [torch.equal(images, inputs.strong) for images in seen] == [False, False, True, False]
 
 
 def test_D_is_trainable_again_after_the_step() -> None:

@@ -30,6 +30,7 @@ from tests.compatibility.test_losses import TINY, in_float64, made_up_mnist
 CPU = torch.device("cpu")
 UPDATES = 20
 SMALLER = ("networks.width=8", "networks.hidden=64", "training.batch_size=32")
+CONSISTENCY = "objective.consistency={information: 0.5, fairness: 0.5, half_life: 60}"
 PENALTY = "objective.extra=[{kind: elsewhere.RealSlope, weight: 5}]"
 OWN = "label_sampling.batch_size=16"
 GROUPS = (
@@ -44,6 +45,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
     "tiny mnist-authors": ("mnist-authors", TINY, (4, 8)),
     "one image a worker": ("digits", (*TINY, OWN, "training.batch_size=4"), (4,)),
     "with a penalty on the slope": ("digits", (*TINY, OWN, PENALTY), (2,)),
+    "with consistency": ("digits", (*TINY, OWN, CONSISTENCY), (2, 4)),
     "in groups": ("digits", (*TINY, *GROUPS), (2, 4)),
 }
 PAIRS = [(case, world) for case, (*_, worlds) in CASES.items() for world in worlds]
