@@ -144,7 +144,7 @@ class Training:
         return Clock(images_seen, self._experiment.images_per_epoch)
 
     def weights(self, updates: int) -> Weights:
-        """Return λ1, λ2 and the learning rates of the update that follows after so many."""
+        """Return the weights and the learning rates of the update that follows after so many."""
         clock = self.clock(updates)
         return Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
 
