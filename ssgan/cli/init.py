@@ -142,7 +142,8 @@ def write_template(found: Inspection, place: Path, costs: Sequence[str] = ()) ->
 
 def measure_costs(experiment: Experiment, source: Source, seconds: float = 1.0) -> list[str]:
     """Say how long training takes on this machine, also with smaller images, a line each."""
-    from ssgan.launch.preparation import plan_here, use_threads
+    from ssgan.base.threads import use_threads
+    from ssgan.launch.preparation import plan_here
     from ssgan.training.speed import measure_speed
 
     plan = plan_here(experiment.scaling)

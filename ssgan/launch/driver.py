@@ -11,6 +11,7 @@ import torch
 from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
 from ssgan.base.lease import is_claimed
 from ssgan.base.storage import join, split
+from ssgan.base.threads import use_threads
 from ssgan.cluster.capacity import Node, cores, preflight
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.nodes import require_shared
@@ -29,7 +30,6 @@ from ssgan.launch.preparation import (
     make_plan,
     plan_here,
     save_data,
-    use_threads,
 )
 from ssgan.launch.resumption import find_start
 from ssgan.launch.signals import stop_on_sigterm

@@ -8,6 +8,7 @@ import torch
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
+from ssgan.base.threads import use_threads
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
@@ -17,7 +18,6 @@ from ssgan.launch.preparation import (
     find_judge,
     load_run_data,
     plan_here,
-    use_threads,
 )
 from ssgan.launch.resumption import accept_networks
 from ssgan.records.checkpoints import Checkpoints

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ssgan.base.threads import use_threads
 from ssgan.data.dataset import Dataset
 from ssgan.drawing.charts import loss_curve
 from ssgan.drawing.sheet import png
@@ -12,7 +13,7 @@ from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.tree import Experiment
 from ssgan.export.format import pack_export
 from ssgan.launch.loaded_run import LoadedRun, load_networks
-from ssgan.launch.preparation import ComputePlan, use_threads
+from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import Record, RunDir
 
 

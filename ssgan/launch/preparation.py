@@ -6,7 +6,7 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,17 +91,6 @@ def plan_here(scaling: ScalingConfig) -> ComputePlan:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     usable = int(limit) * scaling.most_workers if limit.isdigit() else cores()
     return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
-
-
-@contextlib.contextmanager
-def use_threads(threads: int) -> Iterator[None]:
-    """Let torch compute with so many CPU threads, for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def keep_to_share(gpus: float, device: torch.device) -> None:

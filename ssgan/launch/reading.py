@@ -14,6 +14,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
+from ssgan.base.threads import use_threads
 from ssgan.data.named_images import named_images
 from ssgan.data.orders import draw_order
 from ssgan.data.sources.base import Source
@@ -22,7 +23,7 @@ from ssgan.evaluation.reading import Q_BATCH, run_q
 from ssgan.export.readings import ENDINGS, as_text, writing_readings
 from ssgan.launch.loaded_run import LoadedRun
 from ssgan.launch.location import move_aside
-from ssgan.launch.preparation import plan_here, use_threads
+from ssgan.launch.preparation import plan_here
 from ssgan.method.objective import QReading, read_codes
 
 _MOST_LABELS = 10_000

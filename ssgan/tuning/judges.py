@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.threads import use_threads
 from ssgan.cluster.capacity import cores, object_store_environment
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
@@ -25,7 +26,6 @@ from ssgan.launch.preparation import (
     has_judge,
     judge_cache,
     load_dataset,
-    use_threads,
 )
 from ssgan.records.search_judges import JUDGE_SEEDS, judge_file, read_judge
 from ssgan.records.searchdir import SearchDir, Stage

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
+from ssgan.base.threads import use_threads
 from ssgan.cluster.capacity import object_store_environment
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.judge import Judge
@@ -24,7 +25,6 @@ from ssgan.launch.preparation import (
     keep_to_share,
     load_dataset,
     save_data,
-    use_threads,
 )
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.checkpoint_address import step_at, step_of

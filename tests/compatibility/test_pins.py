@@ -16,6 +16,7 @@ import torch
 from torchvision import datasets
 
 from ssgan.base.rng import Streams
+from ssgan.base.threads import use_threads
 from ssgan.data.sources import DigitsSource
 from ssgan.data.sources.torchvision_sets import MnistSource
 from ssgan.data.store import Store, prepare
@@ -25,7 +26,7 @@ from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
 from ssgan.launch.outcome import finish
-from ssgan.launch.preparation import find_judge, load_dataset, plan_here, use_threads
+from ssgan.launch.preparation import find_judge, load_dataset, plan_here
 from ssgan.paper.interpretation.correlation import interpret
 from ssgan.records.rundir import RunDir
 from ssgan.training import loop

@@ -19,7 +19,6 @@ from ssgan.launch.preparation import (
     load_dataset,
     make_plan,
     plan_here,
-    use_threads,
 )
 
 
@@ -87,13 +86,6 @@ def test_a_gpu_that_would_not_be_used_is_refused() -> None:
 def test_the_limit_on_threads_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert plan_here(ScalingConfig()).threads == 1
-
-
-def test_threads_are_given_back() -> None:
-    before = torch.get_num_threads()
-    with use_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
 
 
 def test_a_judge_travels_to_other_machines(digits_store: Store) -> None:
