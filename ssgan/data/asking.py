@@ -1,0 +1,88 @@
+"""Which image next: the order in which labels are asked for.
+
+Images are chosen one after the other so that those chosen cover the heap best (MaxHerding, Bae et
+al., 2024): the next one is that which adds most to Σ_x max_s k(x, s), over images x and chosen
+images s, under a Gaussian kernel k of their features. No label is needed for that, and what was
+asked before counts as chosen.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ssgan.base.rng import Streams
+from ssgan.base.threads import use_threads
+from ssgan.data.neighbors import as_integers, find_originals, squared_distances
+
+_COVERED = 5_000  # images, drawn from a larger heap, that are to be covered
+_PAIRED = 1_000  # of these, whose distances to the others decide the kernel's width
+_BLOCK = 512  # candidates that are looked at together
+_WIDTH = 0.02  # share of pairs of images that are nearer than the kernel's standard deviation
+
+
+def coverage_order(
+    features: Tensor, count: int, asked: Sequence[int] = (), among: Iterable[int] | None = None
+) -> list[int]:
+    """Return the next images to ask about, best first.
+
+    An image is not asked about twice, nor are two with the same features, so that there may be
+    fewer than asked for.
+
+    Args:
+        features: Of all images, float32 (N, F).
+        count: How many to choose.
+        asked: Rows of images that were asked about before.
+        among: Rows that may be chosen; null is all.
+
+    Raises:
+        BadInput: A feature is not finite.
+    """
+    with use_threads(1):  # exp has other last bits where threads meet
+        return _choose(features, count, asked, among)
+
+
+def _choose(
+    features: Tensor, count: int, asked: Sequence[int], among: Iterable[int] | None
+) -> list[int]:
+    whole = as_integers(features)[0].cpu()
+    original, points = find_originals(whole), whole.float()
+    heap = torch.randperm(len(points), generator=Streams(0).generator("heap to cover"))[:_COVERED]
+    heap = points[heap.sort().values]
+    some = squared_distances(heap[:_PAIRED], heap).flatten()
+    width = 2 * some.kthvalue(1 + int(_WIDTH * (len(some) - 1))).values.clamp(min=1)
+
+    def kernel(rows: Tensor) -> Tensor:
+        return torch.exp(-squared_distances(points[rows], heap) / width)
+
+    candidates = _first_of_each(original, asked, among)
+    covered = torch.zeros(len(heap))
+    for rows in torch.tensor(asked, dtype=torch.int64).split(_BLOCK):
+        covered = torch.cat([covered[None], kernel(rows)]).amax(dim=0)
+    gains = torch.full((len(candidates),), torch.inf)
+    order: list[int] = []
+    for _ in range(min(count, len(candidates))):
+        best = -torch.inf
+        # What an image adds can only fall, so that old gains are bounds of the new ones.
+        for block in gains.argsort(descending=True, stable=True).split(_BLOCK):
+            if gains[block[0]] <= best:
+                break
+            gains[block] = (kernel(candidates[block]) - covered).clamp(min=0).sum(dim=1)
+            best = max(best, gains[block].max().item())
+        chosen = int(gains.argmax())
+        gains[chosen] = -torch.inf
+        order.append(int(candidates[chosen]))
+        covered = torch.maximum(covered, kernel(candidates[chosen : chosen + 1])[0])
+    return order
+
+
+def _first_of_each(original: Tensor, asked: Sequence[int], among: Iterable[int] | None) -> Tensor:
+    """Return the images that may be chosen, ascending: one of each group of copies, none asked."""
+    groups = original.tolist()
+    seen = {groups[row] for row in asked}
+    rows = []
+    for row in range(len(groups)) if among is None else sorted(among):
+        if groups[row] not in seen:
+            seen.add(groups[row])
+            rows.append(row)
+    return torch.tensor(rows, dtype=torch.int64)

@@ -1,0 +1,172 @@
+"""The graph of images: each one's nearest neighbors by its features.
+
+Neighbors are exact and the same to the last bit on any device and any number of threads: features
+are rounded to integers, so fine that it does not matter, and small enough that float32 holds every
+sum of products exactly, in whatever order it is added up.
+
+Images with equal features are *copies* of the first of them. They count once: nothing else has a
+copy for a neighbor, and a copy's first neighbor is the image that it copies, at distance 0.
+"""
+
+import hashlib
+import io
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from ssgan.base.config import canonical_hash
+from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.json_text import read_json
+
+_METADATA = b"ssgan"
+_RADIUS = 2_000  # of features as integers: 4 r² < 2²⁴, beyond which float32 skips integers
+_BLOCK = 2**24  # distances that are in memory at a time
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The nearest neighbors of N images."""
+
+    neighbors: Tensor
+    """int32 (N, k): rows of the nearest images, nearest first, without the image itself."""
+    distances: Tensor
+    """float32 (N, k): how far away they are, in units of the features."""
+
+    def __len__(self) -> int:
+        return len(self.neighbors)
+
+    @cached_property
+    def original(self) -> Tensor:
+        """int64 (N,): the first image that each is a copy of, or the image itself."""
+        first = self.neighbors[:, 0].long()
+        return torch.where(self.distances[:, 0] == 0, first, torch.arange(len(self)))
+
+    @cached_property
+    def hash(self) -> str:
+        """Identify the graph by its content, 64 hexadecimal digits."""
+        digest = hashlib.sha256(f"{tuple(self.neighbors.shape)}".encode())
+        digest.update(self.neighbors.numpy().astype("<i4").tobytes())
+        digest.update(self.distances.numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def to_parquet(self) -> bytes:
+        """Serialize to a Parquet file, one row an image; its hash goes along as metadata."""
+        columns = {
+            name: pa.FixedSizeListArray.from_arrays(
+                pa.array(tensor.flatten().numpy()), tensor.shape[1]
+            )
+            for name, tensor in (("neighbors", self.neighbors), ("distances", self.distances))
+        }
+        facts = {"count": len(self), "hash": self.hash}
+        facts["sha256"] = canonical_hash(facts)
+        table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
+        sink = io.BytesIO()
+        pq.write_table(table, sink, compression="zstd")
+        return sink.getvalue()
+
+    @classmethod
+    def from_parquet(cls, data: bytes) -> "Graph":
+        """Read a saved graph.
+
+        Raises:
+            CorruptFile: The file cannot be read, or holds something else than was saved.
+        """
+        try:
+            table = pq.read_table(io.BytesIO(data))
+            facts = read_json(table.schema.metadata[_METADATA])
+            is_whole = facts.pop("sha256") == canonical_hash(facts)
+            columns = [table[name].combine_chunks() for name in ("neighbors", "distances")]
+            flat = [torch.from_numpy(column.flatten().to_numpy().copy()) for column in columns]
+            graph = cls(*(tensor.view(facts["count"], -1) for tensor in flat))
+            is_whole = is_whole and graph.hash == facts["hash"]
+        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+            told = " ".join(str(error).split())
+            raise CorruptFile(f"the graph of neighbors cannot be read ({told})") from error
+        except (RuntimeError, AttributeError) as error:
+            raise CorruptFile("the graph of neighbors has another shape than was saved") from error
+        if not is_whole:
+            raise CorruptFile("the graph of neighbors was changed after it was written")
+        return graph
+
+
+def build_graph(features: Tensor, k: int) -> Graph:
+    """Find the k nearest neighbors of every image, float32 (N, F) features on any device.
+
+    Of images that are equally near the first ones count.
+
+    Raises:
+        BadInput: There are not more than k different images, or a feature is not finite.
+    """
+    whole, unit = as_integers(features)
+    original = find_originals(whole)
+    different, place = original.unique(return_inverse=True)
+    if len(different) <= k:
+        raise BadInput(
+            f"{k} neighbors of an image cannot be found among {len(different)} different images; "
+            "ask for fewer neighbors (data.spread.neighbors) or give more images"
+        )
+    nearest, squares = _nearest(whole[different.to(whole.device)].float(), k)
+    neighbors, distances = different[nearest][place], squares.double().sqrt()[place] * unit
+    is_copy = original != torch.arange(len(original))
+    neighbors[is_copy] = torch.cat([original[is_copy, None], neighbors[is_copy, :-1]], dim=1)
+    distances[is_copy] = distances[is_copy].roll(1, dims=1)
+    distances[is_copy, 0] = 0
+    return Graph(neighbors.int(), distances.float())
+
+
+def as_integers(features: Tensor) -> tuple[Tensor, float]:
+    """Round features (N, F) to integers, so small that float32 is exact for squared distances.
+
+    Returns:
+        The integers, float64 (N, F), and how much of a feature 1 stands for.
+
+    Raises:
+        BadInput: There is no image, or a feature is not finite.
+    """
+    features = features.double()
+    if not len(features) or not features.isfinite().all():
+        raise BadInput("neighbors need features that are finite, of one image or more")
+    features = features - (features.amin(dim=0) + features.amax(dim=0)) / 2
+    norm = features.square().sum(dim=1).max().sqrt().item()
+    # A power of two, which the last bits of the norm do not change.
+    unit = 2.0 ** math.ceil(math.log2(norm / _RADIUS)) if norm else 1.0
+    return (features / unit).round(), unit
+
+
+def find_originals(whole: Tensor) -> Tensor:
+    """Return the first image that has the features of each, int64 (N,), from `as_integers`."""
+    values = whole.cpu().numpy().astype("<i2")
+    rows = np.ascontiguousarray(values).view(np.dtype((np.void, 2 * values.shape[1])))[:, 0]
+    _, first, group = np.unique(rows, return_index=True, return_inverse=True)
+    return torch.from_numpy(first[group])
+
+
+def squared_distances(points: Tensor, others: Tensor) -> Tensor:
+    """Return |a - b|² of integers, float32 (n, F) and (m, F), exactly: float32 (n, m)."""
+    norms = points.square().sum(dim=1)[:, None] + others.square().sum(dim=1)
+    return norms - 2 * (points @ others.T)
+
+
+def _nearest(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k nearest other points of each, int64 (n, k), and their squared distances.
+
+    Points are float32 (n, F) integers, all different.
+    """
+    count, device = len(points), points.device
+    rows, squares = [], []
+    for block in torch.arange(count, device=device).split(max(1, _BLOCK // count)):
+        square = squared_distances(points[block], points)
+        # Distance and row in one integer: no two are equal, so that ties go to the first row.
+        keys = square.long() * count + torch.arange(count, device=device)
+        keys[torch.arange(len(block), device=device), block] = torch.iinfo(torch.int64).max
+        found = keys.topk(k, dim=1, largest=False).values.cpu()
+        rows.append(found % count)
+        squares.append(found // count)
+    return torch.cat(rows), torch.cat(squares)

@@ -1,0 +1,136 @@
+"""Labels spread over the graph of neighbors: more y for equation 3 than were given.
+
+F = α S F + (1 - α) Y (Zhou et al., 2004), with S = D^-1/2 W D^-1/2 and the weights of edges
+w_ij = exp(-d_ij² / (σ_i σ_j)), where σ_i is the distance of i's farthest neighbor (Zelnik-Manor and
+Perona, 2004). A column of F, divided by its sum, says how class c is distributed over the images,
+p(x | c): a class has the same mass however many labels name it. How large the classes are is then
+estimated, not assumed: from even shares π on, a few rounds of expectation maximization for
+p(c | x) ~ π_c p(x | c). More rounds would trust densities that a handful of labels gave.
+
+Computed on one thread, in float64 and in a fixed order: the same bits whenever it is repeated.
+"""
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy import sparse
+from torch import Tensor
+
+from ssgan.base.config import Config
+from ssgan.data.neighbors import Graph
+
+_ROUNDS = 3  # of expectation maximization, after even shares
+
+
+class SpreadConfig(Config):
+    """How the labels of the budget are spread over the images' neighbors."""
+
+    neighbors: int = Field(default=10, ge=1, le=1_000)
+    """Nearest neighbors of each image in the graph."""
+    steps: int = Field(default=200, ge=1, le=100_000)
+    """Steps along the graph's edges; labels reach no farther."""
+    alpha: float = Field(default=0.99, gt=0, lt=1)
+    """Share α of what an image takes from its neighbors at each step; the rest is its own label."""
+    share: float = Field(default=0.6, gt=0, le=1)
+    """Surest share of the images of each class that become y."""
+    weight: float = Field(default=1.0, gt=0)
+    """What a spread label counts in L¹_IS, where a given one counts 1."""
+
+
+def spread(graph: Graph, labels: Tensor, classes: int, steps: int, alpha: float) -> Tensor:
+    """Spread labels over a graph.
+
+    Args:
+        graph: The images' neighbors.
+        labels: Class of each image, int64 (N,); -1 where it is not known.
+        classes: Number of classes C.
+        steps: Steps along edges.
+        alpha: Share of its neighbors in what an image takes on.
+
+    Returns:
+        How probable each class is, float32 (N, C); rows sum to 1. Copies of one image share a
+        row. An image that no label reaches has 1 / C for every class; a class without any
+        label has 0 where a label is.
+    """
+    original, known = graph.original.numpy(), (labels >= 0).nonzero()[:, 0].numpy()
+    given = np.zeros((len(graph), classes))
+    np.add.at(given, (original[known], labels.numpy()[known]), 1 - alpha)
+    edges, mass = _edges(graph), given.copy()
+    for _ in range(steps):
+        mass = alpha * (edges @ mass) + given
+    mass = mass[original]
+    reached = mass.sum(axis=1) > 0
+    probabilities = np.full((len(graph), classes), 1 / classes)
+    if reached.any():
+        probabilities[reached] = _even(mass[reached])
+    return torch.from_numpy(probabilities.astype(np.float32))
+
+
+def is_known(probabilities: Tensor) -> Tensor:
+    """Return which images any label has reached, bool (N,), from what `spread` returned."""
+    return (probabilities != probabilities[:, :1]).any(dim=1)
+
+
+def class_shares(probabilities: Tensor) -> Tensor:
+    """Return the estimated share of each class, float64 (C,), among images that labels reach.
+
+    An image counts for its most probable class. A class with a label has some share, however
+    small, and one without any has none. Where no label reaches any image the shares are even.
+    """
+    classes = probabilities.shape[1]
+    known = probabilities[is_known(probabilities)]
+    if not len(known):
+        return torch.full((classes,), 1 / classes, dtype=torch.float64)
+    counts = known.argmax(dim=1).bincount(minlength=classes) + known.any(dim=0)
+    return counts.double() / counts.sum()
+
+
+def surest(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Choose the surest share of the images of each class.
+
+    Args:
+        probabilities: From `spread`, float32 (N, C).
+        share: Of the images whose most probable class is the same, in (0, 1]; rounded up.
+
+    Returns:
+        Their rows, int64 (n,), ascending, and their classes, int64 (n,).
+    """
+    confidence, classes = probabilities.max(dim=1)
+    known = is_known(probabilities)
+    rows = []
+    for index in range(probabilities.shape[1]):
+        of_class = (known & (classes == index)).nonzero()[:, 0]
+        order = confidence[of_class].argsort(descending=True, stable=True)
+        rows.append(of_class[order[: int(np.ceil(share * len(of_class)))]])
+    chosen = torch.cat(rows).sort().values
+    return chosen, classes[chosen]
+
+
+def _edges(graph: Graph) -> sparse.csr_array:
+    """Return S, float64 (N, N); rows and columns of copies are empty."""
+    count, k = graph.neighbors.shape
+    originals = (graph.original == torch.arange(count)).nonzero()[:, 0].numpy()
+    distances = graph.distances.double().numpy()
+    scale = distances[:, -1]
+    sources = originals.repeat(k)
+    targets = graph.neighbors.numpy()[originals].ravel()
+    squares = np.square(distances[originals]).ravel()
+    weights = np.exp(-squares / (scale[sources] * scale[targets]))
+    one_way = sparse.csr_array((weights, (sources, targets)), shape=(count, count))
+    both_ways = one_way.maximum(one_way.T)
+    degree = both_ways.sum(axis=1)
+    root = np.zeros(count)
+    root[originals] = 1 / np.sqrt(degree[originals])
+    return sparse.csr_array(both_ways.multiply(root[:, None]).multiply(root))
+
+
+def _even(mass: np.ndarray) -> np.ndarray:
+    """Turn the mass of classes, (n, C), into probabilities with the shares of classes estimated."""
+    totals = mass.sum(axis=0)
+    densities = mass / np.where(totals, totals, 1)
+    shares = (totals > 0) / (totals > 0).sum()
+    for _ in range(_ROUNDS + 1):
+        probabilities: np.ndarray = densities * shares
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        shares = probabilities.mean(axis=0)
+    return probabilities

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import Tensor
+
+from ssgan.base.errors import BadInput
+from ssgan.base.threads import use_threads
+from ssgan.data import asking
+from ssgan.data.asking import coverage_order
+
+
+def heaps(*sizes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Draw clusters of so many images, far from each other; return features and clusters."""
+    draw = torch.Generator().manual_seed(seed)
+    of = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return 20 * torch.eye(len(sizes))[of] + torch.randn(len(of), len(sizes), generator=draw), of
+
+
+def test_the_first_images_come_from_all_clusters_the_largest_first() -> None:
+    features, of = heaps(200, 150, 100, 60, 30)
+    assert of[coverage_order(features, 5)].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_looking_at_few_candidates_at_a_time_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, _ = heaps(20, 15, 10)
+    at_once = coverage_order(features, 45)
+    assert sorted(at_once) == list(range(45))
+    monkeypatch.setattr(asking, "_BLOCK", 2)
+    assert coverage_order(features, 45) == at_once
+
+
+def test_an_order_goes_on_from_what_was_asked() -> None:
+    features, _ = heaps(60, 50, 40)
+    order = coverage_order(features, 12)
+    assert coverage_order(features, 5) == order[:5]
+    assert coverage_order(features, 7, asked=order[:5]) == order[5:]
+    assert coverage_order(features, 7, asked=order[4::-1]) == order[5:]
+
+
+def test_images_are_asked_about_once_and_copies_not_at_all() -> None:
+    features, _ = heaps(10, 10)
+    twice = torch.cat([features, features])
+    order = coverage_order(twice, 100)
+    assert sorted(order) == list(range(20))
+    assert not set(coverage_order(twice, 100, asked=[23, 5])) & {3, 23, 5, 25}
+    assert len(coverage_order(twice, 100, asked=[23, 5])) == 18
+
+
+def test_only_some_images_may_be_chosen() -> None:
+    features, _ = heaps(30, 20)
+    allowed = [3, 8, 35, 44]
+    assert sorted(coverage_order(features, 10, among=allowed)) == allowed
+    assert coverage_order(features, 10, asked=[3], among=[3]) == []
+
+
+def test_a_large_heap_is_covered_by_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "_COVERED", 40)
+    features, of = heaps(300, 300)
+    assert set(of[coverage_order(features, 2)].tolist()) == {0, 1}
+
+
+def test_the_order_is_the_same_on_one_thread_and_on_two() -> None:
+    features = torch.randn(400, 10, generator=torch.Generator().manual_seed(0))
+    orders = []
+    for threads in (1, 2):
+        with use_threads(threads):
+            orders.append(coverage_order(features, 30))
+    assert orders[0] == orders[1]
+
+
+def test_nothing_to_ask_about_is_an_empty_order() -> None:
+    features, _ = heaps(5, 5)
+    assert coverage_order(features, 0) == []
+    assert coverage_order(features, 3, among=[]) == []
+    with pytest.raises(BadInput, match="one image or more"):
+        coverage_order(features[:0], 3)

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import Tensor
+
+from ssgan.base.threads import use_threads
+from ssgan.data.features import pixel_features
+
+
+def pictures(count: int, channels: int, side: int, seed: int = 0) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    shape = (count, channels, side, side)
+    return torch.randint(256, shape, generator=draw, dtype=torch.uint8)
+
+
+def features(images: Tensor, dims: int = 50) -> Tensor:
+    channels, height, width = images.shape[1:]
+    shape = (channels, height, width)
+    return pixel_features(lambda rows: images[rows], len(images), shape, dims)
+
+
+def strokes(slants: list[float], at: int = 8) -> Tensor:
+    """Draw strokes of equal length that lean by so many pixels a line, black on white."""
+    images = torch.full((len(slants), 1, 20, 20), 255.0)
+    for image, slant in zip(images[:, 0], slants, strict=True):
+        for y in range(5, 15):
+            x = at + slant * (y - 9.5)
+            left, part = int(x), x - int(x)
+            image[y, left] -= 255 * (1 - part)
+            image[y, left + 1] -= 255 * part
+    return images.to(torch.uint8)
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 12), (1, 40), (3, 8)])
+def test_features_are_the_same_on_one_thread_and_on_two(channels: int, side: int) -> None:
+    images = pictures(300, channels, side)
+    with use_threads(1):
+        alone = features(images)
+    with use_threads(2):
+        assert torch.equal(features(images), alone)
+    assert alone.shape == (300, 50)
+    assert alone.dtype == torch.float32
+
+
+def test_distances_between_pixels_become_distances_between_features() -> None:
+    images = pictures(60, 3, 4)
+    pixels = images.flatten(1).double() * 16
+    found = torch.cdist(features(images).double(), features(images).double())
+    # 48 dimensions hold all there is.
+    torch.testing.assert_close(found, torch.cdist(pixels, pixels), rtol=1e-3, atol=1)
+
+
+def test_few_components_are_those_in_which_images_differ_most() -> None:
+    images = pictures(200, 3, 8)
+    images[:, 0, :4] = torch.linspace(0, 255, 200).to(torch.uint8)[:, None, None]
+    first = features(images, dims=1)[:, 0]
+    assert first.abs().max() > 4 * first.abs().min()
+    rank = first.argsort()
+    assert (rank[:90] < 100).all() or (rank[:90] >= 100).all()
+
+
+def test_strokes_are_alike_however_they_lean_and_wherever_they_stand() -> None:
+    leaning = torch.cat([strokes([0.0, 0.5, -0.5]), strokes([0.0], at=11)])
+    bars = strokes([0.0]).transpose(2, 3)
+    found = features(torch.cat([leaning, bars]))
+    among, across = torch.cdist(found, found)[0, 1:4], torch.cdist(found, found)[0, 4]
+    assert among.max() < across / 3
+
+
+def test_images_that_are_all_alike_have_one_feature_less_than_none() -> None:
+    assert features(pictures(1, 1, 8).expand(5, -1, -1, -1)).shape[0] == 5
+    assert not features(pictures(1, 1, 8).expand(5, -1, -1, -1)).any()
+
+
+def test_a_permutation_of_the_images_permutes_the_features() -> None:
+    images, order = pictures(100, 3, 6), torch.randperm(100)
+    assert torch.equal(features(images[order]), features(images)[order])
