@@ -18,7 +18,7 @@ from ssgan.data.neighbors import as_integers, find_originals, squared_distances
 _COVERED = 5_000  # images, drawn from a larger heap, that are to be covered
 _PAIRED = 1_000  # of these, whose distances to the others decide the kernel's width
 _BLOCK = 512  # candidates that are looked at together
-_WIDTH = 0.02  # share of pairs of images that are nearer than the kernel's standard deviation
+_WIDTH = 0.05  # share of pairs of images that are nearer than the kernel's standard deviation
 
 
 def coverage_order(

@@ -52,6 +52,8 @@ class RealBatch(NamedTuple):
     """Their labels for Q_ss, float32 (B, K); NaN where none is drawn."""
     labeled: tuple[Tensor, Tensor] | None
     """Q_ss's own images and labels under `separate` when the coin says so."""
+    weights: Tensor | None = None
+    """What the labels count in L¹_IS, float32 (B, K), in y or in Q_ss's own; None is 1 each."""
 
 
 class Batches:
@@ -65,26 +67,29 @@ class Batches:
         *,
         batch_size: int,
         streams: Streams,
+        weights: Tensor | None = None,
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         """Set the pools up.
 
-        `take` reads images by their rows; `y` are the labels of all rows within the budget,
-        float32 (N, K), NaN elsewhere. A step takes `batch_size` images over all ranks, a multiple
-        of `world_size`; each rank's part goes to its `device`.
+        `take` reads images by their rows; `y` are the labels of all rows that may be used, float32
+        (N, K), NaN elsewhere, and `weights` what they count, of the same shape. A step takes
+        `batch_size` images over all ranks, a multiple of `world_size`; each rank's part goes to its
+        `device`.
         """
         self._config = config
         self._take = take
         self._y = y
+        self._weights = weights
         self._batch_size = batch_size
         self._streams = streams
         self._rank, self._world_size = rank, world_size
         self._device = torch.device(device)
         self._labeled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
         self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
-        """bool (labeled images,): which of the budget's images any draw has used."""
+        """bool (labeled images,): which of the labeled images any draw has used."""
 
     @cached_property
     def _unlabeled(self) -> Tensor:
@@ -129,7 +134,8 @@ class Batches:
         else:
             rows = self._unlabeled[rows]
         rows = self._slice(rows)
-        return RealBatch(self._pixels(rows), self._y[rows].to(self._device), None)
+        y, weights = self._labels(rows)
+        return RealBatch(self._pixels(rows), y, None, weights)
 
     def _draw_separate(self, step: int, probability: float) -> RealBatch:
         part = self._batch_size // self._world_size
@@ -147,7 +153,8 @@ class Batches:
             generator = self._streams.generator("augment", step, self._device)
             draws = self._slice(draw_affine(len(positions), generator))
             images = augment(self._config.augment, images, draws)
-        return RealBatch(x, nothing, (images, self._y[rows].to(self._device)))
+        y, weights = self._labels(rows)
+        return RealBatch(x, nothing, (images, y), weights)
 
     def _walk(self, pool: str, size: int, first: int, count: int) -> Tensor:
         """Return members of a pool at positions of its walk, (count,) or (0,) if it is empty."""
@@ -164,6 +171,10 @@ class Batches:
     def _slice(self, rows: Tensor) -> Tensor:
         part = len(rows) // self._world_size
         return rows[self._rank * part : (self._rank + 1) * part]
+
+    def _labels(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        weights = None if self._weights is None else self._weights[rows].to(self._device)
+        return self._y[rows].to(self._device), weights
 
     def _pixels(self, rows: Tensor) -> Tensor:
         chosen = self._take(rows)

@@ -1,19 +1,24 @@
 """What a run trains on: a store's images, the latent space of its labels, the label budget."""
 
 import logging
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
+from ssgan.data.asking import coverage_order
+from ssgan.data.features import pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.digits import DigitsSource
+from ssgan.data.spread import SpreadConfig
+from ssgan.data.spread_labels import SpreadLabels, find_graph, spread_labels
 from ssgan.data.store import Manifest, Store
 from ssgan.method.codes import CodesConfig, Joint, LatentSpace
 
@@ -37,16 +42,31 @@ class DataConfig(Config):
     images of the train split. 0 is InfoGAN."""
     label_seed: int = 0
     """Seed of the budget's draw; common to all runs that are compared."""
+    choice: Literal["drawn", "asked"] = "drawn"
+    """How the budget is chosen. `asked`: the images that `ssgan label` asks about first, answered
+    by their known labels. With `label_seed` 0 it may ask about any labeled image; another seed
+    leaves it a random half of them."""
     balanced: bool = True
     """Draw the budget as even over classes, or their combinations, as the set allows."""
     held_out: float = Field(default=0.2, ge=0, lt=1)
     """Share of the budget kept apart to measure Q_ss; only for data without a test split."""
+    spread: SpreadConfig | None = None
+    """Labels that other images gain from those of the budget by their nearest neighbors, as more y
+    for equation 3; null is the paper."""
 
     @field_validator("labels")
     @classmethod
     def _check_labels(cls, labels: Amount) -> Amount:
         count_labels(labels, _MANY)
         return labels
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> "DataConfig":
+        if self.choice == "asked" and self.balanced:
+            raise ValueError(
+                "choice=asked takes the classes as they come; set data.balanced=false with it"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -61,10 +81,13 @@ class Dataset:
     y_known: Tensor
     """All known labels of the train split as a code table, float32 (N, K_ss)."""
     y: Tensor
-    """The labels within the budget, NaN elsewhere; what training may use."""
+    """The labels within the budget and those that were spread from them, NaN elsewhere; what
+    training may use."""
     y_test: Tensor | None
     """The test split's code table, or None."""
     budget: LabelBudget
+    weights: Tensor | None = None
+    """What the labels y count in L¹_IS, float32 (N, K_ss); None is 1 each."""
 
     @classmethod
     def load(
@@ -73,8 +96,8 @@ class Dataset:
         """Map a store and apply a label budget drawn before (resume, trials), or draw one.
 
         Raises:
-            BadInput: A supervised code is not a label column, the budget cannot be drawn, or it
-                belongs to another data set.
+            BadInput: A supervised code is not a label column, the budget cannot be drawn or
+                spread, or it belongs to another data set.
         """
         manifest = store.manifest
         space = build_space(codes, manifest)
@@ -82,6 +105,7 @@ class Dataset:
         test = store.split("test") if store.has_test_split else None
         y_known = _code_table(space, manifest, train)
         if budget is None:
+            is_asked = config.choice == "asked"
             budget = draw_budget(
                 space.supervised,
                 y_known,
@@ -90,7 +114,10 @@ class Dataset:
                 balanced=config.balanced,
                 held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
+                order=_asking_order(config, train, y_known) if is_asked else None,
             )
+            if is_asked or config.spread is not None:
+                _warn_of_classes_without_label(budget)
         elif budget.data_hash != manifest.hash:
             raise BadInput(
                 f"the label budget belongs to other data (manifest {budget.data_hash[:12]}) than "
@@ -100,15 +127,26 @@ class Dataset:
         if codes.prior == "empirical":
             space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
             _warn_of_classes_never_drawn(space)
+        y, weights = budget.mask(y_known), None
+        if config.spread is not None:
+            graph = find_graph(train, manifest.hash, config.spread.neighbors)
+            gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
+            budget = _with_spread(budget, gained)
+            if codes.prior == "estimated":
+                space = space.model_copy(update={"joint": _estimate(space, gained.readings)})
+            if config.spread.weight != 1:
+                weights = torch.where(y.isnan(), config.spread.weight, 1.0)
+            y = torch.where(y.isnan(), gained.y, y)
         return cls(
             manifest=manifest,
             train=train,
             test=test,
             space=space,
             y_known=y_known,
-            y=budget.mask(y_known),
+            y=y,
             y_test=None if test is None else _code_table(space, manifest, test),
             budget=budget,
+            weights=weights,
         )
 
     @property
@@ -181,9 +219,59 @@ def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
             )
 
 
-def _joint(y: Tensor) -> Joint | None:
-    """Count the complete rows of the labeled images; None without any (the prior is uniform)."""
-    complete = y[~y.isnan().any(dim=1)][:10_000]
+def _asking_order(config: DataConfig, train: Split, y_known: Tensor) -> Tensor:
+    """Return all labeled images, int64 (n,), those first that are asked about first."""
+    labeled = (~y_known.isnan()).any(dim=1).nonzero()[:, 0]
+    may_be = labeled
+    if config.label_seed:
+        generator = Streams(config.label_seed).generator("images that may be asked about")
+        shuffled = torch.randperm(len(labeled), generator=generator)
+        may_be = labeled[shuffled[: (len(labeled) + 1) // 2]]
+    features = pixel_features(train.take, len(train), train.shape)
+    count = count_labels(config.labels, len(labeled))
+    first = torch.tensor(coverage_order(features, count, among=may_be.tolist()), dtype=torch.int64)
+    # A budget may be larger than what there is to ask about.
+    return torch.cat([first, labeled[~torch.isin(labeled, first)]])
+
+
+def _warn_of_classes_without_label(budget: LabelBudget) -> None:
+    for name, counts in budget.counts.items():
+        missing = [of for of, count in counts.items() if not count]
+        if missing and len(missing) < len(counts):
+            _log.warning(
+                "no label of the budget names %s = %s, so that nothing is learned of it; raise "
+                "data.labels",
+                name,
+                ", ".join(missing),
+            )
+
+
+def _with_spread(budget: LabelBudget, gained: SpreadLabels) -> LabelBudget:
+    """Write down what was made of a budget, or see that it is what was made of it before."""
+    found = {"graph": gained.graph, "labels": gained.hash}
+    if budget.spread not in (None, found):
+        raise BadInput(
+            "data.spread gives other labels here than those that the run was started with (their "
+            f"hash is {gained.hash[:12]}, in labels.parquet {budget.spread['labels'][:12]}); go on "
+            "with the versions of environment.json, on a machine of the same kind"
+        )
+    return replace(budget, spread=found)
+
+
+def _estimate(space: LatentSpace, readings: Tensor) -> Joint | None:
+    """Estimate the joint distribution of the supervised codes from readings of all images."""
+    numbers = [code.name for code in space.supervised if not code.is_categorical]
+    if numbers:
+        raise BadInput(
+            f"codes.prior=estimated counts classes, and {numbers[0]!r} is a number; set "
+            "codes.prior to empirical or uniform"
+        )
+    return _joint(readings, most=len(readings))
+
+
+def _joint(y: Tensor, most: int = 10_000) -> Joint | None:
+    """Count the first complete rows of a code table; None without any (the prior is uniform)."""
+    complete = y[~y.isnan().any(dim=1)][:most]
     if not complete.numel():
         return None
     rows, counts = complete.unique(dim=0, return_counts=True)

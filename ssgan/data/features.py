@@ -18,6 +18,9 @@ from ssgan.base.rng import Streams
 from ssgan.base.threads import use_threads
 from ssgan.data.memmap import Take
 
+KIND = "pixels-1"
+"""Names these features in the cache; another computation gets another name."""
+
 _FITTED = 20_000  # images that the components are computed from
 _CHUNK = 2_048  # images that are in memory at a time
 _DESKEWED = 32  # pixels a side, at most

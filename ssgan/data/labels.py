@@ -48,6 +48,9 @@ class LabelBudget:
     """Labeled images of each class, by code and class name, held-out ones included."""
     data_hash: str
     """Hash of the data set's manifest."""
+    spread: dict[str, str] | None = None
+    """Hashes of what was made of the budget: the ``graph`` of the images' neighbors and the
+    ``labels`` gained by it; None where labels were not spread."""
 
     def __len__(self) -> int:
         """Return the size of the budget: all labels used, held-out ones included."""
@@ -73,6 +76,8 @@ class LabelBudget:
         held_out = np.arange(len(indices)) >= len(self.train)
         names = ("amount", "seed", "balanced", "counts", "data_hash", "hash")
         facts = {name: getattr(self, name) for name in names}
+        if self.spread is not None:
+            facts["spread"] = self.spread
         facts["sha256"] = canonical_hash(facts)
         table = pa.table({"index": indices, "held_out": held_out})
         table = table.replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
@@ -113,6 +118,7 @@ def draw_budget(
     balanced: bool,
     held_out: float,
     data_hash: str,
+    order: Tensor | None = None,
 ) -> LabelBudget:
     """Draw a label budget.
 
@@ -124,6 +130,8 @@ def draw_budget(
         balanced: As even over the classes, or over their combinations, as the set allows.
         held_out: Share of the budget that is kept apart to measure Q_ss, in [0, 1).
         data_hash: Hash of the data set's manifest.
+        order: The labeled images in the order in which they are asked for; the budget is the first
+            of them, whether balanced or not. Without one it is drawn.
 
     Raises:
         BadInput: The set has fewer labels than asked for, or a balanced budget has fewer than
@@ -138,7 +146,8 @@ def draw_budget(
             f"{classes} classes; raise it, set it to 0 (InfoGAN), or set data.balanced=false"
         )
     generator = Streams(seed).generator("label budget")
-    order = labeled[torch.randperm(len(labeled), generator=generator)]
+    if order is None:
+        order = labeled[torch.randperm(len(labeled), generator=generator)]
     if balanced:  # in rounds, each of one image of every combination of classes that has some left
         order = order[_rounds(codes, y[order])[0].argsort(stable=True)]
     chosen = order[:count]

@@ -10,10 +10,11 @@ p(c | x) ~ π_c p(x | c). More rounds would trust densities that a handful of la
 Computed on one thread, in float64 and in a fixed order: the same bits whenever it is repeated.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from pydantic import Field
-from scipy import sparse
 from torch import Tensor
 
 from ssgan.base.config import Config
@@ -106,8 +107,10 @@ def surest(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return chosen, classes[chosen]
 
 
-def _edges(graph: Graph) -> sparse.csr_array:
-    """Return S, float64 (N, N); rows and columns of copies are empty."""
+def _edges(graph: Graph) -> Any:
+    """Return S as a sparse array, float64 (N, N); rows and columns of copies are empty."""
+    from scipy import sparse  # slow to import, and needed by few runs
+
     count, k = graph.neighbors.shape
     originals = (graph.original == torch.arange(count)).nonzero()[:, 0].numpy()
     distances = graph.distances.double().numpy()

@@ -22,7 +22,10 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
     except BadInput:
         budget = -1  # said when the budget is drawn, with the number of labels that there are
     has_test_split = e.data.source.has_test_split
-    drawn = "label_sampling codes.prior data.label_seed data.balanced data.held_out"
+    drawn = (
+        "label_sampling codes.prior data.label_seed data.balanced data.held_out data.choice "
+        "data.spread"
+    )
     yield (
         budget == 0,
         drawn,
@@ -45,7 +48,7 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
     )
     yield (
         budget == _MANY and e.data.source.fully_labeled,
-        "label_sampling.probability label_sampling.floor",
+        "label_sampling.probability label_sampling.floor data.spread",
         "all images are labeled, so every draw is a labeled one (data.labels)",
     )
     yield (
@@ -60,7 +63,9 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
     )
     yield (
         budget == _MANY,
-        "data.balanced data.label_seed" if has_test_split else "data.balanced",
+        "data.balanced data.choice data.label_seed"
+        if has_test_split
+        else "data.balanced data.choice",
         "all labels are used, so there is none to choose (data.labels)",
     )
     q_hidden = "networks.q_hidden" if hasattr(e.networks, "q_hidden") else ""

@@ -173,6 +173,15 @@ class Experiment(Config):
         return self
 
     @model_validator(mode="after")
+    def _check_prior(self) -> "Experiment":
+        if self.codes.prior == "estimated" and self.data.spread is None:
+            raise ValueError(
+                "codes.prior=estimated takes the shares of classes from spread labels; set "
+                "data.spread={}, or another prior"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_extra(self) -> "Experiment":
         ours = [] if self.objective.consistency is None else ConsistencyTerms._fields
         names = [f"loss/{name}" for name in ours]

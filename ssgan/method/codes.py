@@ -121,8 +121,9 @@ class CodesConfig(Config):
     """Codes without labels, c_us."""
     noise: int = Field(default=62, ge=1)
     """Dimensions of the incompressible noise z ~ N(0, 1)."""
-    prior: Literal["uniform", "empirical"] = "uniform"
-    """Prior of c_ss: uniform, or the joint distribution of the labeled images."""
+    prior: Literal["uniform", "empirical", "estimated"] = "uniform"
+    """Prior of c_ss: uniform, the joint distribution of the labeled images, or that of the classes
+    that `data.spread` reads in all images."""
     posterior: Posterior = "mse"
     """Q for continuous codes: mean squared error (the paper, section 4), or a Gaussian with
     learned variance (InfoGAN)."""

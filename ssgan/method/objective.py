@@ -61,13 +61,16 @@ def loss_L_I(codes: Sequence[Code], posterior: Posterior, q: Tensor, c_us: Tenso
     return q_losses(codes, posterior, q, c_us).sum(dim=1).mean()
 
 
-def loss_L1_IS(codes: Sequence[Code], posterior: Posterior, q: Tensor, y: Tensor) -> Tensor:
+def loss_L1_IS(
+    codes: Sequence[Code], posterior: Posterior, q: Tensor, y: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """-E[log Q_ss(y | x)] over labeled real images: equation 3, as the sum over labels / B.
 
-    Labels y are float32 (B, K), NaN where one is not known. With no label at all the loss is 0
-    and its graph is whole, so that DDP finds every parameter used.
+    Labels y are float32 (B, K), NaN where one is not known, and so are their weights; without any
+    each label counts 1. With no label at all the loss is 0 and its graph is whole, so that DDP
+    finds every parameter used.
     """
-    known = ~y.isnan()
+    known = ~y.isnan() if weights is None else ~y.isnan() * weights
     losses = q_losses(codes, posterior, q, y.nan_to_num(0.0))
     return (losses * known).sum() / len(y)
 

@@ -352,6 +352,9 @@ def _tags_of(run: RunDir, summary: Mapping[str, Any] | None) -> dict[str, str]:
     tags = {"ssgan.run_dir": run.location}
     if (budget := read_budget(run)) is not None:
         tags |= {"ssgan.data_hash": budget.data_hash, "ssgan.labels_hash": budget.hash}
+        tags |= {
+            f"ssgan.spread_{name}_hash": value for name, value in (budget.spread or {}).items()
+        }
     if summary and summary.get("stop_reason"):
         tags[_STOPPED] = str(summary["stop_reason"])
     if run.exists(_ENVIRONMENT):

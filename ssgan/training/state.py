@@ -116,6 +116,7 @@ class Training:
             dataset.y,
             batch_size=self.batch_size,
             streams=self.streams,
+            weights=dataset.weights,
             rank=worker.rank,
             world_size=worker.world_size,
             device=worker.device,
@@ -259,7 +260,8 @@ class Training:
         noise_real, noise_fake = self._instance_noise(real.x)
         maps = self._affine_maps(has_own=real.labeled is not None)
         strong = self._strongly_changed(real.x)
-        return StepInput(real.x, real.y, real.labeled, c, z, noise_real, noise_fake, maps, strong)
+        images = real.x, real.y, real.labeled
+        return StepInput(*images, c, z, noise_real, noise_fake, maps, real.weights, strong)
 
     def _affine_maps(self, *, has_own: bool) -> AffineMaps:
         """Draw the maps for the global batch, the same on every rank, and take this rank's part."""

@@ -79,6 +79,8 @@ class StepInput(NamedTuple):
     """Instance noise on x̃, scaled, or None."""
     maps: AffineMaps = AffineMaps()
     """Maps of the images that the trunk sees, before their noise."""
+    weights: Tensor | None = None
+    """What the labels count in L¹_IS, float32 (B, K_ss); None is 1 each."""
     strong: Tensor | None = None
     """x strongly changed, without noise, for the consistency of Q_ss; None without it."""
 
@@ -163,11 +165,12 @@ class _DiscriminatorLosses(nn.Module):
         if self._infogan:
             l1_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h_fake), c_ss)
         elif inputs.labeled is None:
-            l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
+            q, y = network.q_ss(h), inputs.y
+            l1_is = loss_L1_IS(space.supervised, space.posterior, q, y, inputs.weights)
         else:
             x_labeled, y = inputs.labeled
             q = network.q_ss(self._trunk(_seen(x_labeled, maps.labeled)))
-            l1_is = loss_L1_IS(space.supervised, space.posterior, q, y)
+            l1_is = loss_L1_IS(space.supervised, space.posterior, q, y, inputs.weights)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h_fake), c_us)
         consistency: tuple[Tensor, ...] = ()
         if self.consistency is not None:

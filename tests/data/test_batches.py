@@ -31,7 +31,12 @@ def labels(n: int, labeled: int) -> Tensor:
 
 
 def make(
-    n: int = 40, labeled: int = 10, batch_size: int = 8, seed: int = 0, **options: Any
+    n: int = 40,
+    labeled: int = 10,
+    batch_size: int = 8,
+    seed: int = 0,
+    weighted: bool = False,
+    **options: Any,
 ) -> Batches:
     """Draw from images whose pixels are their own numbers."""
     config = {key: options.pop(key) for key in list(options) if key not in ("rank", "world_size")}
@@ -43,6 +48,7 @@ def make(
         y,
         batch_size=batch_size,
         streams=Streams(seed),
+        weights=y / 10 if weighted else None,
         **options,
     )
 
@@ -125,6 +131,20 @@ def test_a_batch_carries_the_labels_of_its_images(unit: str) -> None:
             continue
         expected = y[numbers(x)]
         assert torch.equal(given_y.nan_to_num(-99), expected.nan_to_num(-99))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_weights_come_with_their_labels(unit: str) -> None:
+    batches = make(unit=unit, weighted=True)
+    for step in range(20):
+        batch = batches.draw(step, 0.5)
+        y = batch.y if unit != "separate" else batch.labeled and batch.labeled[1]
+        if y is None:
+            assert batch.weights is None
+        else:
+            assert batch.weights is not None
+            assert torch.equal(batch.weights.nan_to_num(-9), (y / 10).nan_to_num(-9))
+    assert make(unit=unit).draw(0, 1.0).weights is None
 
 
 def known(batch: RealBatch) -> list[bool]:

@@ -1,13 +1,19 @@
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from ssgan.base.errors import BadInput
+from ssgan.data.asking import coverage_order
 from ssgan.data.dataset import DataConfig, Dataset, build_space
+from ssgan.data.features import pixel_features
+from ssgan.data.labels import LabelBudget
 from ssgan.data.sources.base import ArraySource
+from ssgan.data.spread import SpreadConfig
 from ssgan.data.store import Store, write_store
 from ssgan.method.codes import Code, CodesConfig, UnsupervisedCode
 
@@ -206,3 +212,114 @@ def test_classes_that_an_empirical_prior_leaves_out_are_named(
     caplog.clear()
     Dataset.load(DataConfig(), codes, unjudged, dataclasses.replace(budget, train=kept))
     assert "never asks for shape = " in caplog.text
+
+
+SPREAD = SpreadConfig(neighbors=4, share=0.5)
+
+
+def test_spread_labels_become_y_beside_those_of_the_budget(store: Store) -> None:
+    plain = Dataset.load(DataConfig(labels=10, label_seed=3), CODES, store)
+    config = DataConfig(labels=10, label_seed=3, spread=SPREAD)
+    dataset = Dataset.load(config, CODES, store)
+    given = ~plain.y.isnan()
+    assert torch.equal(dataset.y[given], plain.y[given])
+    assert dataset.y[:, 0].isnan().equal(plain.y[:, 0].isnan())  # numbers are not spread
+    gained = ~dataset.y[:, 1].isnan() & ~given[:, 1]
+    assert 12 <= gained.sum() <= 26
+    assert dataset.weights is None
+    assert dataset.budget.hash == plain.budget.hash
+    assert dataset.budget.spread is not None
+    assert plain.budget.spread is None
+
+
+def test_labels_outside_of_the_budget_decide_nothing(tmp_path: Path) -> None:
+    made = source(judge=False)
+    store = write_store(tmp_path / "one", made)
+    config = DataConfig(labels=20, held_out=0.25, spread=SPREAD)
+    codes = CODES.model_copy(update={"prior": "estimated", "supervised": ("shape",)})
+    dataset = Dataset.load(config, codes, store)
+    images, y = made.arrays["train"]
+    hidden = torch.ones(len(images), dtype=torch.bool)
+    hidden[dataset.budget.train] = False
+    y = y.copy()
+    y[hidden.numpy(), 0] = 1 - y[hidden.numpy(), 0]  # all others are told wrongly
+    other = write_store(
+        tmp_path / "other", dataclasses.replace(made, arrays={"train": (images, y)})
+    )
+    budget = dataclasses.replace(dataset.budget, data_hash=other.manifest.hash)
+    again = Dataset.load(config, codes, other, budget)
+    torch.testing.assert_close(again.y, dataset.y, equal_nan=True)
+    assert again.space == dataset.space
+    assert dataset.y[dataset.budget.held_out].isnan().all()
+
+
+def test_given_labels_count_one_and_spread_ones_their_weight(store: Store) -> None:
+    config = DataConfig(labels=10, spread=SPREAD.model_copy(update={"weight": 0.25}))
+    dataset = Dataset.load(config, CODES, store)
+    assert dataset.weights is not None
+    known = ~dataset.budget.mask(dataset.y_known).isnan()
+    assert dataset.weights[known].eq(1).all()
+    assert dataset.weights[~known].eq(0.25).all()
+
+
+def test_other_spread_labels_than_those_of_the_run_are_refused(store: Store) -> None:
+    config = DataConfig(labels=10, spread=SPREAD)
+    first = Dataset.load(config, CODES, store)
+    budget = LabelBudget.from_parquet(first.budget.to_parquet())
+    assert budget.spread == first.budget.spread
+    again = Dataset.load(config, CODES, store, budget)
+    torch.testing.assert_close(again.y, first.y, equal_nan=True)
+    assert budget.spread is not None
+    budget = dataclasses.replace(budget, spread=budget.spread | {"labels": "f" * 64})
+    with pytest.raises(BadInput, match=r"other labels here.*labels\.parquet ffffffffffff"):
+        Dataset.load(config, CODES, store, budget)
+
+
+def test_the_estimated_prior_is_that_of_all_images_that_labels_reach(store: Store) -> None:
+    codes = CODES.model_copy(update={"prior": "estimated", "supervised": ("shape",)})
+    config = DataConfig(labels=10, spread=SPREAD.model_copy(update={"share": 1.0}))
+    dataset = Dataset.load(config, codes, store)
+    joint = dataset.space.joint
+    assert joint is not None
+    assert joint.rows == ((0.0,), (1.0,))
+    shares = dataset.y[:, 0].long().bincount() / len(dataset.y)
+    assert joint.weights == pytest.approx(shares.tolist())
+    with pytest.raises(BadInput, match=r"codes\.prior=estimated .* 'angle' is a number"):
+        Dataset.load(config, codes.model_copy(update={"supervised": ("shape", "angle")}), store)
+
+
+def test_the_asked_budget_is_the_first_images_of_the_order(store: Store) -> None:
+    config = DataConfig(labels=6, choice="asked", balanced=False)
+    dataset = Dataset.load(config, CODES, store)
+    train = dataset.train
+    features = pixel_features(train.take, len(train), train.shape)
+    labeled = (~dataset.y_known.isnan()).any(1).nonzero()[:, 0].tolist()
+    assert dataset.budget.train.tolist() == sorted(coverage_order(features, 6, among=labeled))
+    assert dataset.budget.hash == Dataset.load(config, CODES, store).budget.hash
+    more = Dataset.load(config.model_copy(update={"labels": 12}), CODES, store).budget
+    assert set(dataset.budget.train.tolist()) < set(more.train.tolist())
+    everything = Dataset.load(config.model_copy(update={"labels": 36}), CODES, store).budget
+    assert everything.train.tolist() == labeled
+
+
+def test_another_seed_asks_among_another_half(store: Store) -> None:
+    budgets = [
+        Dataset.load(
+            DataConfig(labels=18, label_seed=seed, choice="asked", balanced=False), CODES, store
+        ).budget
+        for seed in range(4)
+    ]
+    assert len({budget.hash for budget in budgets}) == 4
+    assert {len(budget) for budget in budgets} == {18}
+
+
+def test_classes_that_no_answer_names_are_told(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    Dataset.load(DataConfig(labels=1, choice="asked", balanced=False), CODES, store)
+    assert "no label of the budget names shape = " in caplog.text
+
+
+def test_asking_takes_classes_as_they_come() -> None:
+    with pytest.raises(ValidationError, match=r"data\.balanced=false"):
+        DataConfig(choice="asked")

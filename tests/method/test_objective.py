@@ -115,6 +115,18 @@ def test_l1_uses_every_known_cell_of_a_partial_label(posterior: Posterior) -> No
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
+def test_l1_counts_each_label_by_its_weight(posterior: Posterior) -> None:
+    q, y = q_of(posterior, 3), C.clone()
+    y[1, 0] = math.nan
+    losses = q_losses(CODES, posterior, q, C)
+    weights = torch.tensor([[1.0, 0.5], [0.25, 2.0], [0.0, 0.0]])
+    expected = (losses[0, 0] + 0.5 * losses[0, 1] + 2 * losses[1, 1]) / 3
+    torch.testing.assert_close(loss_L1_IS(CODES, posterior, q, y, weights), expected)
+    plain = loss_L1_IS(CODES, posterior, q, y)
+    assert torch.equal(loss_L1_IS(CODES, posterior, q, y, torch.ones(3, 2)), plain)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
 def test_without_labels_l1_is_zero_and_keeps_its_graph(posterior: Posterior) -> None:
     q = q_of(posterior, 3)
     loss = loss_L1_IS(CODES, posterior, q, torch.full((3, 2), math.nan))

@@ -65,6 +65,11 @@ MODES: dict[str, dict[str, Any]] = {
     "separate": {"label_sampling": {"augment": {}}},
     "batch": {"label_sampling": {"unit": "batch"}},
     "example": {"label_sampling": {"unit": "example"}},
+    "spread": {"data": {"spread": {"neighbors": 5, "weight": 0.5}}},
+    "spread by example": {
+        "data": {"spread": {"neighbors": 5, "weight": 0.5}},
+        "label_sampling": {"unit": "example"},
+    },
     "infogan": {"data": {"labels": 0}},
     "noise": {"instance_noise": {"kind": "linear", "start": 0.3, "duration": 2}},
     "augmentation": {"augmentation": {"flip": True}},

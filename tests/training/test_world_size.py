@@ -46,6 +46,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
     "one image a worker": ("digits", (*TINY, OWN, "training.batch_size=4"), (4,)),
     "with a penalty on the slope": ("digits", (*TINY, OWN, PENALTY), (2,)),
     "with consistency": ("digits", (*TINY, OWN, CONSISTENCY), (2, 4)),
+    "with spread labels": ("digits", (*TINY, OWN, "data.spread.weight=0.5"), (2,)),
     "in groups": ("digits", (*TINY, *GROUPS), (2, 4)),
 }
 PAIRS = [(case, world) for case, (*_, worlds) in CASES.items() for world in worlds]

@@ -1,0 +1,129 @@
+"""The labels that a run gains from those of its budget, and the graph that they are spread over.
+
+The graph depends on the images alone. It is built once a machine and kept in the cache, where one
+that was damaged is built again.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from ssgan.base.config import canonical_hash
+from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.storage import default_cache, replacing
+from ssgan.data.features import KIND, pixel_features
+from ssgan.data.memmap import Split
+from ssgan.data.neighbors import Graph, build_graph
+from ssgan.data.spread import SpreadConfig, is_known, spread, surest
+from ssgan.method.codes import Code
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SpreadLabels:
+    """What the labels of a budget say of other images."""
+
+    y: Tensor
+    """The labels gained, a code table, float32 (N, K); NaN where none is, or one was given."""
+    readings: Tensor
+    """The most probable class of every image that a label reaches, given ones as they are, float32
+    (N, K); NaN elsewhere and for continuous codes."""
+    graph: str
+    """Hash of the graph."""
+
+    @cached_property
+    def hash(self) -> str:
+        """Identify the labels gained, 64 hexadecimal digits."""
+        gained = self.y.nan_to_num(-1).numpy().astype("<i4")
+        return hashlib.sha256(f"{gained.shape}".encode() + gained.tobytes()).hexdigest()
+
+
+def spread_labels(
+    config: SpreadConfig, codes: Sequence[Code], given: Tensor, apart: Tensor, graph: Graph
+) -> SpreadLabels:
+    """Spread the labels of a budget, each categorical code by itself.
+
+    Args:
+        config: How.
+        codes: The supervised codes.
+        given: The labels to spread, a code table, float32 (N, K), NaN elsewhere.
+        apart: Rows of images that gain no label, int64 (n,), because Q_ss is measured on them.
+        graph: The images' neighbors.
+
+    Raises:
+        BadInput: All labels of a code name one class, or no code is categorical.
+    """
+    if not any(code.is_categorical for code in codes):
+        raise BadInput(
+            "data.spread has no effect: classes are spread, and no code of codes.supervised has any"
+        )
+    y, readings = torch.full_like(given, torch.nan), torch.full_like(given, torch.nan)
+    for k, code in enumerate(codes):
+        known = ~given[:, k].isnan()
+        if not code.is_categorical or not known.any():
+            continue
+        labels = given[:, k].nan_to_num(-1).long()
+        named = labels[known].unique()
+        if len(named) == 1:
+            raise BadInput(
+                f"data.spread cannot spread the labels of {code.name!r}, because all {known.sum()} "
+                f"name {code.classes[named[0]]!r}; label an image of another class (data.labels), "
+                "or set data.spread=null"
+            )
+        probabilities = spread(graph, labels, code.size, config.steps, config.alpha)
+        classes = probabilities.argmax(dim=1).float()
+        readings[:, k] = torch.where(is_known(probabilities), classes, torch.nan)
+        readings[known, k] = given[known, k]
+        rows, surely = surest(probabilities, config.share)
+        y[rows, k] = surely.float()
+    y[~given.isnan()] = torch.nan
+    y[apart] = torch.nan
+    return SpreadLabels(y, readings, graph.hash)
+
+
+def find_graph(split: Split, data_hash: str, neighbors: int, cache: Path | None = None) -> Graph:
+    """Find the graph of a split's images in the cache, or build it there.
+
+    Several processes may call this at once: one builds, the others wait for it. The cache is a
+    folder; null for `default_cache`.
+
+    Args:
+        split: The images.
+        data_hash: What identifies them: the hash of their store's manifest.
+        neighbors: Neighbors of each image.
+        cache: Where.
+
+    Raises:
+        BadInput: There are fewer images than neighbors.
+    """
+    name = canonical_hash({"data": data_hash, "features": KIND, "neighbors": neighbors})
+    file = (cache or default_cache()) / "graphs" / f"{name[:32]}.parquet"
+    if (found := _read(file)) is not None:
+        return found
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        if (found := _read(file)) is not None:
+            return found
+        _log.info("finding the %d nearest neighbors of %d images", neighbors, len(split))
+        graph = build_graph(pixel_features(split.take, len(split), split.shape), neighbors)
+        with replacing(file) as new:
+            new.write_bytes(graph.to_parquet())
+    return graph
+
+
+def _read(file: Path) -> Graph | None:
+    try:
+        return Graph.from_parquet(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except CorruptFile as error:
+        _log.warning("%s: %s; building it again", file, error)
+        return None

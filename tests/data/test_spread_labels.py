@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssgan.base.errors import BadInput
+from ssgan.data import spread_labels as module
+from ssgan.data.memmap import Split
+from ssgan.data.neighbors import Graph, build_graph
+from ssgan.data.spread import SpreadConfig
+from ssgan.data.spread_labels import find_graph, spread_labels
+from ssgan.method.codes import Code
+
+SHAPE = Code(name="shape", kind="categorical", classes=("round", "square", "star"))
+COLOR = Code(name="color", kind="categorical", classes=("red", "blue"))
+ANGLE = Code(name="angle", kind="continuous")
+NAN = float("nan")
+NOBODY = torch.empty(0, dtype=torch.int64)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """Two heaps of 20 images and one of 10, without an edge between them."""
+    draw = torch.Generator().manual_seed(0)
+    middles = 100 * torch.eye(3).repeat_interleave(torch.tensor([20, 20, 10]), dim=0)
+    return build_graph(middles + torch.randn(50, 3, generator=draw), 5)
+
+
+def given(codes: int, cells: dict[tuple[int, int], float]) -> Tensor:
+    y = torch.full((50, codes), NAN)
+    for (row, column), value in cells.items():
+        y[row, column] = value
+    return y
+
+
+def test_each_code_gains_labels_of_its_own(graph: Graph) -> None:
+    y = given(3, {(0, 0): 0, (20, 0): 2, (3, 1): 1, (45, 1): 0, (1, 2): 0.5})
+    found = spread_labels(SpreadConfig(share=1), (SHAPE, COLOR, ANGLE), y, NOBODY, graph)
+    expected = torch.full((50, 3), NAN)
+    expected[:20, 0], expected[20:40, 0] = 0, 2
+    expected[:20, 1], expected[40:, 1] = 1, 0
+    torch.testing.assert_close(found.readings, expected, equal_nan=True)
+    expected[~y.isnan()] = NAN  # what was given is not gained
+    torch.testing.assert_close(found.y, expected, equal_nan=True)
+    assert found.graph == graph.hash
+
+
+def test_the_surest_share_alone_becomes_y_and_nothing_held_out(graph: Graph) -> None:
+    y = given(1, {(0, 0): 0, (20, 0): 1})
+    most = spread_labels(SpreadConfig(share=0.5), (SHAPE,), y, NOBODY, graph)
+    assert 18 <= (~most.y.isnan()).sum() <= 20
+    apart = (~most.y[:, 0].isnan()).nonzero()[:3, 0]
+    less = spread_labels(SpreadConfig(share=0.5), (SHAPE,), y, apart, graph)
+    assert less.y[apart].isnan().all()
+    assert (~less.y.isnan()).sum() == (~most.y.isnan()).sum() - 3
+    assert less.hash != most.hash
+    again = spread_labels(SpreadConfig(share=0.5), (SHAPE,), y, NOBODY, graph)
+    assert again.hash == most.hash
+
+
+def test_labels_of_one_class_are_refused_and_a_code_without_any_is_left_alone(graph: Graph) -> None:
+    y = given(2, {(0, 0): 0, (20, 0): 1})
+    assert spread_labels(SpreadConfig(), (SHAPE, COLOR), y, NOBODY, graph).y[:, 1].isnan().all()
+    y[5, 1] = y[6, 1] = 1
+    with pytest.raises(BadInput, match=r"'color', because all 2 name 'blue'"):
+        spread_labels(SpreadConfig(), (SHAPE, COLOR), y, NOBODY, graph)
+
+
+def test_codes_without_classes_are_refused(graph: Graph) -> None:
+    with pytest.raises(BadInput, match=r"data\.spread has no effect"):
+        spread_labels(SpreadConfig(), (ANGLE,), given(1, {(0, 0): 0.5}), NOBODY, graph)
+
+
+def pictures(count: int = 30) -> Split:
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (count, 1, 8, 8), generator=draw, dtype=torch.uint8)
+    return Split(images, torch.full((count, 0), NAN))
+
+
+def test_a_graph_is_built_once_for_its_data_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = find_graph(pictures(), "data", 4, tmp_path)
+    monkeypatch.setattr(module, "pixel_features", None)  # building would raise
+    assert find_graph(pictures(), "data", 4, tmp_path).hash == built.hash
+    for data, neighbors in (("data", 5), ("other", 4)):
+        with pytest.raises(TypeError):
+            find_graph(pictures(), data, neighbors, tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing else"])
+def test_a_damaged_graph_is_built_again(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    built = find_graph(pictures(), "data", 4, tmp_path)
+    (file,) = (tmp_path / "graphs").glob("*.parquet")
+    whole = file.read_bytes()
+    file.write_bytes(damage)
+    assert find_graph(pictures(), "data", 4, tmp_path).hash == built.hash
+    assert "building it again" in caplog.text
+    assert file.read_bytes() == whole
+
+
+def test_fewer_images_than_neighbors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"data\.spread\.neighbors"):
+        find_graph(pictures(10), "data", 10, tmp_path)
+    assert not list((tmp_path / "graphs").glob("*.parquet"))
