@@ -229,3 +229,12 @@ def test_an_extra_term_is_part_of_what_a_run_is() -> None:
     old = yaml.safe_load(Experiment().to_yaml())
     del old["objective"]["extra"], old["objective"]["consistency"]
     check_resume(Experiment.from_yaml(yaml.safe_dump(old)), Experiment())
+
+
+def test_estimated_shares_of_classes_need_spread_labels() -> None:
+    codes = {"prior": "estimated"}
+    with pytest.raises(ValidationError, match=r"codes\.prior=estimated .* data\.spread=\{\}"):
+        Experiment.model_validate({"codes": codes})
+    experiment = Experiment.model_validate({"codes": codes, "data": {"spread": {}}})
+    assert experiment.data.spread is not None
+    assert experiment.data.spread.share == 0.6
