@@ -128,18 +128,25 @@ def _exponents(found: Sequence[dict[str, Any]], epochs: int) -> list[str]:
             x, y = ([one["trial_epochs"] for one in sizes], [cpu_of(one) for one in sizes])
             exponent = np.polyfit(np.log(x), np.log(y), 1)[0]
             lines.append(
-                f"CPU grows with trials to the power of {exponent:.2f} ({store}, "
-                f"{len(sizes)} sizes; what a search costs at its start and end lowers it)."
+                f"CPU grows with trials to the power of {exponent:.2f} ({store}, {len(sizes)} "
+                "sizes; what a search costs at its start and end lowers it, and so does that of "
+                "more than 250 trials several epochs are sent at a time)."
             )
     return lines
 
 
 def _rest(found: Sequence[dict[str, Any]]) -> list[str]:
     said = [
-        f"- {one['store']}, {one['trials']:,} trials: {warning.partition('; send')[0]}"
+        f"- {one['store']}, {one['trials']:,} trials: {_told(warning)}"
         for one in found
         for warning in one["warnings"]
     ]
     if not said:
         return []
     return ["What the command said at its end:", "", *said]
+
+
+def _told(warning: str) -> str:
+    """Return what a warning says, without the places of that one measurement."""
+    words = warning.partition("; send")[0].split()
+    return " ".join("..." if "://" in word else word for word in words)
