@@ -22,7 +22,11 @@ _WIDTH = 0.05  # share of pairs of images that are nearer than the kernel's stan
 
 
 def coverage_order(
-    features: Tensor, count: int, asked: Sequence[int] = (), among: Iterable[int] | None = None
+    features: Tensor,
+    count: int,
+    asked: Sequence[int] = (),
+    among: Iterable[int] | None = None,
+    weights: Tensor | None = None,
 ) -> list[int]:
     """Return the next images to ask about, best first.
 
@@ -34,21 +38,28 @@ def coverage_order(
         count: How many to choose.
         asked: Rows of images that were asked about before.
         among: Rows that may be chosen; null is all.
+        weights: What it counts that an image is covered, float32 (N,) from 0; null is 1 for all.
+            With a model's doubts this is uncertainty herding (Bae et al., 2025).
 
     Raises:
         BadInput: A feature is not finite.
     """
     with use_threads(1):  # exp has other last bits where threads meet
-        return _choose(features, count, asked, among)
+        return _choose(features, count, asked, among, weights)
 
 
 def _choose(
-    features: Tensor, count: int, asked: Sequence[int], among: Iterable[int] | None
+    features: Tensor,
+    count: int,
+    asked: Sequence[int],
+    among: Iterable[int] | None,
+    weights: Tensor | None,
 ) -> list[int]:
     whole = as_integers(features)[0].cpu()
     original, points = find_originals(whole), whole.float()
     heap = torch.randperm(len(points), generator=Streams(0).generator("heap to cover"))[:_COVERED]
-    heap = points[heap.sort().values]
+    rows_to_cover = heap.sort().values
+    heap = points[rows_to_cover]
     some = squared_distances(heap[:_PAIRED], heap).flatten()
     width = 2 * some.kthvalue(1 + int(_WIDTH * (len(some) - 1))).values.clamp(min=1)
 
@@ -67,7 +78,10 @@ def _choose(
         for block in gains.argsort(descending=True, stable=True).split(_BLOCK):
             if gains[block[0]] <= best:
                 break
-            gains[block] = (kernel(candidates[block]) - covered).clamp(min=0).sum(dim=1)
+            added = (kernel(candidates[block]) - covered).clamp(min=0)
+            if weights is not None:
+                added = added * weights[rows_to_cover]
+            gains[block] = added.sum(dim=1)
             best = max(best, gains[block].max().item())
         chosen = int(gains.argmax())
         gains[chosen] = -torch.inf

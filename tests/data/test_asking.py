@@ -75,3 +75,11 @@ def test_nothing_to_ask_about_is_an_empty_order() -> None:
     assert coverage_order(features, 3, among=[]) == []
     with pytest.raises(BadInput, match="one image or more"):
         coverage_order(features[:0], 3)
+
+
+def test_images_that_count_more_are_covered_first() -> None:
+    features, of = heaps(200, 150, 100)
+    doubts = torch.tensor([0.0, 0.001, 1.0])[of]
+    assert of[coverage_order(features, 4, weights=doubts)].tolist() == [2, 2, 2, 2]
+    same = torch.ones(len(of))
+    assert coverage_order(features, 30, weights=same) == coverage_order(features, 30)
