@@ -75,8 +75,8 @@ class _Holder(Config):
 class Lease:
     """The right to write a folder, held by this process; `hold` gets one."""
 
-    def __init__(self, folder: Folder, what: str) -> None:
-        self._folder, self._what = folder, what
+    def __init__(self, folder: Folder, what: str, name: str | None = None) -> None:
+        self._folder, self._what, self._name = folder, what, name
         self._own = f"{_PREFIX}{uuid.uuid4().hex}{_SUFFIX}"
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._past: set[str] = set()  # leases that had run out when this one was claimed
@@ -224,25 +224,26 @@ class Lease:
 
     def _refusal(self, holder: _Holder | None) -> str:
         return (
-            f"the {self._what} {self._folder.location} is being written by "
+            f"the {self._what} {self._name or self._folder.location} is being written by "
             f"{holder or 'another process'}; wait for its end, or stop it. If it crashed on "
             f"another host, its lease runs out after {RUNS_OUT:.0f} seconds"
         )
 
 
 @contextlib.contextmanager
-def hold(folder: Folder, what: str = "folder") -> Iterator[Lease]:
+def hold(folder: Folder, what: str = "folder", name: str | None = None) -> Iterator[Lease]:
     """Be the only process that writes a folder, until the context ends.
 
     The folder is made where it is missing, and is gone again if nothing else was written.
 
     Raises:
-        BadInput: Another process writes it, on whatever host; the message says `what` it is.
+        BadInput: Another process writes it, on whatever host; the message says `what` it is, and
+            by which `name` the user knows it, if not by its location.
         OSError: The folder cannot be written.
     """
     place = folder.local_path
     is_new = place is not None and not place.exists()
-    lease = Lease(folder, what)
+    lease = Lease(folder, what, name)
     try:
         lease.claim()
         try:
