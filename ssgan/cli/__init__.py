@@ -17,6 +17,7 @@ from ssgan.cli.evaluate import evaluate
 from ssgan.cli.export import export
 from ssgan.cli.figures import figures
 from ssgan.cli.init import init
+from ssgan.cli.label import label
 from ssgan.cli.presets import presets
 from ssgan.cli.read import read
 from ssgan.cli.reproduce import reproduce
@@ -47,7 +48,7 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder,
     commands=[
-        *(init, data, presets, train, search, reproduce),
+        *(init, label, data, presets, train, search, reproduce),
         *(evaluate, sample, read, figures, export, track, doctor),
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -74,6 +74,7 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
     from ssgan.base.storage import join
     from ssgan.experiment.loading import load_experiment, parse_overrides, preset_names, with_values
     from ssgan.experiment.tree import Experiment
+    from ssgan.labeling.place import check_answered
     from ssgan.records.rundir import RunDir
     from ssgan.records.searchdir import BEST, SearchDir
 
@@ -85,7 +86,9 @@ def _experiment(arguments: tuple[str, ...], resume: str | None) -> Experiment:
             "`ssgan train digits`; fields follow it"
         )
     if resume is None:
-        return load_experiment(arguments[0], arguments[1:])
+        experiment = load_experiment(arguments[0], arguments[1:])
+        check_answered(arguments[0], experiment.data.source)
+        return experiment
     if (search := SearchDir(resume)).exists(search.identity_file):
         raise BadInput(
             f"{resume} is a search: `ssgan search --resume {search.base_name}` resumes it, "

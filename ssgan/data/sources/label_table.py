@@ -13,6 +13,7 @@ from ssgan.base.json_text import read_json
 from ssgan.data.sources.cells import Cell, RawColumn
 from ssgan.data.sources.tree import read_regular
 
+_ASK = "run `ssgan label FILE.yaml`, which writes your answers to it"
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
 
@@ -100,15 +101,20 @@ def _read_text(path: Path, read: Read) -> str:
         return read(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise BadInput(
-            f"there is no file {path}; set data.source.csv to your CSV of labels"
+            f"there is no file {path}; set data.source.csv to your CSV of labels, or {_ASK}"
         ) from None
     except (UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
 
 
+def find_delimiter(header: str) -> str:
+    """Return what divides the cells of a CSV, by its first line."""
+    return max(",;\t", key=_QUOTED.sub("", header).count)
+
+
 def _read_csv(path: Path, text: str) -> LabelTable:
     stream = io.StringIO(text, newline="")
-    delimiter = max(",;\t", key=_QUOTED.sub("", stream.readline()).count)
+    delimiter = find_delimiter(stream.readline())
     stream.seek(0)
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
     header = [name.strip() for name in next(reader, [])]
@@ -126,6 +132,8 @@ def _read_csv(path: Path, text: str) -> LabelTable:
         index = next(name for name in ("index", "row", "column_1") if name not in header)
         header[0] = index
         notes.append(f"the first column has no name and is called {index}")
+    if header and not rows:
+        raise BadInput(f"{path} has no row yet, and needs one row or more: {_ASK}, or add some")
     if not rows or len(set(header)) < len(header) or "" in header:
         raise BadInput(
             f"{path} needs a header of distinct column names and one row or more; its header "

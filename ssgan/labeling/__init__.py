@@ -1,0 +1,1 @@
+"""From a heap of images to answers: which image is asked about next, and what was answered."""

@@ -1,0 +1,49 @@
+"""The order in which pictures are asked about: those from which most of the others would learn.
+
+Coverage of the images' features by a smooth kernel (`ssgan.data.asking`). With a trained model each
+image counts by how unsure its Q_ss is of it, so that what it reads well needs no more answers.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ssgan.data.asking import coverage_order
+from ssgan.labeling.heap import Heap
+
+
+class Ranking:
+    """Which pictures of a heap are asked about next.
+
+    Args:
+        heap: The pictures; of identical ones the first is asked about.
+        features: Of its images, float32 (N, F).
+        weights: What each image counts, float32 (N,), from 0; None for all alike.
+    """
+
+    def __init__(self, heap: Heap, features: Tensor, weights: Tensor | None = None) -> None:
+        self._heap, self._features, self._weights = heap, features, weights
+
+    def after(self, asked: Sequence[int], count: int) -> list[int]:
+        """Return the next pictures, at most `count`; none of those that were asked about."""
+        copies = self._heap.copies
+        past = {copies[row][0] for row in asked}
+        left = [row for row in range(len(copies)) if copies[row][0] == row and row not in past]
+        if not left:
+            return []
+        order = coverage_order(
+            self._features, count, sorted(past), among=left, weights=self._weights
+        )
+        # Images that differ, but not in their features, come last.
+        return order or left[:count]
+
+    def neighbors(self, picture: int, count: int) -> list[int]:
+        """Return the pictures that are most like one, the nearest first, no two identical."""
+        copies = self._heap.copies
+        squares = (self._features - self._features[picture]).square().sum(dim=1)
+        firsts = torch.tensor([members[0] for members in copies])
+        squares[firsts != torch.arange(len(firsts))] = torch.inf
+        squares[copies[picture][0]] = torch.inf
+        order = squares.argsort(stable=True)[:count]
+        return order[squares[order].isfinite()].tolist()
