@@ -7,11 +7,11 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ssgan.data.sources.base import Source
     from ssgan.data.sources.inspect import Inspection
     from ssgan.experiment.tree import Experiment
+    from ssgan.labeling.column import Column
 
 _FEW, _MANY = 10_000, 100_000  # pictures
 _FORM = re.compile(r"\.(parquet|zip|tar)$", re.IGNORECASE)  # of a file that is given
@@ -49,13 +50,32 @@ _SMALLER = 32  # pixels, to compare with
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file; FOLDER.yaml by default.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answer:
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME|NAME=LOW..HIGH",
+    help="Without labels: what `ssgan label` will ask about, a class or a number; `class` by "
+    "default.",
+)
+@click.option("--infogan", is_flag=True, help="Without labels: find codes without any answer.")
+def init(
+    folder: Path,
+    csv: Path | None,
+    out: Path | None,
+    force: bool,
+    labels: tuple[str, ...],
+    infogan: bool,
+) -> Answer:
     """Look at your pictures and labels, and write a commented experiment file.
 
     Text columns of the CSV and the names of sub-folders become classes, numbers become values;
     folders called train, valid, test and the like are splits. Archives (zip, tar) are read as they
     are, as if they were folders. Parquet has its labels in columns of its own. Paths in the file
-    are relative to it. Without labels the file is for InfoGAN, which finds codes by itself.
+    are relative to it.
+
+    Without labels the file is for answers, which `ssgan label` asks for; with --infogan it is for
+    InfoGAN, which finds codes by itself.
     """
     name = folder.resolve().name
     out = out or Path(f"{_FORM.sub('', name) if folder.is_file() else name}.yaml")
@@ -67,15 +87,61 @@ def init(folder: Path, csv: Path | None, out: Path | None, force: bool) -> Answe
 
     with waiting(f"looking at the pictures in {folder}"):
         found = inspect_path(folder, csv)
-        text = write_template(found, out.parent)
+        asked = _find_questions(found, out, labels, infogan)
+        text = write_template(found, out.parent, asked=asked)
     with writing(out, "--out"):
         out.write_text(text, encoding="utf-8")
     with waiting("checking the file"):
-        experiment, source = _check(out)
+        experiment, source = _check(out, asked)
     with waiting("measuring how fast it trains"):
         costs = measure_costs(experiment, source)
-        out.write_text(write_template(found, out.parent, costs), encoding="utf-8")
-    return Answer(_report(found, out, costs))
+        out.write_text(write_template(found, out.parent, costs, asked), encoding="utf-8")
+    return Answer(_report(found, out, costs, asked))
+
+
+class Questions(NamedTuple):
+    """What `ssgan label` will ask about pictures without labels, and where answers will be."""
+
+    command: str
+    """Arguments of ``ssgan`` that let it ask."""
+    csv: Path
+    columns: tuple[Column, ...]
+
+
+def _find_questions(
+    found: Inspection, out: Path, labels: Sequence[str], infogan: bool
+) -> Questions | None:
+    """Return what will be asked; None where there are labels, or nothing shall be asked.
+
+    Raises:
+        BadInput: An option has no effect.
+    """
+    from ssgan.labeling.column import DEFAULT_COLUMN, parse_label
+
+    if labels and infogan:
+        raise BadInput("--label has no effect with --infogan; leave one of them out")
+    for option, given in (("--label", labels), ("--infogan", infogan)):
+        if given and found.chosen:
+            named = ", ".join(column.name for column in found.chosen)
+            raise BadInput(
+                f"{option} has no effect: there are labels, {named}; edit codes.supervised in "
+                f"{out} instead, or point --csv at another file"
+            )
+    if labels and found.table is not None:
+        raise BadInput(
+            f"--label has no effect: answers go to a CSV, which pictures in {found.root} do not "
+            "have; unpack them into a folder first"
+        )
+    if found.chosen or infogan or found.table is not None:
+        return None
+    csv = found.csv
+    if csv is None or csv.suffix != ".csv" or "*" in str(csv):
+        csv = out.with_suffix(".csv")
+        csv = csv.with_stem(f"{csv.stem}-labels") if csv.exists() else csv
+    columns = tuple(map(parse_label, labels or [DEFAULT_COLUMN]))
+    told = labels if any("=" in text for text in labels) else ()  # ranges stand in no file
+    ranges = [part for text in told for part in ("--label", text)]
+    return Questions(shlex.join(["label", str(out), *ranges]), csv, columns)
 
 
 @dataclass(frozen=True)
@@ -99,12 +165,16 @@ def extent(count: int) -> Extent:
     return Extent(batch_size, epochs, batch_size * epochs * Extent.steps_per_epoch / count)
 
 
-def write_template(found: Inspection, place: Path, costs: Sequence[str] = ()) -> str:
+def write_template(
+    found: Inspection, place: Path, costs: Sequence[str] = (), asked: Questions | None = None
+) -> str:
     """Write the text of a file in the folder `place`; each value has its reason next to it.
 
-    `costs` are what sizes of the images cost, a line each.
+    `costs` are what sizes of the images cost, a line each; `asked` is what will be asked about.
     """
     from jinja2 import Environment
+
+    from ssgan.data.sources.cells import NONE_OF_THESE
 
     # A class or file name with a line break in it must not end a comment.
     environment = Environment(
@@ -123,11 +193,16 @@ def write_template(found: Inspection, place: Path, costs: Sequence[str] = ()) ->
     environment.filters["beside"] = beside
     text = (resources.files("ssgan.cli") / "template.yaml.j2").read_text(encoding="utf-8")
     kinds = {column.name: column.kind for column in found.chosen}
+    if asked is not None:
+        kinds = {column.name: column.kind for column in asked.columns}
     style = "style"
     while kinds.keys() & {f"{style}_1", f"{style}_2"}:
         style = f"free_{style}"
     return environment.from_string(text).render(
         found=found,
+        asked=asked,
+        kinds=kinds,
+        none_of_these=NONE_OF_THESE,
         own=[column for column in found.columns if column.kind is not None],
         declared={column.name: column.kind for column in found.columns if column.declared},
         spread={column.name: column.spread for column in found.columns if column.spread},
@@ -163,13 +238,24 @@ def measure_costs(experiment: Experiment, source: Source, seconds: float = 1.0) 
     return costs
 
 
-def _check(file: Path) -> tuple[Experiment, Source]:
-    """Read the file as training will, so that a problem shows now."""
+def _check(file: Path, asked: Questions | None) -> tuple[Experiment, Source]:
+    """Read the file as training will, so that a problem shows now.
+
+    What will be asked about has no classes yet; others stand in for them.
+    """
+    from ssgan.data.sources.folder import FolderSource
     from ssgan.experiment.loading import load_experiment
+    from ssgan.labeling.heap import without_labels
     from ssgan.method.codes import LatentSpace
 
     experiment = load_experiment(file)
-    source = experiment.data.source.open()
+    source: Source
+    if asked is None:
+        source = experiment.data.source.open()
+    else:
+        assert isinstance(experiment.data.source, FolderSource)
+        stand_ins = tuple(column.stand_in() for column in asked.columns)
+        source = replace(without_labels(experiment.data.source).open(), columns=stand_ins)
     experiment.networks.check(source.shape)
     columns = {column.name: column for column in source.columns}
     LatentSpace(
@@ -180,7 +266,9 @@ def _check(file: Path) -> tuple[Experiment, Source]:
     return experiment, source
 
 
-def _report(found: Inspection, out: Path, costs: Sequence[str]) -> list[str]:
+def _report(
+    found: Inspection, out: Path, costs: Sequence[str], asked: Questions | None
+) -> list[str]:
     colors = "gray" if found.gray else "color"
     lines = [f"{found.count:,} {colors} pictures in {found.root}: {found.framing.reason}"]
     if found.broken:
@@ -191,13 +279,14 @@ def _report(found: Inspection, out: Path, costs: Sequence[str]) -> list[str]:
         found_in = f"{column.found} ({column.known} labeled)" if column.kind else column.found
         lines.append(f"label {column.name}: {column.kind or 'left out'}, {found_in}")
         lines += [f"  {note}" for note in column.notes]
-    if not found.chosen:
+    if asked is not None:
+        named = ", ".join(column.name for column in asked.columns)
+        lines.append(f"no labels: {named} will be asked about; --infogan does without")
+    elif not found.chosen:
         lines.append("no labels: the file trains InfoGAN, which finds codes by itself")
     lines += costs
     ssgan, file = program("ssgan"), shlex.quote(str(out))
-    return [
-        *lines,
-        f"wrote {out}; next:",
-        f"  {ssgan} data show {file} --sheet contact.png   # look at what it makes of them",
-        f"  {ssgan} train {file}",
-    ]
+    look = f"  {ssgan} data show {file} --sheet contact.png   # look at what it makes of them"
+    if asked is not None:
+        look = f"  {ssgan} {asked.command}   # twenty answers are a start"
+    return [*lines, f"wrote {out}; next:", look, f"  {ssgan} train {file}"]

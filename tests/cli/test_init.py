@@ -84,12 +84,60 @@ def test_an_existing_file_is_kept(ssgan, photos: Path) -> None:
     assert "kind: folder" in Path("photos.yaml").read_text()
 
 
-def test_without_labels_it_is_infogan(ssgan, tmp_path: Path) -> None:
+def test_infogan_does_without_labels(ssgan, tmp_path: Path) -> None:
     pictures(tmp_path / "plain", 5, (100, 30))
-    assert ssgan("init", "plain").code == 0
+    assert ssgan("init", "plain", "--infogan").code == 0
     experiment = load_experiment("plain.yaml")
     assert experiment.codes.supervised == ()
+    assert experiment.data.source.csv is None
     assert experiment.data.source.resize == "pad"
+
+
+def test_without_labels_the_file_is_for_answers(ssgan, tmp_path: Path) -> None:
+    pictures(tmp_path / "plain", 5)
+    done = ssgan("init", "plain")
+    assert done.code == 0, done.err
+    experiment = load_experiment("plain.yaml")
+    source = experiment.data.source
+    assert experiment.codes.supervised == ("class",)
+    assert (source.csv, source.kinds) == (Path("plain.csv"), {"class": "categorical"})
+    assert source.unknown == ("none of these",)
+    assert "label plain.yaml" in done.out
+    assert not Path("plain.csv").exists()
+
+
+def test_what_will_be_asked_about_can_be_named(ssgan, tmp_path: Path) -> None:
+    pictures(tmp_path / "plain", 5)
+    Path("plain.csv").write_text("something,else\n")
+    done = ssgan("init", "plain", "--label", "shape", "--label", "angle=0..90")
+    assert done.code == 0, done.err
+    experiment = load_experiment("plain.yaml")
+    assert experiment.codes.supervised == ("shape", "angle")
+    assert experiment.data.source.kinds == {"shape": "categorical", "angle": "continuous"}
+    assert experiment.data.source.csv == Path("plain-labels.csv")
+    assert "label plain.yaml --label shape --label angle=0..90" in done.out
+
+
+@pytest.mark.parametrize("option", [["--label", "shape"], ["--infogan"]])
+def test_options_for_pictures_without_labels_are_refused_where_there_are_some(
+    ssgan, photos: Path, option: list[str]
+) -> None:
+    done = ssgan("init", photos, *option)
+    assert done.code == 2
+    assert f"{option[0]} has no effect: there are labels, animal, angle, room" in done.err
+
+
+def test_none_of_these_is_no_class(ssgan, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "plain", 5)
+    cells = ["circle", "ring", "none of these", "", "NA"]
+    rows = [[f"{i:03d}.png", cell] for i, cell in enumerate(cells)]
+    labels(tmp_path / "plain.csv", ["file", "shape"], rows)
+    done = ssgan("init", folder)
+    assert done.code == 0, done.err
+    experiment = load_experiment("plain.yaml")
+    assert experiment.data.source.unknown == ("none of these", "NA")
+    (shape,) = experiment.data.source.open().columns
+    assert shape.classes == ("circle", "ring")
 
 
 def test_folder_names_become_classes_and_gray_stays_gray(ssgan, tmp_path: Path) -> None:
@@ -342,7 +390,7 @@ def test_what_a_size_costs_is_measured_and_written(
 ) -> None:
     if not with_labels:
         (photos / "labels.csv").unlink()
-    done = ssgan("init", photos)
+    done = ssgan("init", photos, *([] if with_labels else ["--infogan"]))
     experiment = load_experiment("photos.yaml")
     for cost in COSTS:  # the fixture's, in place of measured ones
         assert cost in done.out
