@@ -129,11 +129,13 @@ def commit(run: RunDir, epoch: int, png: bytes, **metrics: float) -> None:
 class Browser:
     """Headless Chromium behind chromedriver, spoken to by the W3C WebDriver protocol."""
 
-    def __init__(self, driver: Server, size: tuple[int, int]) -> None:
+    def __init__(self, driver: Server, size: tuple[int, int], watched: bool = False) -> None:
         self._driver = driver
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         options = {"args": [*arguments, f"--window-size={size[0]},{size[1]}", "--hide-scrollbars"]}
         wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+        if watched:  # see `requests`
+            wanted["alwaysMatch"]["goog:loggingPrefs"] = {"performance": "ALL"}
         session = post(f"{driver.url}/session", {"capabilities": wanted})["value"]
         self._session = f"{driver.url}/session/{session['sessionId']}"
 
@@ -176,6 +178,13 @@ class Browser:
                 raise AssertionError(f"never true: {script}\nthe page says:\n{text}")
             time.sleep(0.3)
         return value
+
+    def requests(self) -> list[str]:
+        """Return the addresses of all requests since the last call; the browser is `watched`."""
+        entries = post(f"{self._session}/se/log", {"type": "performance"})["value"]
+        messages = [json.loads(entry["message"])["message"] for entry in entries]
+        sent = [one for one in messages if one["method"] == "Network.requestWillBeSent"]
+        return [one["params"]["request"]["url"] for one in sent]
 
     def screenshot(self, file: Path) -> Path:
         """Save what the window shows as a PNG."""

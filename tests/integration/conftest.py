@@ -27,13 +27,18 @@ def serve() -> Iterator[Callable[[Server], Server]]:
 
 
 @pytest.fixture
-def browser(tmp_path: Path, serve: Callable[[Server], Server]) -> Browser:
-    """A headless browser window of 1900 x 1100 pixels."""
+def chromedriver(tmp_path: Path, serve: Callable[[Server], Server]) -> Server:
+    """What starts and drives headless browsers."""
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         pytest.skip("needs a browser: apt-get install -y chromium chromium-driver")
-    log = tmp_path / "chromedriver.log"
-    return Browser(serve(Server([driver, "--port=PORT"], "/status", log)), (1900, 1100))
+    return serve(Server([driver, "--port=PORT"], "/status", tmp_path / "chromedriver.log"))
+
+
+@pytest.fixture
+def browser(chromedriver: Server) -> Browser:
+    """A headless browser window of 1900 x 1100 pixels."""
+    return Browser(chromedriver, (1900, 1100))
 
 
 @pytest.fixture(scope="session")
