@@ -52,6 +52,7 @@ def synthetic_dataset(shape: Sequence[int]) -> Any:
     return SimpleNamespace(
         train=split,
         y=y,
+        weights=None,
         space=SPACE,
         is_infogan=False,
         manifest=SimpleNamespace(shape=tuple(shape)),

@@ -15,6 +15,7 @@ from ssgan.data.memmap import Split
 from ssgan.data.sources.encoded_images import Levels, Unreadable, decode
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.layout import find_pictures
+from ssgan.data.sources.tree import Tree
 from ssgan.data.store import prepare
 from ssgan.drawing.sheet import png
 
@@ -26,9 +27,10 @@ _CHUNK = 10_000  # images that are read at a time
 class Heap:
     """The pictures of a folder's train split, as they are on the disk and as training sees them."""
 
-    root: Path
+    tree: Tree
+    """The folder or the archive that the pictures are in."""
     names: tuple[str, ...]
-    """N paths relative to `root`, with forward slashes."""
+    """N paths relative to the root of the tree, with forward slashes."""
     others: tuple[str, ...]
     """The pictures of the test split, and those that cannot be read."""
     images: Split
@@ -61,7 +63,7 @@ class Heap:
 
     def path(self, picture: int) -> Path:
         """Return the file of a picture."""
-        return self.root / self.names[picture]
+        return self.tree.root / self.names[picture]
 
     def is_there(self, picture: int) -> bool:
         """Whether a picture can still be read."""
@@ -91,7 +93,7 @@ class Heap:
         return png(Image.fromarray(np.ascontiguousarray(pixels)))
 
     def _decode(self, picture: int) -> Image.Image:
-        return decode(self.path(picture).read_bytes(), self.images.shape[0], self.levels)
+        return decode(self.tree.read(self.path(picture)), self.images.shape[0], self.levels)
 
 
 def open_heap(source: FolderSource, progress: Advance | None = None) -> Heap:
@@ -110,8 +112,9 @@ def open_heap(source: FolderSource, progress: Advance | None = None) -> Heap:
         raise BadInput(f"the pictures in {source.root} changed meanwhile; start again")
     if len(names) < 2:
         raise BadInput(f"{source.root} holds one picture; a heap to ask about has more")
-    others = tuple(sorted({*find_pictures(source.root)} - {*names}))
-    return Heap(source.root, names, others, images, opened.framing.levels, store.manifest.hash)
+    tree = Tree(source.root)
+    others = tuple(sorted({*find_pictures(tree)} - {*names}))
+    return Heap(tree, names, others, images, opened.framing.levels, store.manifest.hash)
 
 
 def without_labels(source: FolderSource) -> FolderSource:

@@ -46,7 +46,7 @@ def open_session(
     heap = open_heap(place.source, progress)
     names = [*heap.names, *heap.others]
     columns = [column.name for column in place.columns]
-    answers = Answers(place.csv, heap.root, names, columns, place.source.file_column)
+    answers = Answers(place.csv, place.source.root, names, columns, place.source.file_column)
     if merge:
         answers.merge_doubles()
     for column, groups in answers.find_doubles().items():
