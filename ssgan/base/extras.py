@@ -6,7 +6,7 @@ from ssgan.base.errors import BadInput
 
 TRAIN = (
     *("filelock", "jinja2", "markdown_it", "matplotlib", "mlflow", "optuna", "pandas", "psutil"),
-    *("pyarrow", "ray", "scipy", "sklearn", "torchvision"),
+    *("pyarrow", "ray", "scipy", "sklearn", "starlette", "torchvision", "uvicorn"),
 )
 """The modules that it installs."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FEW, _MANY = 10_000, 100_000  # pictures
 _FORM = re.compile(r"\.(parquet|zip|tar)$", re.IGNORECASE)  # of a file that is given
 _SMALLER = 32  # pixels, to compare with
+_HEAP = 100  # pictures, of which some are like others
 
 
 @click.command(
@@ -208,6 +209,7 @@ def write_template(
         spread={column.name: column.spread for column in found.columns if column.spread},
         chosen=list(kinds),
         continuous=[name for name, kind in kinds.items() if kind == "continuous"],
+        spreads=asked is not None and "categorical" in kinds.values() and found.count >= _HEAP,
         combinations=found.complete and list(kinds.values()).count("categorical") > 1,
         style=style,
         costs=costs,

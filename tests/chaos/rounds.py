@@ -213,7 +213,9 @@ class Round(ABC):
         self._note(f"{program} ended with {status}")
         if status in (0, -signal.SIGTERM if life.end == "SIGTERM" else -signal.SIGKILL):
             return
-        if status == 2 and has_rival and ("is being written by process" in said or "taken" in said):
+        # Where the first one was killed by then, the second one is told to resume what it left.
+        refused = ("is being written by process", "taken", "is already at")
+        if status == 2 and has_rival and any(words in said for words in refused):
             self.counts["second writers refused"] += 1
             return
         if status == 1 and life.end == "mv" and "was moved or removed while" in said:

@@ -106,6 +106,21 @@ def test_without_labels_the_file_is_for_answers(ssgan, tmp_path: Path) -> None:
     assert not Path("plain.csv").exists()
 
 
+@pytest.mark.parametrize(("mode", "named"), [("L", True), ("RGB", False)])
+def test_answers_about_many_gray_pictures_are_spread(
+    ssgan, tmp_path: Path, mode: str, named: bool
+) -> None:
+    folder = tmp_path / "heap"
+    folder.mkdir()
+    for number in range(100):
+        color = number if mode == "L" else (number, 255 - number, 0)
+        Image.new(mode, (16, 16), color).save(folder / f"{number:03d}.png")
+    assert ssgan("init", "heap").code == 0
+    experiment = load_experiment("heap.yaml")
+    assert (experiment.data.spread is not None) == named
+    assert (experiment.codes.prior == "estimated") == named
+
+
 def test_what_will_be_asked_about_can_be_named(ssgan, tmp_path: Path) -> None:
     pictures(tmp_path / "plain", 5)
     Path("plain.csv").write_text("something,else\n")
