@@ -9,18 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.tracking._tracking_service import utils
 from PIL import Image
 
+from ssgan.data.labels import LabelBudget
+from ssgan.method.codes import Code, LatentSpace
+from ssgan.networks.dcgan import DcganConfig
+from ssgan.records.data_info import DATA, DataInfo
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from tests.helpers import searchdirs
+from tests.helpers.exports import save_untrained
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 START = 1_700_000_000_000
+SHAPE = Code(name="5 shapes", kind="categorical", classes=("circle", "a|b"))
+ANGLE = Code(name="angle", kind="continuous", low=-45, high=45)
 
 
 def picture(seed: int) -> bytes:
@@ -54,6 +62,52 @@ def make_run(folder: Path, experiment: str, epochs: int = 3) -> RunDir:
     for epoch in range(1, epochs + 1):
         commit(run, epoch)
     return run
+
+
+def finish_run(run: RunDir) -> None:
+    """Give a run what a card is made from."""
+    space = LatentSpace(
+        supervised=(SHAPE, ANGLE), unsupervised=(Code(name="style", kind="continuous"),), noise=7
+    )
+    budget = LabelBudget(
+        train=torch.arange(12),
+        held_out=torch.arange(0),
+        amount="10%",
+        seed=0,
+        balanced=True,
+        counts={"5 shapes": {"circle": 9, "a|b": 3}},
+        data_hash="d" * 64,
+    )
+    info = DataInfo(
+        name="shapes",
+        hash="d" * 64,
+        shape=(1, 16, 16),
+        columns=(SHAPE, ANGLE),
+        counts={"train": 1200, "test": 400},
+    )
+    assert run.local_path is not None
+    save_untrained(
+        run.local_path / "export",
+        DcganConfig(width=4, hidden=16, q_hidden=8),
+        space,
+        (1, 16, 16),
+        data="shapes",
+        data_hash=info.hash,
+        labels=12,
+        labels_hash=budget.hash,
+    )
+    run.write_bytes("labels.parquet", budget.to_parquet())
+    run.write_json(DATA, info.model_dump(mode="json"))
+    metrics = {"zero_one_loss_ema": 0.0215, "judge_error": 0.0125, "rmse/angle": 4.5, "loss/L_I": 1}
+    run.write_summary(
+        {
+            "metrics": metrics | {"diversity": None},
+            "reasons": {},
+            "alarms": ["code 'style' is dead"],
+            "images_seen": 12_800,
+            "seed": 3,
+        }
+    )
 
 
 def rows(uri: str, run_id: str, key: str = "zero_one_loss") -> list[tuple[int, int, float]]:

@@ -13,8 +13,10 @@ from sklearn.datasets import load_digits
 
 from ssgan.records.rundir import Record, RunDir
 from ssgan.tracking.recorder import sync_run
+from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import default_uri
 from tests.helpers.servers import START, Browser, Server, mlflow_server, synthetic_run
+from tests.helpers.tracking import finish_run, make_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -82,6 +84,33 @@ def test_two_runs_stand_side_by_side_with_metrics_and_samples_at_equal_steps(
     pictures_at(EPOCHS - 1, ids, browser)
     with Image.open(browser.screenshot(kept / "samples.png")) as image:
         assert image.width >= 1000
+
+
+def test_the_page_of_a_model_shows_its_card_its_data_and_that_it_is_the_champion(
+    tmp_path: Path, serve: Callable[[Server], Server], browser: Browser
+) -> None:
+    uri, run = default_uri(tmp_path), make_run(tmp_path, "shapes")
+    finish_run(run)
+    found = register_champion(
+        uri, run.locate("export"), "shapes", run, metric=("zero_one_loss_ema", 0.02), identity={}
+    )
+    assert (found.version, found.is_champion) == (1, True)
+    synced = sync_run(uri, run)
+    url = serve(mlflow_server(tmp_path, "ui")).url
+    kept = Path(os.environ.get("SSGAN_SCREENSHOTS", tmp_path))
+
+    def text_with(words: str) -> str:
+        script = "const text = document.body.innerText; return text.includes(arguments[0]) && text"
+        return str(browser.wait_for(script, words))
+
+    browser.open(f"{url}/#/models/shapes/versions/1")
+    text = text_with("What it draws.")
+    for shown in ("circle", "1,200 images to train", "0-1 loss of G's EMA", "champion", "Limits."):
+        assert shown in text
+    browser.screenshot(kept / "model.png")
+    browser.open(f"{url}/#/experiments/1/runs/{synced.mlflow_run_id}")
+    text_with("shapes (train) (dddddddd")  # the data set, with its digest
+    browser.screenshot(kept / "model-run.png")
 
 
 def pictures_at(step: int, ids: list[str], browser: Browser) -> None:

@@ -3,76 +3,21 @@
 from pathlib import Path
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
-from ssgan.data.labels import LabelBudget
-from ssgan.method.codes import Code, LatentSpace
-from ssgan.networks.dcgan import DcganConfig
-from ssgan.records.data_info import DATA, DataInfo
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.tracking.card import model_card
 from ssgan.tracking.recorder import NOTE, Recorder
 from ssgan.tracking.search import sync_search
-from tests.helpers.exports import save_untrained
 from tests.helpers.searchdirs import fill_search
-from tests.helpers.tracking import make_run, runs_of
-
-SHAPE = Code(name="5 shapes", kind="categorical", classes=("circle", "a|b"))
-ANGLE = Code(name="angle", kind="continuous", low=-45, high=45)
-
-
-def finish(run: RunDir) -> None:
-    """Give a run what a card is made from."""
-    space = LatentSpace(
-        supervised=(SHAPE, ANGLE), unsupervised=(Code(name="style", kind="continuous"),), noise=7
-    )
-    budget = LabelBudget(
-        train=torch.arange(12),
-        held_out=torch.arange(0),
-        amount="10%",
-        seed=0,
-        balanced=True,
-        counts={"5 shapes": {"circle": 9, "a|b": 3}},
-        data_hash="d" * 64,
-    )
-    info = DataInfo(
-        name="shapes",
-        hash="d" * 64,
-        shape=(1, 16, 16),
-        columns=(SHAPE, ANGLE),
-        counts={"train": 1200, "test": 400},
-    )
-    assert run.local_path is not None
-    save_untrained(
-        run.local_path / "export",
-        DcganConfig(width=4, hidden=16, q_hidden=8),
-        space,
-        (1, 16, 16),
-        data="shapes",
-        data_hash=info.hash,
-        labels=12,
-        labels_hash=budget.hash,
-    )
-    run.write_bytes("labels.parquet", budget.to_parquet())
-    run.write_json(DATA, info.model_dump(mode="json"))
-    metrics = {"zero_one_loss_ema": 0.0215, "judge_error": 0.0125, "rmse/angle": 4.5, "loss/L_I": 1}
-    run.write_summary(
-        {
-            "metrics": metrics | {"diversity": None},
-            "reasons": {},
-            "alarms": ["code 'style' is dead"],
-            "images_seen": 12_800,
-            "seed": 3,
-        }
-    )
+from tests.helpers.tracking import finish_run, make_run, runs_of
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     run = make_run(tmp_path, "card")
-    finish(run)
+    finish_run(run)
     return run
 
 
@@ -150,7 +95,7 @@ def test_a_card_describes_its_run_and_a_description_of_somebodys_own_stays(
 def test_of_a_searchs_trials_the_winner_has_a_card(uri: str, search: SearchDir) -> None:
     rows = fill_search(search, trials=3, epochs=2, finals=1)
     for row in rows:
-        finish(search.run(row))
+        finish_run(search.run(row))
     winner = next(row for row in rows if row.stage == "final")
     configuration = {"mean": 0.02, "spread": 0.0034, "n": 3}
     metric = {"metric": "zero_one_loss_ema", "configurations": [configuration]}
