@@ -1,7 +1,7 @@
 """``python -m tests.chaos``: rounds of killed, doubled, moved and resumed programs, by their seeds.
 
-Exit codes: 0 all rounds ended well, 1 some did not. Rounds that are in the file of outcomes, of
-this commit, are not played again.
+Exit codes: 0 all rounds ended well, 1 some did not. Rounds that ended well with the package that is
+here, by the file of outcomes, are not played again.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import traceback
@@ -110,18 +111,33 @@ class Ledger:
         self._file = file
 
     def read(self) -> dict[int, Outcome]:
-        """Return the outcomes of this commit by seed."""
-        if not self._file.exists():
+        """Return by seed the rounds that ended well with the very package that is here.
+
+        What has changed beside it since, as the checks of other rounds, does not matter to them.
+        """
+        here = _package(describe_commit())
+        if here is None or not self._file.exists():
             return {}
         lines = self._file.read_text().splitlines()
         found = [Outcome(**json.loads(line)) for line in lines if line.endswith("}")]
-        return {one.seed: one for one in found if one.commit == describe_commit()}
+        well = [one for one in found if not one.problems]
+        same = {commit: _package(commit) == here for commit in {one.commit for one in well}}
+        return {one.seed: one for one in well if same[one.commit]}
 
     def append(self, outcome: Outcome) -> None:
         """Add an outcome."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a") as file:
             file.write(f"{json.dumps(dataclasses.asdict(outcome))}\n")
+
+
+def _package(commit: str | None) -> str | None:
+    """Return the hash of the package at a commit; None of a checkout that was changed."""
+    if commit is None or commit.endswith("+"):
+        return None
+    command = ["git", "-C", str(Path(__file__).parents[2]), "rev-parse", f"{commit}:ssgan"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 @contextmanager

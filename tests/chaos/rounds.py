@@ -229,8 +229,8 @@ class Round(ABC):
 
     def _relocate(self, then: Then) -> None:
         old = self.path
-        if then == "stay" or not self.place.files(old):
-            return
+        if then == "stay" or not self.place.exists(f"{old}/{self.identity}"):
+            return  # or it has no name of its own yet, which the next process would give another
         number = len(self._gone) + len(self._left) + 1
         out, name = old.split("/")
         is_beside = then in ("move", "copy")

@@ -1,5 +1,6 @@
 """The whole command: help at once, exit codes, results alone on stdout."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,9 +70,12 @@ def test_unexpected_errors_fail_with_a_traceback(ssgan, monkeypatch: pytest.Monk
     assert "wheels came off" in done.err
 
 
-def test_an_interrupt_fails_without_a_traceback(ssgan, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(signal.SIGTERM)])
+def test_an_interrupt_fails_without_a_traceback(
+    ssgan, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
     def interrupted(*arguments: object, **named: object) -> None:
-        raise KeyboardInterrupt
+        raise raised
 
     monkeypatch.setattr("ssgan.export.NamedGenerator.load", interrupted)
     done = ssgan("sample", "somewhere")
