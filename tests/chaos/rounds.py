@@ -220,6 +220,9 @@ class Round(ABC):
             return
         if status == 1 and life.end == "mv" and "was moved or removed while" in said:
             return
+        # While Ray connects, its native handler takes a SIGTERM, and aborts.
+        if status == -signal.SIGABRT and life.end == "SIGTERM" and "SIGTERM received at" in said:
+            return
         if status != 1 or life.end != "SIGTERM":
             raise Broken(f"{program} ended with {status}:\n{program.said[-3000:]}")
         if "--resume" not in said and "interrupted" not in said:
