@@ -5,28 +5,23 @@ budget by its hash; it is drawn once, never again.
 """
 
 import hashlib
-import io
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.base.json_text import read_json
 from ssgan.base.rng import Streams
+from ssgan.data.sealed_table import UNREADABLE, seal, unseal
 from ssgan.method.codes import Code
 
 Amount = int | float | str
 """A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labeled set."""
 
-_METADATA = b"ssgan"
 _MEND = "restore the file from a copy, or start a new run"
 
 
@@ -78,12 +73,7 @@ class LabelBudget:
         facts = {name: getattr(self, name) for name in names}
         if self.spread is not None:
             facts["spread"] = self.spread
-        facts["sha256"] = canonical_hash(facts)
-        table = pa.table({"index": indices, "held_out": held_out})
-        table = table.replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
+        return seal(pa.table({"index": indices, "held_out": held_out}), facts)
 
     @classmethod
     def from_parquet(cls, data: bytes) -> "LabelBudget":
@@ -93,15 +83,13 @@ class LabelBudget:
             CorruptFile: The file cannot be read, or holds something else than was saved.
         """
         try:
-            table = pq.read_table(io.BytesIO(data))
-            facts = read_json(table.schema.metadata[_METADATA])
+            table, facts, is_whole = unseal(data)
             indices = torch.from_numpy(table["index"].to_numpy().copy())
             held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
-            is_whole = facts.pop("sha256") == canonical_hash(facts)
             saved_hash = facts.pop("hash")
             budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
             is_whole = is_whole and budget.hash == saved_hash
-        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        except UNREADABLE as error:
             told = " ".join(str(error).split())
             raise CorruptFile(f"labels.parquet cannot be read ({told}); {_MEND}") from error
         if not is_whole:

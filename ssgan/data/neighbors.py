@@ -9,23 +9,18 @@ copy for a neighbor, and a copy's first neighbor is the image that it copies, at
 """
 
 import hashlib
-import io
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.base.json_text import read_json
+from ssgan.data.sealed_table import UNREADABLE, seal, unseal
 
-_METADATA = b"ssgan"
 _RADIUS = 2_000  # of features as integers: 4 r² < 2²⁴, beyond which float32 skips integers
 _BLOCK = 2**24  # distances that are in memory at a time
 
@@ -64,12 +59,7 @@ class Graph:
             )
             for name, tensor in (("neighbors", self.neighbors), ("distances", self.distances))
         }
-        facts = {"count": len(self), "hash": self.hash}
-        facts["sha256"] = canonical_hash(facts)
-        table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(facts).encode()})
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
+        return seal(pa.table(columns), {"count": len(self), "hash": self.hash})
 
     @classmethod
     def from_parquet(cls, data: bytes) -> "Graph":
@@ -79,14 +69,12 @@ class Graph:
             CorruptFile: The file cannot be read, or holds something else than was saved.
         """
         try:
-            table = pq.read_table(io.BytesIO(data))
-            facts = read_json(table.schema.metadata[_METADATA])
-            is_whole = facts.pop("sha256") == canonical_hash(facts)
+            table, facts, is_whole = unseal(data)
             columns = [table[name].combine_chunks() for name in ("neighbors", "distances")]
             flat = [torch.from_numpy(column.flatten().to_numpy().copy()) for column in columns]
             graph = cls(*(tensor.view(facts["count"], -1) for tensor in flat))
             is_whole = is_whole and graph.hash == facts["hash"]
-        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        except UNREADABLE as error:
             told = " ".join(str(error).split())
             raise CorruptFile(f"the graph of neighbors cannot be read ({told})") from error
         except (RuntimeError, AttributeError) as error:

@@ -1,7 +1,7 @@
 """The file of answers: a CSV, which ``ssgan train`` reads as it is. Nothing else is kept.
 
 A row is a picture, a column a question. Each answer is in the file when `Answers.put` returns: the
-file is written anew beside the old one, flushed to the disk, and takes its place. What another
+file is written whole beside the old one, flushed to the disk, and takes its place. What another
 program wrote into it meanwhile is read first, and stays.
 
 A cell holds a class or a number; the words *none of these*; one space where somebody was asked and

@@ -179,7 +179,7 @@ class Estimates:
             return self._found.get(column)
 
     def update(self, column: str, cells: Mapping[int, str]) -> None:
-        """Make the estimate of a column anew, soon."""
+        """Make the estimate of a column again, soon."""
         with self._change:
             self._wanted[column] = dict(cells)
             if self._thread is None:

@@ -271,7 +271,7 @@ class Session:
         known = find_class(value, self.classes(column))
         if kind == "class" or (known is None and column.fixed):
             if known is None:
-                raise BadInput(f"{value[:40]!r} is no class of {column.name}")
+                raise BadInput(f"{value[:40]!r} is not a class of {column.name}")
             return known
         if known is not None:
             if known != value.strip():

@@ -134,7 +134,7 @@ def test_answers_and_undo_lead_to_the_next_state(page: Page) -> None:
 def test_what_cannot_be_done_is_said_beside_the_state(page: Page) -> None:
     status, state = page.answer("class", "square")
     assert status == 409
-    assert state["error"] == "'square' is no class of shape"
+    assert state["error"] == "'square' is not a class of shape"
     assert state["question"] is not None
     status, state = page.post("/undo", {})
     assert status == 409

@@ -77,7 +77,7 @@ def test_a_new_class_that_is_an_old_one_is_taken_for_it_with_a_word(opened: Open
     answer(session, "new", "circle")
     assert answer(session, "new", " Circle") == "circle"
     assert session.notes == ["'Circle' is taken for the class 'circle'"]
-    with pytest.raises(BadInput, match="'square' is no class of shape"):
+    with pytest.raises(BadInput, match="'square' is not a class of shape"):
         answer(session, "class", "square")
     assert [one["name"] for one in session.state()["classes"]] == ["circle"]
 
