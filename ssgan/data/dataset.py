@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Literal
 
 import torch
@@ -104,6 +105,7 @@ class Dataset:
         train = store.split("train")
         test = store.split("test") if store.has_test_split else None
         y_known = _code_table(space, manifest, train)
+        features = cache(lambda: pixel_features(train.take, len(train), train.shape))
         if budget is None:
             is_asked = config.choice == "asked"
             budget = draw_budget(
@@ -114,7 +116,7 @@ class Dataset:
                 balanced=config.balanced,
                 held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
-                order=_asking_order(config, train, y_known) if is_asked else None,
+                order=_asking_order(config, features(), y_known) if is_asked else None,
             )
             if is_asked or config.spread is not None:
                 _warn_of_classes_without_label(budget)
@@ -129,7 +131,7 @@ class Dataset:
             _warn_of_classes_never_drawn(space)
         y, weights = budget.mask(y_known), None
         if config.spread is not None:
-            graph = find_graph(train, manifest.hash, config.spread.neighbors)
+            graph = find_graph(features, manifest.hash, config.spread.neighbors)
             gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
             budget = _with_spread(budget, gained)
             if codes.prior == "estimated":
@@ -219,7 +221,7 @@ def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
             )
 
 
-def _asking_order(config: DataConfig, train: Split, y_known: Tensor) -> Tensor:
+def _asking_order(config: DataConfig, features: Tensor, y_known: Tensor) -> Tensor:
     """Return all labeled images, int64 (n,), those first that are asked about first."""
     labeled = (~y_known.isnan()).any(dim=1).nonzero()[:, 0]
     may_be = labeled
@@ -227,7 +229,6 @@ def _asking_order(config: DataConfig, train: Split, y_known: Tensor) -> Tensor:
         generator = Streams(config.label_seed).generator("images that may be asked about")
         shuffled = torch.randperm(len(labeled), generator=generator)
         may_be = labeled[shuffled[: (len(labeled) + 1) // 2]]
-    features = pixel_features(train.take, len(train), train.shape)
     count = count_labels(config.labels, len(labeled))
     first = torch.tensor(coverage_order(features, count, among=may_be.tolist()), dtype=torch.int64)
     # A budget may be larger than what there is to ask about.

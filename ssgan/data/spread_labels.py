@@ -6,7 +6,7 @@ that was damaged is built again.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,7 @@ from torch import Tensor
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import default_cache, replacing
-from ssgan.data.features import KIND, pixel_features
-from ssgan.data.memmap import Split
+from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
 from ssgan.method.codes import Code
@@ -89,15 +88,17 @@ def spread_labels(
     return SpreadLabels(y, readings, graph.hash)
 
 
-def find_graph(split: Split, data_hash: str, neighbors: int, cache: Path | None = None) -> Graph:
-    """Find the graph of a split's images in the cache, or build it there.
+def find_graph(
+    features: Callable[[], Tensor], data_hash: str, neighbors: int, cache: Path | None = None
+) -> Graph:
+    """Find the graph of images in the cache, or build it there.
 
     Several processes may call this at once: one builds, the others wait for it. The cache is a
     folder; null for `default_cache`.
 
     Args:
-        split: The images.
-        data_hash: What identifies them: the hash of their store's manifest.
+        features: Computes their features, `pixel_features`; asked for where there is no graph yet.
+        data_hash: What identifies the images: the hash of their store's manifest.
         neighbors: Neighbors of each image.
         cache: Where.
 
@@ -112,8 +113,8 @@ def find_graph(split: Split, data_hash: str, neighbors: int, cache: Path | None 
     with FileLock(f"{file}.lock"):
         if (found := _read(file)) is not None:
             return found
-        _log.info("finding the %d nearest neighbors of %d images", neighbors, len(split))
-        graph = build_graph(pixel_features(split.take, len(split), split.shape), neighbors)
+        _log.info("finding the %d nearest neighbors of each image", neighbors)
+        graph = build_graph(features(), neighbors)
         with replacing(file) as new:
             new.write_bytes(graph.to_parquet())
     return graph

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import Advance
@@ -56,10 +57,10 @@ class Heap:
         shared = {key: tuple(members) for key, members in groups.items()}
         return tuple(shared[key] for key in owner)
 
-    @property
-    def different(self) -> int:
-        """How many of the images differ from all before them."""
-        return sum(members[0] == row for row, members in enumerate(self.copies))
+    @cached_property
+    def firsts(self) -> Tensor:
+        """The first picture whose image is identical to each one's, int64 (N,)."""
+        return torch.tensor([members[0] for members in self.copies])
 
     def path(self, picture: int) -> Path:
         """Return the file of a picture."""

@@ -27,9 +27,8 @@ class Ranking:
 
     def after(self, asked: Sequence[int], count: int) -> list[int]:
         """Return the next pictures, at most `count`; none of those that were asked about."""
-        copies = self._heap.copies
-        past = {copies[row][0] for row in asked}
-        left = [row for row in range(len(copies)) if copies[row][0] == row and row not in past]
+        past = set(self._heap.firsts[list(asked)].tolist())
+        left = [row for row in self._heap.firsts.unique().tolist() if row not in past]
         if not left:
             return []
         order = coverage_order(
@@ -40,10 +39,9 @@ class Ranking:
 
     def neighbors(self, picture: int, count: int) -> list[int]:
         """Return the pictures that are most like one, the nearest first, no two identical."""
-        copies = self._heap.copies
+        firsts = self._heap.firsts
         squares = (self._features - self._features[picture]).square().sum(dim=1)
-        firsts = torch.tensor([members[0] for members in copies])
         squares[firsts != torch.arange(len(firsts))] = torch.inf
-        squares[copies[picture][0]] = torch.inf
+        squares[firsts[picture]] = torch.inf
         order = squares.argsort(stable=True)[:count]
         return order[squares[order].isfinite()].tolist()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ssgan.base.errors import BadInput
-from ssgan.data import spread_labels as module
+from ssgan.data.features import pixel_features
 from ssgan.data.memmap import Split
 from ssgan.data.neighbors import Graph, build_graph
 from ssgan.data.spread import SpreadConfig
@@ -72,37 +72,38 @@ def test_codes_without_classes_are_refused(graph: Graph) -> None:
         spread_labels(SpreadConfig(), (ANGLE,), given(1, {(0, 0): 0.5}), NOBODY, graph)
 
 
-def pictures(count: int = 30) -> Split:
+def features(count: int = 30) -> Tensor:
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(256, (count, 1, 8, 8), generator=draw, dtype=torch.uint8)
-    return Split(images, torch.full((count, 0), NAN))
+    return pixel_features(Split(images, torch.full((count, 0), NAN)).take, count, (1, 8, 8))
 
 
-def test_a_graph_is_built_once_for_its_data_and_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = find_graph(pictures(), "data", 4, tmp_path)
-    monkeypatch.setattr(module, "pixel_features", None)  # building would raise
-    assert find_graph(pictures(), "data", 4, tmp_path).hash == built.hash
+def not_needed() -> Tensor:
+    raise TypeError("there is a graph")
+
+
+def test_a_graph_is_built_once_for_its_data_and_settings(tmp_path: Path) -> None:
+    built = find_graph(features, "data", 4, tmp_path)
+    assert find_graph(not_needed, "data", 4, tmp_path).hash == built.hash
     for data, neighbors in (("data", 5), ("other", 4)):
         with pytest.raises(TypeError):
-            find_graph(pictures(), data, neighbors, tmp_path)
+            find_graph(not_needed, data, neighbors, tmp_path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing else"])
 def test_a_damaged_graph_is_built_again(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    built = find_graph(pictures(), "data", 4, tmp_path)
+    built = find_graph(features, "data", 4, tmp_path)
     (file,) = (tmp_path / "graphs").glob("*.parquet")
     whole = file.read_bytes()
     file.write_bytes(damage)
-    assert find_graph(pictures(), "data", 4, tmp_path).hash == built.hash
+    assert find_graph(features, "data", 4, tmp_path).hash == built.hash
     assert "building it again" in caplog.text
     assert file.read_bytes() == whole
 
 
 def test_fewer_images_than_neighbors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"data\.spread\.neighbors"):
-        find_graph(pictures(10), "data", 10, tmp_path)
+        find_graph(lambda: features(10), "data", 10, tmp_path)
     assert not list((tmp_path / "graphs").glob("*.parquet"))
