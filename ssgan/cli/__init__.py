@@ -5,7 +5,6 @@ done, 1 failed, 2 bad input. Verbs import what they need when they run, so that 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -75,10 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code if error.exit_code == BAD_INPUT else FAILED)
-    except (click.Abort, KeyboardInterrupt, SystemExit) as error:
-        # While Ray starts, it turns a SIGTERM into an exit with the signal's number.
-        if isinstance(error, SystemExit) and error.code != signal.SIGTERM:
-            raise
+    except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         sys.exit(FAILED)
     except BrokenPipeError:  # `ssgan ... | head` has read enough

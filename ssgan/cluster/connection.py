@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -69,7 +70,20 @@ def connect(temporary: str | Path | None = None) -> Iterator[Cluster]:
 
     Raises:
         BadInput: There is no Ray at ``RAY_ADDRESS``, or none could be started.
+        KeyboardInterrupt: SIGTERM, while Ray's own handler of it was in force.
     """
+    try:
+        with _joined(temporary) as cluster:
+            yield cluster
+    except SystemExit as error:
+        # Ray's handler, from its start on until somebody sets another.
+        if error.code != signal.SIGTERM:
+            raise
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _joined(temporary: str | Path | None) -> Iterator[Cluster]:
     import ray
 
     address = address_in_environment()

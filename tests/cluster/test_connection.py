@@ -1,4 +1,6 @@
+import signal
 import socket
+import sys
 
 import pytest
 
@@ -17,6 +19,19 @@ def test_an_address_where_nobody_listens_is_refused_at_once(
         monkeypatch.setenv("RAY_ADDRESS", address)
         with pytest.raises(BadInput, match=f"RAY_ADDRESS={address}: .*unset"), connect():
             pass
+
+
+@pytest.mark.parametrize(("code", "raised"), [(signal.SIGTERM, KeyboardInterrupt), (3, SystemExit)])
+def test_a_sigterm_while_ray_starts_is_an_interrupt(
+    code: int, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(temporary: object) -> None:
+        sys.exit(code)  # as Ray's handler does
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ssgan.cluster.connection._start", start)
+    with pytest.raises(raised), connect():
+        pass
 
 
 @pytest.mark.parametrize(
