@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-_RESULTS = Path(__file__).parent.parent / "docs" / "results"
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
 
 
 class ResultsPage(argparse.ArgumentParser):
@@ -13,7 +13,7 @@ class ResultsPage(argparse.ArgumentParser):
     def __init__(self, name: str, description: str | None, small: str) -> None:
         """Take the file's name in docs/results, and what is said of the program and ``--small``."""
         super().__init__(description=description)
-        self._file = _RESULTS / name
+        self._file = RESULTS / name
         self.add_argument("--small", action="store_true", help=small)
         self.add_argument("--write", action="store_true", help=f"write {name} in docs/results")
 

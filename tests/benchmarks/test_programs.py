@@ -1,4 +1,7 @@
-"""Every program under benchmarks/ runs, at its smallest size; the GPU's is in test_gpu.py."""
+"""Every program under benchmarks/ runs, at its smallest size.
+
+The GPU's is in test_gpu.py, that on few labels in test_few_labels.py.
+"""
 
 import csv
 import json
@@ -18,8 +21,8 @@ from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
 TESTED = {
-    *("draws", "driver", "early_stopping", "gpu", "run", "seeds", "storage", "turned_digits"),
-    "workers",
+    *("draws", "driver", "early_stopping", "few_labels", "gpu", "run", "seeds", "storage"),
+    *("turned_digits", "workers"),
 }
 
 
