@@ -1,34 +1,41 @@
-"""Features of images by which their neighbors are found: principal components of their pixels.
+"""Features of images by which their neighbors are found: where edges are, and which way they run.
 
 Small gray pictures are deskewed first: moved to the middle and sheared upright by their second
-moments, since two hands write one digit at two slants. Other pictures are reduced to at most 16 x
-16 pixels.
+moments, since two hands write one digit at two slants. Others are reduced to at most 32 x 32
+pixels. Then every cell of 4 x 4 pixels counts the directions of the gradients about it (histograms
+of oriented gradients, Dalal and Triggs, 2005), the square roots of the shares are taken, so that
+Euclidean distance is Hellinger's, and of these the principal components.
 
 The features are the same to the last bit on any number of threads: what is summed are integers,
-whose sums are exact in any order, and the eigenvectors are computed on one thread.
+whose sums are exact in any order, all else is rounded alike everywhere (no sine, no power), and the
+eigenvectors are computed on one thread.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, pad
+from torch.nn.functional import adaptive_avg_pool2d, conv2d, pad
 
 from ssgan.base.rng import Streams
 from ssgan.base.threads import use_threads
 from ssgan.data.memmap import Take
 
-KIND = "pixels-1"
+KIND = "gradients-1"
 """Names these features in the cache; another computation gets another name."""
 
 _FITTED = 20_000  # images that the components are computed from
-_CHUNK = 2_048  # images that are in memory at a time
-_DESKEWED = 32  # pixels a side, at most
-_REDUCED = 16  # pixels a side
+_CHUNK = 256  # images that are in memory at a time
+_SIDE = 32  # pixels; larger pictures are reduced
+_CELL = 4  # pixels a side
+_DIRECTIONS = 8
+_SHARPENED = 4  # squarings of a gradient's cosine with a direction: it counts where that is near 1
+_TONE = 2  # weight of a gray level, where the lengths of all edges are 4096
 _GRAINS = 2.0**16  # to a unit of an eigenvector's components, which become integers by it
 
 
-def pixel_features(take: Take, count: int, shape: tuple[int, int, int], dims: int = 50) -> Tensor:
+def pixel_features(take: Take, count: int, shape: tuple[int, int, int], dims: int = 100) -> Tensor:
     """Return the first principal components of images: float32 (N, F), F <= dims.
 
     Directions in which the images do not differ are left out.
@@ -39,31 +46,30 @@ def pixel_features(take: Take, count: int, shape: tuple[int, int, int], dims: in
         shape: Channels, height and width of an image.
         dims: Most components.
     """
-    if shape[0] == 1 and max(shape[1:]) <= _DESKEWED:
-        prepared: Callable[[Tensor], Tensor] = _deskewed
-    else:
-        prepared = _reduced
+    is_small_gray = shape[0] == 1 and max(shape[1:]) <= _SIDE
+    prepare = _deskewed if is_small_gray else _reduced
 
-    def pixels(rows: Tensor) -> Iterator[Tensor]:
+    def described(rows: Tensor) -> Iterator[Tensor]:
         for chunk in rows.split(_CHUNK):
-            yield prepared(take(chunk).cpu().double()).flatten(1)
+            yield _describe(prepare(take(chunk).cpu().double()))
 
     order = torch.randperm(count, generator=Streams(0).generator("principal components"))
-    basis, middle = _components(pixels(order[:_FITTED]), dims)
-    parts = [(chunk @ basis - middle) / _GRAINS for chunk in pixels(torch.arange(count))]
+    basis, middle = _components(described(order[:_FITTED]), dims)
+    parts = [(chunk @ basis - middle) / _GRAINS for chunk in described(torch.arange(count))]
     return torch.cat(parts).float()
 
 
 def _components(chunks: Iterator[Tensor], dims: int) -> tuple[Tensor, Tensor]:
-    """Return the eigenvectors of pixels' covariance as columns of integers, float64 (D, F).
+    """Return the eigenvectors of the covariance as columns of integers, float64 (D, F).
 
-    With them comes where the pixels' mean lies along each, float64 (F,).
+    What comes in are integers, (n, D); with them goes where their mean lies along each, float64
+    (F,).
     """
     count, total, products = 0, torch.zeros(()), torch.zeros(())
-    for pixels in chunks:
-        count += len(pixels)
-        total = total + pixels.sum(dim=0)
-        products = products + pixels.T @ pixels
+    for chunk in chunks:
+        count += len(chunk)
+        total = total + chunk.sum(dim=0)
+        products = products + chunk.T @ chunk
     mean = total / count
     with use_threads(1):
         values, vectors = torch.linalg.eigh(products / count - mean[:, None] * mean)
@@ -75,7 +81,7 @@ def _components(chunks: Iterator[Tensor], dims: int) -> tuple[Tensor, Tensor]:
 
 
 def _deskewed(images: Tensor) -> Tensor:
-    """Move gray pictures (n, 1, H, W) to the middle and shear them upright: integers (n, H, W).
+    """Move gray pictures (n, 1, H, W) to the middle and shear them upright: integers.
 
     What counts is how far pixels are from the paper, the median of the picture's edge.
     """
@@ -105,10 +111,57 @@ def _deskewed(images: Tensor) -> Tensor:
     right, down = from_x - left, from_y - top
     upper = look_up(top, left) * (1 - right) + look_up(top, left + 1) * right
     lower = look_up(top + 1, left) * (1 - right) + look_up(top + 1, left + 1) * right
-    return (upper * (1 - down) + lower * down).round()
+    return (upper * (1 - down) + lower * down).round()[:, None]
 
 
 def _reduced(images: Tensor) -> Tensor:
-    """Average pictures (n, C, H, W) to at most 16 x 16 pixels: integers, 16 to a gray level."""
-    height, width = (min(side, _REDUCED) for side in images.shape[2:])
-    return (adaptive_avg_pool2d(images, (height, width)) * 16).round()
+    """Average pictures (n, C, H, W) to at most 32 x 32 pixels: integers."""
+    height, width = (min(side, _SIDE) for side in images.shape[2:])
+    return adaptive_avg_pool2d(images, (height, width)).round()
+
+
+def _describe(images: Tensor) -> Tensor:
+    """Describe pictures (n, C, H, W) by the directions of their edges: integers (n, D).
+
+    Their light and dark, in 4 x 4 parts, is added with little weight: it tells flat pictures apart.
+    """
+    shares = _pool(_directed_gradients(images.float())).flatten(1).double()
+    edges = ((shares / shares.sum(dim=1, keepdim=True).clamp(min=1)).sqrt() * 4096).round()
+    tones = adaptive_avg_pool2d(images, (4, 4)).flatten(1).round()
+    return torch.cat([edges, tones * _TONE], dim=1)
+
+
+def _directed_gradients(images: Tensor) -> Tensor:
+    """Return how steep pictures (n, C, H, W) are towards each direction: integers (n, K, H, W)."""
+    framed = pad(images, (1, 1, 1, 1), mode="replicate")
+    x = framed[:, :, 1:-1, 2:] - framed[:, :, 1:-1, :-2]
+    y = framed[:, :, 2:, 1:-1] - framed[:, :, :-2, 1:-1]
+    square = x * x + y * y
+    channel = square.argmax(dim=1, keepdim=True)  # that with the steepest gradient counts
+    x, y, square = (values.gather(1, channel) for values in (x, y, square))
+    length = square.sqrt()
+    turns = torch.arange(_DIRECTIONS) * (2 * math.pi / _DIRECTIONS)
+    east, south = (
+        (part * 1024).round()[:, None, None] / 1024 for part in (turns.cos(), turns.sin())
+    )
+    nearness = ((x * east + y * south) / length.clamp(min=1)).clamp(min=0)
+    for _ in range(_SHARPENED):
+        nearness = nearness * nearness
+    return (length * nearness * 16).round()
+
+
+def _pool(maps: Tensor) -> Tensor:
+    """Sum maps (n, K, H, W) of integers by cells; a pixel counts for the four nearest cells.
+
+    The sums stay below 2**24, up to which float32 holds every integer.
+    """
+    channels = maps.shape[1]
+    missing_y, missing_x = (-side % _CELL for side in maps.shape[2:])
+    half = _CELL // 2
+    left, top = half + missing_x // 2, half + missing_y // 2
+    right, bottom = _CELL + missing_x - left, _CELL + missing_y - top
+    padded = pad(maps, (left, right, top, bottom))
+    rise = torch.arange(1.0, 2 * _CELL, 2)
+    weights = torch.cat([rise, rise.flip(0)])
+    kernel = (weights[:, None] * weights).expand(channels, 1, -1, -1)
+    return conv2d(padded, kernel, stride=_CELL, groups=channels)

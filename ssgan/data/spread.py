@@ -6,6 +6,11 @@ Perona, 2004). A column of F, divided by its sum, says how class c is distribute
 p(x | c): a class has the same mass however many labels name it. Its share of an image is
 p(x | c) / Σ p(x | c'), and how large the classes are is estimated by the images that each wins.
 
+Before that, in rounds, every given label is spread by itself and again from the images that are
+surest its own. A label of an image that lies among another class's, or two labels on one cluster
+and none on the next, are put right so: the label that has few images of its own reaches out with
+the same mass as the others, until it has those that nobody claims.
+
 The shares so estimated do not weigh p(x | c) in turn (expectation maximization does that): the
 densities that a handful of labels give are too rough, and large classes grow. On MNIST with a label
 a class three rounds of it read 2 % fewer images right; with classes ten to one 2 % more.
@@ -23,6 +28,10 @@ from torch import Tensor
 from ssgan.base.config import Config
 from ssgan.data.neighbors import Graph
 
+_FEW = 100  # labels, up to which each is spread by itself: it takes a column for each
+_ROUND_SHARE, _ROUND_STEPS, _ROUND_ALPHA = 0.3, 50, 0.95  # of a round: the surest, and how far
+_LAST_SHARE = 0.6  # of the images of each label, from which its class is spread at last
+
 
 class SpreadConfig(Config):
     """How the labels of the budget are spread over the images' neighbors."""
@@ -33,13 +42,18 @@ class SpreadConfig(Config):
     """Steps along the graph's edges; labels reach no farther."""
     alpha: float = Field(default=0.99, gt=0, lt=1)
     """Share α of what an image takes from its neighbors at each step; the rest is its own label."""
+    rounds: int = Field(default=10, ge=0, le=1_000)
+    """Times that each given label is spread anew from its surest images, before its class is. Where
+    more than 100 images are labeled there is no need of it, and none is made."""
     share: float = Field(default=0.6, gt=0, le=1)
     """Surest share of the images of each class that become y."""
     weight: float = Field(default=1.0, gt=0)
     """What a spread label counts in L¹_IS, where a given one counts 1."""
 
 
-def spread(graph: Graph, labels: Tensor, classes: int, steps: int, alpha: float) -> Tensor:
+def spread(
+    graph: Graph, labels: Tensor, classes: int, steps: int, alpha: float, rounds: int = 0
+) -> Tensor:
     """Spread labels over a graph.
 
     Args:
@@ -48,21 +62,45 @@ def spread(graph: Graph, labels: Tensor, classes: int, steps: int, alpha: float)
         classes: Number of classes C.
         steps: Steps along edges.
         alpha: Share of its neighbors in what an image takes on.
+        rounds: Times that each label is spread by itself before.
 
     Returns:
         How probable each class is, float32 (N, C); rows sum to 1. Copies of one image share a
         row. An image that no label reaches has 1 / C for every class; a class without any
         label has 0 where a label is.
     """
-    original, known = graph.original.numpy(), (labels >= 0).nonzero()[:, 0].numpy()
-    given = np.zeros((len(graph), classes))
-    np.add.at(given, (original[known], labels.numpy()[known]), 1 - alpha)
-    edges, mass = _edges(graph), given.copy()
+    known = (labels >= 0).nonzero()[:, 0]
+    given = labels[known]
+    edges, original = _edges(graph), graph.original.numpy()
+    if rounds and 1 < len(known) <= _FEW:
+        own = torch.arange(len(known))
+        found = _reach(edges, original, known, own, len(known), steps, alpha)
+        for _ in range(rounds):
+            rows, of = surest(found, _ROUND_SHARE)
+            found = _reach(edges, original, rows, of, len(known), _ROUND_STEPS, _ROUND_ALPHA)
+        known, of = surest(found, _LAST_SHARE)
+        given = given[of]
+    return _reach(edges, original, known, given, classes, steps, alpha)
+
+
+def _reach(
+    edges: Any,
+    original: np.ndarray,
+    rows: Tensor,
+    labels: Tensor,
+    classes: int,
+    steps: int,
+    alpha: float,
+) -> Tensor:
+    """Spread the labels, int64 (n,), of such rows, int64 (n,): see `spread`."""
+    given = np.zeros((len(original), classes))
+    np.add.at(given, (original[rows.numpy()], labels.numpy()), 1 - alpha)
+    mass = given.copy()
     for _ in range(steps):
         mass = alpha * (edges @ mass) + given
     mass = mass[original]
     reached = mass.sum(axis=1) > 0
-    probabilities = np.full((len(graph), classes), 1 / classes)
+    probabilities = np.full((len(original), classes), 1 / classes)
     if reached.any():
         probabilities[reached] = _even(mass[reached])
     return torch.from_numpy(probabilities.astype(np.float32))

@@ -77,7 +77,7 @@ def spread_labels(
                 f"name {code.classes[named[0]]!r}; label an image of another class (data.labels), "
                 "or set data.spread=null"
             )
-        probabilities = spread(graph, labels, code.size, config.steps, config.alpha)
+        probabilities = spread(graph, labels, code.size, config.steps, config.alpha, config.rounds)
         classes = probabilities.argmax(dim=1).float()
         readings[:, k] = torch.where(is_known(probabilities), classes, torch.nan)
         readings[known, k] = given[known, k]

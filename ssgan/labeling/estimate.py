@@ -84,7 +84,7 @@ def estimate_share(
     except BadInput:
         return None
     margins, right = _leave_out(graph, labels, left_out, len(classes), config)
-    read = spread(graph, labels, len(classes), config.steps, config.alpha)
+    read = spread(graph, labels, len(classes), config.steps, config.alpha, config.rounds)
     known = labels >= 0
     shares = _apply_curve(margins, right, _margins(read[~known]))
     answered = known.double().mean().item()

@@ -41,21 +41,34 @@ def test_features_are_the_same_on_one_thread_and_on_two(channels: int, side: int
     assert alone.dtype == torch.float32
 
 
-def test_distances_between_pixels_become_distances_between_features() -> None:
-    images = pictures(60, 3, 4)
-    pixels = images.flatten(1).double() * 16
-    found = torch.cdist(features(images).double(), features(images).double())
-    # 48 dimensions hold all there is.
-    torch.testing.assert_close(found, torch.cdist(pixels, pixels), rtol=1e-3, atol=1)
+def stripes(direction: str, periods: list[int], low: int = 0, high: int = 255) -> Tensor:
+    """Draw stripes that lie or stand, in color, (n, 3, 16, 16)."""
+    line = torch.arange(16)
+    rows = torch.stack([torch.where(line // period % 2 == 1, high, low) for period in periods])
+    images = rows[:, None, :, None].expand(-1, 3, -1, 16)
+    return (images if direction == "lying" else images.transpose(2, 3)).to(torch.uint8)
+
+
+def test_pictures_are_alike_whose_edges_run_alike_however_strong_they_are() -> None:
+    strong, weak = stripes("lying", [4]), stripes("lying", [4], 100, 150)
+    found = features(torch.cat([strong, weak, stripes("standing", [4])]))
+    apart = torch.cdist(found, found)
+    assert apart[0, 1] < apart[0, 2] / 4
+
+
+def test_flat_pictures_are_told_apart_by_their_color() -> None:
+    flat = torch.full((4, 3, 16, 16), 100, dtype=torch.uint8)
+    flat[1, 0], flat[2, 0], flat[3] = 120, 160, 100
+    apart = torch.cdist(features(flat), features(flat))[0]
+    # 16 parts of one channel, each 20 or 60 levels off, at two units a level.
+    torch.testing.assert_close(apart, torch.tensor([0, 160.0, 480.0, 0]), rtol=1e-3, atol=1e-3)
 
 
 def test_few_components_are_those_in_which_images_differ_most() -> None:
-    images = pictures(200, 3, 8)
-    images[:, 0, :4] = torch.linspace(0, 255, 200).to(torch.uint8)[:, None, None]
+    images = torch.cat([stripes("lying", [3, 4, 5]), stripes("standing", [3, 4, 5])])
     first = features(images, dims=1)[:, 0]
-    assert first.abs().max() > 4 * first.abs().min()
-    rank = first.argsort()
-    assert (rank[:90] < 100).all() or (rank[:90] >= 100).all()
+    assert (first[:3].sign() == first[0].sign()).all()
+    assert (first[3:].sign() == -first[0].sign()).all()
 
 
 def test_strokes_are_alike_however_they_lean_and_wherever_they_stand() -> None:
