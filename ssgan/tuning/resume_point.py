@@ -22,6 +22,7 @@ from ssgan.experiment.fields import difference, field_class
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoint_address import parse_location, step_at, step_of
 from ssgan.records.checkpoints import Checkpoints, starting_point
+from ssgan.records.data_info import LABELS
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import Exploit
 
@@ -72,8 +73,10 @@ def find_resume_point(
         run.delete("export")
         Checkpoints(run).forget(step)
         run.forget_records(known)
-    if is_changed and run.exists(_LINEAGE):
-        _write_lineage(run, _lineage_before(run, known))
+    if is_changed:
+        run.delete(LABELS)  # drawn and spread by the values of before
+        if run.exists(_LINEAGE):
+            _write_lineage(run, _lineage_before(run, known))
     run.write_definition(experiment.to_yaml())
     if is_news:
         run.write_json(_MARK, mark)

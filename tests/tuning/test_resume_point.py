@@ -83,11 +83,14 @@ def test_a_past_that_tune_has_forgotten_is_dropped(find: Any) -> None:
     run = find().run
     train(run, 1, 2, 3)
     add_exploit(run, Exploit(epoch=2, source_trial="b", values={}))
+    run.write_bytes("labels.parquet", b"drawn by the old values")
+    assert find().run.exists("labels.parquet")
     found = find(lambda1=0.9)  # the number was given again, with other values
     assert (found.start, found.known) == (None, 0)
     assert epochs(run) == []
     assert not run.exists("record/0001/samples.png")
     assert read_lineage(run) == ()
+    assert not run.exists("labels.parquet")
     assert "0.9" in run.definition()
 
 
