@@ -87,14 +87,23 @@ class Dataset:
     y_test: Tensor | None
     """The test split's code table, or None."""
     budget: LabelBudget
+    gained: SpreadLabels | None = None
+    """What was made of the budget; None where labels are not spread."""
     weights: Tensor | None = None
     """What the labels y count in L¹_IS, float32 (N, K_ss); None is 1 each."""
 
     @classmethod
     def load(
-        cls, config: DataConfig, codes: CodesConfig, store: Store, budget: LabelBudget | None = None
+        cls,
+        config: DataConfig,
+        codes: CodesConfig,
+        store: Store,
+        budget: LabelBudget | None = None,
+        gained: SpreadLabels | None = None,
     ) -> "Dataset":
-        """Map a store and apply a label budget drawn before (resume, trials), or draw one.
+        """Map a store and apply a label budget drawn before (workers, resume), or draw one.
+
+        Labels that were spread from the budget then are taken as they are, or else spread now.
 
         Raises:
             BadInput: A supervised code is not a label column, the budget cannot be drawn or
@@ -131,9 +140,10 @@ class Dataset:
             _warn_of_classes_never_drawn(space)
         y, weights = budget.mask(y_known), None
         if config.spread is not None:
-            graph = find_graph(features, manifest.hash, config.spread.neighbors)
-            gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
-            budget = _with_spread(budget, gained)
+            if gained is None:
+                graph = find_graph(features, manifest.hash, config.spread.neighbors)
+                gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
+                budget = _with_spread(budget, gained)
             if codes.prior == "estimated":
                 space = space.model_copy(update={"joint": _estimate(space, gained.readings)})
             if config.spread.weight != 1:
@@ -148,6 +158,7 @@ class Dataset:
             y=y,
             y_test=None if test is None else _code_table(space, manifest, test),
             budget=budget,
+            gained=gained,
             weights=weights,
         )
 
@@ -249,14 +260,14 @@ def _warn_of_classes_without_label(budget: LabelBudget) -> None:
 
 def _with_spread(budget: LabelBudget, gained: SpreadLabels) -> LabelBudget:
     """Write down what was made of a budget, or see that it is what was made of it before."""
-    found = {"graph": gained.graph, "labels": gained.hash}
-    if budget.spread not in (None, found):
+    if budget.spread not in (None, gained.hashes):
         raise BadInput(
             "data.spread gives other labels here than those that the run was started with (their "
-            f"hash is {gained.hash[:12]}, in labels.parquet {budget.spread['labels'][:12]}); go on "
-            "with the versions of environment.json, on a machine of the same kind"
+            f"hash is {gained.hash[:12]}, in labels.parquet {budget.spread['labels'][:12]}); "
+            "restore spread.parquet from a copy of the run, or go on with the versions of "
+            "environment.json, on a machine of the same kind"
         )
-    return replace(budget, spread=found)
+    return replace(budget, spread=gained.hashes)
 
 
 def _estimate(space: LatentSpace, readings: Tensor) -> Joint | None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ssgan.base.errors import BadInput, CorruptFile
-from ssgan.data.sealed_table import UNREADABLE, seal, unseal
+from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 
 _RADIUS = 2_000  # of features as integers: 4 r² < 2²⁴, beyond which float32 skips integers
 _BLOCK = 2**24  # distances that are in memory at a time
@@ -53,13 +53,9 @@ class Graph:
 
     def to_parquet(self) -> bytes:
         """Serialize to a Parquet file, one row an image; its hash goes along as metadata."""
-        columns = {
-            name: pa.FixedSizeListArray.from_arrays(
-                pa.array(tensor.flatten().numpy()), tensor.shape[1]
-            )
-            for name, tensor in (("neighbors", self.neighbors), ("distances", self.distances))
-        }
-        return seal(pa.table(columns), {"count": len(self), "hash": self.hash})
+        tensors = {"neighbors": self.neighbors, "distances": self.distances}
+        columns = {name: as_column(tensor) for name, tensor in tensors.items()}
+        return seal(pa.table(columns), {"hash": self.hash})
 
     @classmethod
     def from_parquet(cls, data: bytes) -> "Graph":
@@ -70,15 +66,11 @@ class Graph:
         """
         try:
             table, facts, is_whole = unseal(data)
-            columns = [table[name].combine_chunks() for name in ("neighbors", "distances")]
-            flat = [torch.from_numpy(column.flatten().to_numpy().copy()) for column in columns]
-            graph = cls(*(tensor.view(facts["count"], -1) for tensor in flat))
+            graph = cls(as_tensor(table["neighbors"]), as_tensor(table["distances"]))
             is_whole = is_whole and graph.hash == facts["hash"]
         except UNREADABLE as error:
             told = " ".join(str(error).split())
             raise CorruptFile(f"the graph of neighbors cannot be read ({told})") from error
-        except (RuntimeError, AttributeError) as error:
-            raise CorruptFile("the graph of neighbors has another shape than was saved") from error
         if not is_whole:
             raise CorruptFile("the graph of neighbors was changed after it was written")
         return graph

@@ -1,5 +1,8 @@
 """The labels that a run gains from those of its budget, and the graph that they are spread over.
 
+The labels gained are computed once and kept in the run directory, since a machine of another kind
+may find others: features are exact but for the last bits of eigenvectors.
+
 The graph depends on the images alone. It is built once a machine and kept in the cache, where one
 that was damaged is built again.
 """
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -20,8 +24,14 @@ from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.storage import default_cache, replacing
 from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph
+from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
 from ssgan.method.codes import Code
+
+_MEND = (
+    "restore the file from a copy, or delete it: the labels are then spread again, which takes a "
+    "machine of the kind that the run was started on"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +51,37 @@ class SpreadLabels:
     @cached_property
     def hash(self) -> str:
         """Identify the labels gained, 64 hexadecimal digits."""
-        gained = self.y.nan_to_num(-1).numpy().astype("<i4")
-        return hashlib.sha256(f"{gained.shape}".encode() + gained.tobytes()).hexdigest()
+        return _hash(self.y)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What a label budget says of them (`LabelBudget.spread`)."""
+        return {"graph": self.graph, "labels": self.hash}
+
+    def to_parquet(self) -> bytes:
+        """Serialize to a Parquet file, one row an image; hashes go along as metadata."""
+        tables = {"gained": self.y, "read": self.readings}
+        columns = {name: as_column(_as_integers(y)) for name, y in tables.items()}
+        return seal(pa.table(columns), self.hashes | {"read": _hash(self.readings)})
+
+    @classmethod
+    def from_parquet(cls, data: bytes) -> "SpreadLabels":
+        """Read saved labels.
+
+        Raises:
+            CorruptFile: The file cannot be read, or holds something else than was saved.
+        """
+        try:
+            table, facts, is_whole = unseal(data)
+            y, readings = (_as_table(as_tensor(table[name])) for name in ("gained", "read"))
+            found = cls(y, readings, facts["graph"])
+            hashes = found.hashes | {"read": _hash(found.readings)}
+        except UNREADABLE as error:
+            told = " ".join(str(error).split())
+            raise CorruptFile(f"spread.parquet cannot be read ({told}); {_MEND}") from error
+        if not is_whole or hashes != facts:
+            raise CorruptFile(f"spread.parquet was changed after it was written; {_MEND}")
+        return found
 
 
 def spread_labels(
@@ -118,6 +157,20 @@ def find_graph(
         with replacing(file) as new:
             new.write_bytes(graph.to_parquet())
     return graph
+
+
+def _as_integers(y: Tensor) -> Tensor:
+    """Return a code table of classes, int32 (N, K), with -1 where none is known."""
+    return y.nan_to_num(-1).int()
+
+
+def _as_table(classes: Tensor) -> Tensor:
+    return classes.float().where(classes >= 0, torch.nan)
+
+
+def _hash(y: Tensor) -> str:
+    classes = _as_integers(y).numpy().astype("<i4")
+    return hashlib.sha256(f"{classes.shape}".encode() + classes.tobytes()).hexdigest()
 
 
 def _read(file: Path) -> Graph | None:

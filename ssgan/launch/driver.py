@@ -34,7 +34,6 @@ from ssgan.launch.preparation import (
 from ssgan.launch.resumption import find_start
 from ssgan.launch.signals import stop_on_sigterm
 from ssgan.launch.workers import run_under_ray
-from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import hold_record
 from ssgan.tracking.live_sync import RunSync
@@ -98,8 +97,7 @@ def train(
             require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, progress)
         check_memory(experiment, store.manifest.shape)
-        budget = None if resume is None else read_budget(run)
-        dataset = load_dataset(experiment, budget, store=store)
+        dataset = load_dataset(experiment, None if resume is None else run, store)
         start = None if resume is None else find_start(run, experiment, dataset)
         if resume is None:
             if replace and lease.move(partial(move_aside, run.location)):

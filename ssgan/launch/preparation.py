@@ -18,14 +18,13 @@ from ssgan.base.storage import default_cache
 from ssgan.cluster.capacity import cores, memory
 from ssgan.cluster.connection import address_in_environment, is_connected
 from ssgan.data.dataset import Dataset
-from ssgan.data.labels import LabelBudget
 from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
 from ssgan.evaluation.judge import Judge, cached_judge, train_judge
 from ssgan.experiment.footprint import check_footprint
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.networks.architecture import Shape
-from ssgan.records.data_info import DATA, LABELS, DataInfo, read_budget
+from ssgan.records.data_info import DATA, LABELS, SPREAD, DataInfo, read_budget, read_gained
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
@@ -100,7 +99,9 @@ def keep_to_share(gpus: float, device: torch.device) -> None:
 
 
 def save_data(run: RunDir, dataset: Dataset) -> None:
-    """Write what a run is trained on: labels.parquet, and data.json."""
+    """Write what a run is trained on: spread.parquet, labels.parquet, and data.json."""
+    if dataset.gained is not None:  # first, because labels.parquet says that it is there
+        run.write_bytes(SPREAD, dataset.gained.to_parquet())
     run.write_bytes(LABELS, dataset.budget.to_parquet())
     run.write_json(DATA, DataInfo.of(dataset.manifest).model_dump(mode="json"))
 
@@ -125,17 +126,22 @@ def find_store(
 
 def load_dataset(
     experiment: Experiment,
-    budget: LabelBudget | None = None,
+    run: RunDir | None = None,
     store: Store | None = None,
 ) -> Dataset:
-    """Check the experiment against its store and apply the label budget; find what is None.
+    """Check the experiment against its store and label the images; find the store if it is None.
+
+    The labels are those of `run`, where it has any: the budget that was drawn for it, and what was
+    spread from that.
 
     Raises:
         BadInput: The source, a code or the budget is wrong.
     """
+    budget = None if run is None else read_budget(run)
+    gained = None if run is None or budget is None else read_gained(run, budget)
     store = store or find_store(experiment)
     experiment.validate_against(store.manifest)
-    return Dataset.load(experiment.data, experiment.codes, store, budget)
+    return Dataset.load(experiment.data, experiment.codes, store, budget, gained)
 
 
 def check_memory(experiment: Experiment, shape: Shape | None = None) -> None:
@@ -166,7 +172,7 @@ def load_run_data(location: str) -> tuple[RunDir, Experiment, Dataset]:
     """
     run = open_run(location)
     experiment = run.read_definition(Experiment)
-    return run, experiment, load_dataset(experiment, read_budget(run))
+    return run, experiment, load_dataset(experiment, run)
 
 
 def has_judge(dataset: Dataset) -> bool:

@@ -20,7 +20,6 @@ from ssgan.experiment.tree import Experiment
 from ssgan.launch.preemption import watch_for_preemption
 from ssgan.launch.preparation import ComputePlan, find_store, keep_to_share, load_dataset
 from ssgan.records.checkpoints import starting_point
-from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
@@ -161,7 +160,7 @@ def work(spec: WorkerSpec) -> Ending:
     run = RunDir.open(spec["run"])
     experiment = run.read_definition(Experiment)
     store = find_store(experiment, location=spec["store"])
-    dataset = load_dataset(experiment, read_budget(run), store=store)
+    dataset = load_dataset(experiment, run, store)
     device = get_device()
     keep_to_share(spec["gpus"], device)
     session = TrainSession(train, partial(starting_point, run, spec["start"]))

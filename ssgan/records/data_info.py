@@ -1,8 +1,9 @@
-"""What a run was trained on: `data.json` and `labels.parquet` of its directory."""
+"""What a run was trained on: `data.json`, `labels.parquet` and `spread.parquet` of its folder."""
 
 from ssgan.base.config import STORED, Config
 from ssgan.base.errors import CorruptFile
 from ssgan.data.labels import LabelBudget
+from ssgan.data.spread_labels import SpreadLabels
 from ssgan.data.store import Manifest, split_name
 from ssgan.method.codes import Code
 from ssgan.records.rundir import RunDir
@@ -11,6 +12,9 @@ DATA = "data.json"
 """File of a run directory; version 0.1 wrote none."""
 LABELS = "labels.parquet"
 """File of a run directory: which images count as labeled."""
+SPREAD = "spread.parquet"
+"""File of a run directory with `data.spread`: the labels that other images gain; versions before
+0.2.0 wrote none."""
 
 
 class DataInfo(Config):
@@ -64,3 +68,21 @@ def read_budget(run: RunDir) -> LabelBudget | None:
     """
     content = run.find_bytes(LABELS)
     return None if content is None else LabelBudget.from_parquet(content)
+
+
+def read_gained(run: RunDir, budget: LabelBudget) -> SpreadLabels | None:
+    """Read spread.parquet, whose hashes a budget names; None where there is none.
+
+    Raises:
+        CorruptFile: It is not what was written, or belongs to another budget.
+    """
+    content = None if budget.spread is None else run.find_bytes(SPREAD)
+    if content is None:
+        return None
+    gained = SpreadLabels.from_parquet(content)
+    if gained.hashes != budget.spread:
+        raise CorruptFile(
+            f"{run.locate(SPREAD)} is of another run than {LABELS} beside it; restore both from "
+            "one copy of the run"
+        )
+    return gained

@@ -2,8 +2,8 @@
 
     experiment.yaml   the resolved configuration            run.json      identity of the run
     labels.parquet    which images count as labeled        record/       one file an epoch
-    checkpoints/      see records.checkpoints              summary.json  what the run reached
-    data.json         see records.data_info
+    spread.parquet    which labels others gain from them   summary.json  what the run reached
+    checkpoints/      see records.checkpoints              data.json     see records.data_info
 
 What the run owns is written once: a reader, on whatever machine, sees a whole file or none. An
 epoch is committed by its record/<epoch>.json, written after the images that it names; an epoch

@@ -29,7 +29,6 @@ from ssgan.launch.preparation import (
 from ssgan.launch.workers import run_under_ray
 from ssgan.records.checkpoint_address import step_at, step_of
 from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
@@ -131,7 +130,7 @@ class Trial:
     def dataset(self) -> Dataset:
         """The images, mapped, with the labels of this run's budget."""
         store = find_store(self.experiment, location=self._spec.store)
-        return load_dataset(self.experiment, read_budget(self._at.run), store=store)
+        return load_dataset(self.experiment, self._at.run, store)
 
     def restore(self) -> str | None:
         """Return the address of the checkpoint to start from (`ssgan.training.session.Session`)."""

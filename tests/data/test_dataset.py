@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from ssgan.base.errors import BadInput
+from ssgan.data import dataset as datasets
 from ssgan.data.asking import coverage_order
 from ssgan.data.dataset import DataConfig, Dataset, build_space
 from ssgan.data.features import pixel_features
@@ -271,8 +272,22 @@ def test_other_spread_labels_than_those_of_the_run_are_refused(store: Store) -> 
     torch.testing.assert_close(again.y, first.y, equal_nan=True)
     assert budget.spread is not None
     budget = dataclasses.replace(budget, spread=budget.spread | {"labels": "f" * 64})
-    with pytest.raises(BadInput, match=r"other labels here.*labels\.parquet ffffffffffff"):
+    with pytest.raises(BadInput, match=r"other labels here.*ffffffffffff.*restore spread\.parquet"):
         Dataset.load(config, CODES, store, budget)
+
+
+def test_labels_that_were_spread_before_are_taken_as_they_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DataConfig(labels=10, spread=SPREAD)
+    codes = CODES.model_copy(update={"prior": "estimated", "supervised": ("shape",)})
+    first = Dataset.load(config, codes, store)
+    assert first.gained is not None
+    monkeypatch.delattr(datasets, "find_graph")
+    monkeypatch.delattr(datasets, "spread_labels")
+    again = Dataset.load(config, codes, store, first.budget, first.gained)
+    torch.testing.assert_close(again.y, first.y, equal_nan=True)
+    assert (again.space, again.budget) == (first.space, first.budget)
 
 
 def test_the_estimated_prior_is_that_of_all_images_that_labels_reach(store: Store) -> None:

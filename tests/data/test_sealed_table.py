@@ -6,8 +6,9 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from ssgan.data.sealed_table import UNREADABLE, seal, unseal
+from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 
 FACTS = {"amount": "10%", "counts": {"digit": {"7": 3}}}
 
@@ -32,3 +33,13 @@ def test_what_is_not_sealed_cannot_be_read() -> None:
     for data in (b"", b"PAR1", sink.getvalue()):
         with pytest.raises(UNREADABLE):
             unseal(data)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.float32])
+def test_a_tensor_comes_back_from_its_column(kind: torch.dtype) -> None:
+    tensor = torch.arange(12, dtype=kind).view(4, 3)
+    table, _, _ = unseal(seal(pa.table({"tensor": as_column(tensor), "index": range(4)}), FACTS))
+    assert as_tensor(table["tensor"]).dtype == kind
+    assert torch.equal(as_tensor(table["tensor"]), tensor)
+    with pytest.raises(UNREADABLE):
+        as_tensor(table["index"])

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssgan.base.errors import BadInput
+from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.features import pixel_features
 from ssgan.data.memmap import Split
 from ssgan.data.neighbors import Graph, build_graph
 from ssgan.data.spread import SpreadConfig
-from ssgan.data.spread_labels import find_graph, spread_labels
+from ssgan.data.spread_labels import SpreadLabels, find_graph, spread_labels
 from ssgan.method.codes import Code
 
 SHAPE = Code(name="shape", kind="categorical", classes=("round", "square", "star"))
@@ -70,6 +70,34 @@ def test_labels_of_one_class_are_refused_and_a_code_without_any_is_left_alone(gr
 def test_codes_without_classes_are_refused(graph: Graph) -> None:
     with pytest.raises(BadInput, match=r"data\.spread has no effect"):
         spread_labels(SpreadConfig(), (ANGLE,), given(1, {(0, 0): 0.5}), NOBODY, graph)
+
+
+def test_labels_gained_survive_parquet_and_damage_is_noticed_or_harmless(graph: Graph) -> None:
+    y = given(2, {(0, 0): 0, (20, 0): 2, (3, 1): 1, (45, 1): 0})
+    found = spread_labels(SpreadConfig(), (SHAPE, COLOR), y, NOBODY, graph)
+    data = found.to_parquet()
+
+    def assert_equal(again: SpreadLabels) -> None:
+        assert again.hashes == found.hashes
+        torch.testing.assert_close(again.y, found.y, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(again.readings, found.readings, rtol=0, atol=0, equal_nan=True)
+
+    assert_equal(SpreadLabels.from_parquet(data))
+    noticed = 0
+    for position in range(0, len(data), 7):
+        damaged = bytearray(data)
+        damaged[position] ^= 4
+        try:
+            again = SpreadLabels.from_parquet(bytes(damaged))
+        except CorruptFile as error:
+            assert "spread.parquet" in str(error)  # noqa: PT017
+            noticed += 1
+        else:
+            assert_equal(again)
+    assert noticed > 50
+    for half in (b"", b"PAR1", data[: len(data) // 2]):
+        with pytest.raises(CorruptFile, match=r"spread\.parquet cannot be read .* or delete it"):
+            SpreadLabels.from_parquet(half)
 
 
 def features(count: int = 30) -> Tensor:

@@ -13,7 +13,6 @@ from ssgan.cluster.connection import Cluster
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import load_dataset
 from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.training import loop
@@ -98,7 +97,7 @@ def assert_continues(location: Path, copy: str, source: str, epoch: int) -> None
     step = epoch * experiment.training.steps_per_epoch
     address = Checkpoints(RunDir(location / source)).location(f"{step:08d}")
     again = RunDir.create(location.parent / "again", experiment.to_yaml())
-    dataset = load_dataset(experiment, read_budget(run))
+    dataset = load_dataset(experiment, run)
     loop.run(experiment, dataset, None, again, InProcess(address), torch.device("cpu"))
     torch.testing.assert_close(
         final_state(again.location), final_state(run.location), rtol=0, atol=0

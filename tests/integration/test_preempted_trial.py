@@ -22,7 +22,6 @@ from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import load_dataset
 from ssgan.records.checkpoint_address import step_of
 from ssgan.records.checkpoints import Checkpoints
-from ssgan.records.data_info import read_budget
 from ssgan.records.rundir import RunDir
 from ssgan.training import loop
 from ssgan.training.session import InProcess
@@ -113,7 +112,7 @@ def test_a_trial_resumes_elsewhere_from_the_update_at_which_it_was_told(
     # The same training, undisturbed, here.
     experiment = Experiment.from_yaml(run.definition())
     whole = RunDir.create(tmp_path / "whole", experiment.to_yaml())
-    dataset = load_dataset(experiment, read_budget(run))
+    dataset = load_dataset(experiment, run)
     loop.run(experiment, dataset, None, whole, InProcess(), torch.device("cpu"))
     torch.testing.assert_close(
         final_state(whole.location), final_state(run.location), rtol=0, atol=0

@@ -14,6 +14,7 @@ import torch
 from ssgan import __version__
 from ssgan.base import lease
 from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
+from ssgan.data import dataset
 from ssgan.data.store import Store
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
@@ -157,6 +158,19 @@ def test_a_run_can_be_made_longer_but_not_another(
     assert f"ssgan=0.2 (before {__version__})" in caplog.text
     assert result.summary["epochs"] == 3
     assert Experiment.from_yaml(RunDir.open(run_dir).definition()).training.epochs == 3
+
+
+def test_labels_are_spread_once_for_a_run(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = with_values(tiny, {"data.labels": 20, "data.spread": {"neighbors": 5, "steps": 20}})
+    whole = train(tiny, tmp_path, "whole")
+    short = train(with_values(tiny, {"training.epochs": 1}), tmp_path, "grown")
+    monkeypatch.delattr(dataset, "find_graph")  # as if this machine could not find them again
+    grown = train(tiny, resume=short.run_dir)
+    assert_same(final_state(grown.run_dir), final_state(whole.run_dir))
+    files = [Path(result.run_dir) / "spread.parquet" for result in (whole, grown)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def _damage(run: RunDir, how: str) -> None:

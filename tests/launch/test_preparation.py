@@ -1,4 +1,5 @@
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ssgan.base.errors import BadInput
+from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.data import dataset as datasets
 from ssgan.data.memmap import Take
 from ssgan.data.store import Store
 from ssgan.evaluation import judge as judges
+from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.launch.preparation import (
     find_judge,
     load_dataset,
+    load_run_data,
     make_plan,
     plan_here,
+    save_data,
 )
+from ssgan.records.rundir import RunDir
 
 
 def test_one_worker_runs_here_with_all_cores() -> None:
@@ -112,6 +118,76 @@ def test_data_without_a_judge_split_has_no_judge(digits_store: Store) -> None:
     dataset = replace(load_dataset(experiment), test=None, y_test=None)
     plan = make_plan(ScalingConfig(threads=1), cpus=1, gpus=0, shared=False)
     assert find_judge(experiment, dataset, plan) is None
+
+
+@pytest.fixture(scope="module")
+def spread_run(digits_store: Store, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A run that was prepared, and whose labels were spread."""
+    definition = {
+        "data": {"labels": 20, "spread": {"neighbors": 5, "steps": 20}},
+        "codes": {"prior": "estimated"},
+    }
+    experiment = Experiment.model_validate(definition)
+    run = RunDir.create(tmp_path_factory.mktemp("runs") / "spread", experiment.to_yaml())
+    save_data(run, load_dataset(experiment, store=digits_store))
+    return run
+
+
+def open_copy(run: RunDir, to: Path) -> tuple[RunDir, Experiment, Path]:
+    """Copy a run, and return also its experiment and the file of what its labels gained."""
+    shutil.copytree(run.location, to)
+    copy = RunDir.open(to)
+    return copy, copy.read_definition(Experiment), to / "spread.parquet"
+
+
+def test_what_labels_gained_is_read_by_all_who_open_the_run(
+    spread_run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = spread_run.read_definition(Experiment)
+    first = load_dataset(experiment)
+    monkeypatch.delattr(datasets, "find_graph")  # a machine that could not find them again
+    _, _, again = load_run_data(spread_run.location)
+    torch.testing.assert_close(again.y, first.y, equal_nan=True)
+    assert (~again.y.isnan()).sum() > 400
+    assert again.space == first.space
+    assert again.space.joint is not None
+
+
+def test_a_run_that_kept_only_their_hash_spreads_them_again_and_compares(
+    spread_run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, experiment, file = open_copy(spread_run, tmp_path / "run")
+    before = file.read_bytes()
+    file.unlink()
+    save_data(run, load_dataset(experiment, run))
+    assert file.read_bytes() == before
+    file.unlink()
+    spread_labels = datasets.spread_labels
+
+    def otherwise(config: Any, codes: Any, given: Tensor, apart: Tensor, graph: Any) -> Any:
+        return spread_labels(config, codes, given, torch.tensor([0, 1, 2, 3]), graph)
+
+    monkeypatch.setattr(datasets, "spread_labels", otherwise)
+    with pytest.raises(BadInput, match=r"other labels here .* restore spread\.parquet"):
+        load_dataset(experiment, run)
+
+
+def test_what_labels_gained_is_refused_where_it_is_damaged_or_of_another_run(
+    spread_run: RunDir, tmp_path: Path
+) -> None:
+    run, experiment, file = open_copy(spread_run, tmp_path / "run")
+    other = with_values(experiment, {"data.label_seed": 1})
+    save_data(run, load_dataset(other))
+    foreign = file.read_bytes()
+    save_data(run, load_dataset(experiment))
+    file.write_bytes(foreign)
+    with pytest.raises(
+        CorruptFile, match=r"spread\.parquet is of another run than labels\.parquet"
+    ):
+        load_dataset(experiment, run)
+    file.write_bytes(foreign[:100])
+    with pytest.raises(CorruptFile, match=r"spread\.parquet cannot be read"):
+        load_dataset(experiment, run)
 
 
 PICTURES = 120
