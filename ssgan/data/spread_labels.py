@@ -48,6 +48,10 @@ class SpreadLabels:
     graph: str
     """Hash of the graph."""
 
+    def __len__(self) -> int:
+        """Return how many images gain a label."""
+        return int((~self.y.isnan()).any(dim=1).sum())
+
     @cached_property
     def hash(self) -> str:
         """Identify the labels gained, 64 hexadecimal digits."""

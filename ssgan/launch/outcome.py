@@ -10,8 +10,9 @@ from ssgan.data.dataset import Dataset
 from ssgan.drawing.charts import loss_curve
 from ssgan.drawing.sheet import png
 from ssgan.evaluation.catalog import HEADLINES
+from ssgan.experiment.fields import flatten
 from ssgan.experiment.tree import Experiment
-from ssgan.export.format import pack_export
+from ssgan.export.format import Provenance, pack_export
 from ssgan.launch.loaded_run import LoadedRun, load_networks
 from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import Record, RunDir
@@ -49,8 +50,20 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
             "data_hash": dataset.manifest.hash,
             "labels": len(dataset.budget),
             "labels_hash": dataset.budget.hash,
+            **_describe_spread(loaded.experiment, dataset),
         },
     )
+
+
+def _describe_spread(experiment: Experiment, dataset: Dataset) -> dict[str, Provenance]:
+    """Say how many images gained labels, and how; nothing where labels were not spread."""
+    if experiment.data.spread is None or dataset.gained is None:
+        return {}
+    settings = flatten(experiment.data.spread).items()
+    return {
+        "labels_gained": len(dataset.gained),
+        "labels_spread": ", ".join(f"{name}={value}" for name, value in settings),
+    }
 
 
 def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:

@@ -107,6 +107,11 @@ def _data(
     amount = f", `data.labels={budget.amount}`" if budget is not None else ""
     labels = provenance.get("labels") or 0
     yield f"Labels that were used: {labels:,}{amount}; hash: `{provenance.get('labels_hash')}`."
+    if (gained := provenance.get("labels_gained")) is not None:
+        yield (
+            f"From these {gained:,} more images gained labels by their neighbors, which nobody "
+            f"checked (`data.spread`: {provenance.get('labels_spread')})."
+        )
 
 
 def _figures(summary: Mapping[str, Any], search: Mapping[str, Any]) -> Iterator[str]:

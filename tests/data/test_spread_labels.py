@@ -44,6 +44,7 @@ def test_each_code_gains_labels_of_its_own(graph: Graph) -> None:
     expected[~y.isnan()] = NAN  # what was given is not gained
     torch.testing.assert_close(found.y, expected, equal_nan=True)
     assert found.graph == graph.hash
+    assert len(found) == (~expected.isnan()).any(dim=1).sum()
 
 
 def test_the_surest_share_alone_becomes_y_and_nothing_held_out(graph: Graph) -> None:

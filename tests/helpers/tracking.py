@@ -64,8 +64,8 @@ def make_run(folder: Path, experiment: str, epochs: int = 3) -> RunDir:
     return run
 
 
-def finish_run(run: RunDir) -> None:
-    """Give a run what a card is made from."""
+def finish_run(run: RunDir, **provenance: Any) -> None:
+    """Give a run what a card is made from; its export says more of where it is from."""
     space = LatentSpace(
         supervised=(SHAPE, ANGLE), unsupervised=(Code(name="style", kind="continuous"),), noise=7
     )
@@ -95,6 +95,7 @@ def finish_run(run: RunDir) -> None:
         data_hash=info.hash,
         labels=12,
         labels_hash=budget.hash,
+        **provenance,
     )
     run.write_bytes("labels.parquet", budget.to_parquet())
     run.write_json(DATA, info.model_dump(mode="json"))

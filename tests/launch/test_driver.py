@@ -15,10 +15,12 @@ from ssgan import __version__
 from ssgan.base import lease
 from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
 from ssgan.data import dataset
+from ssgan.data.spread_labels import SpreadLabels
 from ssgan.data.store import Store
 from ssgan.experiment.loading import with_values
 from ssgan.experiment.tree import Experiment
 from ssgan.export import NamedGenerator
+from ssgan.export.format import read_manifest
 from ssgan.launch import driver, machine
 from ssgan.launch.driver import train
 from ssgan.launch.outcome import Result
@@ -171,6 +173,10 @@ def test_labels_are_spread_once_for_a_run(
     assert_same(final_state(grown.run_dir), final_state(whole.run_dir))
     files = [Path(result.run_dir) / "spread.parquet" for result in (whole, grown)]
     assert files[0].read_bytes() == files[1].read_bytes()
+    origin = read_manifest(Path(grown.run_dir) / "export").provenance
+    gained = SpreadLabels.from_parquet(files[0].read_bytes()).y
+    assert origin["labels_gained"] == (~gained.isnan()).sum() > 400
+    assert "neighbors=5, steps=20, alpha=0.99, share=0.6" in str(origin["labels_spread"])
 
 
 def _damage(run: RunDir, how: str) -> None:

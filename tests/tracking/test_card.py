@@ -45,7 +45,17 @@ def test_a_card_says_what_it_draws_from_what_how_well_and_how_far(run: RunDir) -
     ):
         assert said in card
     assert "loss/L_I" not in card
+    assert "gained labels" not in card
     assert "models serve" not in card
+
+
+def test_a_card_tells_of_labels_that_were_spread(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "card")
+    finish_run(run, labels_gained=1040, labels_spread="neighbors=10, share=0.6")
+    card = model_card(run)
+    assert card is not None
+    assert "From these 1,040 more images gained labels by their neighbors" in card
+    assert "(`data.spread`: neighbors=10, share=0.6)" in card
 
 
 def test_the_card_of_a_searchs_winner_has_the_spread_over_seeds(run: RunDir) -> None:
