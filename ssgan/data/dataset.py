@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.rng import Streams
 from ssgan.data.asking import coverage_order
-from ssgan.data.features import pixel_features
+from ssgan.data.features import FITTED, pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
 from ssgan.data.sources import SourceConfig
@@ -100,6 +101,7 @@ class Dataset:
         store: Store,
         budget: LabelBudget | None = None,
         gained: SpreadLabels | None = None,
+        progress: PreparationProgress | None = None,
     ) -> "Dataset":
         """Map a store and apply a label budget drawn before (workers, resume), or draw one.
 
@@ -114,7 +116,7 @@ class Dataset:
         train = store.split("train")
         test = store.split("test") if store.has_test_split else None
         y_known = _code_table(space, manifest, train)
-        features = cache(lambda: pixel_features(train.take, len(train), train.shape))
+        features = cache(lambda: _find_features(train, progress))
         if budget is None:
             is_asked = config.choice == "asked"
             budget = draw_budget(
@@ -141,7 +143,9 @@ class Dataset:
         y, weights = budget.mask(y_known), None
         if config.spread is not None:
             if gained is None:
-                graph = find_graph(features, manifest.hash, config.spread.neighbors)
+                graph = find_graph(
+                    features, manifest.hash, config.spread.neighbors, progress=progress
+                )
                 gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
                 budget = _with_spread(budget, gained)
             if codes.prior == "estimated":
@@ -230,6 +234,22 @@ def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
                 code.name,
                 ", ".join(missing),
             )
+
+
+def _find_features(train: Split, progress: PreparationProgress | None) -> Tensor:
+    """Return the features of all images, float32 (N, F), and tell how many were read for them."""
+    count, done = len(train), 0
+    advance = of_step(progress, "comparing images", "images")
+
+    def take(rows: Tensor) -> Tensor:
+        nonlocal done
+        images = train.take(rows)
+        done += len(rows)
+        if advance is not None:
+            advance(done, count + min(count, FITTED))
+        return images
+
+    return pixel_features(take, count, train.shape)
 
 
 def _asking_order(config: DataConfig, features: Tensor, y_known: Tensor) -> Tensor:

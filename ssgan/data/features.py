@@ -24,8 +24,9 @@ from ssgan.data.memmap import Take
 
 KIND = "gradients-1"
 """Names these features in the cache; another computation gets another name."""
+FITTED = 20_000
+"""Images that the components are computed from, at most, and that are read twice."""
 
-_FITTED = 20_000  # images that the components are computed from
 _CHUNK = 256  # images that are in memory at a time
 _SIDE = 32  # pixels; larger pictures are reduced
 _CELL = 4  # pixels a side
@@ -54,7 +55,7 @@ def pixel_features(take: Take, count: int, shape: tuple[int, int, int], dims: in
             yield _describe(prepare(take(chunk).cpu().double()))
 
     order = torch.randperm(count, generator=Streams(0).generator("principal components"))
-    basis, middle = _components(described(order[:_FITTED]), dims)
+    basis, middle = _components(described(order[:FITTED]), dims)
     parts = [(chunk @ basis - middle) / _GRAINS for chunk in described(torch.arange(count))]
     return torch.cat(parts).float()
 

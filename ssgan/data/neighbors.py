@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.progress import Advance
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 
 _RADIUS = 2_000  # of features as integers: 4 r² < 2²⁴, beyond which float32 skips integers
@@ -76,7 +77,7 @@ class Graph:
         return graph
 
 
-def build_graph(features: Tensor, k: int) -> Graph:
+def build_graph(features: Tensor, k: int, advance: Advance | None = None) -> Graph:
     """Find the k nearest neighbors of every image, float32 (N, F) features on any device.
 
     Of images that are equally near the first ones count.
@@ -92,7 +93,7 @@ def build_graph(features: Tensor, k: int) -> Graph:
             f"{k} neighbors of an image cannot be found among {len(different)} different images; "
             "ask for fewer neighbors (data.spread.neighbors) or give more images"
         )
-    nearest, squares = _nearest(whole[different.to(whole.device)].float(), k)
+    nearest, squares = _nearest(whole[different.to(whole.device)].float(), k, advance)
     neighbors, distances = different[nearest][place], squares.double().sqrt()[place] * unit
     is_copy = original != torch.arange(len(original))
     neighbors[is_copy] = torch.cat([original[is_copy, None], neighbors[is_copy, :-1]], dim=1)
@@ -134,7 +135,7 @@ def squared_distances(points: Tensor, others: Tensor) -> Tensor:
     return norms - 2 * (points @ others.T)
 
 
-def _nearest(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _nearest(points: Tensor, k: int, advance: Advance | None) -> tuple[Tensor, Tensor]:
     """Return the k nearest other points of each, int64 (n, k), and their squared distances.
 
     Points are float32 (n, F) integers, all different.
@@ -149,4 +150,6 @@ def _nearest(points: Tensor, k: int) -> tuple[Tensor, Tensor]:
         found = keys.topk(k, dim=1, largest=False).values.cpu()
         rows.append(found % count)
         squares.append(found // count)
+        if advance is not None:
+            advance(int(block[-1]) + 1, count)
     return torch.cat(rows), torch.cat(squares)

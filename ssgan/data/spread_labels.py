@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.storage import default_cache, replacing
 from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph
@@ -132,7 +133,11 @@ def spread_labels(
 
 
 def find_graph(
-    features: Callable[[], Tensor], data_hash: str, neighbors: int, cache: Path | None = None
+    features: Callable[[], Tensor],
+    data_hash: str,
+    neighbors: int,
+    cache: Path | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Graph:
     """Find the graph of images in the cache, or build it there.
 
@@ -144,6 +149,7 @@ def find_graph(
         data_hash: What identifies the images: the hash of their store's manifest.
         neighbors: Neighbors of each image.
         cache: Where.
+        progress: Is told of the neighbors found, where they are not there yet.
 
     Raises:
         BadInput: There are fewer images than neighbors.
@@ -157,7 +163,8 @@ def find_graph(
         if (found := _read(file)) is not None:
             return found
         _log.info("finding the %d nearest neighbors of each image", neighbors)
-        graph = build_graph(features(), neighbors)
+        advance = of_step(progress, "finding neighbors", "images")
+        graph = build_graph(features(), neighbors, advance)
         with replacing(file) as new:
             new.write_bytes(graph.to_parquet())
     return graph

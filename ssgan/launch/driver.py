@@ -10,6 +10,7 @@ import torch
 
 from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
 from ssgan.base.lease import is_claimed
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import join, split
 from ssgan.base.threads import use_threads
 from ssgan.cluster.capacity import Node, cores, preflight
@@ -22,7 +23,6 @@ from ssgan.launch.machine import record_environment, source_commit
 from ssgan.launch.outcome import Result, finish, write_summary
 from ssgan.launch.preparation import (
     ComputePlan,
-    PreparationProgress,
     check_memory,
     find_judge,
     find_store,
@@ -97,7 +97,7 @@ def train(
             require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, progress)
         check_memory(experiment, store.manifest.shape)
-        dataset = load_dataset(experiment, None if resume is None else run, store)
+        dataset = load_dataset(experiment, None if resume is None else run, store, progress)
         start = None if resume is None else find_start(run, experiment, dataset)
         if resume is None:
             if replace and lease.move(partial(move_aside, run.location)):

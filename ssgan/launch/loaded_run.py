@@ -7,6 +7,7 @@ import torch
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.rng import Streams
 from ssgan.base.threads import use_threads
 from ssgan.data.dataset import Dataset
@@ -14,7 +15,6 @@ from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import (
-    PreparationProgress,
     find_judge,
     load_run_data,
     plan_here,

@@ -6,14 +6,13 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ssgan.base.errors import BadInput
-from ssgan.base.progress import Advance
+from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.storage import default_cache
 from ssgan.cluster.capacity import cores, memory
 from ssgan.cluster.connection import address_in_environment, is_connected
@@ -27,9 +26,6 @@ from ssgan.networks.architecture import Shape
 from ssgan.records.data_info import DATA, LABELS, SPREAD, DataInfo, read_budget, read_gained
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
-
-PreparationProgress = Callable[[str, int, int, str], None]
-"""Told what is being prepared, how much of it is done, how much there is, and of what."""
 
 _LARGEST_MACHINE = 16 * 2**40  # bytes of memory, more than any has
 
@@ -120,7 +116,7 @@ def find_store(
     if location is not None:
         with contextlib.suppress(BadInput):
             return Store.open(location)
-    told = None if progress is None else _named(progress, "preparing images", "images")
+    told = of_step(progress, "preparing images", "images")
     return prepare_store(experiment.data.source, progress=told)
 
 
@@ -128,6 +124,7 @@ def load_dataset(
     experiment: Experiment,
     run: RunDir | None = None,
     store: Store | None = None,
+    progress: PreparationProgress | None = None,
 ) -> Dataset:
     """Check the experiment against its store and label the images; find the store if it is None.
 
@@ -139,9 +136,9 @@ def load_dataset(
     """
     budget = None if run is None else read_budget(run)
     gained = None if run is None or budget is None else read_gained(run, budget)
-    store = store or find_store(experiment)
+    store = store or find_store(experiment, progress)
     experiment.validate_against(store.manifest)
-    return Dataset.load(experiment.data, experiment.codes, store, budget, gained)
+    return Dataset.load(experiment.data, experiment.codes, store, budget, gained, progress)
 
 
 def check_memory(experiment: Experiment, shape: Shape | None = None) -> None:
@@ -227,14 +224,10 @@ def find_judge(
         seed=seed,
         cache=cache,
         device=plan.device_here,
-        progress=None if progress is None else _named(progress, "training the judge C", "updates"),
+        progress=of_step(progress, "training the judge C", "updates"),
     )
 
 
 def judge_cache() -> Path:
     """Return the folder of this machine's judges."""
     return default_cache() / "judges"
-
-
-def _named(progress: PreparationProgress, name: str, unit: str) -> Advance:
-    return lambda done, total: progress(name, done, total, unit)

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import join
 from ssgan.evaluation.grids import Real
 from ssgan.launch.machine import describe_commit, describe_machine
-from ssgan.launch.preparation import PreparationProgress, load_dataset, load_run_data
+from ssgan.launch.preparation import load_dataset, load_run_data
 from ssgan.paper.pages import files_of
 from ssgan.paper.plans import Plan, Size
 from ssgan.paper.report import Facts, make_report

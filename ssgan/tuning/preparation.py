@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import Folder, join, split
 from ssgan.cluster.capacity import DRIVER_BYTES, Node, preflight, resources
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
 from ssgan.launch.preparation import (
     ComputePlan,
-    PreparationProgress,
     check_memory,
     find_store,
     load_dataset,
@@ -130,7 +130,7 @@ def prepare_data(search: Search, progress: PreparationProgress | None = None) ->
     for path, value, experiment in search.corners():
         with refusing(path, value):
             check_memory(experiment, store.manifest.shape)
-            load_dataset(experiment, store=store)
+            load_dataset(experiment, store=store, progress=progress)
     return store
 
 

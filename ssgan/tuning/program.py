@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from ssgan.base.lease import is_claimed
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import join
 from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.location import move_aside
-from ssgan.launch.preparation import PreparationProgress
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.data_info import read_budget
 from ssgan.records.search_judges import read_judge_card

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.base.errors import BadInput
+from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import split, with_fast_writes
 from ssgan.cluster.capacity import object_store_environment
 from ssgan.cluster.connection import Cluster, connect
@@ -21,7 +22,7 @@ from ssgan.cluster.nodes import require_shared
 from ssgan.data.store import Store
 from ssgan.experiment.fields import as_diff
 from ssgan.launch.machine import source_commit
-from ssgan.launch.preparation import PreparationProgress, find_store
+from ssgan.launch.preparation import find_store
 from ssgan.records.searchdir import FOLDERS, SearchDir, Stage, TrialRow
 from ssgan.tuning.judges import prepare_judges
 from ssgan.tuning.preparation import (

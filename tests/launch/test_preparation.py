@@ -190,6 +190,27 @@ def test_what_labels_gained_is_refused_where_it_is_damaged_or_of_another_run(
         load_dataset(experiment, run)
 
 
+def test_what_takes_long_before_labels_are_spread_tells_of_its_progress(
+    digits_store: Store,
+) -> None:
+    definition = {"data": {"labels": 20, "spread": {"neighbors": 7, "steps": 20}}}
+    experiment = Experiment.model_validate(definition)
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def progress(name: str, done: int, total: int, unit: str) -> None:
+        assert unit == "images"
+        told.setdefault(name, []).append((done, total))
+
+    load_dataset(experiment, store=digits_store, progress=progress)
+    assert list(told) == ["comparing images", "finding neighbors"]
+    for steps in told.values():
+        assert steps == sorted(set(steps))
+        assert steps[-1][0] == steps[-1][1] >= 1200
+    told.clear()
+    load_dataset(experiment, store=digits_store, progress=progress)
+    assert told == {}  # the graph is in the cache
+
+
 PICTURES = 120
 
 
