@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.screen import progress, say, table
+from ssgan.cli.screen import Screen, progress, say, table
 from ssgan.cli.verb import Answer, Verb, writing
 
 if TYPE_CHECKING:
     from ssgan.data.store import Manifest, Store
+    from ssgan.experiment.tree import Experiment
 
 _SHOWN = 10  # broken images that are listed
 
@@ -41,7 +42,7 @@ def prepare(source: str, overrides: tuple[str, ...]) -> Answer:
     Training does this by itself when it has not been done; the store is kept in $SSGAN_CACHE or
     the user's cache folder and shared by all experiments on the same images.
     """
-    return _answer(_prepare(source, overrides))
+    return _answer(_prepare(_load(source, overrides)))
 
 
 @data.command(
@@ -61,7 +62,9 @@ def prepare(source: str, overrides: tuple[str, ...]) -> Answer:
 def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> Answer:
     """Show what a store holds: splits, label columns, counts of classes, broken images.
 
-    The contact sheet has real images of each class in rows.
+    Where the experiment spreads its labels (data.spread) they are spread now, to say how many
+    images gain one; training finds the neighbors in the cache. The contact sheet has real images of
+    each class in rows.
     """
     if sheet is not None and sheet.suffix != ".png":
         raise BadInput(f"--sheet {sheet} must end in .png")
@@ -70,21 +73,47 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> An
     is_store = "://" in source or (Path(source) / MANIFEST).is_file()
     if is_store and overrides:
         raise BadInput(f"{overrides[0]} has no effect: {source} is a store and stays as it is")
-    store = Store.open(source) if is_store else _prepare(source, overrides)
+    experiment = None if is_store else _load(source, overrides)
+    store = Store.open(source) if experiment is None else _prepare(experiment)
     if sheet is not None:
         from ssgan.drawing.store_sheet import store_sheet
 
         with writing(sheet, "--sheet"):
             sheet.write_bytes(store_sheet(store))
         say(f"contact sheet: {sheet}")
-    return _answer(store)
+    answer = _answer(store)
+    if experiment is None or experiment.data.spread is None:
+        return answer
+    return _with_labels(answer, experiment, store)
 
 
-def _prepare(source: str, overrides: tuple[str, ...]) -> Store:
-    from ssgan.data.store import prepare
+def _load(source: str, overrides: tuple[str, ...]) -> Experiment:
     from ssgan.experiment.loading import load_experiment
 
-    experiment = load_experiment(source, overrides)
+    return load_experiment(source, overrides)
+
+
+def _with_labels(answer: Answer, experiment: Experiment, store: Store) -> Answer:
+    """Add to what is shown how many labels of the budget are spread, and to how many images."""
+    from ssgan.launch.preparation import load_dataset
+
+    try:
+        with Screen() as screen:
+            dataset = load_dataset(experiment, store=store, progress=screen.prepare)
+    except BadInput as error:  # the store is as it is
+        say(f"labels are not spread: {error}", style="yellow")
+        return answer
+    assert dataset.gained is not None
+    given, gained = len(dataset.budget), len(dataset.gained)
+    line = (
+        f"labels: {given:,} given, by data.labels; {gained:,} more images gain some, by data.spread"
+    )
+    return Answer([*answer.screen, line], {**answer.facts, "given": given, "gained": gained})
+
+
+def _prepare(experiment: Experiment) -> Store:
+    from ssgan.data.store import prepare
+
     with progress(f"preparing {experiment.data.source.kind}") as advance:
         return prepare(experiment.data.source, progress=advance)
 

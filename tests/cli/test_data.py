@@ -74,3 +74,24 @@ def test_broken_images_are_counted_and_listed(ssgan, tmp_path: Path) -> None:
     strict = ssgan("data", "show", "digits", *arguments, "data.source.strict=true")
     assert strict.code == 2
     assert "broken.png" in strict.err
+
+
+def test_show_says_how_many_images_gain_labels(ssgan, digits_store: Store) -> None:
+    spread = "data.spread={neighbors: 5, steps: 20}"
+    done = ssgan("data", "show", "digits", "data.labels=20", spread, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert facts["given"] == 20
+    assert 600 < facts["gained"] < 900  # the surest 60 % of 1,297
+    shown = ssgan("data", "show", "digits", "data.labels=20", spread).out
+    assert f"labels: 20 given, by data.labels; {facts['gained']} more images gain some" in shown
+    assert "gain some" not in ssgan("data", "show", "digits", "data.labels=20").out
+
+
+def test_show_says_why_labels_cannot_be_spread_and_shows_the_rest(
+    ssgan, digits_store: Store
+) -> None:
+    done = ssgan("data", "show", "digits", "data.labels=1", "data.balanced=false", "data.spread={}")
+    assert done.code == 0, done.err
+    assert "labels are not spread: data.spread cannot spread the labels of 'digit'" in done.err
+    assert "0: 128, 1: 131" in done.out
