@@ -94,7 +94,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	else \
 	  echo "Bringing $(VENV) up to date with pyproject.toml and constraints.txt." >&2; \
 	fi; \
-	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(INDEX) -e '.[train,dev]' \
+	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(INDEX) -e '.[train,neighbors,dev]' \
 	  | awk '/^(Collecting|Processing) / { printf "\r%4d packages fetched", ++n } \
 	         /^Installing collected/ { printf "\nInstalling them\n" } { fflush() }' >&2
 	@touch $@

@@ -1,6 +1,7 @@
 """Truths about the project itself: what is packaged, what is pinned, what the pages promise."""
 
 import html
+import itertools
 import os
 import re
 import shlex
@@ -21,7 +22,7 @@ from ssgan.tuning.search import Search
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-TRAIN = PYPROJECT["project"]["optional-dependencies"]["train"]
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -67,16 +68,20 @@ def test_constraints_pin_every_dependency_within_its_range() -> None:
         assert specifier.operator == "=="
         assert pin.url is None
         versions[pin.name.lower()] = Version(specifier.version)
-    project = PYPROJECT["project"]
-    for text in [*project["dependencies"], *TRAIN, *project["optional-dependencies"]["dev"]]:
+    for text in [*PYPROJECT["project"]["dependencies"], *itertools.chain(*EXTRAS.values())]:
         needed = Requirement(text)
         assert versions[needed.name.lower()] in needed.specifier, text
 
 
-def test_the_extra_installs_the_modules_that_verbs_ask_for() -> None:
-    modules = {"markdown_it_py": "markdown_it", "scikit_learn": "sklearn"}
-    names = (Requirement(text).name.replace("-", "_") for text in TRAIN)
-    assert {modules.get(name, name) for name in names} == {*extras.TRAIN}
+@pytest.mark.parametrize(
+    ("extra", "asked"), [("train", extras.TRAIN), ("neighbors", extras.NEIGHBORS)]
+)
+def test_an_extra_installs_the_modules_that_are_asked_for(
+    extra: str, asked: tuple[str, ...]
+) -> None:
+    modules = {"markdown_it_py": "markdown_it", "scikit_learn": "sklearn", "faiss_cpu": "faiss"}
+    names = (Requirement(text).name.replace("-", "_") for text in EXTRAS[extra])
+    assert {modules.get(name, name) for name in names} == {*asked}
 
 
 @pytest.mark.parametrize("file", ["cluster.yaml", "docs/clusters/local.yaml", "Makefile"])

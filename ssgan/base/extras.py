@@ -1,5 +1,6 @@
-"""The extra `train`: what training, searching and recording need, and an export does without."""
+"""The extras: `train`, which an export does without, and `neighbors`, which few trainings need."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 from ssgan.base.errors import BadInput
@@ -8,7 +9,9 @@ TRAIN = (
     *("filelock", "jinja2", "markdown_it", "matplotlib", "mlflow", "optuna", "pandas", "psutil"),
     *("pyarrow", "ray", "scipy", "sklearn", "starlette", "torchvision", "uvicorn"),
 )
-"""The modules that it installs."""
+"""What training, searching and recording need: the modules that `train` installs."""
+NEIGHBORS = ("faiss",)
+"""What finds the neighbors of very many images: the modules that `neighbors` installs."""
 
 
 def check_train_extra(what: str) -> None:
@@ -17,13 +20,20 @@ def check_train_extra(what: str) -> None:
     Raises:
         BadInput: With the command that installs it.
     """
-    for name in TRAIN:
+    if missing := find_missing(TRAIN):
+        raise BadInput(
+            f"{what} needs {missing}, which is not installed; install the whole system: "
+            "pip install 'ssgan[train]'"
+        )
+
+
+def find_missing(modules: Iterable[str]) -> str | None:
+    """Return the first of some modules that is not installed."""
+    for name in modules:
         try:
             is_there = find_spec(name) is not None
         except (ImportError, ValueError):
             is_there = False
         if not is_there:
-            raise BadInput(
-                f"{what} needs {name}, which is not installed; install the whole system: "
-                "pip install 'ssgan[train]'"
-            )
+            return name
+    return None

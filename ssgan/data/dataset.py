@@ -144,7 +144,11 @@ class Dataset:
         if config.spread is not None:
             if gained is None:
                 graph = find_graph(
-                    features, manifest.hash, config.spread.neighbors, progress=progress
+                    features,
+                    len(train),
+                    manifest.hash,
+                    config.spread.neighbors,
+                    progress=progress,
                 )
                 gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
                 budget = _with_spread(budget, gained)

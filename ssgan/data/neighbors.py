@@ -4,6 +4,9 @@ Neighbors are exact and the same to the last bit on any device and any number of
 are rounded to integers, so fine that it does not matter, and small enough that float32 holds every
 sum of products exactly, in whatever order it is added up.
 
+More than `MOST_EXACT` images are not compared one by one: most neighbors are then found by search
+(`ssgan.data.approximate_neighbors`), and those of images that a search does not reach as above.
+
 Images with equal features are *copies* of the first of them. They count once: nothing else has a
 copy for a neighbor, and a copy's first neighbor is the image that it copies, at distance 0.
 """
@@ -19,8 +22,13 @@ import torch
 from torch import Tensor
 
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.extras import NEIGHBORS, find_missing
 from ssgan.base.progress import Advance
+from ssgan.data.approximate_neighbors import search_nearest
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
+
+MOST_EXACT = 200_000
+"""Images of which all are compared with all: a quarter of an hour on one core."""
 
 _RADIUS = 2_000  # of features as integers: 4 r² < 2²⁴, beyond which float32 skips integers
 _BLOCK = 2**24  # distances that are in memory at a time
@@ -77,14 +85,35 @@ class Graph:
         return graph
 
 
+def is_searched(count: int) -> bool:
+    """Whether so many images are too many to compare all with all."""
+    return count > MOST_EXACT
+
+
+def check_count(count: int) -> None:
+    """Refuse so many images that a search is needed, where what does it is not installed.
+
+    Raises:
+        BadInput: With the command that installs it.
+    """
+    if is_searched(count) and (missing := find_missing(NEIGHBORS)):
+        raise BadInput(
+            f"to find the neighbors of {count:,} images, more than {MOST_EXACT:,}, data.spread "
+            f"needs {missing}, which is not installed: pip install 'ssgan[neighbors]', or set "
+            "data.spread=null"
+        )
+
+
 def build_graph(features: Tensor, k: int, advance: Advance | None = None) -> Graph:
     """Find the k nearest neighbors of every image, float32 (N, F) features on any device.
 
     Of images that are equally near the first ones count.
 
     Raises:
-        BadInput: There are not more than k different images, or a feature is not finite.
+        BadInput: There are not more than k different images, or a feature is not finite; or
+            there are too many (`check_count`).
     """
+    check_count(len(features))
     whole, unit = as_integers(features)
     original = find_originals(whole)
     different, place = original.unique(return_inverse=True)
@@ -93,7 +122,14 @@ def build_graph(features: Tensor, k: int, advance: Advance | None = None) -> Gra
             f"{k} neighbors of an image cannot be found among {len(different)} different images; "
             "ask for fewer neighbors (data.spread.neighbors) or give more images"
         )
-    nearest, squares = _nearest(whole[different.to(whole.device)].float(), k, advance)
+    points = whole[different.to(whole.device)].float()
+    if is_searched(len(features)):
+        nearest, squares, is_found = search_nearest(points, k, advance)
+        lost = (~is_found).nonzero()[:, 0]
+        if len(lost):
+            nearest[lost], squares[lost] = _nearest(points, k, lost)
+    else:
+        nearest, squares = _nearest(points, k, torch.arange(len(points)), advance)
     neighbors, distances = different[nearest][place], squares.double().sqrt()[place] * unit
     is_copy = original != torch.arange(len(original))
     neighbors[is_copy] = torch.cat([original[is_copy, None], neighbors[is_copy, :-1]], dim=1)
@@ -135,14 +171,16 @@ def squared_distances(points: Tensor, others: Tensor) -> Tensor:
     return norms - 2 * (points @ others.T)
 
 
-def _nearest(points: Tensor, k: int, advance: Advance | None) -> tuple[Tensor, Tensor]:
-    """Return the k nearest other points of each, int64 (n, k), and their squared distances.
+def _nearest(
+    points: Tensor, k: int, of: Tensor, advance: Advance | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the k nearest other points of m of them, int64 (m, k), and their squared distances.
 
-    Points are float32 (n, F) integers, all different.
+    Points are float32 (n, F) integers, all different; the m are rows, int64 (m,).
     """
     count, device = len(points), points.device
-    rows, squares = [], []
-    for block in torch.arange(count, device=device).split(max(1, _BLOCK // count)):
+    rows, squares, done = [], [], 0
+    for block in of.to(device).split(max(1, _BLOCK // count)):
         square = squared_distances(points[block], points)
         # Distance and row in one integer: no two are equal, so that ties go to the first row.
         keys = square.long() * count + torch.arange(count, device=device)
@@ -150,6 +188,7 @@ def _nearest(points: Tensor, k: int, advance: Advance | None) -> tuple[Tensor, T
         found = keys.topk(k, dim=1, largest=False).values.cpu()
         rows.append(found % count)
         squares.append(found // count)
+        done += len(block)
         if advance is not None:
-            advance(int(block[-1]) + 1, count)
+            advance(done, len(of))
     return torch.cat(rows), torch.cat(squares)

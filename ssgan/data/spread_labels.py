@@ -23,8 +23,9 @@ from ssgan.base.config import canonical_hash
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.storage import default_cache, replacing
+from ssgan.data.approximate_neighbors import METHOD
 from ssgan.data.features import KIND
-from ssgan.data.neighbors import Graph, build_graph
+from ssgan.data.neighbors import Graph, build_graph, check_count, is_searched
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
 from ssgan.method.codes import Code
@@ -134,6 +135,7 @@ def spread_labels(
 
 def find_graph(
     features: Callable[[], Tensor],
+    count: int,
     data_hash: str,
     neighbors: int,
     cache: Path | None = None,
@@ -146,18 +148,21 @@ def find_graph(
 
     Args:
         features: Computes their features, `pixel_features`; asked for where there is no graph yet.
+        count: Number of images.
         data_hash: What identifies the images: the hash of their store's manifest.
         neighbors: Neighbors of each image.
         cache: Where.
         progress: Is told of the neighbors found, where they are not there yet.
 
     Raises:
-        BadInput: There are fewer images than neighbors.
+        BadInput: There are fewer images than neighbors, or too many (`check_count`).
     """
-    name = canonical_hash({"data": data_hash, "features": KIND, "neighbors": neighbors})
+    facts = {"data": data_hash, "features": KIND, "neighbors": neighbors}
+    name = canonical_hash(facts | ({"found by": METHOD} if is_searched(count) else {}))
     file = (cache or default_cache()) / "graphs" / f"{name[:32]}.parquet"
     if (found := _read(file)) is not None:
         return found
+    check_count(count)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         if (found := _read(file)) is not None:

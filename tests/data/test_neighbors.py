@@ -101,3 +101,35 @@ def test_a_damaged_graph_is_refused(at: float) -> None:
         Graph.from_parquet(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
     with pytest.raises(CorruptFile, match="cannot be read"):
         Graph.from_parquet(whole[:place])
+
+
+def test_images_that_a_search_does_not_reach_are_compared_with_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features = points(60)
+    exact = build_graph(features, 5)
+
+    def get_lost(points: Tensor, k: int, advance: object) -> tuple[Tensor, Tensor, Tensor]:
+        whole = exact.neighbors.long().clone(), exact.distances.square().long()
+        is_found = torch.arange(len(points)) % 7 != 0
+        whole[0][~is_found] = 3
+        return *whole, is_found
+
+    monkeypatch.setattr(neighbors, "MOST_EXACT", 50)
+    monkeypatch.setattr(neighbors, "find_missing", lambda modules: None)
+    monkeypatch.setattr(neighbors, "search_nearest", get_lost)
+    found = build_graph(features, 5)
+    assert torch.equal(found.neighbors, exact.neighbors)
+
+
+def test_more_images_than_can_be_compared_are_refused_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(neighbors, "MOST_EXACT", 50)
+    monkeypatch.setattr(neighbors, "find_missing", lambda modules: modules[0])
+    assert build_graph(points(50), 5).neighbors.shape == (50, 5)
+    needed = (
+        r"51 images, more than 50, .* needs faiss.*'ssgan\[neighbors\]', or set data\.spread=null"
+    )
+    with pytest.raises(BadInput, match=needed):
+        build_graph(points(51), 5)

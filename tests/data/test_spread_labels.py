@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.data import neighbors
 from ssgan.data.features import pixel_features
 from ssgan.data.memmap import Split
 from ssgan.data.neighbors import Graph, build_graph
@@ -112,27 +113,36 @@ def not_needed() -> Tensor:
 
 
 def test_a_graph_is_built_once_for_its_data_and_settings(tmp_path: Path) -> None:
-    built = find_graph(features, "data", 4, tmp_path)
-    assert find_graph(not_needed, "data", 4, tmp_path).hash == built.hash
-    for data, neighbors in (("data", 5), ("other", 4)):
+    built = find_graph(features, 30, "data", 4, tmp_path)
+    assert find_graph(not_needed, 30, "data", 4, tmp_path).hash == built.hash
+    for data, k in (("data", 5), ("other", 4)):
         with pytest.raises(TypeError):
-            find_graph(not_needed, data, neighbors, tmp_path)
+            find_graph(not_needed, 30, data, k, tmp_path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing else"])
 def test_a_damaged_graph_is_built_again(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    built = find_graph(features, "data", 4, tmp_path)
+    built = find_graph(features, 30, "data", 4, tmp_path)
     (file,) = (tmp_path / "graphs").glob("*.parquet")
     whole = file.read_bytes()
     file.write_bytes(damage)
-    assert find_graph(features, "data", 4, tmp_path).hash == built.hash
+    assert find_graph(features, 30, "data", 4, tmp_path).hash == built.hash
     assert "building it again" in caplog.text
     assert file.read_bytes() == whole
 
 
+def test_features_are_not_computed_where_neighbors_could_not_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbors, "MOST_EXACT", 29)
+    monkeypatch.setattr(neighbors, "find_missing", lambda modules: modules[0])
+    with pytest.raises(BadInput, match=r"30 images, .*ssgan\[neighbors\]"):
+        find_graph(not_needed, 30, "data", 4, tmp_path)
+
+
 def test_fewer_images_than_neighbors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"data\.spread\.neighbors"):
-        find_graph(lambda: features(10), "data", 10, tmp_path)
+        find_graph(lambda: features(10), 10, "data", 10, tmp_path)
     assert not list((tmp_path / "graphs").glob("*.parquet"))
