@@ -157,11 +157,14 @@ def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any
 
 
 def _count_classes(store: Store) -> dict[str, dict[str, int]]:
+    from ssgan.data.labels import count_classes
+    from ssgan.data.sources.base import FOREIGN
+
     labels = store.split("train").labels
     counts = {}
     for k, code in enumerate(store.manifest.columns):
         if code.is_categorical:
             column = labels[:, k]
-            found = column[~column.isnan()].long().bincount(minlength=code.size).tolist()
-            counts[code.name] = dict(zip(code.classes, found, strict=True))
+            known = column[~column.isnan()]
+            counts[code.name] = count_classes(code, known.where(known != FOREIGN, code.none))
     return counts

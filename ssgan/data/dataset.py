@@ -18,6 +18,7 @@ from ssgan.data.features import FITTED, pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
 from ssgan.data.sources import SourceConfig
+from ssgan.data.sources.base import FOREIGN
 from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.spread import SpreadConfig
 from ssgan.data.spread_labels import SpreadLabels, find_graph, spread_labels
@@ -41,7 +42,8 @@ class DataConfig(Config):
     """Where images and labels come from."""
     labels: Amount = "100%"
     """The label budget: a count (132), a share (0.0022) or a percentage ("10%") of the labeled
-    images of the train split. 0 is InfoGAN."""
+    images of the train split, those of no class (`data.source.foreign`) among them. 0 is
+    InfoGAN."""
     label_seed: int = 0
     """Seed of the budget's draw; common to all runs that are compared."""
     choice: Literal["drawn", "asked"] = "drawn"
@@ -81,7 +83,8 @@ class Dataset:
     space: LatentSpace
     """The latent space; its supervised codes are columns of the store."""
     y_known: Tensor
-    """All known labels of the train split as a code table, float32 (N, K_ss)."""
+    """All known labels of the train split as a code table, float32 (N, K_ss); NaN also where an
+    image is known to be none of a code's classes."""
     y: Tensor
     """The labels within the budget and those that were spread from them, NaN elsewhere; what
     training may use."""
@@ -92,6 +95,9 @@ class Dataset:
     """What was made of the budget; None where labels are not spread."""
     weights: Tensor | None = None
     """What the labels y count in L¹_IS, float32 (N, K_ss); None is 1 each."""
+    foreign: Tensor | None = None
+    """Which images of the train split are taken for none of the classes of some code, bool (N,):
+    by a label of the budget, or by those that were spread from it. None where no label says so."""
 
     @classmethod
     def load(
@@ -115,19 +121,20 @@ class Dataset:
         space = build_space(codes, manifest)
         train = store.split("train")
         test = store.split("test") if store.has_test_split else None
-        y_known = _code_table(space, manifest, train)
+        known = _code_table(space, manifest, train)
+        y_known = _named(space, known)
         features = cache(lambda: _find_features(train, progress))
         if budget is None:
             is_asked = config.choice == "asked"
             budget = draw_budget(
                 space.supervised,
-                y_known,
+                known,
                 config.labels,
                 seed=config.label_seed,
                 balanced=config.balanced,
                 held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
-                order=_asking_order(config, features(), y_known) if is_asked else None,
+                order=_asking_order(config, features(), known) if is_asked else None,
             )
             if is_asked or config.spread is not None:
                 _warn_of_classes_without_label(budget)
@@ -140,7 +147,9 @@ class Dataset:
         if codes.prior == "empirical":
             space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
             _warn_of_classes_never_drawn(space)
-        y, weights = budget.mask(y_known), None
+        given, weights = budget.mask(known), None
+        y, is_foreign = _named(space, given), _is_none(space, given)
+        has_foreign = bool(is_foreign.any())
         if config.spread is not None:
             if gained is None:
                 graph = find_graph(
@@ -150,13 +159,17 @@ class Dataset:
                     config.spread.neighbors,
                     progress=progress,
                 )
-                gained = spread_labels(config.spread, space.supervised, y, budget.held_out, graph)
+                gained = spread_labels(
+                    config.spread, space.supervised, given, budget.held_out, graph
+                )
                 budget = _with_spread(budget, gained)
             if codes.prior == "estimated":
-                space = space.model_copy(update={"joint": _estimate(space, gained.readings)})
+                readings = _named(space, gained.readings)
+                space = space.model_copy(update={"joint": _estimate(space, readings)})
             if config.spread.weight != 1:
                 weights = torch.where(y.isnan(), config.spread.weight, 1.0)
-            y = torch.where(y.isnan(), gained.y, y)
+            y = torch.where(y.isnan(), _named(space, gained.y), y)
+            is_foreign = is_foreign | _is_none(space, gained.readings)
         return cls(
             manifest=manifest,
             train=train,
@@ -164,16 +177,17 @@ class Dataset:
             space=space,
             y_known=y_known,
             y=y,
-            y_test=None if test is None else _code_table(space, manifest, test),
+            y_test=None if test is None else _named(space, _code_table(space, manifest, test)),
             budget=budget,
             gained=gained,
             weights=weights,
+            foreign=is_foreign.any(dim=1) if has_foreign else None,
         )
 
     @property
     def is_infogan(self) -> bool:
-        """Whether there is no label at all, and the method is InfoGAN."""
-        return len(self.budget.train) == 0
+        """Whether no label names a class, and the method is InfoGAN."""
+        return bool(self.y_known[self.budget.train].isnan().all())
 
     def held_out(self) -> tuple[Take, Tensor]:
         """Return labeled real images that Q_ss never learns from, to measure it on.
@@ -219,10 +233,24 @@ def build_space(codes: CodesConfig, manifest: Manifest) -> LatentSpace:
 
 
 def _code_table(space: LatentSpace, manifest: Manifest, split: Split) -> Tensor:
-    """Pick the supervised codes' columns and map their units to [-1, 1]."""
+    """Pick the supervised codes' columns, map their units to [-1, 1], and `FOREIGN` to none."""
     names = [column.name for column in manifest.columns]
-    columns = [code.to_unit(split.labels[:, names.index(code.name)]) for code in space.supervised]
+    columns = []
+    for code in space.supervised:
+        column = split.labels[:, names.index(code.name)]
+        is_foreign = code.is_categorical & (column == FOREIGN)
+        columns.append(code.to_unit(column).masked_fill(is_foreign, code.none))
     return torch.stack(columns, dim=1) if columns else torch.empty(len(split), 0)
+
+
+def _is_none(space: LatentSpace, y: Tensor) -> Tensor:
+    """Return which cells of a code table of labels say none of the classes, bool (N, K)."""
+    return y == torch.tensor([code.none for code in space.supervised])
+
+
+def _named(space: LatentSpace, y: Tensor) -> Tensor:
+    """Return a code table of labels with NaN where they say none of the classes."""
+    return y.masked_fill(_is_none(space, y), torch.nan)
 
 
 def _warn_of_classes_never_drawn(space: LatentSpace) -> None:
@@ -256,9 +284,9 @@ def _find_features(train: Split, progress: PreparationProgress | None) -> Tensor
     return pixel_features(take, count, train.shape)
 
 
-def _asking_order(config: DataConfig, features: Tensor, y_known: Tensor) -> Tensor:
+def _asking_order(config: DataConfig, features: Tensor, known: Tensor) -> Tensor:
     """Return all labeled images, int64 (n,), those first that are asked about first."""
-    labeled = (~y_known.isnan()).any(dim=1).nonzero()[:, 0]
+    labeled = (~known.isnan()).any(dim=1).nonzero()[:, 0]
     may_be = labeled
     if config.label_seed:
         generator = Streams(config.label_seed).generator("images that may be asked about")

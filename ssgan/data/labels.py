@@ -17,6 +17,7 @@ from torch import Tensor
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.rng import Streams
 from ssgan.data.sealed_table import UNREADABLE, seal, unseal
+from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.method.codes import Code
 
 Amount = int | float | str
@@ -40,7 +41,8 @@ class LabelBudget:
     balanced: bool
     """Whether it was drawn as even over classes as the set allows."""
     counts: dict[str, dict[str, int]]
-    """Labeled images of each class, by code and class name, held-out ones included."""
+    """Labeled images of each class, by code and class name, held-out ones included; those of no
+    class as *none of these*, where there are any."""
     data_hash: str
     """Hash of the data set's manifest."""
     spread: dict[str, str] | None = None
@@ -112,7 +114,8 @@ def draw_budget(
 
     Args:
         codes: The supervised codes.
-        y: All known labels of the train split, float32 (N, K), NaN where unknown.
+        y: All known labels of the train split, float32 (N, K), NaN where unknown; `Code.none` is
+            one more class.
         amount: How many of the labeled images count as labeled.
         seed: Seed of the draw; the experiment's own seed is another one.
         balanced: As even over the classes, or over their combinations, as the set allows.
@@ -127,7 +130,7 @@ def draw_budget(
     """
     labeled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
     count = count_labels(amount, len(labeled))
-    classes = max((code.size for code in codes if code.is_categorical), default=1)
+    classes = max((len(named) for named in _count_classes(codes, y).values()), default=1)
     if balanced and 0 < count < classes:
         raise BadInput(
             f"data.labels={amount} gives {count} labeled images, fewer than one for each of the "
@@ -150,6 +153,13 @@ def draw_budget(
         counts=_count_classes(codes, y[chosen]),
         data_hash=data_hash,
     )
+
+
+def count_classes(code: Code, known: Tensor) -> dict[str, int]:
+    """Count known labels of a categorical code, (n,), by class; those of none, if any, last."""
+    *of_class, foreign = known.long().bincount(minlength=code.size + 1).tolist()
+    counts = dict(zip(code.classes, of_class, strict=True))
+    return counts | ({NONE_OF_THESE: foreign} if foreign else {})
 
 
 def count_labels(amount: Amount, available: int) -> int:
@@ -220,8 +230,7 @@ def _count_classes(codes: Sequence[Code], y: Tensor) -> dict[str, dict[str, int]
     for code, column in zip(codes, y.unbind(dim=1), strict=True):
         known = column[~column.isnan()]
         if code.is_categorical:
-            found = known.long().bincount(minlength=code.size).tolist()
-            counts[code.name] = dict(zip(code.classes, found, strict=True))
+            counts[code.name] = count_classes(code, known)
         else:
             counts[code.name] = {"known": len(known)}
     return counts

@@ -27,6 +27,7 @@ from ssgan.data.approximate_neighbors import METHOD
 from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph, check_count, is_searched
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
+from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
 from ssgan.method.codes import Code
 
@@ -43,10 +44,11 @@ class SpreadLabels:
     """What the labels of a budget say of other images."""
 
     y: Tensor
-    """The labels gained, a code table, float32 (N, K); NaN where none is, or one was given."""
+    """The labels gained, a code table, float32 (N, K), with `Code.none` for none of the classes;
+    NaN where no label is gained, or one was given."""
     readings: Tensor
-    """The most probable class of every image that a label reaches, given ones as they are, float32
-    (N, K); NaN elsewhere and for continuous codes."""
+    """The most probable class of every image that a label reaches, or `Code.none`, given ones as
+    they are, float32 (N, K); NaN elsewhere and for continuous codes."""
     graph: str
     """Hash of the graph."""
 
@@ -98,7 +100,8 @@ def spread_labels(
     Args:
         config: How.
         codes: The supervised codes.
-        given: The labels to spread, a code table, float32 (N, K), NaN elsewhere.
+        given: The labels to spread, a code table, float32 (N, K), NaN elsewhere. Where some are
+            `Code.none`, that is one more class.
         apart: Rows of images that gain no label, int64 (n,), because Q_ss is measured on them.
         graph: The images' neighbors.
 
@@ -119,10 +122,11 @@ def spread_labels(
         if len(named) == 1:
             raise BadInput(
                 f"data.spread cannot spread the labels of {code.name!r}, because all {known.sum()} "
-                f"name {code.classes[named[0]]!r}; label an image of another class (data.labels), "
-                "or set data.spread=null"
+                f"name {(*code.classes, NONE_OF_THESE)[named[0]]!r}; label an image of another "
+                "class (data.labels), or set data.spread=null"
             )
-        probabilities = spread(graph, labels, code.size, config.steps, config.alpha, config.rounds)
+        size = max(code.size, int(labels.max()) + 1)
+        probabilities = spread(graph, labels, size, config.steps, config.alpha, config.rounds)
         classes = probabilities.argmax(dim=1).float()
         readings[:, k] = torch.where(is_known(probabilities), classes, torch.nan)
         readings[known, k] = given[known, k]

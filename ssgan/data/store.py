@@ -71,7 +71,7 @@ class SplitManifest(Config):
     shards: tuple[Shard, ...]
     """The files, in the order of their rows."""
     known: tuple[int, ...] = ()
-    """How many images each column labels."""
+    """How many images each column labels, *none of these* among it."""
 
 
 class Manifest(Config):

@@ -107,7 +107,7 @@ def _column(
         raise BadInput(f"--label {code}=LOW..HIGH: {code} has classes, not numbers")
     unknown = UNKNOWN_WORDS if source.unknown is None else tuple(map(str, source.unknown))
     refused = (
-        f'{file} would make a class of it; write  unknown: ["{NONE_OF_THESE}"]  below data.source '
+        f'{file} would make a class of it; write  foreign: ["{NONE_OF_THESE}"]  below data.source '
         "there, and start again"
     )
     return replace(
@@ -118,7 +118,7 @@ def _column(
         fixed=code in source.classes,
         declared=code in source.kinds or code in source.classes,
         unknown=unknown,
-        none_refused="" if NONE_OF_THESE in unknown else refused,
+        none_refused="" if NONE_OF_THESE in (*source.foreign, *unknown) else refused,
     )
 
 

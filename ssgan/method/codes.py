@@ -61,6 +61,14 @@ class Code(Config):
         """Columns that the code takes in G's input: one a class, or one."""
         return len(self.classes) if self.is_categorical else 1
 
+    @property
+    def none(self) -> float:
+        """The class index that a code table of labels has for *none of the classes*.
+
+        No number is it.
+        """
+        return self.size if self.is_categorical else math.inf
+
     def to_unit(self, values: Tensor) -> Tensor:
         """Map values of a continuous code from the user's units to [-1, 1]; pass indices on."""
         if self.is_categorical:

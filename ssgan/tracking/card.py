@@ -9,6 +9,7 @@ from typing import Any
 
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.labels import LabelBudget
+from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.evaluation import catalog
 from ssgan.export.code_values import CodeInfo, describe
 from ssgan.export.format import MANIFEST, ExportManifest, parse_manifest
@@ -178,6 +179,7 @@ def _limits(
         (n, f"{code} = {one}")
         for code, classes in (budget.counts if budget is not None else {}).items()
         for one, n in classes.items()
+        if one != NONE_OF_THESE
     ]
     if counts:
         least, who = min(counts)

@@ -95,3 +95,19 @@ def test_show_says_why_labels_cannot_be_spread_and_shows_the_rest(
     assert done.code == 0, done.err
     assert "labels are not spread: data.spread cannot spread the labels of 'digit'" in done.err
     assert "0: 128, 1: 131" in done.out
+
+
+def test_images_of_no_class_are_counted_beside_the_classes(ssgan, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    words = ["ring", "disk", "ring", "none of these", ""]
+    for number in range(len(words)):
+        Image.new("L", (16, 16), 40 * number).save(folder / f"{number}.png")
+    rows = [f"{number}.png,{word}" for number, word in enumerate(words)]
+    (tmp_path / "photos.csv").write_text("\n".join(["file,shape", *rows]))
+    assert ssgan("init", "photos").code == 0
+    shown = ssgan("data", "show", "photos.yaml", "--json")
+    assert shown.code == 0, shown.err
+    facts = json.loads(shown.out)
+    assert facts["classes"]["shape"] == {"disk": 1, "ring": 2, "none of these": 1}
+    assert facts["splits"]["train"]["known"] == [4]

@@ -5,11 +5,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from ssgan.cli.init import extent, measure_costs, write_template
 from ssgan.data.dataset import Dataset
+from ssgan.data.sources.base import FOREIGN
 from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
@@ -101,7 +103,7 @@ def test_without_labels_the_file_is_for_answers(ssgan, tmp_path: Path) -> None:
     source = experiment.data.source
     assert experiment.codes.supervised == ("class",)
     assert (source.csv, source.kinds) == (Path("plain.csv"), {"class": "categorical"})
-    assert source.unknown == ("none of these",)
+    assert source.foreign == ("none of these",)
     assert "label plain.yaml" in done.out
     assert not Path("plain.csv").exists()
 
@@ -150,9 +152,11 @@ def test_none_of_these_is_no_class(ssgan, tmp_path: Path) -> None:
     done = ssgan("init", folder)
     assert done.code == 0, done.err
     experiment = load_experiment("plain.yaml")
-    assert experiment.data.source.unknown == ("none of these", "NA")
-    (shape,) = experiment.data.source.open().columns
-    assert shape.classes == ("circle", "ring")
+    assert experiment.data.source.foreign == ("none of these",)
+    assert experiment.data.source.unknown is None
+    opened = experiment.data.source.open()
+    assert opened.columns[0].classes == ("circle", "ring")
+    np.testing.assert_array_equal(opened.labels[:, 0], [0, 1, FOREIGN, np.nan, np.nan])
 
 
 def test_folder_names_become_classes_and_gray_stays_gray(ssgan, tmp_path: Path) -> None:

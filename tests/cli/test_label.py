@@ -49,7 +49,8 @@ def test_a_heap_becomes_a_data_set_by_init_and_answers(
     experiment = load_experiment("heap.yaml")
     dataset = Dataset.load(experiment.data, experiment.codes, prepare(experiment.data.source))
     assert dataset.space.supervised[0].classes == ("circle", "ring")
-    assert len(dataset.budget) == 4
+    assert len(dataset.budget) == 5
+    assert dataset.budget.counts == {"shape": {"circle": 2, "ring": 2, "none of these": 1}}
     assert len(dataset.train) == 30
     assert [*Path().glob(".*")] == []
 
@@ -65,7 +66,7 @@ def test_a_folder_alone_is_answered_into_the_csv_that_init_finds(
     assert ssgan("init", "heap").code == 0
     experiment = load_experiment("heap.yaml")
     assert experiment.codes.supervised == ("shape",)
-    assert experiment.data.source.unknown == ("none of these",)
+    assert experiment.data.source.foreign == ("none of these",)
 
 
 def test_known_labels_answer_for_experiments(ssgan, shapes: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from ssgan.data.asking import coverage_order
 from ssgan.data.dataset import DataConfig, Dataset, build_space
 from ssgan.data.features import pixel_features
 from ssgan.data.labels import LabelBudget
-from ssgan.data.sources.base import ArraySource
+from ssgan.data.sources.base import FOREIGN, ArraySource
 from ssgan.data.spread import SpreadConfig
 from ssgan.data.store import Store, write_store
 from ssgan.method.codes import Code, CodesConfig, UnsupervisedCode
@@ -338,3 +338,66 @@ def test_classes_that_no_answer_names_are_told(
 def test_asking_takes_classes_as_they_come() -> None:
     with pytest.raises(ValidationError, match=r"data\.balanced=false"):
         DataConfig(choice="asked")
+
+
+def with_foreign(tmp_path: Path, test: bool = False) -> Store:
+    """Figures, the first eight of which are none of the shapes."""
+    made = source(judge=test)
+    arrays = {split: (images, y.copy()) for split, (images, y) in made.arrays.items()}
+    for _, y in arrays.values():
+        y[:8, 0], y[:8, 1] = FOREIGN, 0.0  # an angle that is -1 as a code
+    return write_store(tmp_path / "foreign", dataclasses.replace(made, arrays=arrays))
+
+
+def test_images_of_no_class_are_known_and_have_no_label(tmp_path: Path) -> None:
+    store = with_foreign(tmp_path, test=True)
+    dataset = Dataset.load(DataConfig(), CODES, store)
+    assert dataset.foreign is not None
+    assert dataset.foreign.tolist() == [True] * 8 + [False] * 40
+    for y in (dataset.y_known, dataset.y, dataset.y_test):
+        assert y is not None
+        assert y[:8, 1].isnan().all()
+        assert not y[:8, 0].isnan().any()
+    assert dataset.budget.counts["shape"]["none of these"] == 8
+    assert LabelBudget.from_parquet(dataset.budget.to_parquet()).counts == dataset.budget.counts
+
+
+def test_only_answers_of_the_budget_make_images_foreign(tmp_path: Path) -> None:
+    store = with_foreign(tmp_path)
+    codes = CODES.model_copy(update={"supervised": ("shape",)})
+    dataset = Dataset.load(DataConfig(labels=20, held_out=0.25), codes, store)
+    assert dataset.foreign is not None
+    told = dataset.foreign.nonzero()[:, 0]
+    assert 0 < len(told) < 8
+    assert torch.isin(told, dataset.budget.train).all()
+    budget = dataclasses.replace(dataset.budget, train=told)
+    nothing = Dataset.load(DataConfig(), codes, store, budget)
+    assert nothing.is_infogan
+    assert nothing.foreign is not None
+    assert Dataset.load(DataConfig(labels=0), codes, store).foreign is None
+
+
+def test_the_asked_budget_asks_about_images_of_no_class_too(tmp_path: Path) -> None:
+    codes = CODES.model_copy(update={"supervised": ("shape",)})
+    config = DataConfig(labels="100%", choice="asked", balanced=False, held_out=0)
+    budget = Dataset.load(config, codes, with_foreign(tmp_path)).budget
+    assert set(range(8)) < set(budget.train.tolist())
+
+
+def test_images_like_those_of_no_class_are_foreign_and_count_for_no_share(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 20, (60, 1, 8, 8), dtype=np.uint8)
+    for row, (first, count) in enumerate(((0, 24), (24, 12), (36, 24))):
+        images[first : first + count, 0, 3 * row : 3 * row + 2] += 200
+    y = np.repeat(np.float32([0, 1, FOREIGN]), (24, 12, 24))[:, None]
+    shapes = ArraySource("three heaps", (SHAPE,), {"train": (images, y)}, {})
+    store = write_store(tmp_path / "heaps", shapes)
+    codes = CodesConfig(supervised=("shape",), prior="estimated")
+    config = DataConfig(labels=6, held_out=0, spread=SpreadConfig(neighbors=4))
+    dataset = Dataset.load(config, codes, store)
+    assert dataset.foreign is not None
+    assert dataset.foreign.nonzero()[:, 0].tolist() == list(range(36, 60))
+    assert dataset.y[36:].isnan().all()
+    assert (~dataset.y[:36].isnan()).sum() >= 21
+    assert dataset.space.joint is not None
+    assert dataset.space.joint.weights == pytest.approx((2 / 3, 1 / 3))

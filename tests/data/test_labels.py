@@ -289,3 +289,17 @@ def test_an_unlabeled_set_has_no_budget_to_give() -> None:
     assert len(draw(nothing, "100%")) == 0
     with pytest.raises(BadInput, match="the 0 images"):
         draw(nothing, 5)
+
+
+def test_images_of_no_class_are_one_more_class_of_the_budget() -> None:
+    y = table(300, unknown=0.0)[:, :1]
+    y[100:160] = SHAPE.none
+    y[160:] = math.nan
+    budget = draw(y, 20, (SHAPE,), held_out=0.4)
+    assert budget.counts == {"shape": {"a": 5, "b": 5, "c": 5, "none of these": 5}}
+    assert budget.train.max() < 160
+    assert (y[budget.held_out] == SHAPE.none).sum() == 2
+    with pytest.raises(BadInput, match=r"each of the 4 classes"):
+        draw(y, 3, (SHAPE,))
+    unbalanced = draw(y, 100, (SHAPE,), balanced=False).counts["shape"]
+    assert 25 < unbalanced["none of these"] < 50

@@ -146,3 +146,16 @@ def test_fewer_images_than_neighbors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"data\.spread\.neighbors"):
         find_graph(lambda: features(10), 10, "data", 10, tmp_path)
     assert not list((tmp_path / "graphs").glob("*.parquet"))
+
+
+def test_none_of_these_is_one_more_class(graph: Graph) -> None:
+    none = SHAPE.none
+    y = given(2, {(0, 0): 0, (20, 0): 2, (40, 0): none, (0, 1): 0, (20, 1): 1})
+    found = spread_labels(SpreadConfig(share=0.5), (SHAPE, COLOR), y, NOBODY, graph)
+    assert (found.readings[:, 0] == none).nonzero()[:, 0].tolist() == list(range(40, 50))
+    assert 4 <= (found.y[40:, 0] == none).sum() <= 5
+    assert not (found.y[:40, 0] == none).any()
+    assert found.readings[40:, 1].isnan().all()
+    y[0, 0] = y[20, 0] = none
+    with pytest.raises(BadInput, match=r"because all 3 name 'none of these'"):
+        spread_labels(SpreadConfig(), (SHAPE, COLOR), y, NOBODY, graph)

@@ -48,7 +48,10 @@ def test_cells_say_what_the_file_does_not(heap: Path) -> None:
     source = FolderSource(root=heap, csv=csv)
     (size,) = place_of_file("photos.yaml", source, ["size"], []).columns
     assert size.is_number
-    assert 'unknown: ["none of these"]' in size.none_refused
+    assert 'foreign: ["none of these"]' in size.none_refused
+    source = FolderSource(root=heap, csv=csv, foreign=(NONE,))
+    (size,) = place_of_file("photos.yaml", source, ["size"], []).columns
+    assert size.none_refused == ""
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ Images = NDArray[np.uint8]
 Labels = NDArray[np.float32]
 """Labels, float32 (n, K), one column a code: a class index, or a value in the user's units;
 NaN where the label is not known."""
+FOREIGN = -1
+"""What stores hold for the class of an image that is known to be none of a code's classes."""
 Chunk = tuple[Images, Labels]
 
 CHUNK_ROWS = 1000

@@ -33,7 +33,7 @@ UNKNOWN_WORDS = (
 )
 """What spreadsheets and pandas write into a cell that is not known (pandas' own list)."""
 NONE_OF_THESE = "none of these"
-"""What `ssgan label` writes about a picture that is of no class, for `data.source.unknown`."""
+"""What `ssgan label` writes about a picture that is of no class, for `data.source.foreign`."""
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?")
 _SHOWN = 5
 

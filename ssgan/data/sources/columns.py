@@ -2,7 +2,7 @@
 
 Text makes a categorical code, and so do the integers and booleans of a typed table; numbers with
 a fraction make a continuous one, unless there are only two of them. A cell that is empty, or says
-so (`UNKNOWN_WORDS`), is an unknown label.
+so (`UNKNOWN_WORDS`), is an unknown label. One that says *none of these* is known.
 """
 
 import math
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ssgan.base.config import Config, nearest
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.base import Labels
+from ssgan.data.sources.base import FOREIGN, Labels
 from ssgan.data.sources.cells import (
     UNKNOWN_WORDS,
     Cell,
@@ -57,9 +57,18 @@ class ColumnsConfig(Config):
     """Cells that mean "not known", as ``[-1, "NA"]``; null for the words that spreadsheets and
     pandas use (NA, N/A, NaN, None, null ...), ``[]`` to make classes of these. Empty cells are
     unknown always, and a word that `classes` names is a class."""
+    foreign: tuple[Marker, ...] = ()
+    """Cells that say that an image is none of the classes, as ``["none of these"]``, which is what
+    `ssgan label` writes. It is a label like others; G is not to draw such images. In a column of
+    numbers they are unknown, and a word that `classes` names is a class."""
     one_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Codes that are spread over columns, a column a class: one of them is 1 in each labeled row
     and the others 0."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what a fingerprint is made of; stores of before `foreign` came stay found."""
+        without = set() if self.foreign else {"foreign"}
+        return self.model_dump(mode="json", exclude=without)
 
     def check(self, columns: Sequence[str], available: Iterable[str], where: str) -> None:
         """Check the names of the label columns in use before any cell is read.
@@ -97,7 +106,8 @@ class ReadColumns(NamedTuple):
     codes: tuple[Code, ...]
     """K codes."""
     labels: Labels
-    """float32 (N, K): class index or value in the user's units; NaN = not known."""
+    """float32 (N, K): class index or value in the user's units; NaN = not known, `FOREIGN` = none
+    of the classes."""
     notes: tuple[str, ...]
     """What was left out, converted or guessed on the way, a line each."""
 
@@ -193,7 +203,13 @@ class _Reading:
         markers = [*_markers(config, raw)]
         if config.unknown is None and raw.classes:
             markers.append(-1)  # what tables with names of classes write for none of them
-        self.cells, dropped = drop_markers(raw.cells, markers, own)
+        cells, foreign = drop_markers(raw.cells, config.foreign, own)
+        self._foreign = [
+            row
+            for row, cell in enumerate(raw.cells)
+            if cells[row] is None and cell is not None and cell == cell
+        ]
+        self.cells, dropped = drop_markers(cells, markers, own)
         if dropped:
             counts = ", ".join(f"{count:,} {text}" for text, count in dropped.items())
             otherwise = "" if named else "; data.source.unknown=[] makes classes of them"
@@ -210,6 +226,9 @@ class _Reading:
             self._read_text(raw.comma)
         if self.kind is None:
             self.kind = "categorical" if self.classes else self._guess()
+        if foreign:
+            read_as = "none of the classes" if self.kind == "categorical" else "unknown"
+            self.notes.append(f"{foreign.total():,} cells ({', '.join(foreign)}) are {read_as}")
 
     def _read_text(self, comma: bool) -> None:
         """Make numbers of text where all of it is."""
@@ -281,6 +300,7 @@ class _Reading:
         classes, index = _index_classes(self.name, whole, self.classes, self.place)
         values, wrong = _read(whole, index.__getitem__)
         self._refuse(wrong, f"are none of the classes {', '.join(classes)}", "or add them")
+        values[self._foreign] = FOREIGN
         return Code(name=self.name, kind="categorical", classes=classes), values
 
     def _refuse(self, rows: list[int], what: str, remedy: str) -> None:

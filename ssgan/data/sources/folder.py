@@ -136,7 +136,7 @@ class FolderSource(ColumnsConfig, FramingConfig, SourceConfig):
         pictures = tree.archives or [self.root / name for name in find_pictures(tree)]
         files = [stamp(file) for file in pictures]
         table = [stamp(file) for file in self.label_files()]
-        return canonical_hash([self.model_dump(mode="json"), files, table])
+        return canonical_hash([self.parameters(), files, table])
 
     def label_files(self) -> list[Path]:
         """Find the label files, archives not opened: by name, or by a pattern below `root`."""

@@ -1,7 +1,7 @@
 """What `ssgan init` finds in pictures, in a folder or an archive, or in Parquet files."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.cells import NONE_OF_THESE, UNKNOWN_WORDS, Cell, RawColumn
+from ssgan.data.sources.cells import NONE_OF_THESE, RawColumn, drop_markers
 from ssgan.data.sources.headers import Headers, read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import (
@@ -81,8 +81,8 @@ class Inspection:
     """The folders below the root that are the test split."""
     held_out: int
     """The pictures of the test split."""
-    unknown: tuple[str, ...]
-    """Words that stand for unknown labels, where they must be written down."""
+    foreign: bool
+    """Whether somebody answered *none of these*."""
     complete: bool
     """Whether most pictures with a label have all of them, so that combinations can be counted."""
     notes: tuple[str, ...]
@@ -168,7 +168,7 @@ def inspect_tables(given: Path, files: Sequence[Path]) -> Inspection:
         folders=None,
         test=(),
         held_out=shards[1].rows if test is not None else 0,
-        unknown=(),
+        foreign=False,
         complete=_is_complete(columns),
         notes=tuple(notes),
     )
@@ -212,14 +212,14 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
     files = [csv] if csv is not None else find_label_files(tree, root, names)
     columns: tuple[Column, ...] = ()
     complete, labeled, file_column = True, set[int](), None
-    unknown: tuple[str, ...] = ()
+    foreign = False
     if files:
         table = LabelTable.read(files, tree.read)
         matched = match_pictures(table, names, root)
         notes += [f"labels are in {_place(files, given)}", *table.notes, *matched.notes]
         raws = {name: raw for name, raw in table.columns.items() if name != matched.column}
-        unknown = _unknown_words(raws)
-        raws = {name: replace(raw, cells=_without(raw, unknown)) for name, raw in raws.items()}
+        foreign = any(NONE_OF_THESE in raw.cells for raw in raws.values())
+        raws = {name: _without_foreign(raw) for name, raw in raws.items()}
         columns = propose_all(raws, table.where, table.places.__getitem__, table.index)
         if matched.column not in ("file", next(iter(table.columns))):
             file_column = matched.column
@@ -252,22 +252,14 @@ def inspect_folder(given: Path, csv: Path | None) -> Inspection:
         held_out=sum(
             top in test and name in headers.sizes for top, name in zip(tops, names, strict=True)
         ),
-        unknown=unknown,
+        foreign=foreign,
         complete=complete,
         notes=(*notes, *of_splits),
     )
 
 
-def _unknown_words(raws: Mapping[str, RawColumn]) -> tuple[str, ...]:
-    """Return what `data.source.unknown` must list where somebody answered *none of these*."""
-    cells = {cell for raw in raws.values() for cell in raw.cells if isinstance(cell, str)}
-    if NONE_OF_THESE not in cells:
-        return ()
-    return (NONE_OF_THESE, *(word for word in UNKNOWN_WORDS if word in cells))
-
-
-def _without(raw: RawColumn, unknown: Sequence[str]) -> list[Cell]:
-    return [None if cell in unknown else cell for cell in raw.cells]
+def _without_foreign(raw: RawColumn) -> RawColumn:
+    return replace(raw, cells=drop_markers(raw.cells, (NONE_OF_THESE,))[0])
 
 
 def _known(columns: Sequence[Column]) -> list[tuple[bool, ...]]:

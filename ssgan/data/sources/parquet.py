@@ -119,7 +119,7 @@ class ParquetSource(ColumnsConfig, FramingConfig, SourceConfig):
     def fingerprint(self) -> str:
         """Identify the source by its parameters and its files' sizes and times."""
         files = [stamp(file) for part in self._shards() for file in part.files]
-        return canonical_hash([self.model_dump(mode="json"), files])
+        return canonical_hash([self.parameters(), files])
 
     def _shards(self) -> list[Shards]:
         return [Shards.find(spec) for spec in (self.train, self.test) if spec is not None]

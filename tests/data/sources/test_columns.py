@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssgan.base.errors import BadInput
+from ssgan.data.sources.base import FOREIGN
 from ssgan.data.sources.cells import Cell, RawColumn
 from ssgan.data.sources.columns import ColumnsConfig, ReadColumns, read_columns
 from ssgan.method.codes import Code
@@ -274,3 +275,23 @@ def test_words_among_numbers_need_a_declaration() -> None:
         read(text("1", "2", None, "high"))
     declared = read(text("1", "2", None, "high"), ColumnsConfig(kinds={"x": "categorical"}))
     assert declared.code.classes == ("1", "2", "high")
+
+
+def test_none_of_these_is_a_label_of_classes_and_unknown_among_numbers() -> None:
+    told = ColumnsConfig(foreign=("none of these", "?"))
+    column = read(text("a", "none of these", None, "b", "?", "NA"), told)
+    assert column.code.classes == ("a", "b")
+    np.testing.assert_array_equal(column.values, [0, FOREIGN, np.nan, 1, FOREIGN, np.nan])
+    assert "2 cells (none of these, ?) are none of the classes" in column.notes[-1]
+    numbers = read(text("0.5", "?", "1", "2"), told)
+    np.testing.assert_array_equal(numbers.values, [0.5, np.nan, 1, 2])
+    assert "1 cells (?) are unknown" in numbers.notes[-1]
+    named = told.model_copy(update={"classes": {"x": ("a", "?")}})
+    assert read(text("a", "?", "none of these"), named).values.tolist() == [0, 1, FOREIGN]
+    assert read([math.nan, 0, 1, 2], ColumnsConfig(foreign=(2,))).values[3] == FOREIGN
+    assert math.isnan(read([math.nan, 0, 1, 2], ColumnsConfig(foreign=(2,))).values[0])
+
+
+def test_a_source_without_foreign_words_is_known_by_what_it_was() -> None:
+    assert "foreign" not in ColumnsConfig().parameters()
+    assert ColumnsConfig(foreign=("x",)).parameters()["foreign"] == ["x"]
