@@ -7,6 +7,11 @@ Which images a step sees is a pure function of (seed, step), and every rank take
 global batch. Pools are endless: reshuffled cycle follows reshuffled cycle (`ssgan.data.orders`),
 and step t owns positions t·n to (t+1)·n, so that no image is left out of a cycle. A step looks at
 its own positions only, in the same time for any number of images.
+
+Images that are taken for none of the classes never reach D. With w(x) = 1 - p(none | x), which is 0
+or 1, D's term on real images is E[w log D(x)] / E[w]: the mean over images of w = 1. A batch drawn
+from these alone estimates it without bias, for any number of workers. Weights in a batch of all
+images would too, but let foreign images into BatchNorm's statistics of x, and not into those of x̃.
 """
 
 from functools import cached_property, lru_cache
@@ -68,6 +73,7 @@ class Batches:
         batch_size: int,
         streams: Streams,
         weights: Tensor | None = None,
+        foreign: Tensor | None = None,
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
@@ -75,9 +81,9 @@ class Batches:
         """Set the pools up.
 
         `take` reads images by their rows; `y` are the labels of all rows that may be used, float32
-        (N, K), NaN elsewhere, and `weights` what they count, of the same shape. A step takes
-        `batch_size` images over all ranks, a multiple of `world_size`; each rank's part goes to its
-        `device`.
+        (N, K), NaN elsewhere, and `weights` what they count, of the same shape; `foreign` are rows
+        that D never gets, bool (N,), or None. A step takes `batch_size` images over all ranks, a
+        multiple of `world_size`; each rank's part goes to its `device`.
         """
         self._config = config
         self._take = take
@@ -87,14 +93,23 @@ class Batches:
         self._streams = streams
         self._rank, self._world_size = rank, world_size
         self._device = torch.device(device)
-        self._labeled = (~y.isnan()).any(dim=1).nonzero()[:, 0]
+        self._for_d = torch.ones(len(y), dtype=torch.bool) if foreign is None else ~foreign
+        labeled = (~y.isnan()).any(dim=1)
+        if config.unit != "separate":  # D and Q_ss have one batch
+            labeled = labeled & self._for_d
+        self._labeled = labeled.nonzero()[:, 0]
         self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
         """bool (labeled images,): which of the labeled images any draw has used."""
 
     @cached_property
     def _unlabeled(self) -> Tensor:
         """Rows without any label, which `separate` has no use for."""
-        return self._y.isnan().all(dim=1).nonzero()[:, 0]
+        return (self._y.isnan().all(dim=1) & self._for_d).nonzero()[:, 0]
+
+    @cached_property
+    def _all(self) -> Tensor:
+        """Rows that D may get, which `separate` draws from."""
+        return self._for_d.nonzero()[:, 0]
 
     @property
     def share(self) -> float:
@@ -140,7 +155,7 @@ class Batches:
     def _draw_separate(self, step: int, probability: float) -> RealBatch:
         part = self._batch_size // self._world_size
         first = step * self._batch_size + self._rank * part
-        x = self._pixels(self._walk("all", len(self._y), first, part))
+        x = self._pixels(self._all[self._walk("all", len(self._all), first, part)])
         nothing = torch.full((part, self._y.shape[1]), float("nan"), device=self._device)
         if not self._streams.coin("coin", step, probability):
             return RealBatch(x, nothing, None)

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Literal
 
 import torch
@@ -170,6 +170,11 @@ class Dataset:
                 weights = torch.where(y.isnan(), config.spread.weight, 1.0)
             y = torch.where(y.isnan(), _named(space, gained.y), y)
             is_foreign = is_foreign | _is_none(space, gained.readings)
+        if is_foreign.any(dim=1).all():
+            raise BadInput(
+                f"the labels say that all images of {manifest.name} are none of the classes, so "
+                "that there is nothing to draw; correct them, or data.source.foreign"
+            )
         return cls(
             manifest=manifest,
             train=train,
@@ -183,6 +188,13 @@ class Dataset:
             weights=weights,
             foreign=is_foreign.any(dim=1) if has_foreign else None,
         )
+
+    @cached_property
+    def wanted(self) -> Tensor:
+        """Rows of the train split that G is to draw the like of: all but foreign ones, int64."""
+        if self.foreign is None:
+            return torch.arange(len(self.train))
+        return (~self.foreign).nonzero()[:, 0]
 
     @property
     def is_infogan(self) -> bool:

@@ -42,7 +42,7 @@ class Split:
     """uint8 (N, C, H, W), 0 to 255, memory-mapped or on a GPU. Read through `take`."""
     labels: Tensor
     """float32 (N, K), one column a manifest column: class index or a value in the user's units;
-    NaN = not known."""
+    NaN = not known, `FOREIGN` = none of the classes."""
 
     def __len__(self) -> int:
         return len(self.images)

@@ -86,8 +86,12 @@ class Evaluator:
             space, config.samples, streams.generator("evaluation samples")
         )
         self._asked = self._latents.c[:, : len(self._codes)]
+        rows, take = dataset.wanted, dataset.train.take
         self._real, self._labels = _subset(
-            dataset.train.take, dataset.y_known, config.real_images, "evaluation real images"
+            lambda places: take(rows[places]),
+            dataset.y_known[rows],
+            config.real_images,
+            "evaluation real images",
         )
         self._held_out = _subset(
             *dataset.held_out(), config.held_out_images, "evaluation held-out images"

@@ -50,6 +50,7 @@ def take_snapshot(
     the same at every call.
     """
     streams, batch_size = Streams(experiment.seed), experiment.training.batch_size
+    rows = dataset.wanted
 
     def latents() -> Iterator[Tensor]:
         for index in range(_BATCHES):
@@ -59,8 +60,8 @@ def take_snapshot(
     def real_and_fake() -> Iterator[Tensor]:
         for index, drawn in enumerate(latents()):
             draw = streams.generator("statistics of D", index)
-            rows = torch.randint(len(dataset.train), (batch_size,), generator=draw)
-            yield dataset.train.take(rows).to(device).float().div_(255)
+            drawn_rows = torch.randint(len(rows), (batch_size,), generator=draw)
+            yield dataset.train.take(rows[drawn_rows]).to(device).float().div_(255)
             yield raw(drawn)
 
     with torch.random.fork_rng(devices=()):  # torch's layers draw weights that are replaced

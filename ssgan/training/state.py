@@ -117,6 +117,7 @@ class Training:
             batch_size=self.batch_size,
             streams=self.streams,
             weights=dataset.weights,
+            foreign=dataset.foreign,
             rank=worker.rank,
             world_size=worker.world_size,
             device=worker.device,

@@ -39,7 +39,8 @@ def make(
     **options: Any,
 ) -> Batches:
     """Draw from images whose pixels are their own numbers."""
-    config = {key: options.pop(key) for key in list(options) if key not in ("rank", "world_size")}
+    own = ("rank", "world_size", "foreign")
+    config = {key: options.pop(key) for key in list(options) if key not in own}
     images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 1, 8, 8)
     y = labels(n, labeled)
     return Batches(
@@ -356,3 +357,23 @@ def test_only_the_images_of_q_ss_are_augmented() -> None:
 def test_bad_settings_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(fields))):
         LabelSamplingConfig(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_d_never_gets_a_foreign_image_and_all_others_alike(unit: str) -> None:
+    foreign = torch.zeros(40, dtype=torch.bool)
+    foreign[[0, 7, 33, 38]] = True  # the last two have labels, which Q_ss may learn from apart
+    batches = make(unit=unit, foreign=foreign)
+    drawn = [batches.draw(step, 0.5) for step in range(45)]
+    of_d = torch.tensor([number for batch in drawn for number in numbers(batch.x)])
+    counts = of_d.bincount(minlength=40)
+    assert not counts[foreign].any()
+    if unit == "separate":
+        assert counts[~foreign].eq(10).all()
+        of_q = {number for batch in drawn if batch.labeled for number in numbers(batch.labeled[0])}
+        assert of_q == set(range(30, 40))
+    else:
+        assert counts[~foreign].all()
+    ranks = [make(unit=unit, foreign=foreign, rank=rank, world_size=2) for rank in range(2)]
+    parts = [rank.draw(3, 0.5).x for rank in ranks]
+    assert torch.equal(torch.cat(parts), drawn[3].x)

@@ -389,7 +389,7 @@ def test_images_like_those_of_no_class_are_foreign_and_count_for_no_share(tmp_pa
     images = draw.integers(0, 20, (60, 1, 8, 8), dtype=np.uint8)
     for row, (first, count) in enumerate(((0, 24), (24, 12), (36, 24))):
         images[first : first + count, 0, 3 * row : 3 * row + 2] += 200
-    y = np.repeat(np.float32([0, 1, FOREIGN]), (24, 12, 24))[:, None]
+    y = np.repeat(np.array([0, 1, FOREIGN], np.float32), (24, 12, 24))[:, None]
     shapes = ArraySource("three heaps", (SHAPE,), {"train": (images, y)}, {})
     store = write_store(tmp_path / "heaps", shapes)
     codes = CodesConfig(supervised=("shape",), prior="estimated")
@@ -401,3 +401,11 @@ def test_images_like_those_of_no_class_are_foreign_and_count_for_no_share(tmp_pa
     assert (~dataset.y[:36].isnan()).sum() >= 21
     assert dataset.space.joint is not None
     assert dataset.space.joint.weights == pytest.approx((2 / 3, 1 / 3))
+
+
+def test_a_heap_of_nothing_but_foreign_images_is_refused(store: Store, tmp_path: Path) -> None:
+    arrays = {"train": (source(judge=False).arrays["train"][0], np.full((48, 1), -1, np.float32))}
+    nothing = ArraySource("nothing", (SHAPE,), arrays, {})
+    codes = CODES.model_copy(update={"supervised": ("shape",)})
+    with pytest.raises(BadInput, match=r"all images of nothing are none of the classes"):
+        Dataset.load(DataConfig(held_out=0), codes, write_store(tmp_path / "none", nothing))

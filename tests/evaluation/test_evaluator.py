@@ -223,3 +223,14 @@ def test_a_continuous_supervised_code_is_measured_in_its_units(dataset: Dataset)
     assert "categorical" in found.reasons["q_ss_accuracy"]
     assert "asked_angle_ema" in found.images
     assert "q_ss_rmse/angle" in found.metrics
+
+
+def test_foreign_images_are_not_what_samples_are_compared_with(dataset: Dataset) -> None:
+    foreign = torch.arange(len(dataset.train)) % 2 > 0
+    images = dataset.train.images.clone()
+    images[foreign] = 255
+    own = replace(dataset, foreign=foreign, train=replace(dataset.train, images=images))
+    config = CONFIG.model_copy(update={"real_images": len(dataset.train)})
+    evaluator = Evaluator(config, own, None, Streams(0))
+    assert len(evaluator._real) == (~foreign).sum()
+    assert not evaluator._real.eq(255).all(dim=(1, 2, 3)).any()

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,3 +148,13 @@ def test_evaluation_does_not_depend_on_running_statistics(
     after = snapshot_of(training, dataset)
     assert same(copy(before.discriminator), copy(after.discriminator))
     assert same(copy(before.generators["ema"]), copy(after.generators["ema"]))
+
+
+def test_statistics_of_D_are_not_of_foreign_images(training: Training, dataset: Dataset) -> None:
+    foreign = torch.arange(len(dataset.train)) % 3 > 0
+    images = dataset.train.images.clone()
+    images[foreign] = 255
+    whole, half = dataset, replace(dataset, train=replace(dataset.train, images=images))
+    assert not same(*(copy(snapshot_of(training, one).discriminator) for one in (whole, half)))
+    whole, half = (replace(one, foreign=foreign) for one in (whole, half))
+    assert same(*(copy(snapshot_of(training, one).discriminator) for one in (whole, half)))
