@@ -175,7 +175,7 @@ def write_template(
     """
     from jinja2 import Environment
 
-    from ssgan.data.sources.cells import NONE_OF_THESE
+    from ssgan.method.codes import NONE_OF_THESE
 
     # A class or file name with a line break in it must not end a comment.
     environment = Environment(

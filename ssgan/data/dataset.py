@@ -86,8 +86,8 @@ class Dataset:
     """All known labels of the train split as a code table, float32 (N, K_ss); NaN also where an
     image is known to be none of a code's classes."""
     y: Tensor
-    """The labels within the budget and those that were spread from them, NaN elsewhere; what
-    training may use."""
+    """The labels within the budget and those that were spread from them, `Code.none` for none of
+    the classes, NaN elsewhere; what training may use."""
     y_test: Tensor | None
     """The test split's code table, or None."""
     budget: LabelBudget
@@ -148,8 +148,9 @@ class Dataset:
             space = space.model_copy(update={"joint": _joint(y_known[budget.train])})
             _warn_of_classes_never_drawn(space)
         given, weights = budget.mask(known), None
-        y, is_foreign = _named(space, given), _is_none(space, given)
-        has_foreign = bool(is_foreign.any())
+        y, is_foreign = given, _is_none(space, given)
+        if is_foreign.any():
+            space = space.model_copy(update={"none": True})
         if config.spread is not None:
             if gained is None:
                 graph = find_graph(
@@ -168,7 +169,7 @@ class Dataset:
                 space = space.model_copy(update={"joint": _estimate(space, readings)})
             if config.spread.weight != 1:
                 weights = torch.where(y.isnan(), config.spread.weight, 1.0)
-            y = torch.where(y.isnan(), _named(space, gained.y), y)
+            y = torch.where(y.isnan(), gained.y, y)
             is_foreign = is_foreign | _is_none(space, gained.readings)
         if is_foreign.any(dim=1).all():
             raise BadInput(
@@ -186,7 +187,7 @@ class Dataset:
             budget=budget,
             gained=gained,
             weights=weights,
-            foreign=is_foreign.any(dim=1) if has_foreign else None,
+            foreign=is_foreign.any(dim=1) if space.none else None,
         )
 
     @cached_property
@@ -201,16 +202,19 @@ class Dataset:
         """Whether no label names a class, and the method is InfoGAN."""
         return bool(self.y_known[self.budget.train].isnan().all())
 
-    def held_out(self) -> tuple[Take, Tensor]:
+    def held_out(self, *, none: bool = False) -> tuple[Take, Tensor]:
         """Return labeled real images that Q_ss never learns from, to measure it on.
 
         They are the test split, or the part of the budget that was kept apart: a function that
-        reads images by their position, 0 to n - 1, and their code table, float32 (n, K_ss).
+        reads images by their position, 0 to n - 1, and their code table, float32 (n, K_ss). With
+        `none` it has `Code.none` where that is known, else NaN.
         """
         if self.test is not None and self.y_test is not None:
-            return self.test.take, self.y_test
+            y = _code_table(self.space, self.manifest, self.test) if none else self.y_test
+            return self.test.take, y
         rows = self.budget.held_out
-        return lambda positions: self.train.take(rows[positions]), self.y_known[rows]
+        y = _code_table(self.space, self.manifest, self.train) if none else self.y_known
+        return lambda positions: self.train.take(rows[positions]), y[rows]
 
 
 def build_space(codes: CodesConfig, manifest: Manifest) -> LatentSpace:

@@ -17,8 +17,7 @@ from torch import Tensor
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.base.rng import Streams
 from ssgan.data.sealed_table import UNREADABLE, seal, unseal
-from ssgan.data.sources.cells import NONE_OF_THESE
-from ssgan.method.codes import Code
+from ssgan.method.codes import NONE_OF_THESE, Code
 
 Amount = int | float | str
 """A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labeled set."""

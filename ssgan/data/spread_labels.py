@@ -27,9 +27,8 @@ from ssgan.data.approximate_neighbors import METHOD
 from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph, check_count, is_searched
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
-from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
-from ssgan.method.codes import Code
+from ssgan.method.codes import NONE_OF_THESE, Code
 
 _MEND = (
     "restore the file from a copy, or delete it: the labels are then spread again, which takes a "

@@ -62,7 +62,7 @@ def calibrate(
         codes: The supervised codes, K.
         posterior: Q's model of continuous ones.
         q: Q_ss of N held-out images in random order, float32 (N, width), N may be 0.
-        y: Their labels, float32 (N, K), NaN where unknown.
+        y: Their labels, float32 (N, K), NaN where unknown; `Code.none` where Q can say so.
         taught: Whether any label was used to train each code.
     """
     found = []
@@ -83,7 +83,7 @@ def calibrate(
         ours, others = (part[::2], labels[::2, 0]), (part[1::2], labels[1::2])
         scale = _temperature(*ours) if code.is_categorical else _deviation(*ours)
         scaled = rescale([code], posterior, others[0], [scale])
-        value = read_codes([code], posterior, scaled).value
+        value = read_codes([code], posterior, scaled, none=True).value
         off = (value - others[1])[:, 0].abs()
         right = off == 0 if code.is_categorical else off <= NEAR
         before, after = (
@@ -141,7 +141,7 @@ def _reliability(
 ) -> Reliability:
     """Compare confidences with what was right, bool (N,); labels are float32 (N, 1)."""
     nll = q_losses([code], posterior, q, labels).double().mean()
-    confidence = read_codes([code], posterior, q).confidence[:, 0]
+    confidence = read_codes([code], posterior, q, none=True).confidence[:, 0]
     return Reliability(float(nll), calibration_error(confidence, right))
 
 

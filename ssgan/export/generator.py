@@ -28,7 +28,7 @@ from ssgan.export.format import (
     read_manifest,
     read_weights,
 )
-from ssgan.method.codes import Latents
+from ssgan.method.codes import NONE_OF_THESE, Latents
 from ssgan.method.objective import read_codes
 from ssgan.networks.architecture import build_networks, shapes_only
 from ssgan.networks.discriminator import Discriminator
@@ -41,7 +41,8 @@ class Reading(NamedTuple):
     """What Q reads from n images about one code."""
 
     values: list[str] | NDArray[np.float32]
-    """Class names, or values in the user's units (n,)."""
+    """Class names, or *none of these* if the generator was told of such images, or values in the
+    user's units (n,)."""
     confidence: NDArray[np.float32]
     """(n,) in [0, 1]; NaN where Q has none to give (`ssgan.method.objective.QReading`)."""
 
@@ -185,7 +186,7 @@ class NamedGenerator:
         """Turn a code table (n, K) into class names and values in the user's units."""
         return {
             code.name: (
-                [code.classes[int(index)] for index in column]
+                [(*code.classes, NONE_OF_THESE)[int(index)] for index in column]
                 if code.is_categorical
                 else code.from_unit(column).numpy()
             )
@@ -205,7 +206,7 @@ class NamedGenerator:
         for chunk in pixels.split(_CHUNK):
             h = network.trunk(chunk.permute(0, 3, 1, 2).float() / 255)
             readings = [
-                read_codes(space.supervised, space.posterior, network.q_ss(h)),
+                read_codes(space.supervised, space.posterior, network.q_ss(h), none=True),
                 read_codes(space.unsupervised, space.posterior, network.q_us(h)),
             ]
             values.append(torch.cat([reading.value for reading in readings], dim=1))

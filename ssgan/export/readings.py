@@ -1,8 +1,8 @@
 """What Q reads of images, as a table of any number of rows: CSV, or Parquet.
 
-A row an image: what it is called, and for each code its value, a class name or a number in the
-user's units, and how sure Q is. Cells are empty (null) where an image could not be read. The CSV is
-one that `data.source.csv` takes.
+A row an image: what it is called, and for each code its value, a class name (or *none of these*) or
+a number in the user's units, and how sure Q is. Cells are empty (null) where an image could not be
+read. The CSV is one that `data.source.csv` takes.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from ssgan.method.codes import Code
+from ssgan.method.codes import NONE_OF_THESE, Code
 from ssgan.method.objective import QReading
 
 FILE = "file"
@@ -75,7 +75,8 @@ def _cells(codes: Sequence[Code], certain: Sequence[bool], reading: QReading) ->
     for k, code in enumerate(codes):
         values = _numbers(code.from_unit(reading.value[:, k]))
         if code.is_categorical:
-            columns.append([None if one is None else code.classes[int(one)] for one in values])
+            names = (*code.classes, NONE_OF_THESE)
+            columns.append([None if one is None else names[int(one)] for one in values])
         else:
             columns.append(values)
         if certain[k]:

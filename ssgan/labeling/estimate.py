@@ -24,9 +24,9 @@ from torch.nn.functional import logsigmoid
 from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.data.neighbors import Graph, build_graph
-from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.data.spread import SpreadConfig, spread
 from ssgan.labeling.column import Column
+from ssgan.method.codes import NONE_OF_THESE
 
 _SAMPLE = 5_000  # images that the estimate is made of
 _FOLDS = 20  # parts of the answers that are left out, one after the other

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.cells import NONE_OF_THESE, as_number
+from ssgan.data.sources.cells import as_number
+from ssgan.method.codes import NONE_OF_THESE
 
 KEYS = "1234567890abcdefghijklmopqrstvwyz"
 """Keys for classes, in the order in which they are given away: all that mean nothing else."""

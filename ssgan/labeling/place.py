@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ssgan.base.errors import BadInput
 from ssgan.data.sources.base import SourceConfig
-from ssgan.data.sources.cells import NONE_OF_THESE, UNKNOWN_WORDS, RawColumn
+from ssgan.data.sources.cells import UNKNOWN_WORDS, RawColumn
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.inspect import inspect_folder
 from ssgan.data.sources.label_table import LabelTable
@@ -16,6 +16,7 @@ from ssgan.data.sources.layout import class_folders
 from ssgan.data.sources.matching import match_pictures
 from ssgan.labeling.column import DEFAULT_COLUMN, Column
 from ssgan.labeling.names import are_numbers
+from ssgan.method.codes import NONE_OF_THESE
 
 
 class Place(NamedTuple):

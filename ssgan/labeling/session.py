@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.cells import NONE_OF_THESE, as_number
+from ssgan.data.sources.cells import as_number
 from ssgan.labeling.answers import NOT_SURE, Answers
 from ssgan.labeling.column import Column
 from ssgan.labeling.estimate import Estimates, advise
 from ssgan.labeling.heap import Heap
 from ssgan.labeling.names import are_numbers, check_class, find_class, give_keys
 from ssgan.labeling.ranking import Ranking
+from ssgan.method.codes import NONE_OF_THESE
 
 Kind = Literal["class", "new", "number", "none", "unsure"]
 

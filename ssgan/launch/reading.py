@@ -45,7 +45,7 @@ class Reader:
         self._threads = plan_here(loaded.experiment.scaling).threads
         codes = self._space.supervised
         taught = (~dataset.y.isnan()).any(dim=0).tolist()
-        take, labels = dataset.held_out()
+        take, labels = dataset.held_out(none=self._space.none)
         order = draw_order(Streams(0), "calibration", len(labels))
         rows = order.at(torch.arange(min(_MOST_LABELS, len(labels)) if any(taught) else 0))
         q = torch.empty(0, self._space.q_width(codes))
@@ -68,14 +68,16 @@ class Reader:
         return [code.is_categorical or gaussian for code in self._space.codes]
 
     def read(self, images: Tensor) -> QReading:
-        """Read all codes of images, uint8 (n, C, H, W), n at least 1, on the CPU."""
+        """Read all codes of images, uint8 (n, C, H, W), n at least 1, on the CPU.
+
+        Images of none of the classes have `Code.none`, where the run was told of such.
+        """
         space, posterior = self._space, self._space.posterior
         with use_threads(self._threads):
             q_ss, q_us = run_q(images.split(Q_BATCH), *self._networks)
         scales = [found.scale for found in self.calibrations]
-        supervised = read_codes(
-            space.supervised, posterior, rescale(space.supervised, posterior, q_ss, scales)
-        )
+        q_ss = rescale(space.supervised, posterior, q_ss, scales)
+        supervised = read_codes(space.supervised, posterior, q_ss, none=True)
         unsupervised = read_codes(space.unsupervised, posterior, q_us)
         both = zip(supervised, unsupervised, strict=True)
         return QReading(*(torch.cat(parts, dim=1) for parts in both))

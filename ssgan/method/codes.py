@@ -19,6 +19,9 @@ from ssgan.base.errors import BadInput
 
 Posterior = Literal["mse", "gaussian"]
 
+NONE_OF_THESE = "none of these"
+"""What is said of an image that is none of a code's classes: the word that `ssgan label` writes,
+for `data.source.foreign`, and that Q_ss's reading has."""
 _LONGEST_NAME = 100  # characters
 
 
@@ -168,6 +171,9 @@ class LatentSpace(Config):
     """Model of continuous codes in Q."""
     joint: Joint | None = None
     """Prior of c_ss when it is not uniform."""
+    none: bool = False
+    """Whether Q_ss can say that an image is none of the classes, by one more logit for each
+    categorical code; G is never asked for such an image."""
 
     @model_validator(mode="after")
     def _check(self) -> "LatentSpace":
@@ -203,7 +209,10 @@ class LatentSpace(Config):
     def q_width(self, codes: tuple[Code, ...]) -> int:
         """Columns that Q needs for these codes: logits, means, log-variances."""
         continuous = 2 if self.posterior == "gaussian" else 1
-        return sum(code.size if code.is_categorical else continuous for code in codes)
+        own = sum(code.size if code.is_categorical else continuous for code in codes)
+        return own + sum(
+            self.none and code.is_categorical for code in codes if code in self.supervised
+        )
 
     def sample(self, n: int, generator: torch.Generator) -> Latents:
         """Draw n latents from the prior (section 4): categorical and continuous codes uniform.

@@ -208,11 +208,14 @@ class Consistency(nn.Module):
         return ConsistencyTerms(*(torch.stack(of).sum() for of in zip(*terms, strict=True)))
 
     def _log_readings(self, q: Tensor) -> list[Tensor]:
-        """Return the log-probabilities, (B, classes), of each categorical code in Q_ss's output."""
+        """Return the log-probabilities, (B, classes), of each categorical code in Q_ss's output.
+
+        They are those among the classes: x is none that is taken for none of them.
+        """
         codes = self._space.supervised
         parts = q.split([self._space.q_width((code,)) for code in codes], dim=1)
         found = zip(codes, parts, strict=True)
-        return [part.log_softmax(dim=1) for code, part in found if code.is_categorical]
+        return [part[:, : code.size].log_softmax(1) for code, part in found if code.is_categorical]
 
     def _over_workers(self, means: list[_Means]) -> list[_Means]:
         """Make means over this rank's images those of all, in one reduction.

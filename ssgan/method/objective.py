@@ -6,7 +6,8 @@ constant entropies: ``loss_L_I`` is -(L_I - H(c_us)), and so on. D works with lo
 
 Shapes: B images; K codes; a code table is float32 (B, K); q is Q's output, float32 (B, width):
 code by code the class logits, or the mean (posterior "mse"), or the mean and the log-variance
-(posterior "gaussian").
+(posterior "gaussian"). With one more column for each categorical code (`LatentSpace.none`) the last
+logit is that of none of the classes, which is the class `Code.none` of a code table.
 """
 
 import math
@@ -114,12 +115,19 @@ class QReading(NamedTuple):
     the posterior "mse", else the probability that the value is within `NEAR` of the truth."""
 
 
-def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReading:
-    """Read the codes back from Q's output."""
+def read_codes(
+    codes: Sequence[Code], posterior: Posterior, q: Tensor, *, none: bool = False
+) -> QReading:
+    """Read the codes back from Q's output.
+
+    With `none` a reading may be `Code.none`, where Q can say so; without, it is the most probable
+    of the classes in any case, and so is its confidence among them.
+    """
     values, confidences = [], []
     for code, part in split_q(codes, posterior, q):
         if code.is_categorical:
-            confidence, value = part.softmax(dim=1).max(dim=1)
+            logits = part if none else part[:, : code.size]
+            confidence, value = logits.softmax(dim=1).max(dim=1)
             value = value.to(q.dtype)
         elif posterior == "mse":
             value = part[:, 0]
@@ -137,7 +145,12 @@ def read_codes(codes: Sequence[Code], posterior: Posterior, q: Tensor) -> QReadi
 def split_q(
     codes: Sequence[Code], posterior: Posterior, q: Tensor
 ) -> Iterator[tuple[Code, Tensor]]:
-    """Cut Q's output into one part a code, float32 (B, width of the code)."""
+    """Cut Q's output into one part a code, float32 (B, width of the code).
+
+    How wide it is says whether categorical codes have a logit for none of the classes.
+    """
     continuous = 2 if posterior == "gaussian" else 1
     sizes = [code.size if code.is_categorical else continuous for code in codes]
+    if q.shape[1] > sum(sizes):
+        sizes = [size + code.is_categorical for size, code in zip(sizes, codes, strict=True)]
     return zip(codes, q.split(sizes, dim=1) if sizes else (), strict=True)

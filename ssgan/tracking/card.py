@@ -9,10 +9,10 @@ from typing import Any
 
 from ssgan.base.errors import BadInput, CorruptFile
 from ssgan.data.labels import LabelBudget
-from ssgan.data.sources.cells import NONE_OF_THESE
 from ssgan.evaluation import catalog
 from ssgan.export.code_values import CodeInfo, describe
 from ssgan.export.format import MANIFEST, ExportManifest, parse_manifest
+from ssgan.method.codes import NONE_OF_THESE
 from ssgan.records.data_info import DataInfo, read_budget, read_data_info
 from ssgan.records.rundir import RunDir
 from ssgan.tracking.best import winning_configuration

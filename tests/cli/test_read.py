@@ -151,3 +151,32 @@ def test_bad_input(ssgan: Run, trained: RunDir, arguments: list[str], message: s
     assert message in done.err
     assert "Traceback" not in done.err
     assert not list(Path().rglob("read.*"))
+
+
+def test_pictures_of_no_class_are_read_as_such(ssgan: Run, tmp_path: Path) -> None:
+    root = tmp_path / "heap"
+    words = ["dark", "light", "none of these"]
+    for k in range(90):
+        paint(root / f"{k:03d}.png", (40, 200, 120)[k % 3])
+        if k % 3 == 2:
+            with Image.open(root / f"{k:03d}.png") as picture:
+                striped = np.array(picture)
+            striped[:, ::4] = 255 * (k % 2)
+            Image.fromarray(striped).save(root / f"{k:03d}.png")
+    rows = [f"{k:03d}.png,{words[k % 3]}" for k in range(90)]
+    (root / "labels.csv").write_text("\n".join(["file,shade", *rows]))
+    source = {"kind": "folder", "root": str(root), "csv": "labels.csv", "foreign": [words[2]]}
+    experiment = with_values(
+        small("label_sampling.batch_size=16"),
+        {"data.source": source, "data.labels": "100%", "codes.supervised": ["shade"]},
+    )
+    experiment = with_values(experiment, {"data.held_out": 0.3})
+    run = short_run(tmp_path / "run", experiment, 80)
+    done = ssgan("read", run.location, "--out", "read.csv")
+    assert done.code == 0, done.err
+    with Path("read.csv").open(newline="") as stream:
+        read = [row["shade"] for row in csv.DictReader(stream)]
+    assert set(read) == set(words)
+    assert sum(one == words[k % 3] for k, one in enumerate(read)) > 75
+    (found,) = json.loads(Path("read.csv.json").read_text())["codes"]
+    assert (found["fitted"], found["measured"]) == (14, 13)  # a third of which are of no class

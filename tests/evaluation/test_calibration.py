@@ -122,3 +122,15 @@ def test_the_calibration_error_is_the_gap_of_each_bin_weighed_by_its_images() ->
     right = torch.tensor([True, False, True, False])
     assert calibration_error(confidence, right) == pytest.approx((0.9 + 0.1) / 4)
     assert calibration_error(torch.ones(2), torch.tensor([True, True])) == 0
+
+
+def test_images_of_no_class_are_calibrated_with_the_classes() -> None:
+    logits = 3 * torch.randn(20_000, 4, generator=draw(1))
+    labels = (logits / 2).softmax(dim=1).multinomial(1, generator=draw(2)).float()
+    assert (labels == SHAPE.none).any()
+    (found,) = calibrate([SHAPE], "mse", logits, labels, [True])
+    assert found.scale == pytest.approx(2, rel=0.05)
+    assert found.after is not None
+    assert found.after.ece < 0.02
+    right = logits[1::2].argmax(dim=1) == labels[1::2, 0]
+    assert found.right == pytest.approx(right.double().mean().item())

@@ -167,3 +167,17 @@ def test_loading_imports_neither_ray_nor_mlflow(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_a_generator_that_was_told_of_foreign_images_reads_them(tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"none": True})
+    loaded = NamedGenerator.load(save_export(tmp_path, files(space)))
+    with torch.no_grad():  # of the columns of digit, 11 of them, and Smiling the last
+        loaded._discriminator._q_ss.bias[11 + 2] += 1e6  # type: ignore[operator, index]
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 1), dtype=np.uint8)
+    found = loaded.read(images)
+    assert set(found["Smiling"].values) == {"none of these"}
+    assert set(found["strange pet"].values) <= {"cat", "dog", "axolotl", "none of these"}
+    assert (found["strange pet"].confidence >= 1 / 4).all()
+    with pytest.raises(BadInput, match="no class 'none of these'"):
+        loaded.sample(codes={"strange pet": "none of these"})

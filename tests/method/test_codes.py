@@ -194,3 +194,12 @@ def test_spaces_survive_json(space: LatentSpace) -> None:
     again = LatentSpace.model_validate_json(space.model_dump_json())
     assert again == space
     assert again.width == width
+
+
+def test_none_of_the_classes_is_one_more_column_of_q_ss_for_each_code_with_classes() -> None:
+    space = space_of(DIGIT, ANGLE).model_copy(update={"none": True})
+    assert space.q_width(space.supervised) == 3 + 1 + 1
+    assert space.q_width(space.unsupervised) == 1
+    assert space.width == space_of(DIGIT, ANGLE).width
+    assert (DIGIT.none, ANGLE.none) == (3, math.inf)
+    assert LatentSpace.model_validate(space.model_dump()) == space

@@ -241,3 +241,16 @@ def test_one_change_is_enough() -> None:
     assert STILL.flip
     part = ConsistencyConfig.model_validate({"strong": {"rotation": 10}}).strong
     assert part == StrongConfig().model_copy(update={"rotation": 10})
+
+
+def test_readings_are_those_among_the_classes_where_q_can_say_none() -> None:
+    weak, strong = outputs()
+    told = SPACE.model_copy(update={"none": True})
+    other = torch.randn(6, 2, generator=draw(9))
+
+    def widened(q: Tensor) -> Tensor:
+        return torch.cat([q[:, :2], other[:, :1], q[:, 2:], other[:, 1:]], dim=1)
+
+    expected = Consistency(ConsistencyConfig(), SPACE, 8)(weak, strong)
+    found = Consistency(ConsistencyConfig(), told, 8)(widened(weak), widened(strong))
+    torch.testing.assert_close(found, expected)

@@ -187,3 +187,24 @@ def test_reading_inverts_the_loss(posterior: Posterior) -> None:
 def test_weights_are_not_negative(weight: float) -> None:
     with pytest.raises(ValidationError, match="lambda2"):
         ObjectiveConfig(lambda2=weight)
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_none_of_the_classes_is_read_by_a_logit_of_its_own(posterior: Posterior) -> None:
+    space = LatentSpace(supervised=CODES, unsupervised=(), noise=1, posterior=posterior, none=True)
+    q = 3 * torch.randn(50, space.q_width(CODES), generator=torch.Generator().manual_seed(0))
+    y = C[[0, 1, 2] * 16 + [0, 1]]
+    y[:5, 0] = SHAPE.none
+    losses = q_losses(CODES, posterior, q, y)
+    expected = F.cross_entropy(q[:, :4], y[:, 0].long(), reduction="none")
+    torch.testing.assert_close(losses[:, 0], expected)
+    without = torch.cat([q[:, :3], q[:, 4:]], dim=1)
+    numbers = q_losses(CODES, posterior, without, y.clamp(max=2))[:, 1]
+    torch.testing.assert_close(losses[:, 1], numbers)
+    torch.testing.assert_close(
+        read_codes(CODES, posterior, q), read_codes(CODES, posterior, without), equal_nan=True
+    )
+    value, confidence = read_codes(CODES, posterior, q, none=True)
+    assert torch.equal(value[:, 0], q[:, :4].argmax(1).float())
+    assert (value[:, 0] == SHAPE.none).any()
+    torch.testing.assert_close(confidence[:, 0], q[:, :4].softmax(1).amax(1))

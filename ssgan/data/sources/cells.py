@@ -32,8 +32,6 @@ UNKNOWN_WORDS = (
     "-1.#QNAN",
 )
 """What spreadsheets and pandas write into a cell that is not known (pandas' own list)."""
-NONE_OF_THESE = "none of these"
-"""What `ssgan label` writes about a picture that is of no class, for `data.source.foreign`."""
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+(,\d+)?")
 _SHOWN = 5
 

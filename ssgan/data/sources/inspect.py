@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ssgan.base.errors import BadInput
-from ssgan.data.sources.cells import NONE_OF_THESE, RawColumn, drop_markers
+from ssgan.data.sources.cells import RawColumn, drop_markers
 from ssgan.data.sources.headers import Headers, read_headers
 from ssgan.data.sources.label_table import LabelTable
 from ssgan.data.sources.layout import (
@@ -29,6 +29,7 @@ from ssgan.data.sources.matching import match_pictures
 from ssgan.data.sources.proposals import MOST_CLASSES, Column, propose, propose_all
 from ssgan.data.sources.shards import Shards, check_complete
 from ssgan.data.sources.tree import Tree
+from ssgan.method.codes import NONE_OF_THESE
 
 _SIZES = (8, 16, 24, 28, 32, 40, 48, 56, 64)  # pixels that the networks take
 _CROPPED = 1.5  # pictures longer than this times their width lose too much to a central square
