@@ -15,6 +15,9 @@ from ssgan.cli.verb import Answer, Verb, writing
 if TYPE_CHECKING:
     from ssgan.data.store import Manifest, Store
     from ssgan.experiment.tree import Experiment
+    from ssgan.labeling.shares import Share
+
+    Shares = Mapping[str, Mapping[str, Share]]
 
 _SHOWN = 10  # broken images that are listed
 
@@ -63,8 +66,8 @@ def show_data(source: str, overrides: tuple[str, ...], sheet: Path | None) -> An
     """Show what a store holds: splits, label columns, counts of classes, broken images.
 
     Where the experiment spreads its labels (data.spread) they are spread now, to say how many
-    images gain one; training finds the neighbors in the cache. The contact sheet has real images of
-    each class in rows.
+    images gain one, and how large each class is by estimate; training finds the neighbors in the
+    cache. The contact sheet has real images of each class in rows.
     """
     if sheet is not None and sheet.suffix != ".png":
         raise BadInput(f"--sheet {sheet} must end in .png")
@@ -94,9 +97,11 @@ def _load(source: str, overrides: tuple[str, ...]) -> Experiment:
 
 
 def _with_labels(answer: Answer, experiment: Experiment, store: Store) -> Answer:
-    """Add to what is shown how many labels of the budget are spread, and to how many images."""
+    """Add to what is shown how many images labels are spread to, and the shares of classes."""
+    from ssgan.labeling.shares import shares_of
     from ssgan.launch.preparation import load_dataset
 
+    assert experiment.data.spread is not None
     try:
         with Screen() as screen:
             dataset = load_dataset(experiment, store=store, progress=screen.prepare)
@@ -108,7 +113,15 @@ def _with_labels(answer: Answer, experiment: Experiment, store: Store) -> Answer
     line = (
         f"labels: {given:,} given, by data.labels; {gained:,} more images gain some, by data.spread"
     )
-    return Answer([*answer.screen, line], {**answer.facts, "given": given, "gained": gained})
+    shown, facts = [*answer.screen, line], {**answer.facts, "given": given, "gained": gained}
+    shares = shares_of(dataset, experiment.data.spread)
+    if shares:
+        shown.append(_shares(shares))
+        facts["shares"] = {
+            code: {name: share._asdict() for name, share in classes.items()}
+            for code, classes in shares.items()
+        }
+    return Answer(shown, facts)
 
 
 def _prepare(experiment: Experiment) -> Store:
@@ -154,6 +167,17 @@ def _columns(manifest: Manifest, counts: Mapping[str, Mapping[str, int]]) -> Any
             code.name, code.kind, ", ".join(of_class) or f"{code.low:g} to {code.high:g}"
         )
     return columns
+
+
+def _shares(shares: Shares) -> Any:
+    title = (
+        "shares in the train split, estimated from the labels of the budget, with 95 % intervals"
+    )
+    rows = table("label", "classes", title=title)
+    for code, classes in shares.items():
+        listed = ", ".join(f"{name}: {share}" for name, share in classes.items())
+        rows.add_row(code, listed or "too few labels: a class needs two")
+    return rows
 
 
 def _count_classes(store: Store) -> dict[str, dict[str, int]]:

@@ -30,7 +30,7 @@ from ssgan.method.codes import NONE_OF_THESE
 
 _SAMPLE = 5_000  # images that the estimate is made of
 _FOLDS = 20  # parts of the answers that are left out, one after the other
-_LARGEST_MARGIN = 4.0
+_LARGEST_MARGIN, _BINS = 4.0, 80
 _EASIER = (-0.5, 1.2)
 _WIDTH = 1.96  # standard errors, for 95 %
 _FEW, _MANY = 20, 60  # answers
@@ -69,7 +69,7 @@ def estimate_share(
         The estimate; None where no class has two answers, or images are fewer than neighbors.
     """
     config = config or SpreadConfig()
-    rows = _sampled(len(features), sorted(cells))
+    rows = sample_images(len(features), sorted(cells))
     place = {int(row): index for index, row in enumerate(rows)}
     classes = list(dict.fromkeys(cells.values()))
     labels = torch.full((len(rows),), -1)
@@ -83,19 +83,20 @@ def estimate_share(
         graph = build_graph(features[rows], min(config.neighbors, len(rows) - 1))
     except BadInput:
         return None
-    margins, right = _leave_out(graph, labels, left_out, len(classes), config)
-    read = spread(graph, labels, len(classes), config.steps, config.alpha, config.rounds)
+    margins, right = leave_out(graph, labels, left_out, len(classes), config)
+    read = spread(graph, labels, len(classes), config.steps, config.alpha)
     known = labels >= 0
-    shares = _apply_curve(margins, right, _margins(read[~known]))
+    bins = to_bins(find_margins(read[~known]))
+    shares = [one[bins].mean().item() if len(bins) else 0.0 for one in fit_curve(margins, right)]
     answered = known.double().mean().item()
     low, high = ((1 - answered) * share + answered for share in shares)
     trials = len(left_out)
     # Where no answer was read wrong nothing speaks against all images being read right.
-    upper = 1.0 if bool(right.all()) else _wilson(high, trials)[1]
-    return Estimate((low + high) / 2, _wilson(low, trials)[0], upper, len(cells))
+    upper = 1.0 if bool(right.all()) else wilson(high, trials)[1]
+    return Estimate((low + high) / 2, wilson(low, trials)[0], upper, len(cells))
 
 
-def _sampled(count: int, answered: Sequence[int]) -> Tensor:
+def sample_images(count: int, answered: Sequence[int]) -> Tensor:
     """Return the answered images and others, ascending, so many that it does not take long."""
     order = torch.randperm(count, generator=Streams(0).generator("estimate of answers"))
     both = torch.cat([order[:_SAMPLE], torch.tensor(answered, dtype=torch.int64)])
@@ -103,7 +104,7 @@ def _sampled(count: int, answered: Sequence[int]) -> Tensor:
     return rows
 
 
-def _leave_out(
+def leave_out(
     graph: Graph, labels: Tensor, rows: Sequence[int], classes: int, config: SpreadConfig
 ) -> tuple[Tensor, Tensor]:
     """Read answers from the others: their margins, float64 (n,), and whether they are right."""
@@ -115,40 +116,47 @@ def _leave_out(
         # A copy of an image that is left out would give its answer away.
         others[torch.isin(graph.original, graph.original[part])] = -1
         read = spread(graph, others, classes, config.steps, config.alpha)[part]
-        margins.append(_margins(read))
+        margins.append(find_margins(read))
         right.append(read.argmax(dim=1) == labels[part])
     return torch.cat(margins), torch.cat(right)
 
 
-def _margins(probabilities: Tensor) -> Tensor:
+def find_margins(probabilities: Tensor) -> Tensor:
+    """Return the logarithm of how much more probable the first class is than the second, (n,)."""
     best: Tensor = probabilities.double().clamp(min=1e-9).topk(2, dim=1).values.log()
     return (best[:, 0] - best[:, 1]).clamp(max=_LARGEST_MARGIN)
 
 
-def _apply_curve(margins: Tensor, right: Tensor, of_all: Tensor) -> list[float]:
-    """Return the mean share right over all margins, for images of each ease.
+def to_bins(margins: Tensor) -> Tensor:
+    """Return the place of each margin on the curve of `fit_curve`."""
+    return (margins / _LARGEST_MARGIN * _BINS).long().clamp(max=_BINS - 1)
+
+
+def fit_curve(margins: Tensor, right: Tensor) -> Tensor:
+    """Find how probable it is that an image is read right, by its margin and for two eases.
 
     The curve σ(a + b m) is integrated over a grid of a and b, each as probable as the answers that
     were left out make it.
+
+    Args:
+        margins: Of the answers that were left out, float64 (n,).
+        right: Whether they were read right, bool (n,).
+
+    Returns:
+        float64 (2, bins): for the hardest and for the easiest images; `to_bins` gives their places.
     """
     a = torch.linspace(-4, 4, 33, dtype=torch.float64)[:, None]
     b = torch.linspace(0, 6, 25, dtype=torch.float64)[None]
     logits = a[..., None] + b[..., None] * margins
     fits = logsigmoid(torch.where(right, logits, -logits)).sum(dim=2)
     fits = fits - ((a + 0.5) / 1.5).square() / 2 - ((b - 2.5) / 1.5).square() / 2
-    weights = fits.flatten().softmax(dim=0).view_as(fits)
-    bins = 80
-    counts = of_all.histc(bins, 0, _LARGEST_MARGIN)
-    middles = (torch.arange(bins, dtype=torch.float64) + 0.5) * _LARGEST_MARGIN / bins
+    weights = fits.flatten().softmax(dim=0).view_as(fits)[..., None]
+    middles = (torch.arange(_BINS, dtype=torch.float64) + 0.5) * _LARGEST_MARGIN / _BINS
     curves = a[..., None] + b[..., None] * middles
-    total = counts.sum().clamp(min=1)
-    return [
-        ((curves + easier).sigmoid() * counts).sum(dim=2).div(total).mul(weights).sum().item()
-        for easier in _EASIER
-    ]
+    return torch.stack([((curves + ease).sigmoid() * weights).sum(dim=(0, 1)) for ease in _EASIER])
 
 
-def _wilson(share: float, trials: int) -> tuple[float, float]:
+def wilson(share: float, trials: float) -> tuple[float, float]:
     """Return Wilson's interval of a share."""
     square = _WIDTH**2 / trials
     middle = (share + square / 2) / (1 + square)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ssgan.base.errors import BadInput
 from ssgan.labeling.place import Place, known_answers
 from ssgan.labeling.session import Kind, Session
+from ssgan.method.codes import NONE_OF_THESE
 
 
 class Told(NamedTuple):
@@ -18,6 +19,8 @@ class Told(NamedTuple):
 
 def answer_known(session: Session, place: Place, spec: str, own: Path | None, count: int) -> Told:
     """Answer so many questions by known labels; those of pictures without one are *not sure*.
+
+    The label *none of these* is that answer.
 
     Args:
         session: What is asked.
@@ -38,6 +41,7 @@ def answer_known(session: Session, place: Place, spec: str, own: Path | None, co
     while asked < count and (question := session.question()) is not None:
         label = known.get(question.picture)
         kind: Kind = "unsure" if label is None else "number" if column.is_number else "new"
+        kind = "none" if label == NONE_OF_THESE else kind
         session.answer(question.picture, column.name, kind, label or "")
         asked += 1
     facts: dict[str, Any] = {"asked": asked}

@@ -246,7 +246,7 @@ class Session:
                 inside = {
                     row: cell
                     for row, cell in self.answers.all(column.name).items()
-                    if row < len(self.heap) and cell not in (NOT_SURE, NONE_OF_THESE)
+                    if row < len(self.heap) and cell != NOT_SURE
                 }
                 self.estimates.update(column.name, inside)
 

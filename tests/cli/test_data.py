@@ -111,3 +111,17 @@ def test_images_of_no_class_are_counted_beside_the_classes(ssgan, tmp_path: Path
     facts = json.loads(shown.out)
     assert facts["classes"]["shape"] == {"disk": 1, "ring": 2, "none of these": 1}
     assert facts["splits"]["train"]["known"] == [4]
+    assert "shares" not in facts
+
+
+def test_shares_of_spread_labels_are_estimated(ssgan, digits_store: Store) -> None:
+    overrides = ("data.labels=60", "data.label_seed=3", "data.spread={}")
+    shown = ssgan("data", "show", "digits", *overrides)
+    assert shown.code == 0, shown.err
+    assert "estimated from the labels of the budget" in shown.out
+    facts = json.loads(ssgan("data", "show", "digits", *overrides, "--json").out)
+    shares, counts = facts["shares"]["digit"], facts["classes"]["digit"]
+    assert list(shares) == list("0123456789")
+    assert all(0 < of["high"] - of["low"] < 0.1 for of in shares.values())
+    for name, of in shares.items():
+        assert of["low"] < counts[name] / 1297 < of["high"], name

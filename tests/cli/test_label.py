@@ -125,3 +125,17 @@ def test_what_cannot_work_is_said(
     done = ssgan("label", *arguments)
     assert done.code == 2
     assert message in done.err
+
+
+def test_known_labels_may_say_none_of_these(ssgan, shapes: dict[str, str]) -> None:
+    foreign = ("cross", "square")
+    words = {name: "none of these" if of in foreign else of for name, of in shapes.items()}
+    lines = [f"{name},{word}" for name, word in words.items()]
+    Path("elsewhere/known.csv").write_text("\n".join(["file,shape", *lines]))
+    known = ("--label", "shape", "--answers", "elsewhere/known.csv:shape", "--count", "20")
+    done = ssgan("label", "heap", *known)
+    assert done.code == 0, done.err
+    rows = answers("heap.csv")[1:]
+    assert [word for _, word in rows] == [words[name] for name, _ in rows]
+    assert "none of these" in {word for _, word in rows}
+    assert "read right, by estimate: " in done.out
