@@ -79,10 +79,11 @@ class InFloat64(DcganConfig):
 def measure(case: str, folder: Path) -> dict[str, Tensor]:
     """Make the first updates of a case as one of the workers that there are.
 
-    The first gradient is taken in float32. Later on, float32 tells little: one worker with two
-    threads is half of the way apart from itself with one after 20 updates of digits, because at
-    first many gradients are all but zero, and Adam takes a step by their sign. In float64 they
-    vanish beside Adam's epsilon.
+    The first gradient is taken in float32, where the order of sums alone moves it by 2e-6 to 1e-5
+    of its length, by the seed. Later on, float32 tells little: one worker with two threads is half
+    of the way apart from itself with one after 20 updates of digits, because at first many
+    gradients are all but zero, and Adam takes a step by their sign. In float64 they vanish beside
+    Adam's epsilon.
     """
     first = build(case, folder)
     first.update()
@@ -161,7 +162,7 @@ def test_any_number_of_workers_makes_the_updates_of_one(
     one, several = alone[case], together[0][case, world]
     assert torch.equal(one["start"], several["start"])
     gradient = distance(one["gradient"], several["gradient"])
-    assert gradient < 1e-5 * one["gradient"].norm()
+    assert gradient < 3e-5 * one["gradient"].norm()
     travelled = distance(one["start"], one["end"])
     assert distance(one["end"], several["end"]) < 1e-3 * travelled
     torch.testing.assert_close(several["statistics"], one["statistics"], rtol=1e-3, atol=1e-5)
