@@ -53,6 +53,7 @@ def synthetic_dataset(shape: Sequence[int]) -> Any:
         train=split,
         y=y,
         weights=None,
+        foreign=None,
         space=SPACE,
         is_infogan=False,
         manifest=SimpleNamespace(shape=tuple(shape)),
