@@ -138,3 +138,39 @@ def test_the_same_labels_give_the_same_bits_on_one_thread_and_on_two() -> None:
         with use_threads(threads):
             found.append(run(build_graph(features, 10), {0: 0, 9: 1, 77: 1}))
     assert torch.equal(*found)
+
+
+def chain(seed: int = 0) -> tuple[Graph, Tensor]:
+    """Draw two heaps of images and a thin line of images from the one to the other."""
+    draw = torch.Generator().manual_seed(seed)
+    heap = torch.randn(120, 2, generator=draw)
+    way = torch.stack([torch.linspace(4, 16, 13), torch.zeros(13)], dim=1)
+    features = torch.cat([heap, heap + torch.tensor([20.0, 0]), way])
+    return build_graph(features, 6), torch.tensor([0] * 120 + [1] * 120 + [-1] * 13)
+
+
+def test_in_rounds_a_label_that_lies_among_others_finds_the_images_that_no_other_claims() -> None:
+    graph, of = chain()
+    # Both labels lie in the first heap, that of the second class where the line begins.
+    begin = graph.neighbors[240]
+    labels = label(len(graph), {3: 0, int(begin[begin < 120][0]): 1})
+    shares = [
+        spread(graph, labels, 2, STEPS, ALPHA, rounds).argmax(dim=1)[of == 0].float().mean()
+        for rounds in (0, 10)
+    ]
+    assert shares[1] < shares[0] / 2
+
+
+def test_rounds_change_nothing_where_each_heap_has_its_label() -> None:
+    features, of = heaps(60, 50)
+    graph, labels = build_graph(features, 5), label(110, {0: 0, 70: 1})
+    assert torch.equal(spread(graph, labels, 2, STEPS, ALPHA, 10).argmax(dim=1), of)
+
+
+def test_more_than_a_hundred_labels_are_not_spread_each_by_itself() -> None:
+    graph, of = chain()
+    for every, are_alike in ((2, True), (4, False)):
+        labels = torch.where(torch.arange(len(of)) % every == 0, of, -1)
+        assert ((labels >= 0).sum() > 100) == are_alike
+        found = [spread(graph, labels, 2, STEPS, ALPHA, rounds) for rounds in (0, 1)]
+        assert torch.equal(*found) == are_alike
