@@ -3,22 +3,58 @@
 Images are chosen one after the other so that those chosen cover the heap best (MaxHerding, Bae et
 al., 2024): the next one is that which adds most to Σ_x max_s k(x, s), over images x and chosen
 images s, under a Gaussian kernel k of their features. No label is needed for that, and what was
-asked before counts as chosen.
+asked before counts as chosen. Before that, clusters are drawn together along the graph of
+neighbors: a rare kind of images that lies close by itself is then asked about before a large one is
+for the third time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from ssgan.base.rng import Streams
 from ssgan.base.threads import use_threads
-from ssgan.data.neighbors import as_integers, find_originals, squared_distances
+from ssgan.data.neighbors import (
+    Graph,
+    as_integers,
+    find_originals,
+    is_searched,
+    squared_distances,
+)
 
 _COVERED = 5_000  # images, drawn from a larger heap, that are to be covered
 _PAIRED = 1_000  # of these, whose distances to the others decide the kernel's width
 _BLOCK = 512  # candidates that are looked at together
-_WIDTH = 0.05  # share of pairs of images that are nearer than the kernel's standard deviation
+_WIDTH = 0.1  # share of pairs of images that are nearer than the kernel's standard deviation
+_NEIGHBORS, _STEPS = 10, 20  # of the graph, and along it
+_HEAP = 100  # images to a neighbor at least: kinds with fewer images than neighbors would be mixed
+
+
+def draw_together(features: Tensor, find: Callable[[int], Graph]) -> Tensor:
+    """Move images half of the way to the middle of their neighbors, again and again.
+
+    Features stay as they are of less than 100 different images, and of so many that their neighbors
+    are not found exactly.
+
+    Args:
+        features: Of all images, float32 (N, F).
+        find: Finds so many neighbors of each image, or builds their graph.
+
+    Raises:
+        BadInput: A feature is not finite.
+    """
+    different = len(find_originals(as_integers(features)[0]).unique())
+    neighbors = min(_NEIGHBORS, different // _HEAP)
+    if not neighbors or is_searched(len(features)):
+        return features
+    graph = find(neighbors)
+    for _ in range(_STEPS):
+        around = torch.zeros_like(features)
+        for nearest in graph.neighbors.long().unbind(dim=1):
+            around += features[nearest]
+        features = (features + around / neighbors) / 2
+    return features[graph.original]  # copies stay copies
 
 
 def coverage_order(

@@ -13,10 +13,11 @@ from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.rng import Streams
-from ssgan.data.asking import coverage_order
+from ssgan.data.asking import coverage_order, draw_together
 from ssgan.data.features import FITTED, pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
+from ssgan.data.neighbors import Graph
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.base import FOREIGN
 from ssgan.data.sources.digits import DigitsSource
@@ -124,6 +125,10 @@ class Dataset:
         known = _code_table(space, manifest, train)
         y_known = _named(space, known)
         features = cache(lambda: _find_features(train, progress))
+
+        def graph(neighbors: int) -> Graph:
+            return find_graph(features, len(train), manifest.hash, neighbors, progress=progress)
+
         if budget is None:
             is_asked = config.choice == "asked"
             budget = draw_budget(
@@ -134,7 +139,9 @@ class Dataset:
                 balanced=config.balanced,
                 held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
-                order=_asking_order(config, features(), known) if is_asked else None,
+                order=_asking_order(config, draw_together(features(), graph), known)
+                if is_asked
+                else None,
             )
             if is_asked or config.spread is not None:
                 _warn_of_classes_without_label(budget)
@@ -153,15 +160,9 @@ class Dataset:
             space = space.model_copy(update={"none": True})
         if config.spread is not None:
             if gained is None:
-                graph = find_graph(
-                    features,
-                    len(train),
-                    manifest.hash,
-                    config.spread.neighbors,
-                    progress=progress,
-                )
+                found = graph(config.spread.neighbors)
                 gained = spread_labels(
-                    config.spread, space.supervised, given, budget.held_out, graph
+                    config.spread, space.supervised, given, budget.held_out, found
                 )
                 budget = _with_spread(budget, gained)
             if codes.prior == "estimated":

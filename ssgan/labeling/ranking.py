@@ -5,11 +5,13 @@ image counts by how unsure its Q_ss is of it, so that what it reads well needs n
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ssgan.data.asking import coverage_order
+from ssgan.data.asking import coverage_order, draw_together
+from ssgan.data.neighbors import build_graph
 from ssgan.labeling.heap import Heap
 
 
@@ -24,6 +26,7 @@ class Ranking:
 
     def __init__(self, heap: Heap, features: Tensor, weights: Tensor | None = None) -> None:
         self._heap, self._features, self._weights = heap, features, weights
+        self._drawn_together = draw_together(features, partial(build_graph, features))
 
     def after(self, asked: Sequence[int], count: int) -> list[int]:
         """Return the next pictures, at most `count`; none of those that were asked about."""
@@ -32,7 +35,7 @@ class Ranking:
         if not left:
             return []
         order = coverage_order(
-            self._features, count, sorted(past), among=left, weights=self._weights
+            self._drawn_together, count, sorted(past), among=left, weights=self._weights
         )
         # Images that differ, but not in their features, come last.
         return order or left[:count]

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
@@ -5,7 +7,8 @@ from torch import Tensor
 from ssgan.base.errors import BadInput
 from ssgan.base.threads import use_threads
 from ssgan.data import asking
-from ssgan.data.asking import coverage_order
+from ssgan.data.asking import coverage_order, draw_together
+from ssgan.data.neighbors import build_graph
 
 
 def heaps(*sizes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -83,3 +86,21 @@ def test_images_that_count_more_are_covered_first() -> None:
     assert of[coverage_order(features, 4, weights=doubts)].tolist() == [2, 2, 2, 2]
     same = torch.ones(len(of))
     assert coverage_order(features, 30, weights=same) == coverage_order(features, 30)
+
+
+def together(features: Tensor) -> Tensor:
+    return draw_together(features, partial(build_graph, features))
+
+
+def test_clusters_draw_together_and_copies_stay_copies() -> None:
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(1200, 30, generator=draw)
+    features[600:] += 3
+    features = torch.cat([features, features[:5]])
+    found = together(features)
+    for rows in (slice(0, 600), slice(600, 1200)):
+        assert found[rows].std(dim=0).max() < 0.2
+        assert (found[rows].mean(dim=0) - features[rows].mean(dim=0)).abs().max() < 0.5
+    assert torch.equal(found[-5:], found[:5])
+    few = heaps(40, 40)[0]
+    assert together(few) is few
