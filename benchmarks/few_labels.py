@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from benchmarks.few_labels_cells import CELLS, DEVELOPMENT, GROUPS, Cell
 from benchmarks.few_labels_lines import Line, add_line, read_lines
-from benchmarks.few_labels_page import cell_table, page, picture
+from benchmarks.few_labels_page import cell_table, has_curve, page, picture
 from benchmarks.results_page import RESULTS
 from ssgan.data.dataset import Dataset
 from ssgan.drawing.sheet import png
@@ -202,9 +202,10 @@ def label_facts(dataset: Dataset) -> dict[str, float | None]:
 
 def _write_page(file: Path, lines: Sequence[Line]) -> None:
     text = page(lines)
-    drawn = file.with_suffix("") / "curve.png"
-    drawn.parent.mkdir(parents=True, exist_ok=True)
-    drawn.write_bytes(png(picture(lines)))
+    if has_curve(line.cell for line in lines):
+        drawn = file.with_suffix("") / "curve.png"
+        drawn.parent.mkdir(parents=True, exist_ok=True)
+        drawn.write_bytes(png(picture(lines)))
     file.write_text(text)
     print(text)
 

@@ -188,11 +188,11 @@ def test_the_page_holds_the_lines_against_the_targets(tmp_path: Path) -> None:
     few_labels.main(["page", "--lines", str(file), "--page", str(out)])
     text = out.read_text()
     at_most, second = "at most 0.02", "(second C 0.0160)"
-    assert f"| line 1 | mean 0-1 loss | {goal} | {at_most} | 0.0160 {second} | yes |" in text
+    assert f"| mean 0-1 loss | {goal} | {at_most} | 0.0160 {second} | yes |" in text
     assert "| at most 0.06 | 0.0700 (second C 0.0700) | no |" in text
     assert "| at most 128,000 | 128,000 | yes |" in text
     assert "| at most 0.05 | 0.0400 (second C 0.0400) | open: yes in 2 of 10 draws |" in text
-    assert "| line 5 | ablation on the same draws | 4 cells | 40 runs | 10 runs | open |" in text
+    assert "| ablation on the same draws | 4 cells | 40 runs | 10 runs | open |" in text
     # Asked minus random: 0.02 - 0.9, where the run failed, 0.04 - 0.1.
     assert "| 20 labels | not run | not run | not run | -0.4700 ± 0.5798; 2 of 2 |" in text
     assert "- 20-random-both, draw 1: it became NaN" in text
