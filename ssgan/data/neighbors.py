@@ -160,6 +160,8 @@ def as_integers(features: Tensor) -> tuple[Tensor, float]:
 def find_originals(whole: Tensor) -> Tensor:
     """Return the first image that has the features of each, int64 (N,), from `as_integers`."""
     values = whole.cpu().numpy().astype("<i2")
+    if not values.shape[1]:  # as no image differs from another
+        return torch.zeros(len(values), dtype=torch.int64)
     rows = np.ascontiguousarray(values).view(np.dtype((np.void, 2 * values.shape[1])))[:, 0]
     _, first, group = np.unique(rows, return_index=True, return_inverse=True)
     return torch.from_numpy(first[group])

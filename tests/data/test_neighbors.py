@@ -71,6 +71,8 @@ def test_fewer_different_images_than_neighbors_are_refused() -> None:
     assert build_graph(points(6), 5).neighbors.shape == (6, 5)
     with pytest.raises(BadInput, match=r"5 neighbors .* among 5 different images"):
         build_graph(torch.cat([points(5), points(5)]), 5)
+    with pytest.raises(BadInput, match=r"5 neighbors .* among 1 different images"):
+        build_graph(torch.empty(9, 0), 5)  # as images that are all alike have no feature
     with pytest.raises(BadInput, match="one image or more"):
         build_graph(points(0), 5)
     with pytest.raises(BadInput, match="finite"):
