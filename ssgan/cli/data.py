@@ -108,11 +108,12 @@ def _with_labels(answer: Answer, experiment: Experiment, store: Store) -> Answer
     except BadInput as error:  # the store is as it is
         say(f"labels are not spread: {error}", style="yellow")
         return answer
-    assert dataset.gained is not None
-    given, gained = len(dataset.budget), len(dataset.gained)
+    given, gained = len(dataset.budget), len(dataset.gained or ())
     line = (
         f"labels: {given:,} given, by data.labels; {gained:,} more images gain some, by data.spread"
     )
+    if experiment.data.spread.rebuild is not None:
+        line += ", before they are spread anew"
     shown, facts = [*answer.screen, line], {**answer.facts, "given": given, "gained": gained}
     shares = shares_of(dataset, experiment.data.spread)
     if shares:

@@ -87,34 +87,51 @@ class Batches:
         """
         self._config = config
         self._take = take
-        self._y = y
         self._weights = weights
         self._batch_size = batch_size
         self._streams = streams
         self._rank, self._world_size = rank, world_size
         self._device = torch.device(device)
         self._for_d = torch.ones(len(y), dtype=torch.bool) if foreign is None else ~foreign
-        labeled = (~y.isnan()).any(dim=1)
-        if config.unit != "separate":  # D and Q_ss have one batch
-            labeled = labeled & self._for_d
-        self._labeled = labeled.nonzero()[:, 0]
+        self.y = y
+        """The labels in force, float32 (N, K)."""
+        self._labeled = self.find_labeled(y)
         self.seen = torch.zeros(len(self._labeled), dtype=torch.bool)
         """bool (labeled images,): which of the labeled images any draw has used."""
 
     @cached_property
     def _unlabeled(self) -> Tensor:
         """Rows without any label, which `separate` has no use for."""
-        return (self._y.isnan().all(dim=1) & self._for_d).nonzero()[:, 0]
+        return (self.y.isnan().all(dim=1) & self._for_d).nonzero()[:, 0]
 
     @cached_property
     def _all(self) -> Tensor:
         """Rows that D may get, which `separate` draws from."""
         return self._for_d.nonzero()[:, 0]
 
+    def find_labeled(self, y: Tensor) -> Tensor:
+        """Return the labeled images that would be drawn, were y (N, K) in force: rows, int64."""
+        labeled = (~y.isnan()).any(dim=1)
+        if self._config.unit != "separate":  # D and Q_ss have one batch
+            labeled = labeled & self._for_d
+        return labeled.nonzero()[:, 0]
+
+    def relabel(self, y: Tensor) -> None:
+        """Draw by other labels from the next step on, of the same images, float32 (N, K).
+
+        What a step draws depends on the labels in force, not on those before. Labeled images that
+        still are have been seen if they were.
+        """
+        was_seen = torch.zeros(len(y), dtype=torch.bool)
+        was_seen[self._labeled] = self.seen
+        self.y, self._labeled = y, self.find_labeled(y)
+        self.seen = was_seen[self._labeled]
+        vars(self).pop("_unlabeled", None)
+
     @property
     def share(self) -> float:
         """The labeled share of the data."""
-        return len(self._labeled) / len(self._y)
+        return len(self._labeled) / len(self.y)
 
     def probability(self, images_seen: int, images_per_epoch: int) -> float:
         """Return the probability of a labeled draw after so many images; 0 without labels."""
@@ -156,7 +173,7 @@ class Batches:
         part = self._batch_size // self._world_size
         first = step * self._batch_size + self._rank * part
         x = self._pixels(self._all[self._walk("all", len(self._all), first, part)])
-        nothing = torch.full((part, self._y.shape[1]), float("nan"), device=self._device)
+        nothing = torch.full((part, self.y.shape[1]), float("nan"), device=self._device)
         if not self._streams.coin("coin", step, probability):
             return RealBatch(x, nothing, None)
         count = self._config.batch_size
@@ -189,7 +206,7 @@ class Batches:
 
     def _labels(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
         weights = None if self._weights is None else self._weights[rows].to(self._device)
-        return self._y[rows].to(self._device), weights
+        return self.y[rows].to(self._device), weights
 
     def _pixels(self, rows: Tensor) -> Tensor:
         chosen = self._take(rows)

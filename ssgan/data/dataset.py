@@ -17,12 +17,12 @@ from ssgan.data.asking import coverage_order, draw_together
 from ssgan.data.features import FITTED, pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
-from ssgan.data.neighbors import Graph
+from ssgan.data.neighbors import Graph, check_count
 from ssgan.data.sources import SourceConfig
 from ssgan.data.sources.base import FOREIGN
 from ssgan.data.sources.digits import DigitsSource
 from ssgan.data.spread import SpreadConfig
-from ssgan.data.spread_labels import SpreadLabels, find_graph, spread_labels
+from ssgan.data.spread_labels import SpreadLabels, check_spread, find_graph, spread_labels
 from ssgan.data.store import Manifest, Store
 from ssgan.method.codes import CodesConfig, Joint, LatentSpace
 
@@ -88,17 +88,19 @@ class Dataset:
     image is known to be none of a code's classes."""
     y: Tensor
     """The labels within the budget and those that were spread from them, `Code.none` for none of
-    the classes, NaN elsewhere; what training may use."""
+    the classes, NaN elsewhere; what training may use, until labels are spread anew
+    (`ssgan.training.rebuild`)."""
     y_test: Tensor | None
     """The test split's code table, or None."""
     budget: LabelBudget
     gained: SpreadLabels | None = None
-    """What was made of the budget; None where labels are not spread."""
+    """What was made of the budget; None where labels are not spread before the run begins."""
     weights: Tensor | None = None
     """What the labels y count in L¹_IS, float32 (N, K_ss); None is 1 each."""
     foreign: Tensor | None = None
     """Which images of the train split are taken for none of the classes of some code, bool (N,):
-    by a label of the budget, or by those that were spread from it. None where no label says so."""
+    by a label of the budget, or by those that were spread from it before the run begins. None where
+    no label says so."""
 
     @classmethod
     def load(
@@ -130,6 +132,8 @@ class Dataset:
             return find_graph(features, len(train), manifest.hash, neighbors, progress=progress)
 
         if budget is None:
+            if config.spread is not None and config.spread.rebuild is not None:
+                check_count(len(train))
             is_asked = config.choice == "asked"
             budget = draw_budget(
                 space.supervised,
@@ -158,7 +162,11 @@ class Dataset:
         y, is_foreign = given, _is_none(space, given)
         if is_foreign.any():
             space = space.model_copy(update={"none": True})
-        if config.spread is not None:
+        if config.spread is not None and config.spread.weight != 1:
+            weights = torch.where(given.isnan(), config.spread.weight, 1.0)
+        if config.spread is not None and config.spread.first == "none":
+            check_spread(config.spread, space.supervised, given)
+        elif config.spread is not None:
             if gained is None:
                 found = graph(config.spread.neighbors)
                 gained = spread_labels(
@@ -168,8 +176,6 @@ class Dataset:
             if codes.prior == "estimated":
                 readings = _named(space, gained.readings)
                 space = space.model_copy(update={"joint": _estimate(space, readings)})
-            if config.spread.weight != 1:
-                weights = torch.where(y.isnan(), config.spread.weight, 1.0)
             y = torch.where(y.isnan(), gained.y, y)
             is_foreign = is_foreign | _is_none(space, gained.readings)
         if is_foreign.any(dim=1).all():
@@ -190,6 +196,11 @@ class Dataset:
             weights=weights,
             foreign=is_foreign.any(dim=1) if space.none else None,
         )
+
+    @cached_property
+    def given(self) -> Tensor:
+        """The labels within the budget alone, as they are in y, float32 (N, K_ss)."""
+        return self.y if self.gained is None else self.y.where(self.gained.y.isnan(), torch.nan)
 
     @cached_property
     def wanted(self) -> Tensor:

@@ -12,7 +12,7 @@ eigenvectors are computed on one thread.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -54,9 +54,26 @@ def pixel_features(take: Take, count: int, shape: tuple[int, int, int], dims: in
         for chunk in rows.split(_CHUNK):
             yield _describe(prepare(take(chunk).cpu().double()))
 
+    return principal_components(described, count, dims)
+
+
+def principal_components(
+    vectors: Callable[[Tensor], Iterator[Tensor]], count: int, dims: int
+) -> Tensor:
+    """Return the first principal components of vectors of integers: float32 (N, F), F <= dims.
+
+    Directions in which they do not differ are left out. `vectors` is called twice, and read to the
+    end: for the rows that the components are computed from, and for all.
+
+    Args:
+        vectors: Reads those of rows, int64 (n,), chunk by chunk: float64 (m, D) integers, whose
+            products must be exact when `FITTED` of them are summed.
+        count: Number of vectors N.
+        dims: Most components.
+    """
     order = torch.randperm(count, generator=Streams(0).generator("principal components"))
-    basis, middle = _components(described(order[:FITTED]), dims)
-    parts = [(chunk @ basis - middle) / _GRAINS for chunk in described(torch.arange(count))]
+    basis, middle = _components(vectors(order[:FITTED]), dims)
+    parts = [(chunk @ basis - middle) / _GRAINS for chunk in vectors(torch.arange(count))]
     return torch.cat(parts).float()
 
 

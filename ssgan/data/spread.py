@@ -18,11 +18,11 @@ a class three rounds of it read 2 % fewer images right; with classes ten to one 
 Computed on one thread, in float64 and in a fixed order: the same bits whenever it is repeated.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from ssgan.base.config import Config
@@ -49,6 +49,21 @@ class SpreadConfig(Config):
     """Surest share of the images of each class that become y."""
     weight: float = Field(default=1.0, gt=0)
     """What a spread label counts in L¹_IS, where a given one counts 1."""
+    rebuild: int | None = Field(default=None, ge=1)
+    """Epochs after which labels are spread anew, again and again, over a graph of what D's trunk
+    makes of the images by then; null keeps the graph of their pixels."""
+    first: Literal["pixels", "none"] = "pixels"
+    """What labels are spread over until the first rebuild. `none`: nothing, for photographs, whose
+    pixels say little of their classes; Q_ss learns from the given labels alone until then."""
+
+    @model_validator(mode="after")
+    def _check_first(self) -> "SpreadConfig":
+        if self.first == "none" and self.rebuild is None:
+            raise ValueError(
+                "first=none spreads no label before the first rebuild, and there is none; set "
+                "data.spread.rebuild to a number of epochs with it, or data.spread=null"
+            )
+        return self
 
 
 def spread(

@@ -105,25 +105,15 @@ def spread_labels(
         graph: The images' neighbors.
 
     Raises:
-        BadInput: All labels of a code name one class, or no code is categorical.
+        BadInput: As `check_spread` does.
     """
-    if not any(code.is_categorical for code in codes):
-        raise BadInput(
-            "data.spread has no effect: classes are spread, and no code of codes.supervised has any"
-        )
+    check_spread(config, codes, given)
     y, readings = torch.full_like(given, torch.nan), torch.full_like(given, torch.nan)
     for k, code in enumerate(codes):
         known = ~given[:, k].isnan()
         if not code.is_categorical or not known.any():
             continue
         labels = given[:, k].nan_to_num(-1).long()
-        named = labels[known].unique()
-        if len(named) == 1:
-            raise BadInput(
-                f"data.spread cannot spread the labels of {code.name!r}, because all {known.sum()} "
-                f"name {(*code.classes, NONE_OF_THESE)[named[0]]!r}; label an image of another "
-                "class (data.labels), or set data.spread=null"
-            )
         size = max(code.size, int(labels.max()) + 1)
         probabilities = spread(graph, labels, size, config.steps, config.alpha, config.rounds)
         classes = probabilities.argmax(dim=1).float()
@@ -134,6 +124,33 @@ def spread_labels(
     y[~given.isnan()] = torch.nan
     y[apart] = torch.nan
     return SpreadLabels(y, readings, graph.hash)
+
+
+def check_spread(config: SpreadConfig, codes: Sequence[Code], given: Tensor) -> None:
+    """Refuse labels that cannot be spread, over whatever graph; arguments as of `spread_labels`.
+
+    Raises:
+        BadInput: All labels of a code name one class, no code is categorical, or there are fewer
+            images than neighbors.
+    """
+    if not any(code.is_categorical for code in codes):
+        raise BadInput(
+            "data.spread has no effect: classes are spread, and no code of codes.supervised has any"
+        )
+    if len(given) <= config.neighbors:
+        raise BadInput(
+            f"data.spread.neighbors={config.neighbors} needs more than {len(given)} images; lower "
+            "it or give more images"
+        )
+    for code, column in zip(codes, given.unbind(dim=1), strict=True):
+        labels = column[~column.isnan()]
+        named = labels.unique().long() if code.is_categorical else labels[:0]
+        if len(named) == 1:
+            raise BadInput(
+                f"data.spread cannot spread the labels of {code.name!r}, because all {len(labels)} "
+                f"name {(*code.classes, NONE_OF_THESE)[named[0]]!r}; label an image of another "
+                "class (data.labels), or set data.spread=null"
+            )
 
 
 def find_graph(

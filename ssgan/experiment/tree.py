@@ -174,10 +174,12 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _check_prior(self) -> "Experiment":
-        if self.codes.prior == "estimated" and self.data.spread is None:
+        spread = self.data.spread
+        if self.codes.prior == "estimated" and (spread is None or spread.first == "none"):
+            mend = "data.spread={}" if spread is None else "data.spread.first=pixels"
             raise ValueError(
-                "codes.prior=estimated takes the shares of classes from spread labels; set "
-                "data.spread={}, or another prior"
+                "codes.prior=estimated takes the shares of classes from labels that are spread "
+                f"before the run begins; set {mend}, or another prior"
             )
         return self
 

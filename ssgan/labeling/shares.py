@@ -63,9 +63,7 @@ def shares_of(dataset: Dataset, config: SpreadConfig) -> dict[str, dict[str, Sha
         The share of each class that a label names, *none of these* among them, by code; empty where
         every image has a label.
     """
-    y, train = dataset.y.clone(), dataset.train
-    if dataset.gained is not None:
-        y[~dataset.gained.y.isnan()] = torch.nan
+    y, train = dataset.given.clone(), dataset.train
     if dataset.test is None:
         y[dataset.budget.held_out] = dataset.held_out(none=True)[1]
     if not y.isnan().any():

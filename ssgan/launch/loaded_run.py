@@ -22,6 +22,7 @@ from ssgan.launch.preparation import (
 from ssgan.launch.resumption import accept_networks
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
+from ssgan.records.saved_state import State
 from ssgan.records.search_judges import JUDGE_SEEDS, read_judge
 from ssgan.records.searchdir import search_of
 from ssgan.training.snapshot import Snapshot, take_snapshot
@@ -51,6 +52,8 @@ class LoadedRun:
     step: int
     snapshot: Snapshot
     """Networks in eval mode, with BatchNorm statistics estimated from scratch."""
+    gained: int | None = None
+    """Images with a label by then that was spread to them; None where none had been spread."""
 
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
@@ -118,7 +121,14 @@ def load_networks(
         raise BadInput(f"{run.location} has no checkpoint yet; train it first, with --resume")
     step, state = found
     snapshot = take_snapshot(experiment, dataset, state, device)
-    return LoadedRun(run, experiment, dataset, device, step, snapshot)
+    gained = _count_gained(dataset, state)
+    return LoadedRun(run, experiment, dataset, device, step, snapshot, gained)
+
+
+def _count_gained(dataset: Dataset, state: State) -> int | None:
+    if "spread" in state:  # anew, by the trunk of some update before
+        return int((state["spread"]["labels"] >= 0).any(dim=1).sum())
+    return None if dataset.gained is None else len(dataset.gained)
 
 
 def _name(run: RunDir, checkpoint: str) -> str | None:

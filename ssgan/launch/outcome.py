@@ -50,18 +50,18 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
             "data_hash": dataset.manifest.hash,
             "labels": len(dataset.budget),
             "labels_hash": dataset.budget.hash,
-            **_describe_spread(loaded.experiment, dataset),
+            **_describe_spread(loaded),
         },
     )
 
 
-def _describe_spread(experiment: Experiment, dataset: Dataset) -> dict[str, Provenance]:
-    """Say how many images gained labels, and how; nothing where labels were not spread."""
-    if experiment.data.spread is None or dataset.gained is None:
+def _describe_spread(loaded: LoadedRun) -> dict[str, Provenance]:
+    """Say how many images have gained labels, and how; nothing where none were spread."""
+    if loaded.experiment.data.spread is None or loaded.gained is None:
         return {}
-    settings = flatten(experiment.data.spread).items()
+    settings = flatten(loaded.experiment.data.spread).items()
     return {
-        "labels_gained": len(dataset.gained),
+        "labels_gained": loaded.gained,
         "labels_spread": ", ".join(f"{name}={value}" for name, value in settings),
     }
 

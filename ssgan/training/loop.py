@@ -25,6 +25,7 @@ from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.saved_state import State
 from ssgan.training.distributed import Worker
+from ssgan.training.rebuild import rebuild_labels
 from ssgan.training.session import Session
 from ssgan.training.snapshot import copy_state, take_snapshot
 from ssgan.training.state import Training
@@ -96,6 +97,7 @@ def run(
     with Writer() as writer:
         while training.updates < total:
             epoch = training.updates // extent.steps_per_epoch + 1
+            rebuild_labels(experiment, dataset, training, worker)
             started, first = time.perf_counter(), training.updates
             while training.updates < epoch * extent.steps_per_epoch:
                 if training.updates > first and training.updates % extent.check_every == 0:
@@ -115,6 +117,7 @@ def run(
                 "images_per_second": images / (time.perf_counter() - started),
                 "label_probability": training.label_probability(begun),
                 "labels_seen": float(training.batches.seen.sum()),
+                **training.gained_metrics(),
                 "lambda1": weights.lambda1,
                 "lambda2": weights.lambda2,
                 "discriminator_lr": weights.d_lr,

@@ -122,6 +122,8 @@ class Training:
             world_size=worker.world_size,
             device=worker.device,
         )
+        self._dataset = dataset
+        self._changed: int | None = None  # images, when labels were spread anew
         self._terms = self.step.terms
         self._losses = torch.zeros(len(self._terms), device=worker.device)
         self._summed = 0
@@ -163,6 +165,30 @@ class Training:
         torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
         self.updates += 1
         self.ema.update(self.batch_size, self.images_seen)
+
+    @property
+    def gained(self) -> Tensor:
+        """Labels in force beside those of the budget, a code table, float32 (N, K)."""
+        return torch.where(self._dataset.given.isnan(), self.batches.y, torch.nan)
+
+    def replace_gained(self, gained: Tensor) -> None:
+        """Let other labels be in force beside those of the budget, from the next update on."""
+        before = self.gained
+        is_other = ~before.isnan() & ~gained.isnan() & (before != gained)
+        self._changed = int(is_other.any(dim=1).sum())
+        given = self._dataset.given
+        self.batches.relabel(torch.where(given.isnan(), gained, given))
+
+    def gained_metrics(self) -> dict[str, float]:
+        """Say how many images have gained a label, if these are ever spread anew.
+
+        Once they were: how many of those that had one before have got another by the last time.
+        """
+        spread = self._experiment.data.spread
+        if spread is None or spread.rebuild is None:
+            return {}
+        found = {"labels_gained": float((~self.gained.isnan()).any(dim=1).sum())}
+        return found if self._changed is None else found | {"labels_changed": float(self._changed)}
 
     def take_losses(self) -> dict[str, float | None]:
         """Return the terms' means since the last call, over all workers, and reset them."""
@@ -206,6 +232,9 @@ class Training:
         more: dict[str, Any] = {} if self._ranks is None else {"ranks": self._ranks}
         if self.step.consistency is not None:
             more["consistency"] = self.step.consistency.state_dict()
+        if self._changed is not None:
+            labels = self.gained.nan_to_num(-1).to(torch.int32)
+            more["spread"] = {"labels": labels, "changed": self._changed}
         return more | {
             "step": self.updates,
             "generator": self.step.generator.state_dict(),
@@ -221,7 +250,8 @@ class Training:
     def check(self, state: dict[str, Any]) -> None:
         """Refuse what `load` cannot restore (`ValueError`, in one line), and change nothing."""
         check_networks(state, self.step.generator, self.step.discriminator)
-        own = {"losses": self._losses, "labels_seen": self.batches.seen}
+        labeled = self.batches.find_labeled(self._labels_in(state))
+        own = {"losses": self._losses, "labels_seen": torch.empty(len(labeled), dtype=torch.bool)}
         if "ranks" in state:
             check_tensor("ranks", state["ranks"])
         if (ranks := self._ranks_in(state)) is not None:
@@ -250,7 +280,26 @@ class Training:
             parts = ranks[self._worker.rank].split([values.numel() for values in own])
             for values, part in zip(own, parts, strict=True):
                 values.copy_(part.view_as(values))
+        self.batches.relabel(self._labels_in(state))
+        self._changed = state["spread"]["changed"] if "spread" in state else None
         self.batches.seen.copy_(state["labels_seen"])
+
+    def _labels_in(self, state: dict[str, Any]) -> Tensor:
+        """Return the labels in force in a state, a code table; `ValueError` if they cannot be."""
+        if "spread" not in state:
+            return self._dataset.y
+        saved = state["spread"] if isinstance(state["spread"], dict) else {}
+        given, labels = self._dataset.given, saved.get("labels")
+        expected = torch.empty_like(given, dtype=torch.int32)
+        check_weights({"spread": labels}, {"spread": expected})
+        assert isinstance(labels, Tensor)
+        codes, none = self._space.supervised, self._space.none
+        sizes = [code.size + none if code.is_categorical else 0 for code in codes]
+        is_other = (labels < -1) | (labels >= torch.tensor(sizes))
+        if not isinstance(saved.get("changed"), int) or is_other.any():
+            raise ValueError("spread does not hold classes that labels were spread to")
+        gained = labels.float().masked_fill(labels < 0, torch.nan)
+        return torch.where(given.isnan(), gained, given)
 
     def draw(self) -> StepInput:
         """Draw what this rank needs for the next update; the same again until it is made."""

@@ -302,6 +302,35 @@ def test_without_supervised_codes() -> None:
     assert batch.labeled is None
 
 
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("labeled", [4, 25, 40])
+def test_other_labels_are_drawn_as_if_they_had_always_been_there(unit: str, labeled: int) -> None:
+    relabeled, always = make(unit=unit), make(labeled=labeled, unit=unit)
+    for step in range(5):
+        relabeled.draw(step, 0.7)
+    before = relabeled.seen
+    relabeled.relabel(labels(40, labeled))
+    kept = min(labeled, 10)  # images that are labeled before and after, the last ones
+    assert torch.equal(relabeled.seen[-kept:], before[-kept:])
+    assert not relabeled.seen[:-kept].any()
+    for step in range(5, 15):
+        assert same(relabeled.draw(step, 0.7), always.draw(step, 0.7))
+    assert relabeled.share == labeled / 40
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_foreign_images_stay_foreign_under_other_labels(unit: str) -> None:
+    foreign = torch.zeros(40, dtype=torch.bool)
+    foreign[[0, 17, 33, 38]] = True
+    relabeled = make(unit=unit, foreign=foreign)
+    always = make(labeled=25, unit=unit, foreign=foreign)
+    relabeled.draw(0, 0.7)
+    relabeled.relabel(labels(40, 25))
+    assert len(relabeled.seen) == len(always.seen) == (25 if unit == "separate" else 22)
+    for step in range(1, 10):
+        assert same(relabeled.draw(step, 0.7), always.draw(step, 0.7))
+
+
 @unhurried
 @given(images_seen=st.integers(0, 10**6), floor=st.sampled_from(["share", 0.0, 0.1, 0.6, 1.0]))
 def test_the_probability_has_a_floor(images_seen: int, floor: float | str) -> None:

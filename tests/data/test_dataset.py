@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ssgan.base.errors import BadInput
 from ssgan.data import dataset as datasets
+from ssgan.data import neighbors
 from ssgan.data.asking import coverage_order
 from ssgan.data.dataset import DataConfig, Dataset, build_space
 from ssgan.data.features import pixel_features
@@ -233,6 +234,33 @@ def test_spread_labels_become_y_beside_those_of_the_budget(store: Store) -> None
     assert plain.budget.spread is None
 
 
+def test_no_label_is_spread_before_the_first_rebuild_unless_over_pixels(store: Store) -> None:
+    plain = Dataset.load(DataConfig(labels=10), CODES, store)
+    later = SPREAD.model_copy(update={"rebuild": 3, "first": "none", "weight": 0.25})
+    dataset = Dataset.load(DataConfig(labels=10, spread=later), CODES, store)
+    torch.testing.assert_close(dataset.y, plain.y, equal_nan=True)
+    assert (dataset.gained, dataset.budget.spread) == (None, None)
+    assert dataset.given is dataset.y
+    assert dataset.weights is not None
+    assert torch.equal(dataset.weights == 1, ~plain.y.isnan())
+    of_one = plain.y_known[:, 1].eq(0).nonzero()[:3, 0]
+    alike = dataclasses.replace(plain.budget, train=of_one)
+    with pytest.raises(BadInput, match=r"'shape', because all 3 name 'round'"):
+        Dataset.load(DataConfig(labels=10, spread=later), CODES, store, alike)
+
+
+def test_a_run_is_not_begun_whose_neighbors_could_not_be_found_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DataConfig(labels=10, spread=SPREAD.model_copy(update={"rebuild": 3, "first": "none"}))
+    budget = Dataset.load(config, CODES, store).budget
+    monkeypatch.setattr(neighbors, "MOST_EXACT", 47)
+    monkeypatch.setattr(neighbors, "find_missing", lambda modules: modules[0])
+    with pytest.raises(BadInput, match=r"48 images, .*ssgan\[neighbors\]"):
+        Dataset.load(config, CODES, store)
+    assert Dataset.load(config, CODES, store, budget).gained is None  # which is only read
+
+
 def test_labels_outside_of_the_budget_decide_nothing(tmp_path: Path) -> None:
     made = source(judge=False)
     store = write_store(tmp_path / "one", made)
@@ -405,6 +433,10 @@ def test_images_like_those_of_no_class_are_foreign_and_count_for_no_share(tmp_pa
     assert 15 <= (dataset.y[36:] == SHAPE.none).sum() <= 17  # the surest share, and given ones
     assert (dataset.y[36:].isnan() | (dataset.y[36:] == SHAPE.none)).all()
     assert 22 <= (dataset.y[:36] < SHAPE.none).sum() <= 26
+    plain = Dataset.load(
+        config.model_copy(update={"spread": None}), CodesConfig(supervised=("shape",)), store
+    )
+    torch.testing.assert_close(dataset.given, plain.y, equal_nan=True)
     assert dataset.space.joint is not None
     assert dataset.space.joint.weights == pytest.approx((2 / 3, 1 / 3))
 

@@ -1,9 +1,11 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 
 from ssgan.base.threads import use_threads
-from ssgan.data.features import pixel_features
+from ssgan.data.features import pixel_features, principal_components
 
 
 def pictures(count: int, channels: int, side: int, seed: int = 0) -> Tensor:
@@ -82,6 +84,19 @@ def test_strokes_are_alike_however_they_lean_and_wherever_they_stand() -> None:
 def test_images_that_are_all_alike_have_one_feature_less_than_none() -> None:
     assert features(pictures(1, 1, 8).expand(5, -1, -1, -1)).shape[0] == 5
     assert not features(pictures(1, 1, 8).expand(5, -1, -1, -1)).any()
+
+
+def test_distances_between_vectors_become_distances_between_components() -> None:
+    draw = torch.Generator().manual_seed(0)
+    vectors = torch.randint(-(2**14), 2**14, (90, 30), generator=draw).double()
+
+    def by_two(rows: Tensor) -> Iterator[Tensor]:
+        yield from vectors[rows].split(2)
+
+    found = principal_components(by_two, 90, 50).double()
+    assert found.shape == (90, 30)
+    expected = torch.cdist(vectors, vectors)
+    torch.testing.assert_close(torch.cdist(found, found), expected, rtol=1e-3, atol=1)
 
 
 def test_a_permutation_of_the_images_permutes_the_features() -> None:

@@ -10,7 +10,7 @@ from ssgan.data.features import pixel_features
 from ssgan.data.memmap import Split
 from ssgan.data.neighbors import Graph, build_graph
 from ssgan.data.spread import SpreadConfig
-from ssgan.data.spread_labels import SpreadLabels, find_graph, spread_labels
+from ssgan.data.spread_labels import SpreadLabels, check_spread, find_graph, spread_labels
 from ssgan.method.codes import Code
 
 SHAPE = Code(name="shape", kind="categorical", classes=("round", "square", "star"))
@@ -100,6 +100,13 @@ def test_labels_gained_survive_parquet_and_damage_is_noticed_or_harmless(graph: 
     for half in (b"", b"PAR1", data[: len(data) // 2]):
         with pytest.raises(CorruptFile, match=r"spread\.parquet cannot be read .* or delete it"):
             SpreadLabels.from_parquet(half)
+
+
+def test_fewer_images_than_neighbors_are_refused_without_a_graph() -> None:
+    y = given(1, {(0, 0): 0, (20, 0): 1})
+    check_spread(SpreadConfig(neighbors=49), (SHAPE,), y)
+    with pytest.raises(BadInput, match=r"data\.spread\.neighbors=50 needs more than 50 images"):
+        check_spread(SpreadConfig(neighbors=50), (SHAPE,), y)
 
 
 def features(count: int = 30) -> Tensor:

@@ -231,10 +231,28 @@ def test_an_extra_term_is_part_of_what_a_run_is() -> None:
     check_resume(Experiment.from_yaml(yaml.safe_dump(old)), Experiment())
 
 
+def test_labels_are_spread_first_or_later() -> None:
+    with pytest.raises(ValidationError, match=r"first=none .* data\.spread\.rebuild"):
+        Experiment.model_validate({"data": {"spread": {"first": "none"}}})
+    experiment = Experiment.model_validate({"data": {"spread": {"first": "none", "rebuild": 5}}})
+    assert Experiment.from_yaml(experiment.to_yaml()) == experiment
+    old = yaml.safe_load(Experiment.model_validate({"data": {"spread": {}}}).to_yaml())
+    del old["data"]["spread"]["rebuild"], old["data"]["spread"]["first"]
+    check_resume(
+        Experiment.from_yaml(yaml.safe_dump(old)),
+        Experiment.model_validate({"data": {"spread": {}}}),
+    )
+
+
 def test_estimated_shares_of_classes_need_spread_labels() -> None:
     codes = {"prior": "estimated"}
     with pytest.raises(ValidationError, match=r"codes\.prior=estimated .* data\.spread=\{\}"):
         Experiment.model_validate({"codes": codes})
+    later = {"spread": {"rebuild": 5, "first": "none"}}
+    with pytest.raises(
+        ValidationError, match=r"codes\.prior=estimated .* data\.spread\.first=pixels"
+    ):
+        Experiment.model_validate({"codes": codes, "data": later})
     experiment = Experiment.model_validate({"codes": codes, "data": {"spread": {}}})
     assert experiment.data.spread is not None
     assert experiment.data.spread.share == 0.6

@@ -179,6 +179,22 @@ def test_labels_are_spread_once_for_a_run(
     assert "neighbors=5, steps=20, alpha=0.99" in str(origin["labels_spread"])
 
 
+def test_an_export_counts_the_labels_that_were_spread_anew(
+    tiny: Experiment, tmp_path: Path, endings: list[str | None]
+) -> None:
+    spread = {"neighbors": 5, "steps": 20, "rebuild": 1, "first": "none"}
+    tiny = with_values(tiny, {"data.labels": 20, "data.spread": spread})
+    short = train(with_values(tiny, {"training.epochs": 1}), tmp_path, "run").run_dir
+    assert "labels_gained" not in read_manifest(Path(short) / "export").provenance
+    run = RunDir(train(tiny, resume=short).run_dir)
+    gained = [record.metrics["labels_gained"] for record in run.records()]
+    assert gained[0] == 0 < gained[2]
+    origin = read_manifest(Path(run.location) / "export").provenance
+    assert origin["labels_gained"] == gained[2]
+    assert "rebuild=1, first=none" in str(origin["labels_spread"])
+    assert not run.exists("spread.parquet")
+
+
 def _damage(run: RunDir, how: str) -> None:
     place = run.local_path
     assert place is not None

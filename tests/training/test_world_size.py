@@ -19,11 +19,13 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.sources import DigitsSource
 from ssgan.data.store import prepare
 from ssgan.experiment.loading import load_experiment
+from ssgan.experiment.tree import Experiment
 from ssgan.method.extra_term import ExtraTerm, Half
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 from ssgan.training.distributed import Worker
+from ssgan.training.rebuild import rebuild_labels
 from ssgan.training.state import Training
 from tests.compatibility.test_losses import TINY, in_float64, made_up_mnist
 
@@ -32,6 +34,7 @@ UPDATES = 20
 SMALLER = ("networks.width=8", "networks.hidden=64", "training.batch_size=32")
 CONSISTENCY = "objective.consistency={information: 0.5, fairness: 0.5, half_life: 60}"
 PENALTY = "objective.extra=[{kind: elsewhere.RealSlope, weight: 5}]"
+REBUILT = "data.spread={neighbors: 5, rebuild: 1, first: none}"
 OWN = "label_sampling.batch_size=16"
 GROUPS = (
     "label_sampling.batch_size=32",
@@ -47,6 +50,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
     "with a penalty on the slope": ("digits", (*TINY, OWN, PENALTY), (2,)),
     "with consistency": ("digits", (*TINY, OWN, CONSISTENCY), (2, 4)),
     "with spread labels": ("digits", (*TINY, OWN, "data.spread.weight=0.5"), (2,)),
+    "with labels spread anew": ("digits", (*TINY, OWN, REBUILT), (2, 4)),
     "in groups": ("digits", (*TINY, *GROUPS), (2, 4)),
 }
 PAIRS = [(case, world) for case, (*_, worlds) in CASES.items() for world in worlds]
@@ -85,14 +89,17 @@ def measure(case: str, folder: Path) -> dict[str, Tensor]:
     gradients are all but zero, and Adam takes a step by their sign. In float64 they vanish beside
     Adam's epsilon.
     """
-    first = build(case, folder)
+    worker = Worker.join(CPU)
+    first = Training(*load(case, folder), worker)
     first.update()
     gradients = [p.grad.flatten() for p in first.step.generator.parameters() if p.grad is not None]
 
-    training = build(case, folder, "networks.kind=elsewhere.InFloat64")
+    experiment, dataset = load(case, folder, "networks.kind=elsewhere.InFloat64")
+    training = Training(experiment, dataset, worker)
     networks = (training.step.generator, training.step.discriminator)
     start = torch.cat([effective(network) for network in networks])
     for _ in range(UPDATES):
+        rebuild_labels(experiment, dataset, training, worker)
         training.update()
     training.synchronize()
     return {
@@ -100,18 +107,17 @@ def measure(case: str, folder: Path) -> dict[str, Tensor]:
         "start": start,
         "end": torch.cat([effective(network) for network in networks]),
         "statistics": torch.cat([b.double().flatten() for n in networks for b in n.buffers()]),
+        "labels": training.batches.y.nan_to_num(-1),
     }
 
 
-def build(case: str, folder: Path, *overrides: str) -> Training:
+def load(case: str, folder: Path, *overrides: str) -> tuple[Experiment, Dataset]:
     experiment = load_experiment(CASES[case][0], [*CASES[case][1], *overrides])
     source = experiment.data.source
     store = (
         prepare(source) if isinstance(source, DigitsSource) else made_up_mnist(folder / uuid4().hex)
     )
-    return Training(
-        experiment, Dataset.load(experiment.data, experiment.codes, store), Worker.join(CPU)
-    )
+    return experiment, Dataset.load(experiment.data, experiment.codes, store)
 
 
 def effective(network: nn.Module) -> Tensor:
@@ -166,6 +172,7 @@ def test_any_number_of_workers_makes_the_updates_of_one(
     travelled = distance(one["start"], one["end"])
     assert distance(one["end"], several["end"]) < 1e-3 * travelled
     torch.testing.assert_close(several["statistics"], one["statistics"], rtol=1e-3, atol=1e-5)
+    assert torch.equal(one["labels"], several["labels"])
 
 
 @pytest.mark.parametrize(("case", "world"), PAIRS)
