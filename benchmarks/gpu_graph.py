@@ -56,7 +56,7 @@ class UpdateGraphs:
         self.training, self._experiment, self._updates = training, experiment, updates
         batches, device = training.batches, training.device
         self._size, self._own_size = experiment.training.batch_size, batches._config.batch_size
-        self._y, self._take = batches._y.to(device), batches._take
+        self._y, self._take = batches.y.to(device), batches._take
         self._unknown = torch.full((self._size, self._y.shape[1]), math.nan, device=device)
         self._index = torch.zeros((), dtype=torch.long, device=device)
         self._rows = torch.zeros(updates, self._size, dtype=torch.long, device=device)

@@ -54,6 +54,7 @@ def synthetic_dataset(shape: Sequence[int]) -> Any:
         y=y,
         weights=None,
         foreign=None,
+        given=y,
         space=SPACE,
         is_infogan=False,
         manifest=SimpleNamespace(shape=tuple(shape)),
