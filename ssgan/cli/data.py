@@ -113,7 +113,7 @@ def _with_labels(answer: Answer, experiment: Experiment, store: Store) -> Answer
         f"labels: {given:,} given, by data.labels; {gained:,} more images gain some, by data.spread"
     )
     if experiment.data.spread.rebuild is not None:
-        line += ", before they are spread anew"
+        line += ", before they are spread again"
     shown, facts = [*answer.screen, line], {**answer.facts, "given": given, "gained": gained}
     shares = shares_of(dataset, experiment.data.spread)
     if shares:

@@ -88,7 +88,7 @@ class Dataset:
     image is known to be none of a code's classes."""
     y: Tensor
     """The labels within the budget and those that were spread from them, `Code.none` for none of
-    the classes, NaN elsewhere; what training may use, until labels are spread anew
+    the classes, NaN elsewhere; what training may use, until labels are spread again
     (`ssgan.training.rebuild`)."""
     y_test: Tensor | None
     """The test split's code table, or None."""

@@ -43,14 +43,14 @@ class SpreadConfig(Config):
     alpha: float = Field(default=0.99, gt=0, lt=1)
     """Share α of what an image takes from its neighbors at each step; the rest is its own label."""
     rounds: int = Field(default=10, ge=0, le=1_000)
-    """Times that each given label is spread anew from its surest images, before its class is. Where
-    more than 100 images are labeled there is no need of it, and none is made."""
+    """Times that each given label is spread again from its surest images, before its class is. Not
+    done where more than 100 images are labeled, and not needed there."""
     share: float = Field(default=0.6, gt=0, le=1)
     """Surest share of the images of each class that become y."""
     weight: float = Field(default=1.0, gt=0)
     """What a spread label counts in L¹_IS, where a given one counts 1."""
     rebuild: int | None = Field(default=None, ge=1)
-    """Epochs after which labels are spread anew, again and again, over a graph of what D's trunk
+    """Epochs after which labels are spread again and again, over a graph of what D's trunk
     makes of the images by then; null keeps the graph of their pixels."""
     first: Literal["pixels", "none"] = "pixels"
     """What labels are spread over until the first rebuild. `none`: nothing, for photographs, whose

@@ -28,7 +28,7 @@ from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph, check_count, is_searched
 from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
-from ssgan.method.codes import NONE_OF_THESE, Code
+from ssgan.method.codes import Code
 
 _MEND = (
     "restore the file from a copy, or delete it: the labels are then spread again, which takes a "
@@ -148,7 +148,7 @@ def check_spread(config: SpreadConfig, codes: Sequence[Code], given: Tensor) -> 
         if len(named) == 1:
             raise BadInput(
                 f"data.spread cannot spread the labels of {code.name!r}, because all {len(labels)} "
-                f"name {(*code.classes, NONE_OF_THESE)[named[0]]!r}; label an image of another "
+                f"name {code.answers[named[0]]!r}; label an image of another "
                 "class (data.labels), or set data.spread=null"
             )
 

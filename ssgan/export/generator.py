@@ -28,7 +28,7 @@ from ssgan.export.format import (
     read_manifest,
     read_weights,
 )
-from ssgan.method.codes import NONE_OF_THESE, Latents
+from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
 from ssgan.networks.architecture import build_networks, shapes_only
 from ssgan.networks.discriminator import Discriminator
@@ -186,7 +186,7 @@ class NamedGenerator:
         """Turn a code table (n, K) into class names and values in the user's units."""
         return {
             code.name: (
-                [(*code.classes, NONE_OF_THESE)[int(index)] for index in column]
+                [code.answers[int(index)] for index in column]
                 if code.is_categorical
                 else code.from_unit(column).numpy()
             )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from ssgan.method.codes import NONE_OF_THESE, Code
+from ssgan.method.codes import Code
 from ssgan.method.objective import QReading
 
 FILE = "file"
@@ -75,8 +75,7 @@ def _cells(codes: Sequence[Code], certain: Sequence[bool], reading: QReading) ->
     for k, code in enumerate(codes):
         values = _numbers(code.from_unit(reading.value[:, k]))
         if code.is_categorical:
-            names = (*code.classes, NONE_OF_THESE)
-            columns.append([None if one is None else names[int(one)] for one in values])
+            columns.append([None if one is None else code.answers[int(one)] for one in values])
         else:
             columns.append(values)
         if certain[k]:

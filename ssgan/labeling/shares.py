@@ -1,13 +1,13 @@
 """The estimated shares of classes, and of images that are none of them, among all images.
 
-The answers are spread over the images' neighbors, as training does (`ssgan.data.spread`), and a
-class's share is that of the images that are read as it. For the interval each image i has
-probabilities P_i of the classes: how probable it is that it is read right follows from its margin,
-by the curve that the answers left out have given (`ssgan.labeling.estimate`); what is left goes to
-the other classes in the proportion that the spread gives them. The spread takes classes for equally
-large, and answers that are asked for do not come in their proportion, either. Where images are read
-for sure that makes no difference; elsewhere the truth is between P_i, and P_i times the number of
-answers that name the class, plus one.
+The answers are spread over the images' neighbors, as training does (`ssgan.data.spread`) but for
+its rounds, and a class's share is that of the images that are read as it. For the interval each
+image i has probabilities P_i of the classes: how probable it is that it is read right follows from
+its margin, by the curve that the answers left out have given (`ssgan.labeling.estimate`); what is
+left goes to the other classes in the proportion that the spread gives them. The spread takes
+classes for equally large, and answers that are asked for do not come in their proportion, either.
+Where images are read for sure that makes no difference; elsewhere the truth is between P_i, and P_i
+times the number of answers that name the class, plus one.
 
 Images that are like each other are read alike, right or wrong. So the error is as if each of the n
 answers stood for as many images: the variance of a share is the mean of P_i(c) (1 - P_i(c)) / n.
@@ -39,7 +39,6 @@ from ssgan.labeling.estimate import (
     to_bins,
     wilson,
 )
-from ssgan.method.codes import NONE_OF_THESE
 
 _LEAST = 1e-30  # what is divided by
 
@@ -73,8 +72,7 @@ def shares_of(dataset: Dataset, config: SpreadConfig) -> dict[str, dict[str, Sha
     for code, column in zip(dataset.space.supervised, y.unbind(dim=1), strict=True):
         if code.is_categorical:
             shares = estimate_shares(features, column.nan_to_num(-1).long(), config)
-            names = (*code.classes, NONE_OF_THESE)
-            found[code.name] = {names[index]: share for index, share in shares.items()}
+            found[code.name] = {code.answers[index]: share for index, share in shares.items()}
     return found
 
 

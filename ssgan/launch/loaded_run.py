@@ -126,7 +126,7 @@ def load_networks(
 
 
 def _count_gained(dataset: Dataset, state: State) -> int | None:
-    if "spread" in state:  # anew, by the trunk of some update before
+    if "spread" in state:  # again, by the trunk of some update before
         return int((state["spread"]["labels"] >= 0).any(dim=1).sum())
     return None if dataset.gained is None else len(dataset.gained)
 

@@ -72,6 +72,11 @@ class Code(Config):
         """
         return self.size if self.is_categorical else math.inf
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What may be said of an image, by class index: a class, or, last, *none of these*."""
+        return (*self.classes, NONE_OF_THESE)
+
     def to_unit(self, values: Tensor) -> Tensor:
         """Map values of a continuous code from the user's units to [-1, 1]; pass indices on."""
         if self.is_categorical:

@@ -1,4 +1,4 @@
-"""Labels spread anew: over a graph of the features that D, Q_ss and Q_us share by then.
+"""Labels spread again: over a graph of the features that D, Q_ss and Q_us share by then.
 
 Pixels say little of what a photograph shows, and the trunk learns to tell more (Iscen et al., 2019,
 *Label Propagation for Deep Semi-supervised Learning*). Its features count by their direction alone,
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 def rebuild_labels(
     experiment: Experiment, dataset: Dataset, training: Training, worker: Worker
 ) -> None:
-    """Spread labels anew if an epoch begins before which that is due; all workers call this.
+    """Spread labels again if an epoch begins before which that is due; all workers call this.
 
     It follows from the state that the epoch before has ended with, so a run that resumes from there
     finds the same labels. They stay as they are, with a warning, where the trunk makes the same of
@@ -60,7 +60,7 @@ def rebuild_labels(
         try:
             graph = build_graph(features.to(worker.device), config.neighbors)
         except BadInput as error:
-            _log.warning("labels are not spread anew after epoch %d: %s", epochs, error)
+            _log.warning("labels are not spread again after epoch %d: %s", epochs, error)
             return None
         codes, apart = dataset.space.supervised, dataset.budget.held_out
         return spread_labels(config, codes, dataset.given, apart, graph).y

@@ -123,7 +123,7 @@ class Training:
             device=worker.device,
         )
         self._dataset = dataset
-        self._changed: int | None = None  # images, when labels were spread anew
+        self._changed: int | None = None  # images, when labels were spread again
         self._terms = self.step.terms
         self._losses = torch.zeros(len(self._terms), device=worker.device)
         self._summed = 0
@@ -180,7 +180,7 @@ class Training:
         self.batches.relabel(torch.where(given.isnan(), gained, given))
 
     def gained_metrics(self) -> dict[str, float]:
-        """Say how many images have gained a label, if these are ever spread anew.
+        """Say how many images have gained a label, if these are ever spread again.
 
         Once they were: how many of those that had one before have got another by the last time.
         """

@@ -89,7 +89,7 @@ def test_show_says_how_many_images_gain_labels(ssgan, digits_store: Store) -> No
     later = ssgan(
         "data", "show", "digits", "data.labels=20", "data.spread={first: none, rebuild: 2}"
     )
-    assert "0 more images gain some, by data.spread, before they are spread anew" in later.out
+    assert "0 more images gain some, by data.spread, before they are spread again" in later.out
 
 
 def test_show_says_why_labels_cannot_be_spread_and_shows_the_rest(

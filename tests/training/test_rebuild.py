@@ -23,7 +23,7 @@ ALONE = Worker(0, 1, CPU)
 
 
 def made(epochs: int = 5, seed: int = 0, **spread: Any) -> Experiment:
-    """Describe a run whose labels are spread anew after epochs 2 and 4, of 4 updates each."""
+    """Describe a run whose labels are spread again after epochs 2 and 4, of 4 updates each."""
     config = {"neighbors": 5, "rebuild": 2, "first": "none", **spread}
     described = experiment(data__labels=40, data__spread=config, training__epochs=epochs)
     return described.model_copy(update={"seed": seed})
@@ -44,7 +44,7 @@ def undisturbed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 def trained(described: Experiment, dataset: Dataset) -> Training:
-    """Train up to the first time that labels are spread anew."""
+    """Train up to the first time that labels are spread again."""
     training = Training(described, dataset, ALONE)
     for _ in range(8):
         training.update()
@@ -200,7 +200,7 @@ def test_labels_stay_where_the_trunk_makes_the_same_of_all_images(
     with_trunk(monkeypatch, dataset, Blind())
     rebuild_labels(made(), dataset, training, ALONE)
     torch.testing.assert_close(training.batches.y, before, equal_nan=True)
-    assert "not spread anew after epoch 2: 5 neighbors" in caplog.text
+    assert "not spread again after epoch 2: 5 neighbors" in caplog.text
 
 
 def test_features_are_as_far_apart_as_the_trunk_turns_them(dataset: Dataset) -> None:

@@ -50,7 +50,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
     "with a penalty on the slope": ("digits", (*TINY, OWN, PENALTY), (2,)),
     "with consistency": ("digits", (*TINY, OWN, CONSISTENCY), (2, 4)),
     "with spread labels": ("digits", (*TINY, OWN, "data.spread.weight=0.5"), (2,)),
-    "with labels spread anew": ("digits", (*TINY, OWN, REBUILT), (2, 4)),
+    "with labels spread again": ("digits", (*TINY, OWN, REBUILT), (2, 4)),
     "in groups": ("digits", (*TINY, *GROUPS), (2, 4)),
 }
 PAIRS = [(case, world) for case, (*_, worlds) in CASES.items() for world in worlds]
