@@ -8,21 +8,22 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
-from ssgan.data.sealed_table import UNREADABLE, seal, unseal
+from ssgan.data.sealed_table import read_sealed, seal
 from ssgan.method.codes import NONE_OF_THESE, Code
 
 Amount = int | float | str
 """A count (``132``), a share (``0.0022``) or a percentage (``"10%"``) of the labeled set."""
 
-_MEND = "restore the file from a copy, or start a new run"
+_MEND = "; restore the file from a copy, or start a new run"
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,15 @@ class LabelBudget:
         Raises:
             CorruptFile: The file cannot be read, or holds something else than was saved.
         """
-        try:
-            table, facts, is_whole = unseal(data)
+
+        def build(table: pa.Table, facts: dict[str, Any]) -> tuple[LabelBudget, bool]:
             indices = torch.from_numpy(table["index"].to_numpy().copy())
             held_out = torch.from_numpy(table["held_out"].to_numpy(zero_copy_only=False).copy())
             saved_hash = facts.pop("hash")
             budget = cls(train=indices[~held_out], held_out=indices[held_out], **facts)
-            is_whole = is_whole and budget.hash == saved_hash
-        except UNREADABLE as error:
-            told = " ".join(str(error).split())
-            raise CorruptFile(f"labels.parquet cannot be read ({told}); {_MEND}") from error
-        if not is_whole:
-            raise CorruptFile(f"labels.parquet was changed after it was written; {_MEND}")
-        return budget
+            return budget, budget.hash == saved_hash
+
+        return read_sealed(data, "labels.parquet", _MEND, build)
 
 
 def draw_budget(

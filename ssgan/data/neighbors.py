@@ -15,17 +15,18 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from ssgan.base.errors import BadInput, CorruptFile
+from ssgan.base.errors import BadInput
 from ssgan.base.extras import NEIGHBORS, find_missing
 from ssgan.base.progress import Advance
 from ssgan.data.approximate_neighbors import search_nearest
-from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
+from ssgan.data.sealed_table import as_column, as_tensor, read_sealed, seal
 
 MOST_EXACT = 200_000
 """Images of which all are compared with all: a quarter of an hour on one core."""
@@ -73,16 +74,12 @@ class Graph:
         Raises:
             CorruptFile: The file cannot be read, or holds something else than was saved.
         """
-        try:
-            table, facts, is_whole = unseal(data)
+
+        def build(table: pa.Table, facts: dict[str, Any]) -> tuple[Graph, bool]:
             graph = cls(as_tensor(table["neighbors"]), as_tensor(table["distances"]))
-            is_whole = is_whole and graph.hash == facts["hash"]
-        except UNREADABLE as error:
-            told = " ".join(str(error).split())
-            raise CorruptFile(f"the graph of neighbors cannot be read ({told})") from error
-        if not is_whole:
-            raise CorruptFile("the graph of neighbors was changed after it was written")
-        return graph
+            return graph, graph.hash == facts["hash"]
+
+        return read_sealed(data, "the graph of neighbors", "", build)
 
 
 def is_searched(count: int) -> bool:

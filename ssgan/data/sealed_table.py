@@ -2,8 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from ssgan.base.config import canonical_hash
+from ssgan.base.errors import CorruptFile
 from ssgan.base.json_text import read_json
+
+T = TypeVar("T")
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, RuntimeError)
 """What reading such a file, and what was in it, raises where it is damaged."""
@@ -32,6 +35,32 @@ def unseal(data: bytes) -> tuple[pa.Table, dict[str, Any], bool]:
     table = pq.read_table(io.BytesIO(data))
     facts = read_json(table.schema.metadata[_METADATA])
     return table, facts, facts.pop("sha256") == canonical_hash(facts)
+
+
+def read_sealed(
+    data: bytes, name: str, mend: str, build: Callable[[pa.Table, dict[str, Any]], tuple[T, bool]]
+) -> T:
+    """Build something from a sealed table.
+
+    Args:
+        data: The file.
+        name: What errors call it.
+        mend: What they say is to be done about it.
+        build: Makes it from the table and its facts, and says whether it has the hash that they
+            name; may raise `UNREADABLE`.
+
+    Raises:
+        CorruptFile: The file cannot be read, or holds something else than was written.
+    """
+    try:
+        table, facts, is_whole = unseal(data)
+        found, is_same = build(table, facts)
+    except UNREADABLE as error:
+        told = " ".join(str(error).split())
+        raise CorruptFile(f"{name} cannot be read ({told}){mend}") from error
+    if not (is_whole and is_same):
+        raise CorruptFile(f"{name} was changed after it was written{mend}")
+    return found
 
 
 def as_column(tensor: Tensor) -> pa.FixedSizeListArray:

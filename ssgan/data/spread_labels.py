@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -26,12 +27,12 @@ from ssgan.base.storage import default_cache, replacing
 from ssgan.data.approximate_neighbors import METHOD
 from ssgan.data.features import KIND
 from ssgan.data.neighbors import Graph, build_graph, check_count, is_searched
-from ssgan.data.sealed_table import UNREADABLE, as_column, as_tensor, seal, unseal
+from ssgan.data.sealed_table import as_column, as_tensor, read_sealed, seal
 from ssgan.data.spread import SpreadConfig, is_known, spread, surest
 from ssgan.method.codes import Code
 
 _MEND = (
-    "restore the file from a copy, or delete it: the labels are then spread again, which takes a "
+    "; restore the file from a copy, or delete it: the labels are then spread again, which takes a "
     "machine of the kind that the run was started on"
 )
 
@@ -78,17 +79,13 @@ class SpreadLabels:
         Raises:
             CorruptFile: The file cannot be read, or holds something else than was saved.
         """
-        try:
-            table, facts, is_whole = unseal(data)
+
+        def build(table: pa.Table, facts: dict[str, Any]) -> tuple[SpreadLabels, bool]:
             y, readings = (_as_table(as_tensor(table[name])) for name in ("gained", "read"))
             found = cls(y, readings, facts["graph"])
-            hashes = found.hashes | {"read": _hash(found.readings)}
-        except UNREADABLE as error:
-            told = " ".join(str(error).split())
-            raise CorruptFile(f"spread.parquet cannot be read ({told}); {_MEND}") from error
-        if not is_whole or hashes != facts:
-            raise CorruptFile(f"spread.parquet was changed after it was written; {_MEND}")
-        return found
+            return found, facts == found.hashes | {"read": _hash(found.readings)}
+
+        return read_sealed(data, "spread.parquet", _MEND, build)
 
 
 def spread_labels(
