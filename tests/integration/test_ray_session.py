@@ -13,7 +13,7 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 _DRIVER = """
-import signal, sys
+import signal, sys, time
 import ray
 from ssgan.cluster.connection import connect
 
@@ -23,10 +23,12 @@ class Trial:
         return "alive"
 
 with connect(sys.argv[1]) as cluster:
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    told = []
+    signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
     trial = Trial.remote()
     print(ray.get(trial.answer.remote()), flush=True)
-    signal.pause()
+    while not told:  # pause() would wait for another signal, were this one here before it
+        time.sleep(0.05)
     others = [ray.remote(num_cpus=0)(lambda: "starts").remote() for _ in range(2)]
     print(ray.get(trial.answer.remote()), *ray.get(others), flush=True)
     signal.pause()
