@@ -34,7 +34,7 @@ help: ## Show this list
 	@echo
 	@echo "The first target makes .venv ($(SIZE), a few minutes); CPU=1 leaves CUDA's libraries out."
 
-quickstart: $(STAMP) ## Search on scikit-learn's digits with 10 % labels, register and show the best (5 minutes on 2 cores)
+quickstart: $(STAMP) ## Search on scikit-learn's digits with 20 labels, register and show the best (5 minutes on 2 cores)
 	$(BIN)/ssgan search --search quickstart --out runs --name quickstart --replace
 
 test: $(STAMP) system-packages ## Run all tests (16 to 23 minutes on 2 cores, no network; SSGAN_MULTIHOST=0 leaves out the hosts)

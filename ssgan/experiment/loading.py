@@ -68,7 +68,7 @@ def load_experiment(source: str | Path, overrides: Overrides = ()) -> Experiment
     assignments = [*in_file, *parse_overrides(overrides)]
     tree = Experiment().model_dump(mode="json")
     given: set[str] = set()
-    for path, value in [*_with_current_names(leaves_of(base)), *assignments]:
+    for path, value in [*_with_current_names(base), *assignments]:
         lost = assign(tree, path, value, given)
         if lost:
             _log.info("%s=%s drops the preset's %s", path, value, ", ".join(lost))
@@ -113,17 +113,18 @@ def as_file(experiment: Experiment) -> str:
     return write_yaml(tree)
 
 
-def _read(source: str) -> tuple[Tree, Tree]:
-    """Return the preset's tree and the user's own."""
+def _read(source: str) -> tuple[list[tuple[str, Any]], Tree]:
+    """Return what the presets set, in order, those that others start from first, and the user's."""
     own, name = read_named(source, _PRESETS, "preset", "experiment")
-    if source in preset_names():
-        return own | {"name": name}, {}
     preset = own.pop("preset", None)
     if preset not in (None, *preset_names()):
         raise BadInput(
             f"{source}: there is no preset {preset!r}{nearest(str(preset), preset_names())}"
         )
-    return (_read(preset)[0] if preset else {}) | {"name": name}, own
+    base = _read(preset)[0] if preset else []
+    if source in preset_names():
+        base, own = [*base, *leaves_of(own)], {}
+    return [*base, ("name", name)], own
 
 
 def read_named(source: str, shipped: Traversable, what: str, what_file: str) -> tuple[Tree, str]:

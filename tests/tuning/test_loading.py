@@ -24,7 +24,7 @@ def test_the_shipped_searches_are_those_of_the_documentation() -> None:
     assert load_search("labels").total == 15
     assert load_search("lambdas").total == 16
     assert (load_search("quickstart").base.name, load_search("lambdas").base.name) == (
-        "digits",
+        "digits-asked",
         "mnist",
     )
 
