@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     run.add_argument("--data", help="folder of the data set's files; nothing is downloaded then")
     run.add_argument("--cells", nargs="+", choices=CELLS, metavar="CELL", help=", ".join(CELLS))
-    run.add_argument("--draws", type=_draws, default=range(1, 11), metavar="FIRST-LAST")
+    run.add_argument("--draws", type=draw_range, default=range(1, 11), metavar="FIRST-LAST")
     run.add_argument("--overrides", nargs="+", default=[], metavar="FIELD=VALUE")
     write = verbs.add_parser("page", help="write the page and its picture")
     write.add_argument("--page", type=Path, default=RESULTS / "few-labels.md")
@@ -76,13 +76,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         at = arguments.data
         source = (f"data.source.root={at}", "data.source.download=false") if at else ()
         setup = Setup(arguments.runs, arguments.lines, source, tuple(arguments.overrides))
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; repeat the command to go on"))
+        heed_sigterm()
         asked = arguments.cells
         for cells in [[CELLS[name] for name in asked]] if asked else GROUPS:
             fill(setup, cells, arguments.draws)
 
 
-def _draws(text: str) -> range:
+def heed_sigterm() -> None:
+    """End by an exception at SIGTERM, so that what trains now writes a checkpoint."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; repeat the command to go on"))
+
+
+def draw_range(text: str) -> range:
+    """Read FIRST-LAST from a command line."""
     first, _, last = text.partition("-")
     draws = range(int(first), int(last or first) + 1)
     if not draws or draws[0] < 1:
@@ -115,14 +121,26 @@ def fill(setup: Setup, cells: Sequence[Cell], draws: Iterable[int]) -> None:
 
 def _make(setup: Setup, cell: Cell, draw: int, place: Path) -> Line:
     fields = cell.fields(draw, setup.overrides)
-    error = _train(cell.preset, [*setup.source, *fields], place)
+    error = train(cell.preset, [*setup.source, *fields], place)
     measured = measure(place) if error is None else {}
+    return make_line(cell, draw, fields[:-2], place, error, measured)
+
+
+def make_line(
+    cell: Cell,
+    draw: int,
+    fields: list[str],
+    place: Path,
+    error: str | None,
+    measured: dict[str, float | None],
+) -> Line:
+    """Return the line of a run, with the commit that it was trained on."""
     summary = RunDir(place).summary() or {}
     commit = summary.get("environment", {}).get("git_commit") or source_commit()
-    return Line(cell.name, draw, commit, describe_machine(), fields[:-2], error, measured)
+    return Line(cell.name, draw, commit, describe_machine(), fields, error, measured)
 
 
-def _train(preset: str, fields: list[str], place: Path) -> str | None:
+def train(preset: str, fields: list[str], place: Path) -> str | None:
     """Train a run or the rest of it; return None, or why it failed time after time."""
     wanted, run = load_experiment(preset, fields), RunDir(place)
     for _ in range(_ATTEMPTS):

@@ -153,7 +153,7 @@ def test_what_another_process_trains_is_left_to_it(
         trained.append(place.name)
         return "no"
 
-    monkeypatch.setattr(few_labels, "_train", train)
+    monkeypatch.setattr(few_labels, "train", train)
     setup = setup_in(tmp_path)
     (setup.runs / DIGITS.name).mkdir(parents=True)
     with FileLock(setup.runs / DIGITS.name / "1.lock"):
