@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.add_argument("--runs", type=Path, required=True, help="folder of the runs")
     run.add_argument("--data", help="folder of the data set's files; nothing is downloaded then")
     run.add_argument("--cells", nargs="+", choices=CELLS, metavar="CELL", help=", ".join(CELLS))
-    run.add_argument("--draws", type=draw_range, default=range(1, 11), metavar="FIRST-LAST")
+    run.add_argument("--draws", type=draw_range, metavar="FIRST-LAST")
     run.add_argument("--overrides", nargs="+", default=[], metavar="FIELD=VALUE")
     write = verbs.add_parser("page", help="write the page and its picture")
     write.add_argument("--page", type=Path, default=RESULTS / "few-labels.md")
@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif arguments.verb == "page":
         _write_page(arguments.page, read_lines(arguments.lines))
     else:
-        if arguments.draws[-1] >= DEVELOPMENT and arguments.lines.resolve() == _LINES:
+        draws: range | None = arguments.draws
+        if draws and draws[-1] >= DEVELOPMENT and arguments.lines.resolve() == _LINES:
             run.error(f"draws from {DEVELOPMENT} on are for development; give them --lines FILE")
         at = arguments.data
         source = (f"data.source.root={at}", "data.source.download=false") if at else ()
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         heed_sigterm()
         asked = arguments.cells
         for cells in [[CELLS[name] for name in asked]] if asked else GROUPS:
-            fill(setup, cells, arguments.draws)
+            fill(setup, cells, draws)
 
 
 def heed_sigterm() -> None:
@@ -96,14 +97,19 @@ def draw_range(text: str) -> range:
     return draws
 
 
-def fill(setup: Setup, cells: Sequence[Cell], draws: Iterable[int]) -> None:
+def fill(setup: Setup, cells: Sequence[Cell], draws: Iterable[int] | None = None) -> None:
     """Train what has no line and what no other process trains now, a draw of all cells at a time.
+
+    Without draws they are those that the page asks for, of each cell.
 
     Raises:
         SystemExit: A run cannot be started as it was asked for, or is there with other settings.
     """
-    for draw in draws:
+    most = max(cell.draws for cell in cells)
+    for draw in draws or range(1, most + 1):
         for cell in cells:
+            if draws is None and draw > cell.draws:
+                continue
             place = setup.runs / cell.name / str(draw)
             place.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -46,6 +46,12 @@ class Cell:
         """Name of the cell, of its runs' folder and of its lines."""
         return f"{self.labels}-{self.choice}-{self.parts}"
 
+    @property
+    def draws(self) -> int:
+        """Draws that the page asks for: the targets and the ablation have more than the curve."""
+        is_target = self.parts == CHOSEN and self.labels == 20
+        return 10 if self.choice == "balanced" or is_target else 3
+
     def fields(self, draw: int, overrides: Sequence[str] = ()) -> list[str]:
         """Return FIELD=VALUE of a draw, the draw itself last.
 

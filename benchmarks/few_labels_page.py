@@ -23,9 +23,6 @@ from benchmarks.few_labels_lines import Line
 from ssgan.drawing.charts import FAINT, GRID, make_figure, render, scale_metric
 from ssgan.paper.charts import place_budgets
 
-DRAWS = 10
-"""Draws of a cell that the targets ask for."""
-
 _LOSS, _SECOND = "zero_one_loss_ema", "second_zero_one_loss_ema"
 _COLORS: dict[Parts, str] = {
     "labels": "#8c959f",
@@ -82,7 +79,7 @@ def page(lines: Sequence[Line]) -> str:
             cell has runs of different settings.
     """
     found = _sorted(lines)
-    missing = [name for name in CELLS if len(found.get(name, {})) < DRAWS]
+    missing = [name for name, cell in CELLS.items() if len(found.get(name, {})) < cell.draws]
     failed = [line for line in lines if line.error]
     text = [
         "# Few labels",
@@ -134,13 +131,8 @@ def page(lines: Sequence[Line]) -> str:
         text += ["## Runs that failed", ""]
         text += [f"- {line.cell}, draw {line.draw}: {line.error}" for line in failed] + [""]
     if missing:
-        counts = ", ".join(f"`{name}` {len(found.get(name, {}))}" for name in missing)
-        text += [
-            "## Not run yet",
-            "",
-            f"Of {DRAWS} draws each, these cells have fewer: {counts}.",
-            "",
-        ]
+        counts = [f"`{name}` {len(found.get(name, {}))} of {CELLS[name].draws}" for name in missing]
+        text += ["## Not run yet", "", f"These cells lack draws: {', '.join(counts)}.", ""]
     text += [
         "## How a draw of each kind is trained",
         "",
@@ -205,12 +197,12 @@ def _targets(found: Lines) -> list[str]:
                 measured += f" (second C {form.format(second)})"
             is_met = value >= target.bound if target.is_least else value <= target.bound
             met = "yes" if is_met else "no"
-            if len(values) < DRAWS:
-                met = f"open: {met} in {len(values)} of {DRAWS} draws"
+            if len(values) < target.cell.draws:
+                met = f"open: {met} in {len(values)} of {target.cell.draws} draws"
         rows.append(f"| {target.title} | {target.cell.name} | {asked} | {measured} | {met} |")
     for title, cells in (("ablation on the same draws", ABLATION), ("curve", CURVE)):
-        runs = sum(min(len(found.get(cell.name, {})), DRAWS) for cell in cells)
-        wanted = DRAWS * len(cells)
+        runs = sum(min(len(found.get(cell.name, {})), cell.draws) for cell in cells)
+        wanted = sum(cell.draws for cell in cells)
         met = "yes" if runs == wanted else "open"
         rows.append(f"| {title} | {len(cells)} cells | {wanted} runs | {runs} runs | {met} |")
     return rows

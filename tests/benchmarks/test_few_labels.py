@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks import few_labels
 from benchmarks.few_labels_cells import CELLS, CHOSEN, GROUPS, Cell
 from benchmarks.few_labels_lines import Line, add_line, read_lines
-from benchmarks.few_labels_page import DRAWS, page
+from benchmarks.few_labels_page import page
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
 
@@ -130,6 +130,25 @@ def test_a_run_that_fails_twice_counts_as_chance_and_others_go_on(
     assert len(calls) == 4
 
 
+def test_without_draws_a_cell_gets_those_that_the_page_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, str]] = []
+
+    def train(preset: str, fields: Sequence[str], place: Path) -> str:
+        trained.append((place.parent.name, place.name))
+        return "no"
+
+    monkeypatch.setattr(few_labels, "train", train)
+    curve, target = Cell(40, "random", "spread"), Cell(20, "random", CHOSEN)
+    few_labels.fill(setup_in(tmp_path), [curve, target])
+    assert trained[:3] == [(curve.name, "1"), (target.name, "1"), (curve.name, "2")]
+    assert [len([run for run in trained if run[0] == cell.name]) for cell in (curve, target)] == [
+        3,
+        10,
+    ]
+
+
 def test_a_setting_that_cannot_be_ends_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +197,10 @@ def test_the_page_holds_the_lines_against_the_targets(tmp_path: Path) -> None:
         f"{begin}-{CHOSEN}" for begin in ("10-balanced", "20-asked", "20-random")
     )
     file = tmp_path / "lines.jsonl"
-    lines = [make_line(goal, draw, 0.01 if draw > 1 else 0.07) for draw in range(1, DRAWS + 1)]
+    lines = [
+        make_line(goal, draw, 0.01 if draw > 1 else 0.07)
+        for draw in range(1, CELLS[goal].draws + 1)
+    ]
     lines += [make_line(asked, draw, 0.02 * draw) for draw in (1, 2)]
     lines += [make_line(random, draw, 0.1, classes_never_seen=1) for draw in (2, 3)]
     lines += [replace(make_line(random, 1, 0.0), error="it became NaN", measured={})]
@@ -196,8 +218,9 @@ def test_the_page_holds_the_lines_against_the_targets(tmp_path: Path) -> None:
     # Asked minus random: 0.02 - 0.9, where the run failed, 0.04 - 0.1.
     assert "| 20 labels | not run | not run | not run | -0.4700 ± 0.5798; 2 of 2 |" in text
     assert "- 20-random-both, draw 1: it became NaN" in text
-    assert f"`{asked}` 2, " in text
-    assert "`10-balanced-labels` 0" in text
+    assert "| curve | 32 cells | 110 runs | 5 runs | open |" in text
+    assert f"`{asked}` 2 of 10, " in text
+    assert "`10-balanced-labels` 0 of 10" in text
     assert f"`{goal}`" not in text.partition("## Not run yet")[2]
     assert "| 3 | 0.3667 ± 0.4619 | 0.9000 |" in text
     with Image.open(tmp_path / "few-labels" / "curve.png") as drawn:
