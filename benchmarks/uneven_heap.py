@@ -23,15 +23,15 @@ from PIL import Image
 from benchmarks.few_labels import Setup, draw_range, heed_sigterm, make_line, measure, train
 from benchmarks.few_labels_cells import CHOSEN, DEVELOPMENT, Cell
 from benchmarks.few_labels_lines import Line, add_line, read_lines
+from benchmarks.heaps import open_split, pick_uneven
 from benchmarks.results_page import RESULTS
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
 from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import Split
 from ssgan.data.sources.parquet import ParquetSource
-from ssgan.data.store import prepare
 from ssgan.evaluation.samples import balanced_latents, generate
-from ssgan.experiment.loading import load_experiment, with_values
+from ssgan.experiment.loading import with_values
 from ssgan.labeling.shares import shares_of
 from ssgan.launch.loaded_run import LoadedRun, load_run
 from ssgan.launch.preparation import find_judge, load_dataset, plan_here
@@ -46,8 +46,8 @@ _HEAP = [
     f"data.source.foreign=[{NONE_OF_THESE}]",
     "codes.prior=estimated",
 ]
-_FASHION = "/usr/share/datasets/fashion-mnist"  # of Debian's package
-_LARGEST = 5000  # images of the largest class; the smallest has a tenth
+_FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package
+_COUNT = 20_000  # digits of a heap
 _CLOTHING = 0.3  # share among all images of a split
 DRAWS = 3
 """Draws that the targets ask for."""
@@ -74,11 +74,7 @@ def make_heap(
         others = np.arange(_among(len(kept)))
     else:
         random = np.random.default_rng(seed)
-        sizes = (_LARGEST * 10 ** -np.linspace(0, 1, len(_DIGITS))).round().astype(int)
-        members = [random.permutation(np.flatnonzero(of == digit)) for digit in range(len(sizes))]
-        kept = np.concatenate(
-            [rows[:size] for rows, size in zip(members, random.permutation(sizes), strict=True)]
-        )
+        kept = pick_uneven(of, _COUNT, random)
         others = random.permutation(len(clothing))[: _among(len(kept))]
     words = [_DIGITS[digit] for digit in of[kept]] + [NONE_OF_THESE] * len(others)
     order = np.arange(len(words)) if seed is None else random.permutation(len(words))
@@ -144,7 +140,7 @@ def measure_shares(loaded: LoadedRun, truth: Sequence[str]) -> dict[str, float |
     }
 
 
-def fill(setup: Setup, fashion: str, draws: Iterable[int]) -> None:
+def fill(setup: Setup, data: Path, fashion: Path, draws: Iterable[int]) -> None:
     """Make the heaps, train on those that have no line, and measure what came of it."""
     folder = setup.runs / "heaps"
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,8 +149,10 @@ def fill(setup: Setup, fashion: str, draws: Iterable[int]) -> None:
             continue
         for file, split, seed in _files(folder, draw):
             if not file.exists():
-                digits = _split("mnist", setup.source, split)
-                clothing = _split("fashion-mnist", [f"data.source.root={fashion}"], split)
+                digits, clothing = (
+                    open_split(preset, root, split)
+                    for preset, root in (("mnist", data), ("fashion-mnist", fashion))
+                )
                 write_heap(file, *make_heap(digits, clothing, seed))
         place, fields = setup.runs / CELL.name / str(draw), CELL.fields(draw, setup.overrides)
         place.parent.mkdir(exist_ok=True)
@@ -174,11 +172,6 @@ def _files(folder: Path, draw: int) -> list[tuple[Path, str, int | None]]:
 
 def _source(folder: Path, draw: int) -> list[str]:
     return [f"data.source.{split}={file}" for file, split, _ in _files(folder, draw)]
-
-
-def _split(preset: str, source: Iterable[str], split: str) -> Split:
-    fields = [*source, "data.source.download=false"]
-    return prepare(load_experiment(preset, fields).data.source).split(split)
 
 
 def measure_heap(place: Path) -> dict[str, float | None]:
@@ -204,8 +197,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="train what is missing")
     run.add_argument("--runs", type=Path, required=True, help="folder of the heaps and runs")
-    run.add_argument("--data", required=True, help="folder of MNIST's files")
-    run.add_argument("--fashion", default=_FASHION, help="that of Fashion-MNIST's")
+    run.add_argument("--data", type=Path, required=True, help="folder of MNIST's files")
+    run.add_argument("--fashion", type=Path, default=_FASHION, help="that of Fashion-MNIST's")
     run.add_argument("--draws", type=draw_range, default=range(1, DRAWS + 1), metavar="FIRST-LAST")
     run.add_argument("--overrides", nargs="+", default=[], metavar="FIELD=VALUE")
     write = verbs.add_parser("page", help="write the page")
@@ -219,10 +212,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if arguments.draws[-1] >= DEVELOPMENT and arguments.lines.resolve() == _LINES:
         run.error(f"draws from {DEVELOPMENT} on are for development; give them --lines FILE")
-    source = (f"data.source.root={arguments.data}",)
     heed_sigterm()
-    setup = Setup(arguments.runs, arguments.lines, source, tuple(arguments.overrides))
-    fill(setup, arguments.fashion, arguments.draws)
+    setup = Setup(arguments.runs, arguments.lines, overrides=tuple(arguments.overrides))
+    fill(setup, arguments.data, arguments.fashion, arguments.draws)
 
 
 def page(lines: Sequence[Line], clean: Sequence[Line]) -> str:
@@ -242,10 +234,10 @@ def page(lines: Sequence[Line], clean: Sequence[Line]) -> str:
         [
             "# A heap that is not clean",
             "",
-            f"MNIST with a largest class of {_LARGEST:,} images and a smallest of a tenth, and",
-            f"{_CLOTHING:.0%} Fashion-MNIST among it, which is *none of these*. 20 answers, by the",
-            "order in which `ssgan label` asks; which classes are rare, the images and the seed",
-            "are another in each draw. The preset `mnist`, 1,000 updates of 128 images, with",
+            f"{_COUNT:,} digits of MNIST, the smallest class a tenth of the largest, and so many",
+            f"pieces of Fashion-MNIST that they are {_CLOTHING:.0%}: *none of these*. 20 answers,",
+            "in the order in which `ssgan label` asks; which classes are rare, the images and the",
+            "seed are another in each draw. The preset `mnist`, 1,000 updates of 128 images, with",
             "{field}`data.spread`, {field}`objective.consistency` and {field}`codes.prior` of the",
             "shares that the answers let estimate. Settings were chosen on draws from",
             f"{DEVELOPMENT} on alone.",

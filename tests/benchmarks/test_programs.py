@@ -1,6 +1,6 @@
 """Every program under benchmarks/ runs, at its smallest size.
 
-The GPU's is in test_gpu.py, that on few labels in test_few_labels.py.
+The GPU's is in test_gpu.py, those on few labels in test_few_labels.py and test_uneven_heap.py.
 """
 
 import csv
@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import draws, driver, early_stopping, run, seeds, storage, turned_digits, workers
+from benchmarks import (
+    answers,
+    draws,
+    driver,
+    early_stopping,
+    run,
+    seeds,
+    storage,
+    turned_digits,
+    workers,
+)
+from ssgan.base.errors import BadInput
 from ssgan.data.store import Store
 from ssgan.experiment.loading import load_experiment
 from ssgan.records.rundir import RunDir
@@ -21,8 +32,8 @@ from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
 TESTED = {
-    *("draws", "driver", "early_stopping", "few_labels", "gpu", "run", "seeds", "storage"),
-    *("turned_digits", "workers"),
+    *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "run", "seeds"),
+    *("storage", "turned_digits", "uneven_heap", "workers"),
 }
 
 
@@ -40,6 +51,22 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
         "| layers' own kernels / shipped step",
         "| data path / shipped step",
     ]
+
+
+def test_what_answers_tell_is_held_against_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers.main(["--small"])
+    rows = [
+        line.split(" | ") for line in capsys.readouterr().out.splitlines() if "digits |" in line
+    ]
+    assert [row[1] for row in rows] == ["20", "40", "20", "40"]
+    read, rounds = (float(rows[1][column]) for column in (2, 3))
+    assert min(read, rounds) > 0.85
+    assert 0 < float(rows[2][3]) < 0.05  # error of a class's share
+    heap = answers.HEAPS[1]._replace(count=300)
+    with pytest.raises(BadInput, match="MNIST"):
+        answers.open_split(heap.source, tmp_path)
 
 
 def test_the_page_is_not_written_from_a_small_measurement(

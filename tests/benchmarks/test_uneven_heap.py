@@ -41,12 +41,13 @@ def made_up(count: int, *, digits: bool) -> Split:
 def test_a_heap_has_classes_ten_to_one_and_clothing_among_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(uneven_heap, "_LARGEST", 100)
+    monkeypatch.setattr(uneven_heap, "_COUNT", 400)
     digits, clothing = made_up(2000, digits=True), made_up(2000, digits=False)
     images, words = make_heap(digits, clothing, 1)
     assert images.shape == (len(words), 28, 28)
     sizes = sorted(words.count(digit) for digit in "0123456789")
-    assert (sizes[0], sizes[-1]) == (10, 100)
+    assert sizes[-1] == pytest.approx(10 * sizes[0], rel=0.1)
+    assert sum(sizes) == pytest.approx(400, abs=5)
     assert words.count(NONE_OF_THESE) / len(words) == pytest.approx(0.3, abs=0.002)
     bright = images[:, 4:24, 4:24].mean(axis=(1, 2)) > 130
     assert [word == NONE_OF_THESE for word in words] == bright.tolist()
@@ -64,12 +65,12 @@ def test_a_heap_has_classes_ten_to_one_and_clothing_among_them(
 def test_a_heap_is_trained_on_and_measured_by_a_classifier_that_knows_clothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uneven_heap, "_LARGEST", 60)
+    monkeypatch.setattr(uneven_heap, "_COUNT", 240)
     splits = {"mnist": made_up(800, digits=True), "fashion-mnist": made_up(800, digits=False)}
-    monkeypatch.setattr(uneven_heap, "_split", lambda preset, source, split: splits[preset])
+    monkeypatch.setattr(uneven_heap, "open_split", lambda preset, root, split: splits[preset])
     tiny = (*TINY, "evaluation.every=1")
     setup = Setup(tmp_path / "runs", tmp_path / "lines.jsonl", overrides=tiny)
-    uneven_heap.fill(setup, "nowhere", [1])
+    uneven_heap.fill(setup, tmp_path, tmp_path, [1])
     (line,) = read_lines(setup.lines)
     assert (line.cell, line.error) == (CELL.name, None)
     assert "codes.prior=estimated" in line.fields
