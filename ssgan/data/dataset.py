@@ -13,7 +13,7 @@ from ssgan.base.config import Config, NotSearchable, nearest
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.rng import Streams
-from ssgan.data.asking import coverage_order, draw_together
+from ssgan.data.asking import draw_together, order_by_answers
 from ssgan.data.features import FITTED, pixel_features
 from ssgan.data.labels import Amount, LabelBudget, count_labels, draw_budget
 from ssgan.data.memmap import Split, Take
@@ -143,7 +143,12 @@ class Dataset:
                 balanced=config.balanced,
                 held_out=0.0 if store.has_test_split else config.held_out,
                 data_hash=manifest.hash,
-                order=_asking_order(config, draw_together(features(), graph), known)
+                order=_asking_order(
+                    config,
+                    draw_together(features(), graph),
+                    known,
+                    _is_none(space, known).any(dim=1),
+                )
                 if is_asked
                 else None,
             )
@@ -312,7 +317,7 @@ def _find_features(train: Split, progress: PreparationProgress | None) -> Tensor
     return pixel_features(take, count, train.shape)
 
 
-def _asking_order(config: DataConfig, features: Tensor, known: Tensor) -> Tensor:
+def _asking_order(config: DataConfig, features: Tensor, known: Tensor, is_none: Tensor) -> Tensor:
     """Return all labeled images, int64 (n,), those first that are asked about first."""
     labeled = (~known.isnan()).any(dim=1).nonzero()[:, 0]
     may_be = labeled
@@ -321,7 +326,8 @@ def _asking_order(config: DataConfig, features: Tensor, known: Tensor) -> Tensor
         shuffled = torch.randperm(len(labeled), generator=generator)
         may_be = labeled[shuffled[: (len(labeled) + 1) // 2]]
     count = count_labels(config.labels, len(labeled))
-    first = torch.tensor(coverage_order(features, count, among=may_be.tolist()), dtype=torch.int64)
+    order = order_by_answers(features, count, is_none, may_be.tolist())
+    first = torch.tensor(order, dtype=torch.int64)
     # A budget may be larger than what there is to ask about.
     return torch.cat([first, labeled[~torch.isin(labeled, first)]])
 

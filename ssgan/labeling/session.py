@@ -21,7 +21,6 @@ from ssgan.method.codes import NONE_OF_THESE
 
 Kind = Literal["class", "new", "number", "none", "unsure"]
 
-_AHEAD = 64  # pictures whose order is found at a time
 _RECENT = 12  # answers that are shown
 _NEIGHBORS = 6  # pictures beside the one that is asked about
 _NOTES = 5  # words to the user that are kept
@@ -61,6 +60,7 @@ class Session:
     given: int = 0
     """Answers that were given in this session and not taken back."""
     _order: list[int] = field(default_factory=list)
+    _none: set[int] = field(default_factory=set)
     _changes: list[_Change] = field(default_factory=list)
     _again: list[Question] = field(default_factory=list)
     _gone: set[int] = field(default_factory=set)
@@ -81,16 +81,28 @@ class Session:
             asked = {column.name: self.answers.all(column.name).keys() for column in self.columns}
             known = dict.fromkeys(row for rows in asked.values() for row in rows)
             answered = [row for row in known if row < len(self.heap)]
+            none = self._find_none()
+            if none != self._none:
+                self._none, self._order = none, []
             candidates = [*answered, *self._order]
             while True:
                 for picture in candidates:
                     column = self._open_column(picture, asked)
                     if column is not None and self._is_there(picture):
                         return Question(picture, column)
-                candidates = self.ranking.after([*answered, *self._order], _AHEAD)
+                candidates = self.ranking.after([*answered, *self._order], none)
                 if not candidates:
                     return None
                 self._order += candidates
+
+    def _find_none(self) -> set[int]:
+        """Return the pictures that some answer calls none of the classes."""
+        return {
+            row
+            for column in self.columns
+            for row, cell in self.answers.all(column.name).items()
+            if cell == NONE_OF_THESE and row < len(self.heap)
+        }
 
     def answer(self, picture: int, column: str, kind: Kind, value: str = "") -> str:
         """Answer a question; the answer is in the file when this returns.

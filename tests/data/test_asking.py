@@ -7,7 +7,7 @@ from torch import Tensor
 from ssgan.base.errors import BadInput
 from ssgan.base.threads import use_threads
 from ssgan.data import asking
-from ssgan.data.asking import coverage_order, draw_together
+from ssgan.data.asking import coverage_order, draw_together, next_images, order_by_answers
 from ssgan.data.neighbors import build_graph
 
 
@@ -80,6 +80,11 @@ def test_nothing_to_ask_about_is_an_empty_order() -> None:
         coverage_order(features[:0], 3)
 
 
+def test_where_nothing_counts_every_image_is_asked_about_once() -> None:
+    features, _ = heaps(9, 8)
+    assert sorted(coverage_order(features, 17, weights=torch.zeros(17))) == list(range(17))
+
+
 def test_images_that_count_more_are_covered_first() -> None:
     features, of = heaps(200, 150, 100)
     doubts = torch.tensor([0.0, 0.001, 1.0])[of]
@@ -104,3 +109,49 @@ def test_clusters_draw_together_and_copies_stay_copies() -> None:
     assert torch.equal(found[-5:], found[:5])
     few = heaps(40, 40)[0]
     assert together(few) is few
+
+
+def test_what_is_like_an_image_of_no_class_need_not_be_covered() -> None:
+    features, of = heaps(100, 90, 80, 70, 60, 50)
+    is_none = of >= 3
+    plain = of[coverage_order(features, 8)].tolist()
+    assert plain[:6] == [0, 1, 2, 3, 4, 5]
+    chosen = of[order_by_answers(features, 8, is_none)].tolist()
+    assert chosen[:6] == [0, 1, 2, 3, 4, 5]  # each kind of them once
+    assert max(chosen[6:]) < 3
+    joined = features.clone()
+    joined[of >= 3] = features[of == 3][:1] + 0.1 * features[of >= 3]  # one kind
+    chosen = of[order_by_answers(joined, 8, is_none)].tolist()
+    assert sum(index >= 3 for index in chosen) == 1
+    assert order_by_answers(features, 8, torch.zeros(450, dtype=torch.bool)) == (
+        coverage_order(features, 8)
+    )
+
+
+def test_answers_order_a_heap_to_its_end() -> None:
+    features, of = heaps(9, 8, 7)
+    for none in (of == 0, of >= 0):
+        assert sorted(order_by_answers(features, 100, none)) == list(range(24))
+    assert order_by_answers(features, 100, of == 0, among=[3, 20]) in ([3, 20], [20, 3])
+
+
+def test_an_image_counts_by_the_answer_about_the_one_most_like_it_as_answers_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, of = heaps(100, 90, 80, 70)
+    first = coverage_order(features, 4)
+    assert of[first].tolist() == [0, 1, 2, 3]
+    # Of four answers one is none: the best of the other three is next, and one alone.
+    (following,) = next_images(features, first, first[:1])
+    assert of[following] == 1
+    weights = torch.where(of == 1, 0.01, 1.0)
+    (following,) = next_images(features, first, first[:1], weights=weights)
+    assert of[following] == 2
+    asked = coverage_order(features, 16)
+    assert len(next_images(features, asked, asked[:1])) == 2
+    assert len(next_images(features, asked, [])) == 64
+    monkeypatch.setattr(asking, "_BLOCK", 7)
+    assert next_images(features, first, first[:1]) == next_images(features, first, first[:1])
+    monkeypatch.setattr(asking, "_COVERED", 50)
+    (following,) = next_images(features, first, first[:1])
+    assert of[following] > 0

@@ -24,12 +24,30 @@ def heap(drawn: Path) -> Heap:
 
 def test_every_picture_is_asked_about_once_whatever_the_steps(heap: Heap) -> None:
     ranking = Ranking(heap, pixel_features(heap.images.take, len(heap), heap.images.shape))
-    whole = ranking.after([], 100)
+    whole = ranking.after([])
     assert sorted(whole) == list(range(40))
     steps: list[int] = []
-    while more := ranking.after(steps, 7):
+    while more := ranking.after(steps)[:7]:
         steps += more
     assert steps == whole
+
+
+def test_what_is_like_a_picture_of_no_class_comes_last() -> None:
+    of = torch.arange(3).repeat_interleave(torch.tensor([40, 30, 20]))
+    draw = torch.Generator().manual_seed(0)
+    features = 20 * torch.eye(3)[of] + torch.randn(90, 3, generator=draw)
+    heap: Any = SimpleNamespace(firsts=torch.arange(90))
+    ranking = Ranking(heap, features, torch.where(of == 2, 0.5, 1.0))
+    first = ranking.after([])[:3]
+    assert of[first].tolist() == [0, 1, 2]
+    assert set(of[ranking.after(first)].tolist()) == {0, 1, 2}
+    steps = list(first)
+    for _ in range(40):
+        steps += ranking.after(steps, none=first[:1])
+    assert set(of[steps[3:50]].tolist()) == {1, 2}
+    while more := ranking.after(steps, none=first[:1]):
+        steps += more
+    assert sorted(steps) == list(range(90))
 
 
 def test_the_nearest_are_told_from_the_pictures_themselves(heap: Heap) -> None:

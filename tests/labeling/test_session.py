@@ -182,6 +182,27 @@ def test_none_of_these_needs_a_file_that_knows_it(opened: Open) -> None:
     assert session.classes(session.columns[0]) == []
 
 
+def test_pictures_like_one_of_no_class_come_last_and_first_again_when_that_is_taken_back(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened()
+    told: list[set[int]] = []
+    after = session.ranking.after
+
+    def follow(asked: list[int], none: set[int]) -> list[int]:
+        told.append(none)
+        return after(asked, none)
+
+    monkeypatch.setattr(session.ranking, "after", follow)
+    answer(session, "new", "circle")
+    second = session.question().picture
+    answer(session, "none")
+    session.question()
+    session.undo()
+    assert session.question().picture == second
+    assert told == [set(), {second}, set()]
+
+
 def test_a_file_that_others_change_is_taken_up_with_a_word(opened: Open) -> None:
     session = opened()
     answer(session, "new", "circle")
