@@ -303,6 +303,8 @@ def picture(lines: Sequence[Line]) -> Image.Image:
         axes.set_title(choice, fontsize=10)
         axes.set_xticks(places, [f"{labels}" for labels in BUDGETS])
         axes.set(xlabel="labeled images", axisbelow=True)
+        margin = (places[-1] - places[0]) / 20
+        axes.set_xlim(places[0] - margin, places[-1] + margin)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color=GRID, linewidth=0.6)
         for parts, color in _COLORS.items():
@@ -313,7 +315,7 @@ def picture(lines: Sequence[Line]) -> Image.Image:
                 means += [(place, fmean(values))] if values else []
                 shown += values
             if means:
-                axes.plot(*zip(*means, strict=True), color=color, lw=2.2)
+                axes.plot(*zip(*means, strict=True), "_-", color=color, lw=2.2, ms=12, mew=2.2)
     if shown:
         scale_metric(panels[0], shown)
     else:
