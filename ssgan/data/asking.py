@@ -79,7 +79,8 @@ def coverage_order(
         asked: Rows of images that were asked about before.
         among: Rows that may be chosen; null is all.
         weights: What it counts that an image is covered, float32 (N,) from 0; null is 1 for all,
-            and where it is 0 the image is left out, of the kernel's width too. With a model's doubts this is uncertainty herding (Bae et al., 2025).
+            and where it is 0 the image is left out, of the kernel's width too. With a model's
+            doubts this is uncertainty herding (Bae et al., 2025).
 
     Raises:
         BadInput: A feature is not finite.
