@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmarks.heaps import open_split, pick_uneven
 from benchmarks.results_page import ResultsPage
 from ssgan.base.errors import BadInput
-from ssgan.data.asking import coverage_order, draw_together
+from ssgan.data.asking import draw_together, order_by_answers
 from ssgan.data.features import pixel_features
 from ssgan.data.memmap import Split
 from ssgan.data.neighbors import Graph, build_graph
@@ -129,7 +129,7 @@ def measure(heap: Heap, images: Split, others: Split | None, draw: int) -> list[
     def find(neighbors: int) -> Graph:
         return build_graph(features, neighbors)
 
-    order = coverage_order(draw_together(features, find), max(_ANSWERS))
+    order = order_by_answers(draw_together(features, find), max(_ANSWERS), true == classes)
     graph = find(_CONFIG.neighbors)
     answers = tuple(f"{index}" for index in range(classes))
     code = Code(name="class", kind="categorical", classes=answers)

@@ -106,7 +106,7 @@ def order_by_answers(
     among, asked = None if among is None else list(among), list[int]()
     while len(asked) < count:
         none = [row for row in asked if is_none[row]]
-        found = next_images(features, asked, none, among)
+        found = next_images(features, asked, none, among, ahead=count - len(asked))
         if not found:
             break
         first = next((place for place, row in enumerate(found) if is_none[row]), len(found))
@@ -120,6 +120,7 @@ def next_images(
     none: Collection[int],
     among: Iterable[int] | None = None,
     weights: Tensor | None = None,
+    ahead: int = _AHEAD,
 ) -> list[int]:
     """Return the next images to ask about, as `coverage_order` does, in the light of the answers.
 
@@ -132,12 +133,13 @@ def next_images(
         none: Those of them that are none of the classes.
         among: Rows that may be chosen; null is all.
         weights: What it counts that an image is covered, as of `coverage_order`.
+        ahead: How many to return while no answer is none of the classes.
 
     Raises:
         BadInput: A feature is not finite.
     """
     if not none:
-        return coverage_order(features, _AHEAD, asked, among, weights)
+        return coverage_order(features, ahead, asked, among, weights)
     points = as_integers(features)[0].cpu().float()
     rows = torch.tensor(asked)
     with use_threads(1):
@@ -147,8 +149,8 @@ def next_images(
     counted = 1 - torch.isin(rows[nearest], torch.tensor([*none])).float()
     if weights is not None:
         counted *= weights
-    ahead = max(1, len(asked) // _AGAIN)
-    return coverage_order(features, ahead, asked, _some(features, asked, among), counted)
+    few = max(1, len(asked) // _AGAIN)
+    return coverage_order(features, few, asked, _some(features, asked, among), counted)
 
 
 def _some(features: Tensor, asked: Sequence[int], among: Iterable[int] | None) -> list[int]:
