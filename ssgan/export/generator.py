@@ -113,6 +113,11 @@ class NamedGenerator:
             return cls.load(folder)
 
     @property
+    def networks(self) -> tuple[Generator, Discriminator]:
+        """G, and the trunk with its heads, in eval mode."""
+        return self._generator, self._discriminator
+
+    @property
     def codes(self) -> tuple[CodeInfo, ...]:
         """Describe every code, supervised ones first."""
         return describe(self._space)
@@ -193,13 +198,19 @@ class NamedGenerator:
             for code, column in zip(self._space.codes, c.unbind(dim=1), strict=True)
         }
 
-    @torch.no_grad()
     def read(self, images: NDArray[np.uint8]) -> dict[str, Reading]:
         """Read every code back from images, uint8 (n, H, W, C), or (n, H, W) for one channel.
 
         Raises:
             BadInput: The images are of another type or shape.
         """
+        values, confidences = self.read_table(images)
+        names, certain = self.name_values(values), confidences.numpy().T
+        return {name: Reading(names[name], certain[k]) for k, name in enumerate(names)}
+
+    @torch.no_grad()
+    def read_table(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Read as `read` does, into a code table and its confidences, float32 (n, K) each."""
         pixels = self._pixels(images)
         space, network = self._space, self._discriminator
         values, confidences = [], []
@@ -211,9 +222,7 @@ class NamedGenerator:
             ]
             values.append(torch.cat([reading.value for reading in readings], dim=1))
             confidences.append(torch.cat([reading.confidence for reading in readings], dim=1))
-        names = self.name_values(torch.cat(values))
-        certain = torch.cat(confidences).numpy().T
-        return {name: Reading(names[name], certain[k]) for k, name in enumerate(names)}
+        return torch.cat(values), torch.cat(confidences)
 
     def _noise(self, z: Any, drawn: Tensor) -> Tensor:
         if z is None:

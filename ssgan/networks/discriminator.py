@@ -33,7 +33,8 @@ class Discriminator(nn.Module):
             centered: Whether the trunk sees pixels from -1 to 1 instead of 0 to 1.
         """
         super().__init__()
-        self._centered = centered
+        self.centered = centered
+        """Whether the trunk sees pixels from -1 to 1 instead of 0 to 1."""
         self._trunk = trunk
         self._d = nn.Linear(width, 1)
         width_ss, width_us = space.q_width(space.supervised), space.q_width(space.unsupervised)
@@ -51,7 +52,7 @@ class Discriminator(nn.Module):
 
     def trunk(self, x: Tensor) -> Tensor:
         """Compute the shared features h of images x, float32 (B, C, H, W) in [0, 1]."""
-        h: Tensor = self._trunk(x * 2 - 1 if self._centered else x)
+        h: Tensor = self._trunk(x * 2 - 1 if self.centered else x)
         return h
 
     def d(self, h: Tensor) -> Tensor:
@@ -69,10 +70,13 @@ class Discriminator(nn.Module):
         q: Tensor = self._q_us(h)
         return q
 
+    def sections(self) -> dict[str, nn.Module]:
+        """Return trunk, D head, Q_ss and Q_us by name."""
+        return {"trunk": self._trunk, "d": self._d, "q_ss": self._q_ss, "q_us": self._q_us}
+
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of trunk, D head, Q_ss and Q_us by name."""
-        modules = {"trunk": self._trunk, "d": self._d, "q_ss": self._q_ss, "q_us": self._q_us}
-        return {name: list(module.parameters()) for name, module in modules.items()}
+        return {name: list(section.parameters()) for name, section in self.sections().items()}
 
 
 class _Nothing(nn.Module):

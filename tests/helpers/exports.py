@@ -17,13 +17,25 @@ def save_untrained(
     space: LatentSpace,
     shape: Shape,
     seed: int = 3,
+    *,
+    is_settled: bool = False,
     **provenance: Any,
 ) -> Path:
-    """Save an export of untrained networks to a folder."""
+    """Save an export of untrained networks to a folder.
+
+    Settled, their BatchNorms know the statistics of what they are given, so that images are strong.
+    """
     draw = torch.Generator().manual_seed(seed)
+    g = networks.build_generator(space, shape, draw)
+    d = networks.build_discriminator(space, shape, draw)
+    if is_settled:
+        with torch.no_grad():
+            for _ in range(60):
+                h = d.trunk(g(space.encode(*space.sample(64, draw))))
+                d.q_us(h)
     files = pack_export(
-        networks.build_generator(space, shape, draw),
-        networks.build_discriminator(space, shape, draw),
+        g,
+        d,
         networks=networks,
         space=space,
         shape=shape,

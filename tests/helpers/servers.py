@@ -134,8 +134,8 @@ class Browser:
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         options = {"args": [*arguments, f"--window-size={size[0]},{size[1]}", "--hide-scrollbars"]}
         wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
-        if watched:  # see `requests`
-            wanted["alwaysMatch"]["goog:loggingPrefs"] = {"performance": "ALL"}
+        if watched:  # see `requests` and `errors`
+            wanted["alwaysMatch"]["goog:loggingPrefs"] = {"performance": "ALL", "browser": "ALL"}
         session = post(f"{driver.url}/session", {"capabilities": wanted})["value"]
         self._session = f"{driver.url}/session/{session['sessionId']}"
 
@@ -185,6 +185,11 @@ class Browser:
         messages = [json.loads(entry["message"])["message"] for entry in entries]
         sent = [one for one in messages if one["method"] == "Network.requestWillBeSent"]
         return [one["params"]["request"]["url"] for one in sent]
+
+    def errors(self) -> list[str]:
+        """Return the errors on the console since the last call; the browser is `watched`."""
+        entries = post(f"{self._session}/se/log", {"type": "browser"})["value"]
+        return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
     def screenshot(self, file: Path) -> Path:
         """Save what the window shows as a PNG."""
