@@ -23,6 +23,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Nothing here tells anybody that it runs.
 export RAY_USAGE_STATS_ENABLED ?= 0
 export MLFLOW_DISABLE_TELEMETRY ?= true
+export ORT_DISABLE_TELEMETRY ?= 1
 export DO_NOT_TRACK ?= true
 
 .PHONY: help quickstart test test-units test-integration test-apart cluster-test chaos lint docs bench clean system-packages
@@ -94,7 +95,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	else \
 	  echo "Bringing $(VENV) up to date with pyproject.toml and constraints.txt." >&2; \
 	fi; \
-	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(INDEX) -e '.[train,neighbors,dev]' \
+	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(INDEX) -e '.[train,neighbors,onnx,dev]' \
 	  | awk '/^(Collecting|Processing) / { printf "\r%4d packages fetched", ++n } \
 	         /^Installing collected/ { printf "\nInstalling them\n" } { fflush() }' >&2
 	@touch $@

@@ -74,7 +74,8 @@ def test_constraints_pin_every_dependency_within_its_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "asked"), [("train", extras.TRAIN), ("neighbors", extras.NEIGHBORS)]
+    ("extra", "asked"),
+    [("train", extras.TRAIN), ("neighbors", extras.NEIGHBORS), ("onnx", extras.ONNX)],
 )
 def test_an_extra_installs_the_modules_that_are_asked_for(
     extra: str, asked: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The extras: `train`, which an export does without, and `neighbors`, which few trainings need."""
+"""The extras: `train`, which an export does without, `neighbors` and `onnx`, which few need."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -12,6 +12,8 @@ TRAIN = (
 """What training, searching and recording need: the modules that `train` installs."""
 NEIGHBORS = ("faiss",)
 """What finds the neighbors of very many images: the modules that `neighbors` installs."""
+ONNX = ("onnx", "onnxruntime", "onnxscript")
+"""What writes a generator as ONNX, and checks it: the modules that `onnx` installs."""
 
 
 def check_train_extra(what: str) -> None:

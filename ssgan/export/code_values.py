@@ -13,7 +13,8 @@ from ssgan.base.errors import BadInput
 from ssgan.method.codes import Code, Joint, LatentSpace
 
 _SHOWN = 20  # classes in a message
-_REACH = 2.0  # traversals go to twice the range of training, as in the paper's figures
+REACH = 2.0
+"""Traversals go to twice the range of training, as in the paper's figures."""
 
 
 class CodeInfo(NamedTuple):
@@ -93,6 +94,20 @@ def to_column(code: Code, value: Any, n: int) -> Tensor:
     return torch.full((n,), _cell(code, value), dtype=torch.float32)
 
 
+def reach(code: Code) -> tuple[float, float]:
+    """Return the least and the greatest value of a continuous code, in the user's units."""
+    middle, half = (code.low + code.high) / 2, (code.high - code.low) / 2
+    return middle - REACH * half, middle + REACH * half
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Take a name that does not clash with those taken: one that does gets underscores."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
 def conditional_prior(space: LatentSpace, given: Tensor) -> LatentSpace:
     """Restrict an empirical prior to the rows that agree with the classes given.
 
@@ -154,10 +169,10 @@ def _unit_value(code: Code, value: Any) -> float:
     except (TypeError, ValueError):
         raise BadInput(f"code {code.name!r} takes a number, not {value!r}") from None
     unit = (number - code.low) / (code.high - code.low) * 2 - 1
-    if not abs(unit) <= _REACH * (1 + 1e-6):
-        middle, reach = (code.low + code.high) / 2, _REACH * (code.high - code.low) / 2
+    if not abs(unit) <= REACH * (1 + 1e-6):
+        least, most = reach(code)
         raise BadInput(
             f"code {code.name!r} was trained from {code.low:g} to {code.high:g} and goes from "
-            f"{middle - reach:g} to {middle + reach:g} here, not {number:g}"
+            f"{least:g} to {most:g} here, not {number:g}"
         )
     return unit

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
+from ssgan.export.code_values import free_name
 from ssgan.method.codes import Code
 from ssgan.method.objective import QReading
 
@@ -37,16 +38,9 @@ def header(codes: Sequence[Code], certain: Sequence[bool]) -> list[str]:
     """
     names = [code.name for code in codes]
     taken = set(names)
-
-    def free(name: str) -> str:
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return name
-
-    columns = [free(FILE)]
+    columns = [free_name(FILE, taken)]
     for name, has_confidence in zip(names, certain, strict=True):
-        columns += [name, free(f"{name} confidence")] if has_confidence else [name]
+        columns += [name, free_name(f"{name} confidence", taken)] if has_confidence else [name]
     return columns
 
 

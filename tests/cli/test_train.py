@@ -158,6 +158,24 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
     assert own.manifest.provenance == ema.manifest.provenance
 
 
+def test_export_writes_onnx_that_draws_as_the_export_does(folder: Path, ssgan) -> None:
+    done = ssgan("export", "runs/tiny", "--onnx", "made/tiny.onnx", "--out", "beside")
+    assert done.code == 0, done.err
+    assert "made/tiny.onnx: G moving average (EMA)" in done.out
+    assert "1,000 latents checked against torch" in done.out
+    assert Path("made/tiny.onnx").read_bytes() == NamedGenerator.load("beside").to_onnx()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"), [("a.bin", "must end in .onnx"), ("made.onnx", "is a folder")]
+)
+def test_export_to_onnx_refuses_other_files(folder: Path, ssgan, file: str, message: str) -> None:
+    Path("made.onnx").mkdir(exist_ok=True)
+    done = ssgan("export", "runs/no-such-run", "--onnx", file)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "export", "figures"])
 def test_unknown_runs_and_checkpoints(folder: Path, ssgan, verb: str) -> None:
     missing = ssgan(verb, "runs/nowhere")
