@@ -1,4 +1,4 @@
-"""``ssgan export``: the generator of a run as a folder, without Ray and MLflow, or as ONNX."""
+"""``ssgan export``: the generator of a run as a folder, as a page with sliders, or as ONNX."""
 
 from __future__ import annotations
 
@@ -21,30 +21,41 @@ from ssgan.cli.verb import Answer, Verb, writing
   ssgan export runs/digits                                  into runs/digits/export
   ssgan export runs/digits --checkpoint best --out digits-generator
   ssgan export runs/digits --copy raw --out raw-weights
+  ssgan export runs/digits --html digits.html               sliders, in a browser, as one file
   ssgan export runs/digits --onnx digits.onnx               for other runtimes, as one file
 """,
 )
 @run_options
 @copy_option("G's moving average or its raw weights.", default="ema")
 @click.option("--out", help="The folder, or its URI; RUN/export by default.")
-@click.option("--onnx", metavar="FILE", help="An ONNX file, instead of the folder if no --out is.")
+@click.option("--html", metavar="FILE", help="A page with sliders; no folder then without --out.")
+@click.option("--onnx", metavar="FILE", help="An ONNX file; no folder then without --out.")
 def export(
     run: str,
     checkpoint: str,
     copy_of: Literal["ema", "raw"],
     out: str | None,
+    html: str | None,
     onnx: str | None,
 ) -> Answer:
     """Write a generator with named codes: safetensors and one JSON.
 
     `NamedGenerator.load(FOLDER).sample(digit=7, n=16)` needs torch alone, on a CPU.
 
+    A page with sliders opens from disk in any browser, without a network. Its weights have 8 bits;
+    how near its pictures are to the exact ones is said here and on the page.
+
     An ONNX file has G alone: an input for each code, one for the noise, and images. It is compared
     with torch before it is written, and needs the extra `onnx`.
     """
+    _check_file("--html", html)
+    _check_file("--onnx", onnx)
     if onnx is not None:
-        _check_onnx(onnx)
+        from ssgan.export.onnx_file import check_onnx_extra
+
+        check_onnx_extra("ssgan export --onnx")
     from ssgan.export.format import MANIFEST, parse_manifest, save_export
+    from ssgan.export.generator import NamedGenerator
     from ssgan.launch.loaded_run import load_run
     from ssgan.launch.outcome import export, write_export
     from ssgan.records.searchdir import hold_record
@@ -53,18 +64,19 @@ def export(
     files = export(loaded, copy_of)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     after = f"after {loaded.step:,} updates"
+    networks = loaded.snapshot.generators[copy_of], loaded.snapshot.discriminator
+    generator = NamedGenerator(parse_manifest(files[MANIFEST], MANIFEST), *networks)
     lines = []
-    if onnx is not None:
-        from ssgan.base.storage import Folder, split
-        from ssgan.export.onnx_file import pack_onnx
+    if html is not None:
+        from ssgan.export.sliders import make_page
 
-        manifest = parse_manifest(files[MANIFEST], MANIFEST)
-        packed = pack_onnx(manifest, loaded.snapshot.generators[copy_of])
-        parent, name = split(onnx)
-        with writing(onnx, "--onnx"):
-            Folder(parent).write_bytes(name, packed)
+        page, fidelity = make_page(generator, run)
+        _write("--html", html, page)
+        lines.append(f"{html}: a page of {len(page) / 1e6:.1f} MB, G {copy}, {after}. {fidelity}")
+    if onnx is not None:
+        _write("--onnx", onnx, generator.to_onnx())
         lines.append(f"{onnx}: G {copy}, {after}, as ONNX; 1,000 latents checked against torch")
-    if onnx is None or out is not None:
+    if out is not None or (html is None and onnx is None):
         where = out if out is not None else loaded.run.locate("export")
         with writing(where, "--out"):
             if out is not None:
@@ -77,13 +89,22 @@ def export(
     return Answer(lines)
 
 
-def _check_onnx(file: str) -> None:
+def _check_file(option: str, file: str | None) -> None:
     """Refuse what cannot be written, before the run is loaded."""
+    if file is None:
+        return
     from ssgan.base.storage import split
-    from ssgan.export.onnx_file import check_onnx_extra
 
-    if not split(file)[1].endswith(".onnx"):
-        raise BadInput(f"--onnx {file} must end in .onnx")
+    ending = f".{option.removeprefix('--')}"
+    if not split(file)[1].endswith(ending):
+        raise BadInput(f"{option} {file} must end in {ending}")
     if Path(file).is_dir():
-        raise BadInput(f"--onnx {file} is a folder; name a file")
-    check_onnx_extra("ssgan export --onnx")
+        raise BadInput(f"{option} {file} is a folder; name a file")
+
+
+def _write(option: str, file: str, content: bytes) -> None:
+    from ssgan.base.storage import Folder, split
+
+    parent, name = split(file)
+    with writing(file, option):
+        Folder(parent).write_bytes(name, content)

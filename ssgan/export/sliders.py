@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ssgan import __version__
 from ssgan.base.rng import Streams
+from ssgan.export.code_values import REACH
 from ssgan.export.compact import QuantizedLayer, factor, fold, quantize, run
 from ssgan.export.format import Provenance
 from ssgan.export.generator import NamedGenerator
@@ -29,11 +30,12 @@ from ssgan.method.objective import read_codes
 
 _FILES = resources.files("ssgan.export") / "page"
 _IMAGES = 1_000  # of a comparison
+_OTHER_NOISE = "The noise of a seed is not the one that Python draws."
 _NEAR = 2  # of 255, within which pixels count as the same
 
 
 @dataclass(frozen=True)
-class Fidelity:
+class PageFidelity:
     """How the page's networks compare with the exact ones, on the same latents."""
 
     images: int
@@ -100,7 +102,7 @@ class PageNetworks:
         """Return what the trunk reads of pixels from 0 to 255."""
         return pixels / 255 * 2 - 1 if self.centered else pixels / 255
 
-    def compare(self, generator: NamedGenerator) -> Fidelity:
+    def compare(self, generator: NamedGenerator) -> PageFidelity:
         """Draw and read the same latents by these networks and by the exact ones."""
         latents = generator.draw(_IMAGES)
         exact = torch.from_numpy(generator.render(latents))
@@ -113,12 +115,12 @@ class PageNetworks:
             same = (
                 (read == generator.read_table(exact.numpy())[0][:, classes]).float().mean().item()
             )
-        return Fidelity(
+        return PageFidelity(
             _IMAGES, (apart <= _NEAR).float().mean().item(), int(apart.max().item()), same
         )
 
 
-def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[bytes, Fidelity]:
+def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[bytes, PageFidelity]:
     """Make the page of a generator, and compare what it draws with the exact pictures.
 
     Args:
@@ -134,14 +136,16 @@ def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[b
     manifest, parts = generator.manifest, networks.parts()
     space = manifest.space
     packed = b"".join(layer.to_bytes() for layers in parts.values() for layer in layers)
+    skipped = numbers_before_noise(space)
     name = str(manifest.provenance.get("run") or "generator")
     described = {
         "name": name,
         "source": source,
         "shape": manifest.shape,
         "codes": [code._asdict() for code in generator.codes],
+        "reach": REACH,
         "noise": space.noise,
-        "skipped": numbers_before_noise(space),
+        "skipped": skipped,
         "gaussian": space.posterior == "gaussian",
         "none": space.none,
         "centered": networks.centered,
@@ -156,7 +160,7 @@ def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[b
         "subtitle": html.escape(_subtitle(manifest.provenance)),
         "style": style,
         "card": card,
-        "fidelity": str(fidelity),
+        "fidelity": str(fidelity) if skipped is not None else f"{fidelity} {_OTHER_NOISE}",
         "made": f"Made by ssgan {__version__}.",
         # No name can end the element: < is written as an escape.
         "described": json.dumps(described).replace("<", "\\u003c"),

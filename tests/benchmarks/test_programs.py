@@ -33,7 +33,7 @@ from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 EPOCHS = 4
 TESTED = {
     *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "run", "seeds"),
-    *("storage", "turned_digits", "uneven_heap", "workers"),
+    *("slider_page", "storage", "turned_digits", "uneven_heap", "workers"),
 }
 
 

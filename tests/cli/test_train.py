@@ -13,6 +13,7 @@ import pytest
 
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
+from ssgan.export.sliders import make_page
 from ssgan.launch.location import move_aside
 from ssgan.launch.outcome import Result
 from ssgan.records.rundir import RunDir
@@ -158,6 +159,15 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
     assert own.manifest.provenance == ema.manifest.provenance
 
 
+def test_export_writes_a_page_and_says_how_near_its_pictures_are(folder: Path, ssgan) -> None:
+    done = ssgan("export", "runs/tiny", "--html", "made/tiny.html", "--out", "beside")
+    assert done.code == 0
+    page, fidelity = make_page(NamedGenerator.load("beside"), "runs/tiny")
+    assert Path("made/tiny.html").read_bytes() == page
+    assert f"made/tiny.html: a page of {len(page) / 1e6:.1f} MB, G moving average" in done.out
+    assert str(fidelity) in done.out
+
+
 def test_export_writes_onnx_that_draws_as_the_export_does(folder: Path, ssgan) -> None:
     done = ssgan("export", "runs/tiny", "--onnx", "made/tiny.onnx", "--out", "beside")
     assert done.code == 0, done.err
@@ -166,14 +176,14 @@ def test_export_writes_onnx_that_draws_as_the_export_does(folder: Path, ssgan) -
     assert Path("made/tiny.onnx").read_bytes() == NamedGenerator.load("beside").to_onnx()
 
 
-@pytest.mark.parametrize(
-    ("file", "message"), [("a.bin", "must end in .onnx"), ("made.onnx", "is a folder")]
-)
-def test_export_to_onnx_refuses_other_files(folder: Path, ssgan, file: str, message: str) -> None:
-    Path("made.onnx").mkdir(exist_ok=True)
-    done = ssgan("export", "runs/no-such-run", "--onnx", file)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
+@pytest.mark.parametrize("ending", ["html", "onnx"])
+def test_export_to_one_file_refuses_other_files(folder: Path, ssgan, ending: str) -> None:
+    made = Path(f"made.{ending}")
+    made.mkdir(exist_ok=True)
+    for file, message in (("a.bin", f"must end in .{ending}"), (made, "is a folder")):
+        done = ssgan("export", "runs/no-such-run", f"--{ending}", str(file))
+        assert done.code == 2
+        assert message in done.err
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "export", "figures"])

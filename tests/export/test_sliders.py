@@ -12,7 +12,7 @@ from torch import nn
 
 from ssgan.base.errors import BadInput
 from ssgan.export.generator import NamedGenerator
-from ssgan.export.sliders import Fidelity, PageNetworks, make_page, numbers_before_noise
+from ssgan.export.sliders import PageFidelity, PageNetworks, make_page, numbers_before_noise
 from ssgan.method.codes import Code, Joint, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
 from tests.helpers.exports import save_untrained
@@ -86,7 +86,7 @@ def test_the_same_export_makes_the_same_page(tmp_path: Path) -> None:
 
 
 def test_only_all_of_it_is_one_hundred_percent() -> None:
-    told = str(Fidelity(1_000, 0.99999, 3, 1.0))
+    told = str(PageFidelity(1_000, 0.99999, 3, 1.0))
     assert "1,000 images 99.99 % of the pixels" in told
     assert "off by more than 3/255; 100 % of the classes" in told
 

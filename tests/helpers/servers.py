@@ -191,6 +191,12 @@ class Browser:
         entries = post(f"{self._session}/se/log", {"type": "browser"})["value"]
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
+    def close(self) -> None:
+        """End the browser."""
+        request = urllib.request.Request(self._session, method="DELETE")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
     def screenshot(self, file: Path) -> Path:
         """Save what the window shows as a PNG."""
         with urllib.request.urlopen(f"{self._session}/screenshot", timeout=300) as answer:

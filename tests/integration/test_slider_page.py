@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import slider_page
 from ssgan.export.generator import NamedGenerator
 from ssgan.export.sliders import make_page
 from ssgan.method.codes import Code, Joint, LatentSpace
@@ -19,6 +20,7 @@ from tests.helpers.servers import Browser, Server
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 MARKUP = "<script>alert('1')</script>"
+SELECT_ALL = "\ue009a\ue000"
 DRAWN = "return document.querySelector('#readings dd').textContent"
 GRID = """
     const cells = [...document.querySelectorAll('#cells canvas')];
@@ -91,7 +93,7 @@ def test_the_page_copies_what_draws_the_same_picture(
     _, browser = page
     browser.click("//button[text()='7']")
     browser.click("//button[contains(text(), '<b>')]")
-    browser.press("//input[@id='seed']", "12\t")  # behind the 0 that is there
+    browser.press("//input[@id='seed']", f"{SELECT_ALL}12\t")
     browser.click("//button[@id='command']")
     command: str = browser.run("return document.getElementById('copied').textContent")
     (drawn,) = browser.run(DRAW, [{"c": [7, 1, 0], "seed": "12", "index": 0}])
@@ -121,7 +123,17 @@ def test_no_name_becomes_markup_and_nothing_is_requested(page: tuple[Path, Brows
 
 def test_codes_out_of_range_are_refused_with_the_range(page: tuple[Path, Browser]) -> None:
     _, browser = page
-    browser.press("//input[@id='code-2']", "999\t")
+    browser.press("//input[@id='code-2']", f"{SELECT_ALL}999\t")
     said = "return document.getElementById('error').textContent"
     assert "goes from -180 to 180" in browser.wait_for(said)
     assert browser.run("return document.getElementById('code-2').value") == "0"
+
+
+def test_the_benchmark_of_the_page_runs(
+    chromedriver: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slider_page.main(["--small"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "`untrained`" in line]
+    cells = row.split(" | ")
+    assert cells[4] == "100.000 %"
+    assert cells[-2:] == ["0", "0 |"]

@@ -7,7 +7,6 @@ const element = (name, text = "", properties = {}) =>
 const page = JSON.parse($("described").textContent);
 const [, height, width] = page.shape;
 const STEPS = 9, MOST = 64, BUTTONS = 24;  // of a range in the grid; rows; classes as buttons
-const REACH = 2;  // how far a continuous code goes, in its range in training
 
 // Numbers as they are typed: six digits, and no rests of binary fractions.
 const number = value => String(Number(value.toPrecision(6)));
@@ -17,7 +16,7 @@ const toUnit = (code, value) => (value - code.low) / (code.high - code.low) * 2 
 const isClass = code => code.classes.length > 0;
 const shown = (code, value) => isClass(code) ? code.classes[value] : number(inUnits(code, value));
 
-const values = page.codes.map(code => isClass(code) ? 0 : 0);
+const values = page.codes.map(() => 0);
 let seed = "0";
 
 // Where pictures come from: a worker with the weights of this page, or, where a browser refuses one
@@ -60,17 +59,17 @@ async function makeEngine() {
 }
 
 // One picture at a time: what was asked last comes first, the grid after the large picture.
-const queue = {picture: [], grid: []};
+const queue = {picture: [], asked: [], grid: []};
 let engine = null, busy = false;
 
 async function work() {
   if (busy || !engine) return;
   busy = true;
-  for (let job; (job = queue.picture.shift() || queue.grid.shift());) job.done(await engine(job.request));
+  for (let job; (job = queue.picture.shift() || queue.asked.shift() || queue.grid.shift());) job.done(await engine(job.request));
   busy = false;
 }
 
-const ready = makeEngine().then(made => { engine = made; return work(); }, fail);
+makeEngine().then(made => { engine = made; return work(); }, fail);
 const draw = (request, lane) => new Promise(done => { queue[lane].push({request, done}); work(); });
 
 function fail(error) {
@@ -89,6 +88,7 @@ async function showPicture() {
   queue.picture.length = 0;
   const {pixels, readings} = await draw({c: [...values], seed, index: 0}, "picture");
   paint($("picture"), pixels);
+  window.ssgan.first ||= performance.now();
   $("picture").setAttribute("aria-label", `What G draws for ${page.codes.map((code, k) => `${code.name} ${shown(code, values[k])}`).join(", ")}`);
   page.codes.forEach((code, k) => {
     const {value, confidence} = readings[k];
@@ -192,8 +192,8 @@ function knobOfNumbers(code, k, box) {
   slider.addEventListener("input", () => change(k, Number(slider.value)));
   typed.addEventListener("change", () => {
     const unit = toUnit(code, typed.valueAsNumber);
-    if (Math.abs(unit) <= REACH + 1e-6) return change(k, unit);
-    const ends = [-REACH, REACH].map(end => number(inUnits(code, end)));
+    if (Math.abs(unit) <= page.reach + 1e-6) return change(k, unit);
+    const ends = [-page.reach, page.reach].map(end => number(inUnits(code, end)));
     $("error").textContent = `${code.name} was trained from ${number(code.low)} to ${number(code.high)} and goes from ${ends.join(" to ")} here.`;
     typed.value = number(inUnits(code, values[k]));
   });
@@ -268,5 +268,6 @@ $("columns").value = across > 0 ? across : -1;
 for (const axis of ["rows", "columns"]) $(axis).addEventListener("change", showGrid);
 show();
 
-// For whoever has the console open: await ssgan.draw({c: [7, 0, 0], seed: "0", index: 0}).
-window.ssgan = {page, ready, draw: request => draw(request, "picture")};
+// For whoever has the console open: await ssgan.draw({c: [7, 0, 0], seed: "0", index: 0}), each c a
+// class's index or a number from -1 to 1. `first` is when the first picture was there, in ms.
+window.ssgan = {page, first: 0, draw: request => draw(request, "asked")};
