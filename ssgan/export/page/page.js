@@ -8,9 +8,9 @@ const page = JSON.parse($("described").textContent);
 const [, height, width] = page.shape;
 const STEPS = 9, MOST = 64, BUTTONS = 24;  // of a range in the grid; rows; classes as buttons
 
-// Numbers as they are typed: six digits, and no rests of binary fractions.
-const number = value => String(Number(value.toPrecision(6)));
-const percent = share => `${(100 * share).toFixed(share > 0.9995 || share < 0.1 ? 0 : 1)} %`;
+// Numbers as they are typed, without rests of binary fractions. Nothing is wholly sure.
+const number = (value, digits = 6) => String(Number(value.toPrecision(digits)));
+const percent = share => `${(Math.floor(1000 * Math.min(share, 0.999)) / 10).toFixed(1)} %`;
 const inUnits = (code, unit) => code.low + (unit + 1) / 2 * (code.high - code.low);
 const toUnit = (code, value) => (value - code.low) / (code.high - code.low) * 2 - 1;
 const isClass = code => code.classes.length > 0;
@@ -93,7 +93,7 @@ async function showPicture() {
   page.codes.forEach((code, k) => {
     const {value, confidence} = readings[k];
     const none = isClass(code) && value === code.classes.length;
-    const read = none ? "none of these" : shown(code, value);
+    const read = none ? "none of these" : isClass(code) ? shown(code, value) : number(inUnits(code, value), 3);
     $(`read-${k}`).textContent = confidence === undefined ? read : `${read}, ${percent(confidence)} sure`;
     $(`read-${k}`).classList.toggle("differs", isClass(code) && value !== values[k]);
   });
