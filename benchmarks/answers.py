@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.heaps import open_split, pick_uneven
+from benchmarks.heaps import mix, open_split, pick_uneven
 from benchmarks.results_page import ResultsPage
 from ssgan.base.errors import BadInput
 from ssgan.data.asking import draw_together, order_by_answers
@@ -110,20 +110,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measure(heap: Heap, images: Split, others: Split | None, draw: int) -> list[Honesty]:
     """Ask about a draw of a heap, and compare what is told of it with the truth."""
     random = np.random.default_rng(draw)
-    own, foreign = round(heap.count * (1 - _CLOTHING)) if others else heap.count, 0
+    own = round(heap.count * (1 - _CLOTHING)) if others else heap.count
     labels = images.labels[:, 0].numpy().astype(int)
     rows = (
         pick_uneven(labels, own, random) if heap.uneven else random.permutation(len(labels))[:own]
     )
-    taken, true = images.take(torch.from_numpy(rows)), torch.from_numpy(labels[rows])
-    classes = int(labels.max()) + 1
-    if others is not None:
-        foreign = heap.count - own
-        pieces = torch.from_numpy(random.permutation(len(others))[:foreign])
-        taken = torch.cat([taken, others.take(pieces)])
-        true = torch.cat([true, torch.full((foreign,), classes)])
-    mixed = torch.from_numpy(random.permutation(len(true)))
-    taken, true = taken[mixed], true[mixed]
+    foreign, classes = heap.count - own, int(labels.max()) + 1
+    taken, places = mix(images.take(torch.from_numpy(rows)), others, foreign, random)
+    true = torch.cat([torch.from_numpy(labels[rows]), torch.full((foreign,), classes)])[places]
     features = pixel_features(lambda at: taken[at], len(taken), images.shape)
 
     def find(neighbors: int) -> Graph:

@@ -1,9 +1,11 @@
-"""Heaps of real images whose labels are known, even and uneven."""
+"""Heaps of real images whose labels are known: even and uneven, clean and mixed."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ssgan.data.memmap import Split
 from ssgan.data.store import prepare
@@ -57,3 +59,25 @@ def pick_uneven(
     sizes = (count * weights / weights.sum()).round().astype(int)
     members = (random.permutation(np.flatnonzero(labels == index)) for index in range(classes))
     return np.concatenate([rows[:size] for rows, size in zip(members, sizes, strict=True)])
+
+
+def mix(
+    images: Tensor, others: Split | None, count: int, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix images with some of others, drawn at random.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        others: Where the others are drawn from; None where `count` is 0.
+        count: How many.
+        random: Draws them, then the order of all.
+
+    Returns:
+        The images, uint8 (N + count, C, H, W), and what each was before, int64 (N + count,): its
+        row among the images, or N and more for one of the others.
+    """
+    if others is not None:
+        rows = torch.from_numpy(random.permutation(len(others))[:count])
+        images = torch.cat([images, others.take(rows)])
+    order = torch.from_numpy(random.permutation(len(images)))
+    return images[order], order

@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks.few_labels import Setup, draw_range, heed_sigterm, make_line, measure, train
 from benchmarks.few_labels_cells import CHOSEN, DEVELOPMENT, Cell
 from benchmarks.few_labels_lines import Line, add_line, read_lines
-from benchmarks.heaps import open_split, pick_uneven
+from benchmarks.heaps import mix, open_split, pick_uneven
 from benchmarks.results_page import RESULTS
 from ssgan.base.rng import Streams
 from ssgan.base.storage import replacing
@@ -70,18 +70,17 @@ def make_heap(
     """
     of = digits.labels[:, 0].numpy().astype(int)
     if seed is None:
-        kept = np.arange(len(of))
-        others = np.arange(_among(len(kept)))
+        kept, others = np.arange(len(of)), torch.arange(_among(len(of)))
+        images = torch.cat([digits.take(torch.from_numpy(kept)), clothing.take(others)])
+        places = torch.arange(len(images))
     else:
         random = np.random.default_rng(seed)
         kept = pick_uneven(of, _COUNT, random)
-        others = random.permutation(len(clothing))[: _among(len(kept))]
-    words = [_DIGITS[digit] for digit in of[kept]] + [NONE_OF_THESE] * len(others)
-    order = np.arange(len(words)) if seed is None else random.permutation(len(words))
-    images = torch.cat(
-        [digits.take(torch.from_numpy(kept)), clothing.take(torch.from_numpy(others))]
-    )
-    return images[:, 0].numpy()[order], [words[place] for place in order]
+        taken = digits.take(torch.from_numpy(kept))
+        images, places = mix(taken, clothing, _among(len(kept)), random)
+    words = [_DIGITS[digit] for digit in of[kept]]
+    words += [NONE_OF_THESE] * (len(images) - len(words))
+    return images[:, 0].numpy(), [words[place] for place in places]
 
 
 def _among(digits: int) -> int:
