@@ -208,6 +208,18 @@ def test_pages_import_names_that_exist(page: str, statement: str) -> None:
     exec(statement, {})
 
 
+def test_the_table_of_results_says_what_its_pages_say() -> None:
+    results = ROOT / "docs" / "results"
+    rows = [line for line in (results / "index.md").read_text().splitlines() if "{doc}" in line]
+    linked = [re.findall(r"{doc}`([\w-]+)`", row)[-1] for row in rows]
+    for page, row in zip(linked, rows, strict=True):
+        found, text = row.split(" | ")[1], (results / f"{page}.md").read_text()
+        for figure in re.findall(r"\d[\d,.]*\d|\d", found):
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", text), (page, figure)
+    reports = set(re.findall(r"{doc}`([\w-]+)`", (results / "paper.md").read_text()))
+    assert {page.stem for page in results.glob("*.md")} == {"index", *linked, *reports}
+
+
 def test_ci_runs_lint_and_tests() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o100
