@@ -13,6 +13,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ssgan.evaluation.distances import Between, kth_smallest
 from ssgan.method.codes import Code
 
 Matching = Literal["identity", "hungarian"]
@@ -166,13 +167,9 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"k = {k} neighbors need more than {min(len(real), len(fake))} images")
     a, b = real.double(), fake.double()
-    # Exact distances: the matrix-product shortcut leaves rounding noise near 0.
-    exact: Literal["donot_use_mm_for_euclid_dist"] = "donot_use_mm_for_euclid_dist"
-    radius_a = torch.cdist(a, a, compute_mode=exact).kthvalue(k + 1, dim=1).values
-    radius_b = torch.cdist(b, b, compute_mode=exact).kthvalue(k + 1, dim=1).values
-    between = torch.cdist(a, b, compute_mode=exact)
-    in_real = between <= radius_a[:, None]
-    in_fake = between <= radius_b[None, :]
+    radius_a, radius_b = kth_smallest(a, k + 1), kth_smallest(b, k + 1)
+    between = Between(a, b)
+    in_real, in_fake = between.within(radius_a[:, None]), between.within(radius_b[None, :])
     return Fidelity(
         precision=in_real.any(dim=0).double().mean().item(),
         recall=in_fake.any(dim=1).double().mean().item(),
