@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ssgan.base.errors import BadInput
-from ssgan.cli.verb import Answer, Verb, writing
+from ssgan.cli.verb import Answer, Verb, importing, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,8 +65,9 @@ def sample(
             raise BadInput(
                 f"--out {out}: there is no folder {out.absolute().parent}; make it first"
             )
-    from ssgan.drawing.grids import generator_name
-    from ssgan.export.generator import NamedGenerator
+    with importing():
+        from ssgan.drawing.grids import generator_name
+        from ssgan.export.generator import NamedGenerator
 
     generator = NamedGenerator.load(source)
     grid = _grid(generator, codes, n, seed)

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -218,11 +219,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
     Without the extra `train`, which brings matplotlib, it is Pillow's own.
     """
-    try:
-        import matplotlib
-    except ImportError:
+    found = find_spec("matplotlib")  # which takes a while to import
+    if found is None or found.origin is None:
         return ImageFont.load_default(size)
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
     return ImageFont.truetype(str(path), size)
 
 

@@ -35,7 +35,7 @@ from ssgan.evaluation.fit import FitConfig, PartialFit, check_rows, fit
 from ssgan.evaluation.metrics import accuracy, agreements
 from ssgan.method.codes import Code
 from ssgan.method.objective import read_codes
-from ssgan.networks.architecture import Shape, shapes_only
+from ssgan.networks.architecture import Shape, shapes_only, undrawn
 from ssgan.networks.classifier import Classifier, ClassifierConfig, CnnConfig
 from ssgan.networks.weights import check_weights
 
@@ -203,7 +203,7 @@ class Judge:
             raise CorruptFile(
                 f"{where}/{_WEIGHTS} was changed after it was written; delete {where}"
             )
-        nothing = torch.Generator()  # every weight that it draws is overwritten
+        nothing = torch.Generator()
         sizes = (card.codes, card.shape, nothing)
         try:
             weights = load_weights(files[_WEIGHTS])
@@ -211,7 +211,8 @@ class Judge:
                 check_weights(weights, card.config.classifier.build(*sizes).state_dict())
         except (SafetensorError, RuntimeError, ValueError) as error:
             raise CorruptFile(f"{where}/{_WEIGHTS} is not C: {error}; delete {where}") from None
-        network = card.config.classifier.build(*sizes)
+        with undrawn():
+            network = card.config.classifier.build(*sizes)
         network.load_state_dict(weights)
         return cls(network.to(device), card)
 

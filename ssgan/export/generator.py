@@ -31,7 +31,7 @@ from ssgan.export.format import (
 from ssgan.export.onnx_file import pack_onnx
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
-from ssgan.networks.architecture import build_networks, shapes_only
+from ssgan.networks.architecture import build_networks, shapes_only, undrawn
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 
@@ -49,7 +49,6 @@ class Reading(NamedTuple):
 
 
 def _build(manifest: ExportManifest) -> tuple[Generator, Discriminator]:
-    # Every weight that is drawn is overwritten.
     return build_networks(manifest.networks, manifest.space, manifest.shape)
 
 
@@ -97,7 +96,8 @@ class NamedGenerator:
         shapes = _shapes(folder, manifest)
         expected = [network.state_dict() for network in shapes]
         states = read_weights(folder, manifest, *expected)
-        networks = _build(manifest)
+        with undrawn():
+            networks = _build(manifest)
         for network, state in zip(networks, states, strict=True):
             network.load_state_dict(state)
         return cls(manifest, *networks)

@@ -76,19 +76,28 @@ def build_networks(
 @contextmanager
 def shapes_only() -> Iterator[None]:
     """Build networks on torch's meta device, where tensors have shapes and take no memory."""
-    with torch.device("meta"), _Undrawn():
+    with torch.device("meta"), undrawn():  # torch takes a second to learn to draw nothing
+        yield
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Build networks whose parameters are read next: they hold whatever memory held before."""
+    with _Undrawn():
         yield
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out the drawing of weights: there are none, and torch takes a second to learn it."""
+    """Leaves out the drawing of parameters, and of tensors that hold no numbers."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
         if getattr(func, "__name__", "") in _DRAWING:
-            return args[0] if args else given["tensor"]
+            drawn = args[0] if args else given["tensor"]
+            if isinstance(drawn, nn.Parameter) or drawn.is_meta:
+                return drawn
         return func(*args, **given)
 
 

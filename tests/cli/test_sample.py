@@ -1,6 +1,8 @@
 """`ssgan sample`: values, lists and ranges become rows and columns of a picture."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +118,26 @@ def test_a_changed_export_is_refused(ssgan, export: Path, tmp_path: Path) -> Non
     done = ssgan("sample", copy)
     assert done.code == 2
     assert "changed after it was exported" in done.err
+
+
+def test_a_picture_needs_torch_alone_and_leaves_garbage_collection_on(export: Path) -> None:
+    heavy = (
+        "ray",
+        "mlflow",
+        "matplotlib",
+        "pandas",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "torch._dynamo",
+    )
+    program = (
+        "import gc, sys; from ssgan.cli import main\n"
+        f"try: main(['sample', {str(export)!r}])\n"
+        f"finally: print([name for name in {heavy} if name in sys.modules], gc.isenabled())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=export.parent
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[] True"

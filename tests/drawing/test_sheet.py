@@ -1,13 +1,15 @@
 """A sheet says where its cells are, and its texts stay on it."""
 
 import io
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
-from ssgan.drawing.sheet import Cells, Sheet, png
+from ssgan.drawing.sheet import Cells, Sheet, _font, png
 
 GROUPS = [("real", 2), ("synthetic", 3)]
 
@@ -64,3 +66,9 @@ def test_a_header_wider_than_its_columns_does_not_reach_its_neighbors() -> None:
     header = np.asarray(sheet.image)[: cells.y[0], cells.x[1] - 5 :]
     assert (header == 255).all()
     assert (np.asarray(sheet.image)[: cells.y[0]] < 255).any()
+
+
+def test_the_font_is_the_one_that_matplotlib_brings() -> None:
+    font = _font(14)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    assert Path(str(font.path)).is_relative_to(matplotlib.get_data_path())

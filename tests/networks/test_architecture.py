@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from ssgan.networks.architecture import initialize
+from ssgan.networks.architecture import initialize, undrawn
 
 
 def layers() -> nn.Sequential:
@@ -36,3 +36,18 @@ def test_initial_weights_depend_on_the_generator_alone() -> None:
     assert all(map(torch.equal, *drawn))
     initialize(network, torch.Generator().manual_seed(6))
     assert not torch.equal(drawn[0][0], next(network.parameters()))
+
+
+def test_undrawn_are_parameters_and_nothing_else() -> None:
+    generator = torch.Generator().manual_seed(5)
+    before = generator.get_state()
+    with undrawn():
+        network = layers()
+        initialize(network, generator)
+        assert generator.get_state().equal(before)
+        noise = torch.empty(9).normal_(generator=generator)
+        assert network[1].running_mean.eq(0).all()
+        assert network[1].running_var.eq(1).all()
+    assert noise.equal(torch.empty(9).normal_(generator=torch.Generator().manual_seed(5)))
+    initialize(network, torch.Generator().manual_seed(5))
+    assert abs(network[0].weight.std().item() - 0.02) < 0.001
