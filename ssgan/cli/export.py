@@ -38,7 +38,7 @@ def export(
     html: str | None,
     onnx: str | None,
 ) -> Answer:
-    """Write a generator with named codes: safetensors and one JSON.
+    """Write a generator with named codes: safetensors, one JSON, and a model card with pictures.
 
     `NamedGenerator.load(FOLDER).sample(digit=7, n=16)` needs torch alone, on a CPU.
 
@@ -54,33 +54,40 @@ def export(
         from ssgan.export.onnx_file import check_onnx_extra
 
         check_onnx_extra("ssgan export --onnx")
+    from ssgan.base.storage import Folder
+    from ssgan.base.threads import use_threads
     from ssgan.export.format import MANIFEST, parse_manifest, save_export
     from ssgan.export.generator import NamedGenerator
     from ssgan.launch.loaded_run import load_run
-    from ssgan.launch.outcome import export, write_export
+    from ssgan.launch.outcome import EXPORT, export, keep_readme, write_export
+    from ssgan.launch.preparation import plan_here
     from ssgan.records.searchdir import hold_record
 
     loaded = load_run(run, checkpoint)
-    files = export(loaded, copy_of)
+    with use_threads(plan_here(loaded.experiment.scaling).threads):
+        files = export(loaded, copy_of)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     after = f"after {loaded.step:,} updates"
     networks = loaded.snapshot.generators[copy_of], loaded.snapshot.discriminator
     generator = NamedGenerator(parse_manifest(files[MANIFEST], MANIFEST), *networks)
     lines = []
     if html is not None:
+        from ssgan.export.card import read_card
+        from ssgan.export.card_text import to_html
         from ssgan.export.sliders import make_page
 
-        page, fidelity = make_page(generator, run)
+        card = read_card(loaded.run, generator.manifest)
+        page, fidelity = make_page(generator, run, "" if card is None else to_html(card, files))
         _write("--html", html, page)
         lines.append(f"{html}: a page of {len(page) / 1e6:.1f} MB, G {copy}, {after}. {fidelity}")
     if onnx is not None:
         _write("--onnx", onnx, generator.to_onnx())
         lines.append(f"{onnx}: G {copy}, {after}, as ONNX; 1,000 latents checked against torch")
     if out is not None or (html is None and onnx is None):
-        where = out if out is not None else loaded.run.locate("export")
+        where = out if out is not None else loaded.run.locate(EXPORT)
         with writing(where, "--out"):
             if out is not None:
-                save_export(out, files)
+                save_export(out, keep_readme(Folder(out), files))
             else:
                 with hold_record(loaded.run):
                     write_export(loaded.run, files)

@@ -15,6 +15,7 @@ from ssgan.drawing.sheet import FAINT, INK, Sheet
 from ssgan.method.codes import Code
 
 WIDEST = 2_100  # pixels, about, that panels next to each other may take
+_STRIP = 12  # values in a line of a strip
 _LEVELS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # rows of a continuous code
 
 
@@ -128,6 +129,26 @@ def traversal(
     if inside:
         sheet.bracket(inside[0], inside[-1], "trained on [-1, 1]")
     sheet.fill(images)
+    return sheet.image
+
+
+def strip(images: Tensor, headers: Sequence[str], title: str) -> Image.Image:
+    """Draw the values of one code from left to right, one row a noise; after twelve a line below.
+
+    Args:
+        images: uint8 (R, V, C, H, W).
+        headers: V names of values.
+        title: On top.
+    """
+    rows, width = len(images), min(len(headers), _STRIP)
+    starts = range(0, len(headers), width)
+    groups = [(" ", rows)] * len(starts)  # with room for headers above each
+    labels = [f"noise {row + 1}" for row in range(rows)] * len(starts)
+    sheet = Sheet(images.shape[-2:], groups, [("", width)], labels, title)
+    for line, first in enumerate(starts):
+        for column, header in enumerate(headers[first : first + width]):
+            sheet.over(column, header, row=line * rows)
+    sheet.fill(row for first in starts for row in images[:, first : first + width])
     return sheet.image
 
 

@@ -129,9 +129,10 @@ class Sheet:
                 size = picture.width * self._scale, picture.height * self._scale
                 self.image.paste(picture.resize(size, Image.Resampling.NEAREST), (x, y))
 
-    def over(self, column: int, text: str, line: int, ink: str = INK) -> None:
-        """Center a text over a column, in one of the lines above the cells."""
-        self._center(self._lines + line * LINE, column, column, text, ink)
+    def over(self, column: int, text: str, line: int = 0, ink: str = INK, row: int = 0) -> None:
+        """Center a text over a column, in one of the lines above a row that begins a group."""
+        y = self._lines + line * LINE + self.cells.y[row] - self.cells.y[0]
+        self._center(y, column, column, text, ink)
 
     def bracket(self, first: int, last: int, text: str) -> None:
         """Draw a bracket with a text over some columns, in the first line above the cells."""

@@ -19,6 +19,7 @@ from ssgan.drawing.grids import (
     image_rows,
     numbered,
     rows_of,
+    strip,
     traversal,
 )
 from ssgan.evaluation.catalog import safe_names
@@ -33,6 +34,7 @@ _STREAMS = Streams(0)  # not the run's: the same latents in every run
 _VALUES = tuple(step / 2 for step in range(-4, 5))  # the paper interpolates from -2 to 2
 _NOISES = 5  # rows of a traversal that no class orders
 _BLOCKS = 5  # 2x2 blocks side by side
+_STRIP_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,20 @@ class Grids:
         images = self.render(latents).unflatten(0, (count, len(_VALUES)))
         labels = list(map(label, rows)) or [f"noise {i + 1}" for i in range(count)]
         return traversal(images, labels, code, _VALUES, title)
+
+    def strip(self, code: Code) -> Image.Image:
+        """Draw what one code changes: its classes, or values along the range it was trained on.
+
+        Noise and other codes are the same along a row, and in the strips of all codes.
+        """
+        column = self.space.index(code.name)
+        shown = rows_of([self.named[column]])[:MAX_ROWS]
+        base = self.draw("strips", _STRIP_ROWS)
+        c, z = (one.repeat_interleave(len(shown), dim=0) for one in base)
+        c[:, column] = torch.tensor([row.value for row in shown]).repeat(_STRIP_ROWS)
+        images = self.render(Latents(c, z)).unflatten(0, (_STRIP_ROWS, len(shown)))
+        title = f"Along a row {code.name} changes and all else stays"
+        return strip(images, [row.name for row in shown], title)
 
     def attributes(self, title: str) -> Image.Image:
         """Draw 2x2 blocks: the first binary code downward, each other one to the right."""
@@ -170,10 +186,17 @@ class EvaluationGrids:
         return f"asked for: {row_label(row, self.space, labeled=self.labeled)}"
 
     def _grids(self, generator: nn.Module) -> Grids:
-        codes = self.space.codes
-        return Grids(
-            self.space,
-            codes if self.labeled else [numbered(code) for code in codes],
-            lambda name, n: self.space.sample(n, _STREAMS.generator(f"figures, {name}")),
-            lambda latents: generate(generator, self.space, latents),
-        )
+        return grids_of(generator, self.space, labeled=self.labeled)
+
+
+def grids_of(generator: nn.Module, space: LatentSpace, *, labeled: bool) -> Grids:
+    """Return the grids of a copy of G, with the latents that all runs share.
+
+    Without labels the classes of codes are numbers.
+    """
+    return Grids(
+        space,
+        space.codes if labeled else [numbered(code) for code in space.codes],
+        lambda name, n: space.sample(n, _STREAMS.generator(f"figures, {name}")),
+        lambda latents: generate(generator, space, latents),
+    )

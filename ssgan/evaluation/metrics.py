@@ -18,6 +18,7 @@ from ssgan.method.codes import Code
 
 Matching = Literal["identity", "hungarian"]
 """How a code's classes are paired with recognized ones: by name, or as fits best (InfoGAN)."""
+_WIDTH = 1.96  # standard errors, for 95 %
 
 
 class ZeroOneLoss(NamedTuple):
@@ -91,6 +92,14 @@ def _match(counts: Tensor, matching: Matching) -> list[int]:
         return list(range(len(counts)))
     columns: list[int] = linear_sum_assignment(counts.numpy(), maximize=True)[1].tolist()
     return columns
+
+
+def wilson(share: float, trials: float) -> tuple[float, float]:
+    """Return Wilson's interval of 95 % of a share that was found in so many trials."""
+    square = _WIDTH**2 / trials
+    middle = (share + square / 2) / (1 + square)
+    half = (share * (1 - share) * square + square**2 / 4) ** 0.5 / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 class Agreement(NamedTuple):

@@ -25,6 +25,7 @@ from ssgan.base.errors import BadInput
 from ssgan.base.rng import Streams
 from ssgan.data.neighbors import Graph, build_graph
 from ssgan.data.spread import SpreadConfig, spread
+from ssgan.evaluation.metrics import wilson
 from ssgan.labeling.column import Column
 from ssgan.method.codes import NONE_OF_THESE
 
@@ -32,7 +33,6 @@ _SAMPLE = 5_000  # images that the estimate is made of
 _FOLDS = 20  # parts of the answers that are left out, one after the other
 _LARGEST_MARGIN, _BINS = 4.0, 80
 _EASIER = (-0.5, 1.2)
-_WIDTH = 1.96  # standard errors, for 95 %
 _FEW, _MANY = 20, 60  # answers
 _ENOUGH = 0.9
 
@@ -154,14 +154,6 @@ def fit_curve(margins: Tensor, right: Tensor) -> Tensor:
     middles = (torch.arange(_BINS, dtype=torch.float64) + 0.5) * _LARGEST_MARGIN / _BINS
     curves = a[..., None] + b[..., None] * middles
     return torch.stack([((curves + ease).sigmoid() * weights).sum(dim=(0, 1)) for ease in _EASIER])
-
-
-def wilson(share: float, trials: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share."""
-    square = _WIDTH**2 / trials
-    middle = (share + square / 2) / (1 + square)
-    half = (share * (1 - share) * square + square**2 / 4) ** 0.5 / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 class Estimates:

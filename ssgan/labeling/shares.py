@@ -31,13 +31,13 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.features import pixel_features
 from ssgan.data.neighbors import build_graph
 from ssgan.data.spread import SpreadConfig, spread
+from ssgan.evaluation.metrics import wilson
 from ssgan.labeling.estimate import (
     find_margins,
     fit_curve,
     leave_out,
     sample_images,
     to_bins,
-    wilson,
 )
 
 _LEAST = 1e-30  # what is divided by

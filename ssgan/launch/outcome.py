@@ -1,10 +1,12 @@
 """What a run ends with: the exported generator, the figures, summary.json."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ssgan.base.storage import Folder
 from ssgan.base.threads import use_threads
 from ssgan.data.dataset import Dataset
 from ssgan.drawing.charts import loss_curve
@@ -12,10 +14,18 @@ from ssgan.drawing.sheet import png
 from ssgan.evaluation.catalog import HEADLINES
 from ssgan.experiment.fields import flatten
 from ssgan.experiment.tree import Experiment
-from ssgan.export.format import Provenance, pack_export
+from ssgan.export.card import read_card
+from ssgan.export.card_text import README, is_card, to_markdown
+from ssgan.export.format import MANIFEST, Provenance, pack_export, parse_manifest
+from ssgan.export.strips import draw_strips
 from ssgan.launch.loaded_run import LoadedRun, load_networks
 from ssgan.launch.preparation import ComputePlan
 from ssgan.records.rundir import Record, RunDir
+
+EXPORT = "export"
+"""Folder of a run's export."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,9 +41,12 @@ class Result:
 
 
 def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, bytes]:
-    """Pack a copy of G, the trunk and the Q heads as the files of an export folder."""
+    """Pack a copy of G, the trunk and the Q heads as the files of an export folder.
+
+    Its model card with the pictures is one part of it.
+    """
     run, dataset = loaded.run, loaded.dataset
-    return pack_export(
+    files = pack_export(
         loaded.snapshot.generators[copy],
         loaded.snapshot.discriminator,
         networks=loaded.experiment.networks,
@@ -53,6 +66,11 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
             **_describe_spread(loaded),
         },
     )
+    card = read_card(run, parse_manifest(files[MANIFEST], MANIFEST))
+    assert card is not None
+    generator, space = loaded.snapshot.generators[copy], dataset.space
+    strips = draw_strips(generator, space, labeled=card.is_labeled)
+    return {**files, README: to_markdown(card, title=True).encode(), **strips}
 
 
 def _describe_spread(loaded: LoadedRun) -> dict[str, Provenance]:
@@ -68,16 +86,43 @@ def _describe_spread(loaded: LoadedRun) -> dict[str, Provenance]:
 
 def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:
     """Write the files of an export to the run's export folder; return its location."""
-    for name, content in files.items():
-        run.write_bytes(f"export/{name}", content)
-    return run.locate("export")
+    for name, content in keep_readme(run, files, f"{EXPORT}/").items():
+        run.write_bytes(f"{EXPORT}/{name}", content)
+    return run.locate(EXPORT)
+
+
+def keep_readme(folder: Folder, files: Mapping[str, bytes], prefix: str = "") -> dict[str, bytes]:
+    """Leave the card out where a README.md stands that is none: it is somebody's own, and stays.
+
+    The prefix stands before the files' names in the folder.
+    """
+    found = folder.find_bytes(f"{prefix}{README}")
+    if found is None or is_card(found.decode(errors="replace")):
+        return dict(files)
+    _log.warning(
+        "%s is no model card of ssgan and stays; move it for the card to be written",
+        folder.locate(f"{prefix}{README}"),
+    )
+    return {name: content for name, content in files.items() if name != README}
+
+
+def renew_card(run: RunDir) -> None:
+    """Write the card of a run's export again, as its record tells it by now."""
+    card = read_card(run)
+    if card is None:
+        return
+
+    def link(file: str) -> str | None:
+        return file if run.exists(f"{EXPORT}/{file}") else None
+
+    write_export(run, {README: to_markdown(card, title=True, link=link).encode()})
 
 
 def finish(run: RunDir, experiment: Experiment, dataset: Dataset, plan: ComputePlan) -> str:
     """Export the newest checkpoint's moving average, draw figures; return the export's place."""
     with use_threads(plan.threads):
-        loaded = load_networks(run, experiment, dataset, plan.device_here)
-    location = write_export(run, export(loaded))
+        files = export(load_networks(run, experiment, dataset, plan.device_here))
+    location = write_export(run, files)
     draw_figures(run)
     return location
 

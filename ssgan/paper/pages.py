@@ -1,12 +1,12 @@
 """The report as pages: one self-contained HTML file, and Markdown with its pictures next to it."""
 
 import base64
-from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
+from ssgan.base.markdown_text import table as markdown_table
+from ssgan.base.markdown_text import to_html
 
 _CURVES = "curves.csv"
 _VERDICTS = {"holds": "holds", "does not hold": "fails", "not decided": "open"}
@@ -50,7 +50,7 @@ class Report(NamedTuple):
 def html_page(report: Report) -> str:
     """Write the report as one HTML file without links, for a mail or a shared folder."""
     text = markdown_page(report._replace(curves=b""), "")
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = to_html(text)
     for figure in report.figures:
         data = base64.b64encode(figure.png).decode()
         body = body.replace(f'src="/{figure.name}.png"', f'src="data:image/png;base64,{data}"')
@@ -64,18 +64,14 @@ def markdown_page(report: Report, pictures: str) -> str:
     """Write the report as Markdown; `pictures` is their folder, relative to the page."""
     parts = [f"# {report.title}", *report.about]
     for table in report.tables:
-        rows = map(_row, (table.head, ["---"] * len(table.head), *table.rows))
-        parts += [f"## {table.title}", "\n".join(rows), *filter(None, [table.note])]
+        rows = markdown_table(table.head, table.rows)
+        parts += [f"## {table.title}", rows, *filter(None, [table.note])]
     if report.curves:
         parts.append(f"What each run measured at each epoch: [{_CURVES}]({pictures}/{_CURVES}).")
     parts.append("## Figures")
     for figure in report.figures:
         parts += [f"![{figure.caption}]({pictures}/{figure.name}.png)", f"*{figure.caption}*"]
     return "\n\n".join(parts) + "\n"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def files_of(report: Report, name: str, shared: Report | None = None) -> dict[str, bytes]:

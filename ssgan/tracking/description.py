@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssgan.base.formatting import short_names, spell, spell_all
+from ssgan.base.markdown_text import table
 from ssgan.evaluation import catalog
 from ssgan.records.search_info import SearchInfo
 from ssgan.records.searchdir import SearchDir, TrialRow
@@ -105,14 +106,11 @@ def _table(rows: Sequence[TrialRow], info: SearchInfo) -> list[str]:
     short = short_names([row.values for row in ranked])
     fields = list(dict.fromkeys(name for row in ranked for name in row.values))
     head = ["trial", catalog.title(info.metric), *(short[name] for name in fields), "status"]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    cells_of = []
     for row in ranked[:_LISTED]:
-        cells = [row.trial, f"{row.metric:.4f}", *(_cell(row.values, name) for name in fields)]
-        lines.append(f"| {' | '.join([*cells, _WORDS[row.status]])} |")
+        cells = [spell(row.values[name]) if name in row.values else "" for name in fields]
+        cells_of.append([row.trial, f"{row.metric:.4f}", *cells, _WORDS[row.status]])
+    lines = [table(head, cells_of)]
     if len(ranked) > _LISTED:
         lines += ["", f"and {len(ranked) - _LISTED} more"]
     return lines
-
-
-def _cell(values: Mapping[str, Any], name: str) -> str:
-    return spell(values[name]).replace("|", "\\|") if name in values else ""

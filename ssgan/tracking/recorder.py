@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 from mlflow.entities import Metric
 
 from ssgan.drawing.sheet import thumbnail
+from ssgan.export.card_text import is_card
+from ssgan.export.strips import FOLDER
 from ssgan.records.data_info import DATA, LABELS, read_budget, read_data_info
 from ssgan.records.rundir import Record, RunDir
-from ssgan.tracking.card import is_card, model_card
+from ssgan.tracking.card import model_card
 from ssgan.tracking.inputs import dataset_inputs
 from ssgan.tracking.mlflow_experiment import MlflowExperiment, MlflowRun, digest_of
 from ssgan.tracking.store import check
-from ssgan.tracking.view import view_path, view_tags
+from ssgan.tracking.view import MARK, WINNER, view_path, view_tags
 
 RUN_ID = "ssgan.run_id"
 """Tag by which a run directory's MLflow run is found."""
@@ -39,6 +41,7 @@ _READERS = 16  # epochs whose pictures are read at a time; an object store answe
 _ENVIRONMENT = "environment.json"
 _FILES = ("experiment.yaml", LABELS, DATA, _ENVIRONMENT, "summary.json")
 _FOLDERS = ("figures", "export")
+_STRIPS = f"export/{FOLDER}"
 
 
 class SyncResult(NamedTuple):
@@ -163,7 +166,10 @@ class Recorder:
             params = flatten(run.definition_tree())
             planned = params.get("training.epochs", "")
             sent.epochs = int(planned) if planned.isdecimal() else 0
-            files = self._files(run, whole=summary is not None)
+            folders = self._folders if summary is not None else ()
+            if folders and tags.get(MARK) == WINNER:
+                folders = (*folders, _STRIPS)  # which its card shows
+            files = self._files(run, folders)
             # A tag cannot be taken back along with others; of a run that was resumed it says none.
             ended = {_STOPPED: _NONE} if summary and _STOPPED in found.tags else {}
             tags = ended | _tags_of(run, summary) | tags
@@ -211,11 +217,12 @@ class Recorder:
 
         Of a search's trials, whose tags name it, the winner has one.
         """
+        known = found.tags | tags
         if not is_card(found.tags.get(NOTE)):
-            return {key: value for key, value in tags.items() if key != NOTE}
-        if NOTE in tags or "mlflow.parentRunId" in found.tags | tags:
             return tags
-        card = model_card(run)
+        if "mlflow.parentRunId" in known and known.get(MARK) != WINNER:
+            return tags
+        card = model_card(run, found.id)
         return tags if card is None else tags | {NOTE: card}
 
     def send_inputs(self, found: MlflowRun, run: RunDir) -> None:
@@ -276,10 +283,11 @@ class Recorder:
         if names:
             yield files, names
 
-    def _files(self, run: RunDir, *, whole: bool) -> dict[str, bytes]:
+    @staticmethod
+    def _files(run: RunDir, folders: Iterable[str]) -> dict[str, bytes]:
         """Read configuration, figures and export."""
         names = [name for name in _FILES if run.exists(name)]
-        for folder in self._folders if whole else ():
+        for folder in folders:
             names += run.list(folder)
         return {name: run.read_bytes(name) for name in names}
 

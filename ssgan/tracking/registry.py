@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import mlflow
 from mlflow import MlflowClient
@@ -20,9 +20,10 @@ from mlflow.models import Model
 
 import ssgan
 from ssgan.export import NamedGenerator, serving
+from ssgan.export.card_text import is_card
 from ssgan.export.format import MANIFEST
 from ssgan.records.rundir import RunDir
-from ssgan.tracking.card import is_card, model_card
+from ssgan.tracking.card import model_card
 from ssgan.tracking.recorder import Recorder, experiment_of
 from ssgan.tracking.store import connect
 from ssgan.tracking.view import CHAMPION
@@ -41,13 +42,11 @@ def register(
     name: str,
     run: RunDir,
     experiment: str | None = None,
-    search: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Make a local export a version of a registered model; the same export stays one version.
 
     The run that it comes from is synced first, to its own experiment by default. Its card becomes
-    the description of the version, and of a model without a champion; `search` is the summary of
-    the search that the run won.
+    the description of the version, and of a model without a champion.
 
     Returns:
         Name and version: ``mlflow models serve -m models:/NAME/VERSION``.
@@ -90,7 +89,7 @@ def register(
     tags = {"ssgan.run_id": run.run_id, "ssgan.codes": codes, _EXPORT_TAG: digest}
     for tag, text in tags.items():
         client.set_model_version_tag(name, str(number), tag, text)
-    if (card := model_card(run, search, f"{name}/{number}")) is not None:
+    if (card := model_card(run, synced.mlflow_run_id, f"{name}/{number}")) is not None:
         client.update_model_version(name, str(number), card)
         if ALIAS not in client.get_registered_model(name).aliases:
             _describe_model(client, name, number)
@@ -118,7 +117,6 @@ def register_champion(
     identity: Mapping[str, str],
     mode: Literal["min", "max"] = "min",
     experiment: str | None = None,
-    search: Mapping[str, Any] | None = None,
 ) -> Champion:
     """Register an export, and make it the champion if it beats the one that there is.
 
@@ -126,7 +124,7 @@ def register_champion(
     the hashes in `identity` are equal, of ``data``, ``labels`` and ``judge``; they become tags of
     the version. Otherwise the alias stays where it is. Errors are those of `register`.
     """
-    _, version = register(uri, export_dir, name, run, experiment, search)
+    _, version = register(uri, export_dir, name, run, experiment)
     client = connect(uri)
     key, value = metric
     tags = {_METRIC: key, _VALUE: repr(float(value))}

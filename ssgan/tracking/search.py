@@ -15,10 +15,9 @@ from ssgan.records.search_info import SearchInfo, read_search_info
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.report.pages import FOLDER, SearchPages
 from ssgan.tracking.best import BestSoFar, progress_name, result_points
-from ssgan.tracking.card import model_card
 from ssgan.tracking.description import pictured_trials, search_tags
 from ssgan.tracking.mlflow_experiment import MlflowRun, digest_of
-from ssgan.tracking.recorder import NOTE, RUN_ID, Recorder, flatten
+from ssgan.tracking.recorder import RUN_ID, Recorder, flatten
 from ssgan.tracking.store import check, has_one_writer
 from ssgan.tracking.view import MARK, WINNER, search_view_tags, view_path
 
@@ -185,9 +184,7 @@ class SearchRecorder:
         """
         if has_won:
             self._marked.add(row.trial)
-            marks = {MARK: WINNER, "mlflow.runName": f"{row.trial} ({WINNER})"}
-            card = model_card(self._search.run(row), self._search.summary())
-            return marks if card is None else marks | {NOTE: card}
+            return {MARK: WINNER, "mlflow.runName": f"{row.trial} ({WINNER})"}
         return {MARK: "", "mlflow.runName": row.trial} if row.trial in self._marked else {}
 
     def _show(self, parent: MlflowRun, pages: Mapping[str, bytes] | None) -> None:

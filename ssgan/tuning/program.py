@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 from _thread import interrupt_main
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from ssgan.base.storage import join
 from ssgan.cluster.connection import connect
 from ssgan.experiment.loading import as_file
 from ssgan.launch.location import move_aside
+from ssgan.launch.outcome import renew_card
 from ssgan.launch.signals import handling, interrupt
 from ssgan.records.data_info import read_budget
 from ssgan.records.search_judges import read_judge_card
@@ -182,20 +183,19 @@ def _conclude(search: Search, directory: SearchDir, uri: str, started: float) ->
         directory.write_bytes(BEST, as_file(best).encode())
         with contextlib.suppress(FileNotFoundError):
             directory.write_bytes(f"report/{_SAMPLES}", run.read_bytes(f"figures/{_SAMPLES}"))
+        renew_card(run)  # with the spread over its seeds, which are all over
         for file in run.list("export"):
             directory.write_bytes(file, run.read_bytes(file))
         summary |= {**(run.summary() or {}), **summary}
         summary |= {"best": table.best.values, "winner": winner.run}
         if search.chooses:
-            summary |= _register(search, directory, winner, uri, summary)
+            summary |= _register(search, directory, winner, uri)
     summary["seconds"] = round(time.monotonic() - started, 1)
     directory.write_summary(summary)
     return summary
 
 
-def _register(
-    search: Search, directory: SearchDir, winner: TrialRow, uri: str, summary: Mapping[str, Any]
-) -> dict[str, Any]:
+def _register(search: Search, directory: SearchDir, winner: TrialRow, uri: str) -> dict[str, Any]:
     """Register the winner's export; return what summary.json says of it, nothing on a failure."""
     run = directory.run(winner)
     name = search.base.tracking.register_as or f"ssgan-{search.base.name}"
@@ -217,7 +217,6 @@ def _register(
                 identity=identity,
                 mode=search.mode,
                 experiment=directory.info.name,
-                search=summary,
             )
     except Exception as error:  # whatever MLflow says, nothing else is lost
         _log.warning("the winner could not be registered as %s: %s", name, error)

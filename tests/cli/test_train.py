@@ -157,6 +157,11 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
     own = NamedGenerator.load("runs/tiny")
     assert np.array_equal(own.sample(digit=7), ema.sample(digit=7))
     assert own.manifest.provenance == ema.manifest.provenance
+    cards = [(folder / one / "README.md").read_text() for one in ("runs/tiny/export", "ema", "raw")]
+    assert cards[0] == cards[1]
+    assert "0-1 loss of G's EMA" in cards[1]
+    assert "0-1 loss of raw G" in cards[2]
+    assert (folder / "raw/strips/1-digit.png").is_file()
 
 
 def test_export_writes_a_page_and_says_how_near_its_pictures_are(folder: Path, ssgan) -> None:

@@ -63,6 +63,7 @@ USED: dict[str, tuple[int, Sequence[int]]] = {
     "figures, class rows": (0, [0]),
     "figures, traversal": (0, [0]),
     "figures, attributes": (0, [0]),
+    "figures, strips": (0, [0]),
     "judge weights": (0, [0]),
     "judge order": (0, range(5)),
     "judge augmentation": (0, range(5)),

@@ -17,7 +17,12 @@ from mlflow.tracking._tracking_service import utils
 from PIL import Image
 
 from ssgan.data.labels import LabelBudget
+from ssgan.export.card import read_card
+from ssgan.export.card_text import README, to_markdown
+from ssgan.export.strips import draw_strips
+from ssgan.launch.outcome import write_export
 from ssgan.method.codes import Code, LatentSpace
+from ssgan.networks.architecture import build_networks
 from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.data_info import DATA, DataInfo
 from ssgan.records.rundir import Record, RunDir
@@ -64,8 +69,20 @@ def make_run(folder: Path, experiment: str, epochs: int = 3) -> RunDir:
     return run
 
 
-def finish_run(run: RunDir, **provenance: Any) -> None:
+def finish_run(run: RunDir, loss: float = 0.0215, **provenance: Any) -> None:
     """Give a run what a card is made from; its export says more of where it is from."""
+    last = run.records()[-1]
+    metrics = {"zero_one_loss_ema": loss, "judge_error": 0.0125, "rmse/angle": 4.5, "loss/L_I": 1}
+    classes = {"zero_one_loss_ema/5_shapes.a_b": 2 * loss, "zero_one_loss_ema/5_shapes.circle": 0.0}
+    record = Record(
+        epoch=last.epoch + 1,
+        step=last.step + 100,
+        images_seen=12_800,
+        timestamp_ms=last.timestamp_ms + 1000,
+        metrics=metrics | classes | {"diversity": None},
+        alarms=("code 'style' is dead",),
+    )
+    run.commit_record(record)
     space = LatentSpace(
         supervised=(SHAPE, ANGLE), unsupervised=(Code(name="style", kind="continuous"),), noise=7
     )
@@ -86,6 +103,7 @@ def finish_run(run: RunDir, **provenance: Any) -> None:
         counts={"train": 1200, "test": 400},
     )
     assert run.local_path is not None
+    provenance = {"step": record.step, "run": run.info.name} | provenance
     save_untrained(
         run.local_path / "export",
         DcganConfig(width=4, hidden=16, q_hidden=8),
@@ -99,16 +117,16 @@ def finish_run(run: RunDir, **provenance: Any) -> None:
     )
     run.write_bytes("labels.parquet", budget.to_parquet())
     run.write_json(DATA, info.model_dump(mode="json"))
-    metrics = {"zero_one_loss_ema": 0.0215, "judge_error": 0.0125, "rmse/angle": 4.5, "loss/L_I": 1}
-    run.write_summary(
-        {
-            "metrics": metrics | {"diversity": None},
-            "reasons": {},
-            "alarms": ["code 'style' is dead"],
-            "images_seen": 12_800,
-            "seed": 3,
-        }
-    )
+    run.write_summary({"metrics": record.metrics, "images_seen": record.images_seen, "seed": 3})
+
+
+def draw_card(run: RunDir) -> None:
+    """Write the card of a run's export, with its pictures."""
+    card = read_card(run)
+    assert card is not None
+    generator, _ = build_networks(card.manifest.networks, card.manifest.space, card.manifest.shape)
+    strips = draw_strips(generator.eval(), card.manifest.space, labeled=True)
+    write_export(run, {README: to_markdown(card, title=True).encode(), **strips})
 
 
 def rows(uri: str, run_id: str, key: str = "zero_one_loss") -> list[tuple[int, int, float]]:

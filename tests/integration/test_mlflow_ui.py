@@ -16,7 +16,7 @@ from ssgan.tracking.recorder import sync_run
 from ssgan.tracking.registry import register_champion
 from ssgan.tracking.store import default_uri
 from tests.helpers.servers import START, Browser, Server, mlflow_server, synthetic_run
-from tests.helpers.tracking import finish_run, make_run
+from tests.helpers.tracking import draw_card, finish_run, make_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -91,6 +91,7 @@ def test_the_page_of_a_model_shows_its_card_its_data_and_that_it_is_the_champion
 ) -> None:
     uri, run = default_uri(tmp_path), make_run(tmp_path, "shapes")
     finish_run(run)
+    draw_card(run)
     found = register_champion(
         uri, run.locate("export"), "shapes", run, metric=("zero_one_loss_ema", 0.02), identity={}
     )
@@ -104,9 +105,14 @@ def test_the_page_of_a_model_shows_its_card_its_data_and_that_it_is_the_champion
         return str(browser.wait_for(script, words))
 
     browser.open(f"{url}/#/models/shapes/versions/1")
-    text = text_with("What it draws.")
-    for shown in ("circle", "1,200 images to train", "0-1 loss of G's EMA", "champion", "Limits."):
+    text = text_with("What it draws")
+    for shown in ("circle", "1,200 images to train", "0-1 loss of G's EMA", "champion", "Limits"):
         assert shown in text
+    shown = browser.wait_for(
+        "const found = [...document.images].filter(one => one.src.includes('export/strips'));"
+        "return found.length === 3 && found.every(one => one.naturalWidth > 0)"
+    )
+    assert shown
     browser.screenshot(kept / "model.png")
     browser.open(f"{url}/#/experiments/1/runs/{synced.mlflow_run_id}")
     text_with("shapes (train) (dddddddd")  # the data set, with its digest
