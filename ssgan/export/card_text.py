@@ -171,7 +171,7 @@ def _data(card: Card) -> Iterator[_Line]:
         tested = f"{test:,} in the test split" if test else "no test split"
         counts = f": {info.counts['train']:,} images to train, {tested}"
     name, data_hash = text(provenance.get("data")), code(str(provenance.get("data_hash")))
-    yield _Line(f"- Images of {name}{counts}. Hash of the manifest: {data_hash}.")
+    yield _Line(f"- Data set {name}{counts}. Hash of the manifest: {data_hash}.")
     labels = provenance.get("labels") or 0
     how = ""
     if budget is not None:
