@@ -77,7 +77,8 @@ def export(
         from ssgan.export.sliders import make_page
 
         card = read_card(loaded.run, generator.manifest)
-        page, fidelity = make_page(generator, run, "" if card is None else to_html(card, files))
+        told = "" if card is None else to_html(card, files, title=False)
+        page, fidelity = make_page(generator, run, told)
         _write("--html", html, page)
         lines.append(f"{html}: a page of {len(page) / 1e6:.1f} MB, G {copy}, {after}. {fidelity}")
     if onnx is not None:

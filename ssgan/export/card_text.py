@@ -91,7 +91,7 @@ def to_markdown(
     return "\n".join(line.markdown for i, line in enumerate(lines) if i in kept) + _CUT
 
 
-def to_html(card: Card, pictures: Mapping[str, bytes]) -> str:
+def to_html(card: Card, pictures: Mapping[str, bytes], *, title: bool = True) -> str:
     """Write a card as HTML to stand in a page: no script, no link, pictures as data URIs.
 
     Names come out as text whatever markup they hold. A Content-Security-Policy has to allow
@@ -100,12 +100,13 @@ def to_html(card: Card, pictures: Mapping[str, bytes]) -> str:
     Args:
         card: What it says.
         pictures: The strips by file name (`ssgan.export.strips.draw_strips`); PNG.
+        title: Whether it begins with a heading of the first level.
     """
 
     def link(file: str) -> str:
         return f"data:image/png;base64,{base64.b64encode(pictures[file]).decode()}"
 
-    return markdown_text.to_html(to_markdown(card, title=True, link=link))
+    return markdown_text.to_html(to_markdown(card, title=title, link=link))
 
 
 def _title(card: Card, wanted: bool) -> Iterator[_Line]:

@@ -159,7 +159,7 @@ def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[b
         "title": html.escape(name),
         "subtitle": html.escape(_subtitle(manifest.provenance)),
         "style": style,
-        "card": card,
+        "card": f'<section id="card">\n{card}</section>' if card else "",
         "fidelity": str(fidelity) if skipped is not None else f"{fidelity} {_OTHER_NOISE}",
         "made": f"Made by ssgan {__version__}.",
         # No name can end the element: < is written as an escape.

@@ -13,6 +13,8 @@ import pytest
 
 from ssgan.data.store import Store
 from ssgan.export import NamedGenerator
+from ssgan.export.card import read_card
+from ssgan.export.card_text import to_html
 from ssgan.export.sliders import make_page
 from ssgan.launch.location import move_aside
 from ssgan.launch.outcome import Result
@@ -167,7 +169,11 @@ def test_export_writes_either_copy(folder: Path, ssgan) -> None:
 def test_export_writes_a_page_and_says_how_near_its_pictures_are(folder: Path, ssgan) -> None:
     done = ssgan("export", "runs/tiny", "--html", "made/tiny.html", "--out", "beside")
     assert done.code == 0
-    page, fidelity = make_page(NamedGenerator.load("beside"), "runs/tiny")
+    generator = NamedGenerator.load("beside")
+    card = read_card(RunDir.open("runs/tiny"), generator.manifest)
+    assert card is not None
+    strips = {f"strips/{file.name}": file.read_bytes() for file in Path("beside/strips").iterdir()}
+    page, fidelity = make_page(generator, "runs/tiny", to_html(card, strips, title=False))
     assert Path("made/tiny.html").read_bytes() == page
     assert f"made/tiny.html: a page of {len(page) / 1e6:.1f} MB, G moving average" in done.out
     assert str(fidelity) in done.out
