@@ -9,7 +9,8 @@
 Loading needs torch and safetensors only: no Ray, no MLflow, no pickle.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -162,8 +163,13 @@ class NamedGenerator:
         seed: int = 0,
         z: Any = None,
         codes: Mapping[str, Any] | None = None,
+        *,
+        first: int = 0,
     ) -> Latents:
-        """Make the latents that `sample` renders: codes (n, K) and noise (n, noise), float32."""
+        """Make the latents that `sample` renders: codes (n, K) and noise (n, noise), float32.
+
+        They are those of the images from `first` on.
+        """
         codes = codes or {}
         n = count(n, codes if np.ndim(z) < 2 else {**codes, "z": z})
         given = torch.full((n, len(self._space.codes)), torch.nan)
@@ -171,12 +177,11 @@ class NamedGenerator:
             column = self._space.index(name)
             given[:, column] = to_column(self._space.codes[column], value, n)
         streams = Streams(int(seed))
-        drawn = [
-            conditional_prior(self._space, row).sample(1, streams.generator("export", i))
-            for i, row in enumerate(given)
-        ]
-        c = torch.cat([one.c for one in drawn])
-        noise = torch.cat([one.z for one in drawn])
+        keys = [streams.key("export", first + i) for i in range(n)]
+        c, noise = torch.empty_like(given), torch.empty(n, self._space.noise)
+        for rows in self._alike(given):
+            prior = conditional_prior(self._space, given[rows[0]])
+            c[rows], noise[rows] = prior.sample_each([keys[row] for row in rows])
         return Latents(torch.where(given.isnan(), c, given), self._noise(z, noise))
 
     @torch.no_grad()
@@ -234,6 +239,15 @@ class NamedGenerator:
             BadInput: The extra `onnx` is not installed, or torch or onnxruntime cannot do it.
         """
         return pack_onnx(self.manifest, self._generator)
+
+    def _alike(self, given: Tensor) -> Iterable[list[int]]:
+        """Group the rows of a code table that have one prior."""
+        if self._space.joint is None:
+            return [[*range(len(given))]]
+        groups: dict[bytes, list[int]] = defaultdict(list)
+        for row, values in enumerate(given.numpy()):
+            groups[values.tobytes()].append(row)
+        return groups.values()
 
     def _noise(self, z: Any, drawn: Tensor) -> Tensor:
         if z is None:

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from ssgan.base.errors import BadInput
+from ssgan.base.rng import Streams
 from ssgan.export import NamedGenerator
+from ssgan.export.code_values import conditional_prior
 from ssgan.export.format import pack_export, save_export
-from ssgan.method.codes import Code, LatentSpace
+from ssgan.method.codes import Code, Joint, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
 
 NETWORKS = DcganConfig(width=4, hidden=16, q_hidden=8)
@@ -75,6 +77,23 @@ def test_same_seed_same_images_and_a_smaller_n_is_their_beginning(
     np.testing.assert_array_equal(images, generator.sample(n=6, seed=3))
     assert np.abs(images[:2].astype(int) - generator.sample(n=2, seed=3)).max() <= 1
     assert (images != generator.sample(n=6, seed=4)).any()
+
+
+@pytest.mark.parametrize("joint", [None, Joint(rows=((1, 0, 2), (1, 1, 0)), weights=(0.4, 0.6))])
+def test_images_are_drawn_one_by_one_or_from_any_on(joint: Joint | None, tmp_path: Path) -> None:
+    codes = {"supervised": (DIGIT, SMILING, PET), "unsupervised": (STYLE,)}
+    space = LatentSpace(**codes, noise=5, joint=joint)
+    loaded = NamedGenerator.load(save_export(tmp_path, files(space)))
+    asked = {"Smiling": ["yes", None, "no", None, "yes"]}
+    drawn = loaded.draw(seed=3, codes=asked)
+    for i, value in enumerate(asked["Smiling"]):
+        prior = conditional_prior(space, torch.tensor([torch.nan, value == "yes", torch.nan]))
+        one = (prior if value else space).sample(1, Streams(3).generator("export", i))
+        assert drawn.z[i : i + 1].equal(one.z)
+        assert drawn.c[i, [0, 2, 3]].equal(one.c[0, [0, 2, 3]])
+    last = loaded.draw(seed=3, codes={"Smiling": asked["Smiling"][3:]}, first=3)
+    assert last.c.equal(drawn.c[3:])
+    assert last.z.equal(drawn.z[3:])
 
 
 def test_codes_take_effect_and_leave_the_others_alone(generator: NamedGenerator) -> None:

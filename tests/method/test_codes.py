@@ -142,6 +142,23 @@ def test_an_empirical_joint_is_sampled_as_a_whole() -> None:
     assert c[:, 2].abs().max() <= 1  # codes without labels keep their own prior
 
 
+@unhurried
+@given(spaces(), st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5), st.booleans())
+def test_rows_drawn_each_from_its_seed_have_the_bits_of_a_sample_of_one(
+    space: LatentSpace, seeds: list[int], is_joint: bool
+) -> None:
+    if is_joint and space.supervised:
+        rows = tuple((float(k),) * len(space.supervised) for k in range(2))
+        space = space.model_copy(update={"joint": Joint(rows=rows, weights=(0.3, 0.7))})
+    for noise in (space.noise, 62):  # torch fills 16 numbers or more in another way
+        wide = space.model_copy(update={"noise": noise})
+        each = wide.sample_each(seeds)
+        for i, seed in enumerate(seeds):
+            one = wide.sample(1, generator(seed))
+            assert torch.equal(each.c[i : i + 1], one.c)
+            assert torch.equal(each.z[i : i + 1], one.z)
+
+
 def test_entropies_in_nats() -> None:
     space = space_of(DIGIT)
     assert space.entropy(DIGIT) == pytest.approx(math.log(3))
