@@ -66,6 +66,19 @@ class SpreadLabels:
         """What a label budget says of them (`LabelBudget.spread`)."""
         return {"graph": self.graph, "labels": self.hash}
 
+    def shares(self, codes: Sequence[Code]) -> dict[str, tuple[float, ...]]:
+        """Return the share of each class among the images that are read as one, by code.
+
+        Codes that have no classes, or of which nothing is read, are left out.
+        """
+        found = {}
+        for code, column in zip(codes, self.readings.unbind(dim=1), strict=True):
+            read = column[column < code.none]
+            if code.is_categorical and len(read):
+                counts = read.long().bincount(minlength=code.size).double()
+                found[code.name] = tuple((counts / counts.sum()).tolist())
+        return found
+
     def to_parquet(self) -> bytes:
         """Serialize to a Parquet file, one row an image; hashes go along as metadata."""
         tables = {"gained": self.y, "read": self.readings}

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as pack_weights
@@ -50,6 +50,9 @@ class ExportManifest(Config):
     """Channels, height and width of an image."""
     image_range: tuple[float, float] = (0.0, 1.0)
     """Range of the networks' pixels; uint8 images map it to 0..255."""
+    shares: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Estimated shares of a code's classes among all images of the train split, by the name of the
+    code: what labels that were spread read (`data.spread`). Empty where none were."""
     weights_sha256: str
     """Hash of model.safetensors."""
     provenance: dict[str, Provenance]
@@ -64,6 +67,7 @@ def pack_export(
     space: LatentSpace,
     shape: tuple[int, int, int],
     copy_of: CopyOf = "ema",
+    shares: Mapping[str, tuple[float, ...]] | None = None,
     provenance: Mapping[str, Provenance],
 ) -> dict[str, bytes]:
     """Pack networks as the files of an export folder, to be written in this order.
@@ -81,6 +85,7 @@ def pack_export(
         networks=networks,
         space=space,
         shape=shape,
+        shares=dict(shares or {}),
         weights_sha256=sha256(packed).hexdigest(),
         provenance=dict(provenance),
     ).model_dump(mode="json")

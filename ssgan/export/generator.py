@@ -36,7 +36,8 @@ from ssgan.networks.architecture import build_networks, shapes_only, undrawn
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
 
-_CHUNK = 256  # images a forward pass: bounds memory
+CHUNK = 256
+"""Images of a forward pass: bounds memory."""
 
 
 class Reading(NamedTuple):
@@ -75,6 +76,7 @@ class NamedGenerator:
         self.manifest = manifest
         """The content of generator.json."""
         self._space = manifest.space
+        self._device = torch.device("cpu")
         self._generator = generator.eval().requires_grad_(False)
         self._discriminator = discriminator.eval().requires_grad_(False)
 
@@ -113,6 +115,23 @@ class NamedGenerator:
             raise no_export(uri)
         with Folder(parent).local_copy(name) as folder:
             return cls.load(folder)
+
+    def to(self, device: str) -> Self:
+        """Compute on another device from now on, such as ``"cuda"``; draws stay as they are.
+
+        Pixels that another device computes may differ by 1.
+
+        Raises:
+            BadInput: There is no such device.
+        """
+        try:
+            for network in (self._generator, self._discriminator):
+                network.to(device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            told = str(error).partition("\n")[0]
+            raise BadInput(f"cannot compute on the device {device!r}: {told}") from None
+        self._device = torch.device(device)
+        return self
 
     @property
     def networks(self) -> tuple[Generator, Discriminator]:
@@ -188,8 +207,10 @@ class NamedGenerator:
     def render(self, latents: Latents) -> NDArray[np.uint8]:
         """Synthesize the images of latents, uint8 (n, H, W, C)."""
         encoded = self._space.encode(*latents)
-        images = torch.cat([self._generator(chunk) for chunk in encoded.split(_CHUNK)])
-        pixels = (images * 255).round().clamp(0, 255).to(torch.uint8)
+        images = torch.cat(
+            [self._generator(part.to(self._device)) for part in encoded.split(CHUNK)]
+        )
+        pixels = (images * 255).round().clamp(0, 255).to(torch.uint8).cpu()
         array: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         return array
 
@@ -220,14 +241,14 @@ class NamedGenerator:
         pixels = self._pixels(images)
         space, network = self._space, self._discriminator
         values, confidences = [], []
-        for chunk in pixels.split(_CHUNK):
-            h = network.trunk(chunk.permute(0, 3, 1, 2).float() / 255)
+        for chunk in pixels.split(CHUNK):
+            h = network.trunk(chunk.to(self._device).permute(0, 3, 1, 2).float() / 255)
             readings = [
                 read_codes(space.supervised, space.posterior, network.q_ss(h), none=True),
                 read_codes(space.unsupervised, space.posterior, network.q_us(h)),
             ]
-            values.append(torch.cat([reading.value for reading in readings], dim=1))
-            confidences.append(torch.cat([reading.confidence for reading in readings], dim=1))
+            values.append(torch.cat([reading.value for reading in readings], dim=1).cpu())
+            confidences.append(torch.cat([reading.confidence for reading in readings], dim=1).cpu())
         return torch.cat(values), torch.cat(confidences)
 
     def to_onnx(self) -> bytes:

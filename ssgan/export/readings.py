@@ -6,7 +6,6 @@ read. The CSV is one that `data.source.csv` takes.
 """
 
 import contextlib
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from ssgan.export.code_values import free_name
+from ssgan.export.csv_rows import FILE, csv_header, csv_rows
 from ssgan.method.codes import Code
 from ssgan.method.objective import QReading
 
-FILE = "file"
-"""The column of the images' names."""
 ENDINGS = (".csv", ".parquet")
 """Of the files that can be written."""
 _GROUP = 20_000  # rows of a row group of Parquet
@@ -28,7 +26,7 @@ _GROUP = 20_000  # rows of a row group of Parquet
 Write = Callable[[Sequence[str], QReading], None]
 """Writes some rows: names, n, and a reading, two float32 (n, K); NaN makes an empty cell."""
 _Columns = list[list[Any]]
-_WriteColumns = Callable[[_Columns], None]
+_WriteColumns = Callable[[_Columns], object]
 
 
 def header(codes: Sequence[Code], certain: Sequence[bool]) -> list[str]:
@@ -89,16 +87,8 @@ def as_text(name: str) -> str:
 @contextlib.contextmanager
 def _csv(path: Path, columns: Sequence[str]) -> Iterator[_WriteColumns]:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        plain = csv.writer(stream, lineterminator="\n")
-        quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        quoting.writerow(columns)
-
-        def write(cells: _Columns) -> None:
-            for row in map(_line, zip(*cells, strict=True)):
-                # A carriage return ends a line too, which only the reader knows.
-                (quoting if any("\r" in cell for cell in row) else plain).writerow(row)
-
-        yield write
+        stream.write(csv_header(columns))
+        yield lambda cells: stream.write(csv_rows(map(_line, zip(*cells, strict=True))))
 
 
 def _line(row: Sequence[Any]) -> list[str]:

@@ -53,6 +53,7 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
         space=dataset.space,
         shape=dataset.manifest.shape,
         copy_of=copy,
+        shares=None if dataset.gained is None else dataset.gained.shares(dataset.space.supervised),
         provenance={
             "run_id": run.run_id,
             "run": run.info.name,

@@ -163,6 +163,7 @@ def test_none_of_these_is_one_more_class(graph: Graph) -> None:
     assert 4 <= (found.y[40:, 0] == none).sum() <= 5
     assert not (found.y[:40, 0] == none).any()
     assert found.readings[40:, 1].isnan().all()
+    assert found.shares((SHAPE, COLOR)) == {"shape": (0.5, 0, 0.5), "color": (0.5, 0.5)}
     y[0, 0] = y[20, 0] = none
     with pytest.raises(BadInput, match=r"because all 3 name 'none of these'"):
         spread_labels(SpreadConfig(), (SHAPE, COLOR), y, NOBODY, graph)

@@ -173,7 +173,10 @@ def test_labels_are_spread_once_for_a_run(
     assert_same(final_state(grown.run_dir), final_state(whole.run_dir))
     files = [Path(result.run_dir) / "spread.parquet" for result in (whole, grown)]
     assert files[0].read_bytes() == files[1].read_bytes()
-    origin = read_manifest(Path(grown.run_dir) / "export").provenance
+    manifest = read_manifest(Path(grown.run_dir) / "export")
+    origin = manifest.provenance
+    assert manifest.shares
+    assert all(sum(shares) == pytest.approx(1) for shares in manifest.shares.values())
     gained = SpreadLabels.from_parquet(files[0].read_bytes()).y
     assert origin["labels_gained"] == (~gained.isnan()).sum() > 400
     assert "neighbors=5, steps=20, alpha=0.99" in str(origin["labels_spread"])
