@@ -1,0 +1,313 @@
+"""Forms of a set of labeled images on disk: a folder, WebDataset's shards, one Parquet file.
+
+Each form writes one file that only grows (and a folder, beside it, files that are written again
+alike). So what is on disk at some time is known by one number, and work that was cut off goes on
+where it was safe last: whatever lies behind is cut off and written again.
+"""
+
+import glob
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssgan.base.config import Config
+from ssgan.base.errors import BadInput
+from ssgan.export.code_values import free_name
+from ssgan.export.csv_rows import FILE, csv_header, csv_rows
+
+LABELS = "labels.csv"
+_PART = ".part"  # ending of a file that grows
+_SHARD = 2**30  # bytes from which a shard is followed by another
+_BLOCK = 4096  # bytes; a small file takes this much of a disk
+_GROUP = 64 * 2**20  # bytes of a row group of Parquet
+_HEADERS = 5 * 512  # bytes of a tar beside the contents of an image's three members, and more
+
+
+class LabeledImages(NamedTuple):
+    """Some images, encoded."""
+
+    numbers: list[int]
+    """Which images of the set they are."""
+    files: list[str]
+    """Their names, with slashes."""
+    contents: list[bytes]
+    """PNG files."""
+    classes: list[int]
+    """The class of each image's folder."""
+    codes: dict[str, list[str] | NDArray[np.float32]]
+    """Every code of every image: class names, and values in the user's units."""
+
+
+class Saved(Config):
+    """How far a form is on disk."""
+
+    size: int = 0
+    """Bytes of the file that grows."""
+    shard: int = 0
+    """Shards that are whole."""
+
+
+class Form(Protocol):
+    """A form of a set of images, which is written from its beginning or from where it was saved."""
+
+    def write(self, images: LabeledImages) -> None:
+        """Write some more images."""
+
+    def save(self) -> Saved:
+        """See that all that was written is on the disk."""
+
+    def finish(self) -> list[Path]:
+        """End it; return what a user opens."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode an image, uint8 (H, W, C), for speed rather than for size."""
+    stream = io.BytesIO()
+    Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image).save(
+        stream, "png", compress_level=1
+    )
+    return stream.getvalue()
+
+
+def check_space(out: Path, contents: Sequence[bytes], n: int) -> None:
+    """Refuse n images that do not fit on the disk, judged by some of them.
+
+    Raises:
+        BadInput: With what they need and what is free.
+    """
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    sizes = [len(content) for content in contents]
+    if out.suffix == ".parquet":
+        sizes = [2 * size for size in sizes]  # for a time it lies there twice
+    elif out.suffix == ".tar":
+        sizes = [size + _HEADERS for size in sizes]
+    else:
+        sizes = [-(-size // _BLOCK) * _BLOCK for size in sizes]
+    needed, free = n * sum(sizes) // len(sizes), shutil.disk_usage(place).free
+    if needed > free:
+        raise BadInput(
+            f"{n:,} images need about {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB are "
+            f"free in {place}; lower -n, or choose another --out"
+        )
+    disk = os.statvfs(place)
+    if not out.suffix and disk.f_files and n > disk.f_favail:
+        raise BadInput(
+            f"{place} takes no more than {disk.f_favail:,} new files, and {n:,} images are as "
+            "many; lower -n, or write shards: --out NAME.tar"
+        )
+
+
+def find_files(out: Path) -> list[Path]:
+    """Return what lies where a set of images is to go, its journal aside."""
+    if out.suffix == ".tar":
+        return sorted(out.parent.glob(f"{glob.escape(out.stem)}-{'[0-9]' * 6}.tar*"))
+    if out.suffix == ".parquet":
+        return [path for path in (out, _part(out)) if path.exists()]
+    return sorted(out.iterdir()) if out.is_dir() else [out] if out.exists() else []
+
+
+def open_form(out: Path, columns: dict[str, bool], folders: Sequence[str], saved: Saved) -> Form:
+    """Open the form that the ending of a path names, at what was saved of it.
+
+    Args:
+        out: Ends in .parquet or .tar, or is a folder.
+        columns: The codes' names, and whether they have classes.
+        folders: A folder for each class.
+        saved: How far it is; nothing where it is new.
+    """
+    if out.suffix == ".parquet":
+        return _Parquet(out, columns, saved)
+    return _Shards(out, saved) if out.suffix == ".tar" else _Folder(out, columns, folders, saved)
+
+
+class _Folder:
+    """Image files in a folder a class, and labels.csv."""
+
+    def __init__(
+        self, out: Path, columns: dict[str, bool], folders: Sequence[str], saved: Saved
+    ) -> None:
+        self._out = out
+        for folder in folders:
+            (out / folder).mkdir(exist_ok=True)
+        self._labels = _open_at(out / LABELS, saved.size)
+        if not saved.size:
+            taken = set(columns)
+            self._labels.write(csv_header([free_name(FILE, taken), *columns]).encode())
+
+    def write(self, images: LabeledImages) -> None:
+        for name, content in zip(images.files, images.contents, strict=True):
+            (self._out / name).write_bytes(content)
+        # The shortest text that reads as the same float32.
+        cells = [[str(value) for value in column] for column in images.codes.values()]
+        self._labels.write(csv_rows(zip(images.files, *cells, strict=True)).encode())
+
+    def save(self) -> Saved:
+        os.sync()  # thousands of files at once, where one fsync a file would take minutes
+        return Saved(size=_flush(self._labels))
+
+    def finish(self) -> list[Path]:
+        return [self._out]
+
+    def close(self) -> None:
+        self._labels.close()
+
+
+class _Shards:
+    """Tar files: of each image a .png, the number of its class in .cls, every code in .json."""
+
+    def __init__(self, out: Path, saved: Saved) -> None:
+        self._out, self._whole = out, saved.shard
+        self._open(saved.size)
+
+    def _path(self, shard: int) -> Path:
+        return self._out.with_name(f"{self._out.stem}-{shard:06d}.tar")
+
+    def _open(self, size: int) -> None:
+        path = self._path(self._whole)
+        if path.exists():  # it was ended, which was not written down any more
+            path.rename(_part(path))
+        self._file = _open_at(_part(path), size)
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+
+    def write(self, images: LabeledImages) -> None:
+        rows = zip(images.numbers, images.contents, images.classes, _rows(images), strict=True)
+        for number, content, index, codes in rows:
+            text = json.dumps(codes, ensure_ascii=False)
+            for ending, data in (("png", content), ("cls", b"%d" % index), ("json", text.encode())):
+                info = tarfile.TarInfo(f"{number:08d}.{ending}")
+                info.size = len(data)
+                self._tar.addfile(info, io.BytesIO(data))
+        self._tar.members.clear()  # type: ignore[attr-defined]  # else all headers stay in memory
+
+    def save(self) -> Saved:
+        size = _flush(self._file)
+        if size >= _SHARD:
+            self._end()
+            self._whole, size = self._whole + 1, 0
+            self._open(size)
+        return Saved(size=size, shard=self._whole)
+
+    def _end(self) -> None:
+        self._tar.close()  # which writes its end
+        _flush(self._file)
+        self._file.close()
+        _part(self._path(self._whole)).rename(self._path(self._whole))
+
+    def finish(self) -> list[Path]:
+        if self._file.tell() or not self._whole:
+            self._end()
+            self._whole += 1
+        else:
+            _part(self._path(self._whole)).unlink()
+        return [self._path(shard) for shard in range(self._whole)]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    """One Parquet file, a row an image. Until it is whole, its rows are a stream of Arrow."""
+
+    def __init__(self, out: Path, columns: dict[str, bool], saved: Saved) -> None:
+        import pyarrow as pa
+
+        self._out, self._text = out, [name for name, has_classes in columns.items() if has_classes]
+        taken = set(columns)
+        types = {free_name(FILE, taken): pa.string(), free_name("image", taken): pa.binary()}
+        types |= {name: pa.string() if name in self._text else pa.float32() for name in columns}
+        self._schema = pa.schema(list(types.items()))
+        self._is_whole = False
+        self._stream = _open_at(_part(out), saved.size)
+        if not saved.size:
+            self._stream.write(self._schema.serialize())
+
+    def write(self, images: LabeledImages) -> None:
+        import pyarrow as pa
+
+        cells = [images.files, images.contents, *images.codes.values()]
+        arrays = [
+            pa.array(cell, kind) for cell, kind in zip(cells, self._schema.types, strict=True)
+        ]
+        self._stream.write(pa.record_batch(arrays, schema=self._schema).serialize())
+
+    def save(self) -> Saved:
+        return Saved(size=_flush(self._stream))
+
+    def finish(self) -> list[Path]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from ssgan.base.storage import replacing
+
+        with (
+            replacing(self._out) as path,
+            pq.ParquetWriter(
+                path, self._schema, compression="zstd", use_dictionary=self._text
+            ) as writer,
+            pa.OSFile(str(_part(self._out))) as stream,
+        ):
+            for batches in _groups(pa.ipc.open_stream(stream)):
+                writer.write_table(pa.Table.from_batches(batches))
+        self._is_whole = True
+        return [self._out]
+
+    def close(self) -> None:
+        self._stream.close()
+        if self._is_whole:  # and the journal says so
+            _part(self._out).unlink()
+
+
+def _groups(batches: Any) -> Iterator[list[Any]]:
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(one.nbytes for one in waiting) >= _GROUP:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def _rows(images: LabeledImages) -> Iterator[dict[str, Any]]:
+    columns = [
+        column if isinstance(column, list) else [float(str(value)) for value in column]
+        for column in images.codes.values()
+    ]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(images.codes, row, strict=True))
+
+
+def _open_at(path: Path, size: int) -> IO[bytes]:
+    """Open a file that grows at a size that it had, and cut off what lies behind."""
+    file = path.open("r+b" if size else "w+b")
+    if os.fstat(file.fileno()).st_size < size:
+        file.close()
+        raise BadInput(
+            f"{path} is shorter than when it was written; delete what is there and begin again, "
+            "or choose another --out"
+        )
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def _flush(file: IO[bytes]) -> int:
+    file.flush()
+    os.fsync(file.fileno())
+    return file.tell()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + _PART)
