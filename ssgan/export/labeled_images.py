@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ def write_labeled_images(
                 f"{found[0]} is there, and not of a set of images that this command began; choose "
                 "another --out"
             )
-        check_space(out, plan.make(0, min(n, CHUNK), keep_all=True).contents, n)
+        check_space(out, [encode_png(image) for image in plan.render(0).images], n)
     try:
         if not out.suffix:
             out.mkdir(exist_ok=True)
@@ -113,6 +113,16 @@ def write_labeled_images(
             "left_out": state.left_out,
             "classes": state.counts,
         }
+
+
+class _Batch(NamedTuple):
+    """Images of a set, rendered."""
+
+    first: int  # the number of the first one
+    c: torch.Tensor  # their code table
+    asked: dict[str, Any]  # what was asked for: one value of a code, or one an image
+    images: NDArray[np.uint8]  # (CHUNK, H, W, C)
+    kept: NDArray[np.bool_]  # (CHUNK,), which are not left out
 
 
 class _Plan:
@@ -169,43 +179,38 @@ class _Plan:
             asked[name] = [values[place] for place in places.tolist()]
         return asked
 
-    def render(self, first: int) -> tuple[torch.Tensor, NDArray[np.uint8], NDArray[np.bool_]]:
-        """Render a batch: its codes, its images, and which of them agree."""
-        latents = self.generator.draw(CHUNK, self.seed, codes=self.asked(first, CHUNK), first=first)
+    def render(self, first: int) -> "_Batch":
+        """Render a batch, and find which of its images agree."""
+        asked = self.asked(first, CHUNK)
+        latents = self.generator.draw(CHUNK, self.seed, codes=asked, first=first)
         images = self.generator.render(latents)
         kept = np.ones(CHUNK, dtype=np.bool_)
         if self.agreeing:
-            asked, readings = self.generator.name_values(latents.c), self.generator.read(images)
+            names, readings = self.generator.name_values(latents.c), self.generator.read(images)
             for code in self.read:
-                kept &= np.array(readings[code.name].values) == np.array(asked[code.name])
-        return latents.c, images, kept
+                kept &= np.array(readings[code.name].values) == np.array(names[code.name])
+        return _Batch(first, latents.c, asked, images, kept)
 
-    def encode(
-        self,
-        first: int,
-        n: int,
-        c: torch.Tensor,
-        images: NDArray[np.uint8],
-        kept: NDArray[np.bool_],
-    ) -> LabeledImages:
-        """Encode the first n images of a batch, without those that were left out."""
-        rows = np.flatnonzero(kept[:n])
-        column = (
-            None if self.label is None else self.generator.manifest.space.index(self.label.name)
-        )
-        classes = [0] * len(rows) if column is None else c[rows, column].int().tolist()
-        numbers = (first + rows).tolist()
+    def encode(self, batch: "_Batch", n: int) -> LabeledImages:
+        """Encode the first n images of a batch, without those that are left out."""
+        rows = np.flatnonzero(batch.kept[:n])
+        c = batch.c[rows]
+        codes = self.generator.name_values(c)
+        for code in self.generator.manifest.space.codes:
+            value = batch.asked.get(code.name)
+            if value is not None and not code.is_categorical:  # without what the unit range rounds
+                column = np.broadcast_to(np.asarray(value, dtype=np.float32), len(batch.c))
+                codes[code.name] = column[rows]
+        classes = [0] * len(rows)
+        if self.label is not None:
+            classes = c[:, self.generator.manifest.space.index(self.label.name)].int().tolist()
+        numbers = (batch.first + rows).tolist()
         files = [
             f"{self.folders[index]}/{number:08d}.png"
             for number, index in zip(numbers, classes, strict=True)
         ]
-        contents = [encode_png(images[row]) for row in rows]
-        return LabeledImages(numbers, files, contents, classes, self.generator.name_values(c[rows]))
-
-    def make(self, first: int, n: int, keep_all: bool = False) -> LabeledImages:
-        """Make one batch."""
-        c, images, kept = self.render(first)
-        return self.encode(first, n, c, images, kept | keep_all)
+        contents = [encode_png(batch.images[row]) for row in rows]
+        return LabeledImages(numbers, files, contents, classes, codes)
 
 
 def _folders(label: Code | None) -> list[str]:
@@ -216,8 +221,9 @@ def _folders(label: Code | None) -> list[str]:
     folders = []
     for index, name in enumerate(label.classes):
         plain = unicodedata.normalize("NFC", name).casefold()  # as some disks compare
-        is_name = name.isprintable() and name.strip() == name and len(name.encode()) <= _LONGEST
-        if not is_name or not name or plain in taken or "/" in name or name.startswith((".", "__MACOSX")):
+        is_hidden = name.startswith((".", "__MACOSX"))
+        is_plain = name.isprintable() and name.strip() == name and "/" not in name
+        if not name or is_hidden or not is_plain or len(name.encode()) > _LONGEST or plain in taken:
             name = plain = free_name(f"class-{index}", taken)
         taken.add(plain)
         folders.append(name)
@@ -237,7 +243,7 @@ def _write(plan: _Plan, out: Path, n: int, state: "_Journal", progress: Advance 
                 batch = plan.render(first)
                 if waiting is not None:
                     waiting.result()
-                waiting = writer.submit(_write_batch, plan, form, state, first, n, batch)
+                waiting = writer.submit(_write_batch, plan, form, state, batch, n)
             if waiting is not None:
                 waiting.result()
         state.finish([path.relative_to(out.parent) for path in form.finish()])
@@ -253,16 +259,9 @@ def _write(plan: _Plan, out: Path, n: int, state: "_Journal", progress: Advance 
             form.close()
 
 
-def _write_batch(
-    plan: _Plan,
-    form: Form,
-    state: "_Journal",
-    first: int,
-    n: int,
-    batch: tuple[torch.Tensor, NDArray[np.uint8], NDArray[np.bool_]],
-) -> None:
-    end = min(first + CHUNK, n)
-    images = plan.encode(first, end - first, *batch)
+def _write_batch(plan: _Plan, form: Form, state: "_Journal", batch: _Batch, n: int) -> None:
+    end = min(batch.first + CHUNK, n)
+    images = plan.encode(batch, end - batch.first)
     form.write(images)
     names = (_ALL,) if plan.label is None else plan.label.classes
     state.count(end, [names[index] for index in images.classes])
@@ -356,7 +355,7 @@ class _Journal:
             if first is None:
                 self._add({"request": request})
                 return
-            begun = first["request"]
+            begun = dict(first["request"])
             for state in others:
                 self.done, self.left_out = state["done"], state["left_out"]
                 self.counts, self.files = state["classes"], state.get("files")
