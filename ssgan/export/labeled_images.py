@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ssgan import __version__
 from ssgan.base.errors import BadInput
+from ssgan.base.extras import PARQUET, check_train_extra
 from ssgan.base.progress import Advance
 from ssgan.export.class_shares import divide, parse_shares
 from ssgan.export.code_values import free_name, to_column
@@ -77,6 +78,8 @@ def write_labeled_images(
             `out` holds something else.
         OSError: It cannot be written any further; what was saved stays, for the same call.
     """
+    if out.suffix == ".parquet":
+        check_train_extra(f"ssgan sample --out {out}", PARQUET)
     plan = _Plan(generator, seed, dict(codes or {}), share, agreeing)
     request = {
         "generator": generator.manifest.weights_sha256,
@@ -108,7 +111,7 @@ def write_labeled_images(
         if state.files is None:
             _write(plan, out, n, state, progress)
         return {
-            "files": [str(out.parent / name) for name in state.files or ()],
+            "files": [str(journal.parent / name) for name in state.files or ()],
             "images": state.done - state.left_out,
             "left_out": state.left_out,
             "classes": state.counts,
@@ -246,7 +249,7 @@ def _write(plan: _Plan, out: Path, n: int, state: "_Journal", progress: Advance 
                 waiting = writer.submit(_write_batch, plan, form, state, batch, n)
             if waiting is not None:
                 waiting.result()
-        state.finish([path.relative_to(out.parent) for path in form.finish()])
+        state.finish([path.relative_to(_Journal.path(out).parent) for path in form.finish()])
         if progress is not None:
             progress(n, n)
     except OSError as error:
@@ -281,7 +284,7 @@ class _Journal:
         self.counts: dict[str, int] = {}
         self.saved = Saved()
         self.files: list[str] | None = None
-        """What a user opens, relative to the folder of the set; None until it is whole."""
+        """What a user opens, relative to its own folder; None until all is whole."""
 
     @staticmethod
     def path(out: Path) -> Path:

@@ -26,7 +26,7 @@ _GROUP = 20_000  # rows of a row group of Parquet
 Write = Callable[[Sequence[str], QReading], None]
 """Writes some rows: names, n, and a reading, two float32 (n, K); NaN makes an empty cell."""
 _Columns = list[list[Any]]
-_WriteColumns = Callable[[_Columns], object]
+_WriteColumns = Callable[[_Columns], None]
 
 
 def header(codes: Sequence[Code], certain: Sequence[bool]) -> list[str]:
@@ -88,7 +88,11 @@ def as_text(name: str) -> str:
 def _csv(path: Path, columns: Sequence[str]) -> Iterator[_WriteColumns]:
     with path.open("w", encoding="utf-8", newline="") as stream:
         stream.write(csv_header(columns))
-        yield lambda cells: stream.write(csv_rows(map(_line, zip(*cells, strict=True))))
+
+        def write(cells: _Columns) -> None:
+            stream.write(csv_rows(map(_line, zip(*cells, strict=True))))
+
+        yield write
 
 
 def _line(row: Sequence[Any]) -> list[str]:

@@ -16,6 +16,7 @@ from benchmarks import (
     draws,
     driver,
     early_stopping,
+    labeled_images,
     run,
     seeds,
     storage,
@@ -25,15 +26,18 @@ from benchmarks import (
 from ssgan.base.errors import BadInput
 from ssgan.data.store import Store
 from ssgan.experiment.loading import load_experiment
+from ssgan.method.codes import Code, LatentSpace
+from ssgan.networks.dcgan import DcganConfig
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import SearchDir, TrialRow
 from ssgan.tuning import Search, load_search, program
+from tests.helpers.exports import save_untrained
 from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 
 EPOCHS = 4
 TESTED = {
-    *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "run", "seeds"),
-    *("slider_page", "storage", "turned_digits", "uneven_heap", "workers"),
+    *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "labeled_images"),
+    *("run", "seeds", "slider_page", "storage", "turned_digits", "uneven_heap", "workers"),
 }
 
 
@@ -51,6 +55,16 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
         "| layers' own kernels / shipped step",
         "| data path / shipped step",
     ]
+
+
+def test_a_data_set_is_timed_beside_the_generator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = Code(name="style", kind="continuous")
+    space = LatentSpace(supervised=(), unsupervised=(code,), noise=4)
+    export = save_untrained(tmp_path, DcganConfig(width=4, hidden=16), space, (1, 8, 8))
+    labeled_images.main([str(export), "set.tar", "-n", "300"])
+    assert re.search(r"median \d+\.\d\d of 3, 300 images", capsys.readouterr().out)
 
 
 def test_what_answers_tell_is_held_against_the_truth(

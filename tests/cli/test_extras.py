@@ -47,6 +47,13 @@ def test_an_export_is_sampled_without_the_extra(tmp_path: Path, export: Path) ->
     assert done.returncode == 0, done.stderr
     assert len(np.load(tmp_path / "a.npy")) == 4
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    sets = ["-n", "4", "--out"]
+    for name in ("set", "set.tar"):
+        done = run(["sample", str(export), "digit=7", *sets, name], TRAIN, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert len([*tmp_path.glob("set/7/*.png")]) == 4
+    done = run(["sample", str(export), *sets, "a.parquet"], TRAIN, tmp_path)
+    assert "ssgan sample --out a.parquet needs pyarrow" in done.stderr
     assert run(["--help"], TRAIN, tmp_path).returncode == 0
 
 

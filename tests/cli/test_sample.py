@@ -1,8 +1,10 @@
 """`ssgan sample`: values, lists and ranges become rows and columns of a picture."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,13 @@ def test_an_export_may_lie_on_an_object_store(ssgan, export: Path) -> None:
         (["digit=all", "-n", "5000"], "lower -n"),
         (["--out", "a.jpg"], "must end in .png"),
         (["--out", "nowhere/a.png"], "there is no folder"),
+        (["--out", "set"], "a data set needs -n, how many images in total"),
+        (["-n", "9", "--out", "set", "--out", "a.png"], "a data set needs a command of its own"),
+        (["--share", "uniform"], "--share has no effect on a picture"),
+        (["--agreeing"], "--agreeing has no effect on a picture"),
+        (["-n", "9", "--out", "set", "angle=500"], "was trained from -30 to 60"),
+        (["-n", "9", "--out", "set", "--share", "7=0.5"], "the shares sum to 0.5, not to 1"),
+        (["--device", "cuda:99"], "cannot compute on the device 'cuda:99'"),
     ],
 )
 def test_bad_input(ssgan, export: Path, arguments: list[str], message: str) -> None:
@@ -99,6 +108,51 @@ def test_bad_input(ssgan, export: Path, arguments: list[str], message: str) -> N
     assert "Traceback" not in done.err
     assert done.out == ""
     assert not list(Path().glob("*.png"))
+    assert not Path("set").exists()
+
+
+def test_an_ending_makes_a_data_set_of_n_images_in_total(ssgan, export: Path) -> None:
+    for out in ("set", "set.parquet", "set.tar"):
+        done = ssgan(
+            "sample", export, "digit=all", "-n", "45", "--seed", "3", "--out", out, "--json"
+        )
+        assert done.code == 0, done.err
+        facts = json.loads(done.out)
+        assert (facts["images"], facts["left_out"], facts["seed"]) == (45, 0, 3)
+        assert [*facts["classes"].values()] == [5] * 5 + [4] * 5
+        assert all(Path(file).exists() for file in facts["files"])
+    assert len([*Path("set/7").iterdir()]) == 4
+    done = ssgan("sample", export, "--share", "3=1", "--agreeing", "-n", "45", "--out", "threes")
+    assert done.code == 0, done.err
+    assert "left out, since Q_ss reads another class: " in done.out
+    done = ssgan("sample", export, "digit=all", "-n", "45", "--out", "set")
+    assert done.code == 2
+    assert "was begun with seed = 3, and now it is 0" in done.err
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_gone_on_with_to_the_same_bytes(export: Path, tmp_path: Path) -> None:
+    def start(name: str) -> subprocess.Popen[bytes]:
+        words = ["sample", str(export), "digit=all", "-n", "15000", "--out", name]
+        return subprocess.Popen([sys.executable, "-m", "ssgan", *words], cwd=tmp_path)
+
+    whole = start("whole")
+    killed, journal = start("killed"), tmp_path / "killed/sample.jsonl"
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert b'"done": 15000' not in journal.read_bytes()
+    assert start("killed").wait() == 0
+    assert whole.wait() == 0
+    first, second = (
+        {f.relative_to(d): f for f in d.rglob("*") if f.is_file()}
+        for d in (tmp_path / "whole", tmp_path / "killed")
+    )
+    assert len(first) == 15_002
+    assert first.keys() == second.keys()
+    assert all(first[name].read_bytes() == second[name].read_bytes() for name in first)
 
 
 def test_a_folder_without_an_export_says_how_to_write_one(ssgan, tmp_path: Path) -> None:
