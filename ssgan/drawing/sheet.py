@@ -220,7 +220,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
     Without the extra `train`, which brings matplotlib, it is Pillow's own.
     """
-    found = find_spec("matplotlib")  # which takes a while to import
+    try:
+        found = find_spec("matplotlib")  # which takes a while to import
+    except ImportError:
+        found = None
     if found is None or found.origin is None:
         return ImageFont.load_default(size)
     path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
