@@ -117,8 +117,8 @@ def fit(
     device = next(network.parameters()).device
     size = min(config.batch_size, len(labels))
     per_epoch = len(labels) // size
-    epochs = max(config.epochs, math.ceil(config.least_updates / per_epoch))
-    total = epochs * per_epoch
+    total = count_updates(config, len(labels))
+    epochs = total // per_epoch
     optimizer = uncompiled(torch.optim.AdamW)(
         network.parameters(),
         lr=config.learning_rate,
@@ -163,6 +163,12 @@ def fit(
             keep({"epochs": epoch + 1, "network": weights, "optimizer": moments})
     network.to(memory_format=torch.contiguous_format)
     network.eval()
+
+
+def count_updates(config: FitConfig, images: int) -> int:
+    """Return the updates that so many images take, two at least: whole walks through them."""
+    per_epoch = images // min(config.batch_size, images)
+    return max(config.epochs, math.ceil(config.least_updates / per_epoch)) * per_epoch
 
 
 def check_rows(codes: Sequence[Code], labels: Tensor) -> None:

@@ -136,6 +136,20 @@ class Prediction(NamedTuple):
     """C's last hidden layer, float32 (N, F)."""
 
 
+@torch.no_grad()
+def predict(network: Classifier, codes: Sequence[Code], images: Tensor) -> Prediction:
+    """Read images as `Judge.predict` does, by any classifier of the codes in eval mode."""
+    device = next(network.parameters()).device
+    values, features = [], []
+    for batch in images.split(_BATCH):
+        x = batch.to(device)
+        x = x if x.is_floating_point() else x.float() / 255
+        h = network.features(x)
+        values.append(read_codes(codes, "mse", network.head(h)).value.cpu())
+        features.append(h.cpu())
+    return Prediction(torch.cat(values), torch.cat(features))
+
+
 class Judge:
     """A trained classifier C with its card; runs with equal `hash` are measured by the same C."""
 
@@ -152,18 +166,9 @@ class Judge:
         """Mean of the codes' accuracies; None without a categorical code with labels."""
         return fmean(self.accuracy.values()) if self.accuracy else None
 
-    @torch.no_grad()
     def predict(self, images: Tensor) -> Prediction:
         """Read images, uint8 (N, C, H, W) or float32 in [0, 1]; the tables are on the CPU."""
-        device = next(self._network.parameters()).device
-        values, features = [], []
-        for batch in images.split(_BATCH):
-            x = batch.to(device)
-            x = x if x.is_floating_point() else x.float() / 255
-            h = self._network.features(x)
-            values.append(read_codes(self.codes, "mse", self._network.head(h)).value.cpu())
-            features.append(h.cpu())
-        return Prediction(torch.cat(values), torch.cat(features))
+        return predict(self._network, self.codes, images)
 
     def files(self) -> dict[str, bytes]:
         """Return weights and card as files, which `from_files` reads."""

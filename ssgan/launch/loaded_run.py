@@ -7,12 +7,15 @@ import torch
 
 from ssgan.base.config import nearest
 from ssgan.base.errors import BadInput
-from ssgan.base.progress import PreparationProgress
+from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.rng import Streams
 from ssgan.base.threads import use_threads
 from ssgan.data.dataset import Dataset
+from ssgan.evaluation.copy_audit import CopyAudit, audit_copies
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
+from ssgan.evaluation.samples import balanced_latents, generate
+from ssgan.evaluation.teaching import Lesson, Teacher, teach
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.preparation import (
     find_judge,
@@ -88,6 +91,47 @@ class LoadedRun:
             evaluator = Evaluator(experiment.evaluation, self.dataset, judge, streams, self.device)
             generators = {copy: snapshot.generators[copy] for copy in copies}
             return evaluator.evaluate(generators, snapshot.discriminator)
+
+    def teach(
+        self,
+        experiment: Experiment,
+        teacher: Teacher,
+        copy: str = "ema",
+        progress: PreparationProgress | None = None,
+    ) -> Lesson:
+        """Teach a classifier by samples of a copy of G, or by what they are held against.
+
+        Raises:
+            BadInput: As `teach`.
+            NonFiniteLoss: As `teach`.
+        """
+        with use_threads(plan_here(experiment.scaling).threads):
+            return teach(
+                teacher,
+                experiment.evaluation.judge,
+                self.dataset,
+                self.snapshot.generators[copy],
+                self.snapshot.discriminator,
+                Streams(self.experiment.seed),
+                self.device,
+                of_step(progress, f"teaching by {teacher}", "updates"),
+            )
+
+    def audit_copies(
+        self,
+        experiment: Experiment,
+        judge: Judge,
+        copy: str = "ema",
+        progress: PreparationProgress | None = None,
+    ) -> CopyAudit:
+        """Look for training images among the samples that `evaluate` measures."""
+        config, space = experiment.evaluation, self.dataset.space
+        draw = Streams(self.experiment.seed).generator("evaluation samples")
+        with use_threads(plan_here(experiment.scaling).threads):
+            latents = balanced_latents(space, config.samples, draw)
+            samples = generate(self.snapshot.generators[copy], space, latents)
+            told = of_step(progress, "comparing with training images", "images")
+            return audit_copies(config, judge, self.dataset, samples, told)
 
 
 def load_run(location: str, checkpoint: str = "last") -> LoadedRun:

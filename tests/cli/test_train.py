@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssgan.data.store import Store
+from ssgan.evaluation import teaching
 from ssgan.export import NamedGenerator
 from ssgan.export.card import read_card
 from ssgan.export.card_text import to_html
@@ -138,6 +140,33 @@ def test_evaluate_one_copy_with_other_settings(folder: Path, ssgan) -> None:
     assert "zero_one_loss_ema" not in done.out
     refused = ssgan("evaluate", "runs/tiny", "seed=3")
     assert (refused.code, "seed has no effect" in refused.err) == (2, True)
+
+
+def test_evaluate_says_what_samples_teach_and_whether_they_are_copies(
+    folder: Path, ssgan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "UPDATES", 2)
+    done = ssgan("evaluate", "runs/tiny", "--teaches", "--pairs", "pairs.png", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert list(found["teaches"]) == ["samples", "labels", "augmented labels", "readings"]
+    assert {lesson["images"] for lesson in found["teaches"].values()} == {2 * 64}
+    assert all(0 <= lesson["accuracy"]["digit"] <= 1 for lesson in found["teaches"].values())
+    audit = found["copy_audit"]
+    assert (audit["samples"], audit["training_images"], audit["planted_found"]) == (20, 1_297, 1)
+    with Image.open("pairs.png") as picture:
+        assert picture.width > 1_000
+    shown = ssgan("evaluate", "runs/tiny", "--teaches", "--copy", "raw").out
+    assert "taught by the generator (raw weights)" in shown
+    assert "of 20 samples are nearer to one of 1,297 training images" in shown
+
+
+def test_what_teaching_cannot_do_is_said_before_it_begins(folder: Path, ssgan) -> None:
+    alone = ssgan("evaluate", "runs/tiny", "--pairs", "pairs.png")
+    assert (alone.code, "--pairs are found by --teaches" in alone.err) == (2, True)
+    for file in ("pairs.jpg", "nowhere/pairs.png"):
+        refused = ssgan("evaluate", "runs/tiny", "--teaches", "--pairs", file)
+        assert (refused.code, f"--pairs {file} must end in .png" in refused.err) == (2, True)
 
 
 def test_figures_are_drawn_again(folder: Path, ssgan) -> None:
