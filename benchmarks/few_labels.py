@@ -129,11 +129,11 @@ def _make(setup: Setup, cell: Cell, draw: int, place: Path) -> Line:
     fields = cell.fields(draw, setup.overrides)
     error = train(cell.preset, [*setup.source, *fields], place)
     measured = measure(place) if error is None else {}
-    return make_line(cell, draw, fields[:-2], place, error, measured)
+    return make_line(cell.name, draw, fields[:-2], place, error, measured)
 
 
 def make_line(
-    cell: Cell,
+    cell: str,
     draw: int,
     fields: list[str],
     place: Path,
@@ -143,7 +143,7 @@ def make_line(
     """Return the line of a run, with the commit that it was trained on."""
     summary = RunDir(place).summary() or {}
     commit = summary.get("environment", {}).get("git_commit") or source_commit()
-    return Line(cell.name, draw, commit, describe_machine(), fields, error, measured)
+    return Line(cell, draw, commit, describe_machine(), fields, error, measured)
 
 
 def train(preset: str, fields: list[str], place: Path) -> str | None:

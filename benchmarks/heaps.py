@@ -13,19 +13,25 @@ from ssgan.experiment.loading import load_experiment
 
 
 def open_split(preset: str, root: Path, split: str = "train") -> Split:
-    """Open a split of a preset's data set.
+    """Open a split of a preset's data set, *train* or *test*, as `source_fields`.
+
+    Raises:
+        BadInput: It is not there.
+    """
+    fields = source_fields(preset, root)
+    return prepare(load_experiment(preset, fields).data.source).split(split)
+
+
+def source_fields(preset: str, root: Path) -> list[str]:
+    """Say by FIELD=VALUE where a preset's images are, so that nothing is downloaded.
 
     Args:
         preset: Name of the preset.
         root: Folder of MNIST's or Fashion-MNIST's files, or of those tables of SVHN and CIFAR-10
             that docs/results/photographs.md names.
-        split: *train* or *test*.
-
-    Raises:
-        BadInput: It is not there.
     """
     table = ["data.source.kind=parquet", f"data.source.name={preset}"]
-    fields = {
+    return {
         "digits": [],
         "svhn": [
             *(*table, f"data.source.train={root / 'svhn/test_first10000.parquet'}"),
@@ -38,7 +44,6 @@ def open_split(preset: str, root: Path, split: str = "train") -> Split:
             "data.source.names={label: category}",
         ],
     }.get(preset, [f"data.source.root={root}", "data.source.download=false"])
-    return prepare(load_experiment(preset, fields).data.source).split(split)
 
 
 def pick_uneven(

@@ -157,7 +157,7 @@ def fill(setup: Setup, data: Path, fashion: Path, draws: Iterable[int]) -> None:
         place.parent.mkdir(exist_ok=True)
         error = train(CELL.preset, [*_source(folder, draw), *_HEAP, *fields], place)
         measured = measure(place) | measure_heap(place) if error is None else {}
-        line = make_line(CELL, draw, [*_HEAP, *fields[:-2]], place, error, measured)
+        line = make_line(CELL.name, draw, [*_HEAP, *fields[:-2]], place, error, measured)
         add_line(setup.lines, line, setup.runs / "lines.lock")
         print(f"draw {draw}: {error or measured}", flush=True)
 
