@@ -1,6 +1,7 @@
 """Every program under benchmarks/ runs, at its smallest size.
 
-The GPU's is in test_gpu.py, those on few labels in test_few_labels.py and test_uneven_heap.py.
+The GPU's is in test_gpu.py, those on few labels in test_few_labels.py and test_uneven_heap.py,
+that on what samples teach in test_teaches.py.
 """
 
 import csv
@@ -37,7 +38,8 @@ from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 EPOCHS = 4
 TESTED = {
     *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "labeled_images"),
-    *("run", "seeds", "slider_page", "storage", "turned_digits", "uneven_heap", "workers"),
+    *("run", "seeds", "slider_page", "storage", "teaches", "turned_digits"),
+    *("uneven_heap", "workers"),
 }
 
 
