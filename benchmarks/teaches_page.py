@@ -129,10 +129,10 @@ def page(lines: Sequence[Line], sets: Iterable[Data] = _SETS) -> str:
             "of real images that copy nothing: those of the test split, and training images with",
             "the nearest other one. Of samples as real as real ones 1 % are nearer than 1 % of",
             "these; where samples prefer what is common it is more without a copy, and where the",
-            "test split is of other hands than the train split, too. *Planted* are training images",
-            f"with noise of {NOISE:g} of 255 gray levels: the share of such copies that are nearer",
-            "than 1 % of test images, which is what the measure can find. A copy that is moved by",
-            "half a pixel it does not find.",
+            "test split is of other hands than the train split, too. What the measure can find is",
+            "measured as well: of planted copies, which are training images with noise of",
+            f"{NOISE:g} of 255 gray levels, or moved by half a pixel, the share that is nearer",
+            "than 1 % of test images.",
             "",
             *_copies(found, shown),
             "",
@@ -199,7 +199,8 @@ def _paired(found: Lines, sets: Iterable[Data]) -> Iterator[str]:
 def _copies(found: Lines, sets: Iterable[Data]) -> Iterator[str]:
     yield from _head(
         *("data", "n", "nearer than 1 % of test images", "than 1 % of training images"),
-        *("planted", "median, samples", "test images", "training images"),
+        *("of noisy copies", "of moved copies"),
+        *("median, samples", "test images", "training images"),
     )
     for data in sets:
         lines = [line for line in found.get(data.cell("copies"), {}).values() if not line.error]
@@ -207,7 +208,7 @@ def _copies(found: Lines, sets: Iterable[Data]) -> Iterator[str]:
             continue
         shares = [
             _spread(_known(lines, name))
-            for name in ("below_held_out", "below_training", "planted_found")
+            for name in ("below_held_out", "below_training", "noisy_found", "moved_found")
         ]
         medians = [
             f"{fmean(_known(lines, f'median_{of}')):.3g}"

@@ -186,6 +186,7 @@ def _describe(audit: CopyAudit, pairs: Path | None) -> list[str]:
         f"images are, and {audit.below_training:.2%} than 1 % of training images are to each other",
         f"median distances: {audit.median_samples:.3g} of samples, {audit.median_held_out:.3g} of "
         f"held-out images, {audit.median_training:.3g} of training images",
-        f"of copies that were planted with a little noise this finds {audit.planted_found:.2%}",
+        f"of planted copies this finds {audit.noisy_found:.2%} with a little noise, and "
+        f"{audit.moved_found:.2%} that are moved by half a pixel",
     ]
     return lines if pairs is None else [*lines, f"the closest pairs: {pairs}"]

@@ -10,8 +10,8 @@ an image comes to the training set by chance:
 
 A sample that is closer than `SHARE` of them is not yet a copy: an ideal G has this share too, and
 one that prefers what is common has more. So the closest pairs are drawn, to be looked at. And the
-audit audits itself: of copies that are planted, training images with a little noise, it says how
-many it would have found.
+audit audits itself: of copies that are planted, training images with a little noise and such that
+are moved by half a pixel, it says how many it would have found.
 """
 
 from collections.abc import Iterator
@@ -51,8 +51,10 @@ class CopyAudit:
     """Share of samples that are nearer to a training image than 1 % of held-out real images are."""
     below_training: float
     """The same beside training images, each with the nearest other one."""
-    planted_found: float
-    """Share of planted copies that are nearer than 1 % of held-out images are."""
+    noisy_found: float
+    """Share of planted copies with noise that are nearer than 1 % of held-out images are."""
+    moved_found: float
+    """The same of planted copies that are moved by half a pixel."""
     bound_held_out: float
     """The 1 % quantile of held-out images' distances."""
     bound_training: float
@@ -86,10 +88,7 @@ def audit_copies(
     held_out = dataset.test.take(_pick(len(dataset.test), most, "audit held-out images"))
     own = _pick(len(rows), most, "audit training images")
     training = dataset.train.take(rows[own])
-    draw = _REAL.generator("audit noise")
-    planted = training[: len(samples)].cpu().float()
-    planted += torch.randn(planted.shape, generator=draw) * NOISE
-    groups = [samples, held_out, training, planted.round().clamp(0, 255).to(torch.uint8)]
+    groups = [samples, held_out, training, *_plant(training[: len(samples)].cpu().float())]
     sizes = [len(group) for group in groups]
     features = torch.cat([judge.predict(group).features for group in groups])
     itself = torch.full((len(features),), -1)
@@ -104,7 +103,7 @@ def audit_copies(
                 progress(done, len(rows))
 
     distances, nearest = _find_nearest(features, itself, others())
-    near, far, among, copied = distances.split(sizes)
+    near, far, among, noisy, moved = distances.split(sizes)
     beside_held_out, beside_training = far.quantile(SHARE), among.quantile(SHARE)
     at = [part.argsort(stable=True)[:_PAIRS] for part in (near, far)]
     found = nearest.split(sizes)
@@ -119,7 +118,8 @@ def audit_copies(
         training_images=len(rows),
         below_held_out=_share(near, beside_held_out),
         below_training=_share(near, beside_training),
-        planted_found=_share(copied, beside_held_out),
+        noisy_found=_share(noisy, beside_held_out),
+        moved_found=_share(moved, beside_held_out),
         bound_held_out=beside_held_out.item(),
         bound_training=beside_training.item(),
         median_samples=median(near.tolist()),
@@ -137,6 +137,13 @@ def audit_copies(
 def _pick(count: int, most: int, stream: str) -> Tensor:
     """Return at most so many random positions, int64 (n,)."""
     return draw_order(_REAL, stream, count).at(torch.arange(min(most, count)))
+
+
+def _plant(images: Tensor) -> Iterator[Tensor]:
+    """Make copies of images, float32 (N, C, H, W): with noise, and moved by half a pixel."""
+    noise = torch.randn(images.shape, generator=_REAL.generator("audit noise"))
+    for copies in (images + noise * NOISE, (images + images.roll(1, dims=-1)) / 2):
+        yield copies.round().clamp(0, 255).to(torch.uint8)
 
 
 def _share(distances: Tensor, bound: Tensor) -> float:

@@ -35,7 +35,8 @@ def make_line(data: Data, part: Part, seed: int, **measured: float) -> Line:
         "judge_error": 0.05,
         "below_held_out": 0.0125,
         "below_training": 0.0025,
-        "planted_found": 1.0,
+        "noisy_found": 1.0,
+        "moved_found": 0.25,
         **{f"median_{of}": 3.5 for of in ("samples", "held_out", "training")},
     }
     return Line(data.cell(part), seed, "abc", "a machine", ["x=1"], None, {**known, **measured})
@@ -135,7 +136,10 @@ def test_the_page_compares_the_teachers_on_the_same_seeds(tmp_path: Path) -> Non
     gains = "+0.2200 ± 0.0346; 3 of 3 | -0.0300 ± 0.0346; 1 of 3 | -0.0500 ± 0.0346; 0 of 3"
     assert f"| Digits, 130 labels | {gains} |" in text
     assert "| SVHN, 600 labels | not run | not run | not run |" in text
-    assert "| Digits, 130 labels | 3 | 0.0125 ± 0.0000 | 0.0025 ± 0.0000 | 1.0000" in text
+    assert (
+        "| Digits, 130 labels | 3 | 0.0125 ± 0.0000 | 0.0025 ± 0.0000 | 1.0000 ± 0.0000 | 0.2500"
+        in text
+    )
     assert "](teaches/digits.png)" in text
     assert "](teaches/svhn.png)" not in text
     assert "`svhn/samples` 1 of 3" in text

@@ -153,7 +153,7 @@ def test_evaluate_says_what_samples_teach_and_whether_they_are_copies(
     assert {lesson["images"] for lesson in found["teaches"].values()} == {2 * 64}
     assert all(0 <= lesson["accuracy"]["digit"] <= 1 for lesson in found["teaches"].values())
     audit = found["copy_audit"]
-    assert (audit["samples"], audit["training_images"], audit["planted_found"]) == (20, 1_297, 1)
+    assert (audit["samples"], audit["training_images"], audit["noisy_found"]) == (20, 1_297, 1)
     with Image.open("pairs.png") as picture:
         assert picture.width > 1_000
     shown = ssgan("evaluate", "runs/tiny", "--teaches", "--copy", "raw").out
