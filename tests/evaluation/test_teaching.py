@@ -184,13 +184,29 @@ def test_what_cannot_be_compared_is_refused_with_a_reason(
         teachers_of(replace(dataset, space=nothing))
 
 
-def test_labels_are_not_augmented_where_a_code_has_values(dataset: Dataset) -> None:
+def test_values_are_taught_too_and_labels_that_have_them_are_not_augmented(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "UPDATES", 40)
     assert teachers_of(dataset) == KINDS
-    level = Code(name="level", kind="continuous")
-    space = dataset.space.model_copy(update={"supervised": (*dataset.space.supervised, level)})
-    known = torch.cat([dataset.y_known, torch.rand(len(dataset.y_known), 1)], dim=1)
-    two = replace(dataset, space=space, y_known=known)
+    assert dataset.test is not None
+    assert dataset.y_test is not None
+
+    def add_brightness(images: Tensor, labels: Tensor) -> Tensor:
+        return torch.cat([labels, images.flatten(1).float().mean(dim=1)[:, None] / 127.5 - 1], 1)
+
+    level = Code(name="level", kind="continuous", low=0, high=255)
+    both = (*dataset.space.supervised, level)
+    two = replace(
+        dataset,
+        space=dataset.space.model_copy(update={"supervised": both}),
+        y_known=add_brightness(dataset.train.images, dataset.y_known),
+        y_test=add_brightness(dataset.test.images, dataset.y_test),
+    )
     assert teachers_of(two) == ["samples", "labels", "readings"]
+    lesson = learn("labels", two)
+    assert (lesson.accuracy.keys(), lesson.rmse.keys()) == ({"digit"}, {"level"})
+    assert 0 < lesson.rmse["level"] < 30  # of 255; saying nothing but the middle errs by 50
 
 
 def _key(image: Tensor) -> bytes:
