@@ -7,6 +7,8 @@ seconds that it runs, on an export that was never trained.
 """
 
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -76,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             if arguments.small:
                 generator = NamedGenerator.load(_untrained(folder / "export"))
-                found = [_measure(folder, driver, generator, "untrained", None, _BATCH, 1)]
+                file = folder / "page.html"
+                file.write_bytes(make_page(generator, "export")[0])
+                found = [_measure(file, driver, generator, "untrained", None, _BATCH, 1)]
             else:
                 found = [_of_run(folder, driver, run) for run in arguments.runs]
         finally:
@@ -93,12 +97,15 @@ def _untrained(folder: Path) -> Path:
 def _of_run(folder: Path, driver: Server, run: str) -> Measured:
     loaded = load_run(run)
     judge = loaded.find_judge(loaded.experiment).judge
+    file = folder / f"{loaded.run.run_id}.html"
+    command = [sys.executable, "-m", "ssgan", "export", run, "--html", str(file)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     generator = NamedGenerator.load(run)
-    return _measure(folder, driver, generator, loaded.experiment.name, judge, _IMAGES, _ROUNDS)
+    return _measure(file, driver, generator, loaded.experiment.name, judge, _IMAGES, _ROUNDS)
 
 
 def _measure(
-    folder: Path,
+    file: Path,
     driver: Server,
     generator: NamedGenerator,
     name: str,
@@ -106,9 +113,6 @@ def _measure(
     count: int,
     rounds: int,
 ) -> Measured:
-    content, _ = make_page(generator, "runs/page")
-    file = folder / "page.html"
-    file.write_bytes(content)
     latents = generator.draw(count)
     exact = generator.render(latents).astype(int)
     asked = [{"c": c, "seed": "0", "index": i} for i, c in enumerate(latents.c.tolist())]
@@ -131,7 +135,7 @@ def _measure(
     losses = tuple(_loss(judge, images, latents.c) for images in (exact, pixels)) if judge else ()
     return Measured(
         name,
-        len(content) / 1e6,
+        file.stat().st_size / 1e6,
         seconds,
         speed,
         float((apart <= 2).mean()),

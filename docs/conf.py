@@ -29,6 +29,7 @@ default_role = "code"
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "ssgan"
+html_extra_path = ["live"]  # a page with sliders, which the first page shows
 
 # A field, command or function that a page names and that does not exist fails the build.
 nitpicky = True

@@ -220,6 +220,15 @@ def test_the_table_of_results_says_what_its_pages_say() -> None:
     assert {page.stem for page in results.glob("*.md")} == {"index", *linked, *reports}
 
 
+def test_the_first_page_shows_sliders_of_this_version() -> None:
+    shown = (ROOT / "docs" / "live" / "digits.html").read_text()
+    for file in (ROOT / "ssgan" / "export" / "page").glob("*.[cj]s*"):
+        assert file.read_text() in shown, (
+            f"{file.name} has changed: `make quickstart`, then `ssgan export runs/quickstart "
+            "--html docs/live/digits.html`"
+        )
+
+
 def test_ci_runs_lint_and_tests() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o100

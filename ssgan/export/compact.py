@@ -23,8 +23,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ssgan.base.errors import BadInput
 
 _SMALL = 2**16  # weights, up to which a layer has 16 bits
-_RANK = 128  # of a wide layer that is factored
-_WORTH = 4  # times as many weights as its factors that it must have
+_RANK = 96  # of a wide layer that is factored
+_WORTH = 5  # times as many weights as its factors that it must have
 
 
 @dataclass(frozen=True)
