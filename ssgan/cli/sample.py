@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,15 +12,10 @@ from ssgan.cli.screen import progress
 from ssgan.cli.verb import Answer, Verb, importing, writing
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ssgan.export.code_values import CodeInfo
     from ssgan.export.generator import NamedGenerator
+    from ssgan.export.grid import Grid
 
-_SWEEP = 9  # values of a range LOW..HIGH
-_N = 16
-_MAX = 10_000  # images of one picture
+_N = 16  # `ssgan.export.grid.N`, without torch
 _CLASSES = 12  # that are counted on the screen
 _PICTURES = (".png", ".npy")
 _DATA_SETS = ("", ".parquet", ".tar")
@@ -115,67 +108,26 @@ def sample(
     with importing():
         from ssgan.drawing.grids import generator_name
         from ssgan.export.generator import NamedGenerator
+        from ssgan.export.grid import make_grid, read_values
 
     generator = NamedGenerator.load(source).to(device)
+    assigned = dict(_split(codes))
     if is_data_set and n is not None:
-        values = _read_assignments(generator, codes)
+        values = read_values(generator, assigned)
         options = {"seed": seed, "codes": values, "share": share, "agreeing": agreeing}
         return _write_data_set(generator, outs[0], n, {**options, "device": device})
-    grid = _grid(generator, codes, n, seed)
+    grid = make_grid(generator, assigned, n, seed)
     for out in outs:
-        _write(generator, grid, out)
+        _write(grid, out)
     files = [str(out) for out in outs]
     count = len(grid.images)
     copy = generator_name(generator.manifest.copy_of)
     lines = [
         f"{count} image{'s' * (count != 1)} drawn by {copy}: {', '.join(files)}",
-        f"codes: {'; '.join(_describe(code) for code in generator.codes)}",
+        f"codes: {'; '.join(code.in_words() for code in generator.codes)}",
     ]
     facts = {"files": files, "rows": len(grid.rows), "columns": grid.columns, "seed": seed}
     return Answer(lines, facts)
-
-
-class _Grid(NamedTuple):
-    """Images in rows, row after row."""
-
-    images: NDArray[np.uint8]  # (n, H, W, C)
-    rows: list[str]  # what each row shows
-    columns: int  # images a row; the last row may be short
-    headers: list[str]  # what each column shows; empty where the noise changes along a row
-    asked: str  # the end of the title: what was asked for, and what changes along a row
-
-
-def _grid(
-    generator: NamedGenerator, assignments: tuple[str, ...], n: int | None, seed: int
-) -> _Grid:
-    import numpy as np
-
-    values = _read_assignments(generator, assignments)
-    lists = [name for name, value in values.items() if isinstance(value, list)]
-    if len(lists) > 2:
-        raise BadInput(
-            f"{', '.join(lists)} have several values, and a picture has rows and columns only; "
-            "give one value for all but two of them"
-        )
-    if len(lists) == 2 and n is not None:
-        raise BadInput(f"-n has no effect: {lists[1]} makes the columns; leave one of them out")
-    fixed = {name: value for name, value in values.items() if not isinstance(value, list)}
-    rows = values[lists[0]] if lists else [None]
-    columns = values[lists[1]] if len(lists) == 2 else [None]
-    each = 1 if len(lists) == 2 else n or (_N if not lists else 8)
-    if len(rows) * len(columns) * each > _MAX:
-        raise BadInput(f"more than {_MAX:,} images in one call; lower -n")
-    asked = [dict(zip(lists, pair, strict=False)) for pair in itertools.product(rows, columns)]
-    images = np.concatenate([generator.sample(each, seed, codes=fixed | one) for one in asked])
-    named = ", ".join(f"{name} = {value}" for name, value in fixed.items())
-    told = f", asked for {named}" if named else ""
-    if lists:
-        labels = [f"asked for: {lists[0]} = {_shown(row)}" for row in rows]
-        headers = [_shown(column) for column in columns] if len(lists) == 2 else []
-        told += f"; along a row: {lists[1] if headers else 'noise and other codes at random'}"
-        return _Grid(images, labels, len(columns) * each, headers, told)
-    side = min(each, max(1, round(each**0.5)) if each > 10 else each)
-    return _Grid(images, [""] * -(-each // side), side, [], told or ", codes at random")
 
 
 def _write_data_set(
@@ -200,11 +152,6 @@ def _write_data_set(
     )
 
 
-def _read_assignments(generator: NamedGenerator, assignments: tuple[str, ...]) -> dict[str, Any]:
-    known = {code.name: code for code in generator.codes}
-    return {name: _values(known.get(name), text) for name, text in _split(assignments)}
-
-
 def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for assignment in assignments:
@@ -217,54 +164,13 @@ def _split(assignments: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _values(code: CodeInfo | None, text: str) -> Any:
-    """Read one value, or a list of them; names and classes are checked by the generator."""
-    if code is None or text in code.classes:
-        return text
-    if code.classes and text == "all":
-        return list(code.classes)
-    low, dots, high = text.partition("..")
-    if dots and not code.classes:
-        import numpy as np
-
-        try:
-            ends = float(low), float(high)
-        except ValueError:
-            ends = (math.nan, math.nan)
-        if not all(map(math.isfinite, ends)):
-            raise BadInput(f"{code.name}={text} is not a range; write {code.name}=-1..1")
-        return [round(value, 6) for value in np.linspace(*ends, _SWEEP).tolist()]
-    if "," in text:
-        parts = [part.strip() for part in text.split(",")]
-        if not all(parts):
-            raise BadInput(f"{code.name}={text} has an empty value; write {code.name}=A,B")
-        return parts
-    return text
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _write(generator: NamedGenerator, grid: _Grid, out: Path) -> None:
+def _write(grid: Grid, out: Path) -> None:
     import numpy as np
-    import torch
 
-    from ssgan.drawing.grids import generator_name, image_rows
     from ssgan.drawing.sheet import png
 
     with writing(out, "--out"):
         if out.suffix == ".npy":
             np.save(out, grid.images)
-            return
-        images = torch.from_numpy(grid.images).permute(0, 3, 1, 2).split(grid.columns)
-        groups = [(name, [row[i : i + 1] for row in images]) for i, name in enumerate(grid.headers)]
-        title = f"What {generator_name(generator.manifest.copy_of)} draws{grid.asked}"
-        out.write_bytes(png(image_rows(groups or [("", images)], grid.rows, title)))
-
-
-def _describe(code: CodeInfo) -> str:
-    if not code.classes:
-        return f"{code.name} from {code.low:g} to {code.high:g}"
-    shown = ", ".join(code.classes[:12])
-    return f"{code.name}: {shown}{' ...' if len(code.classes) > 12 else ''}"
+        else:
+            out.write_bytes(png(grid.draw()))

@@ -13,6 +13,7 @@ from ssgan.base.errors import BadInput
 from ssgan.method.codes import Code, Joint, LatentSpace
 
 _SHOWN = 20  # classes in a message
+_LISTED = 12  # classes of a code that is described
 REACH = 2.0
 """Traversals go to twice the range of training, as in the paper's figures."""
 
@@ -32,6 +33,17 @@ class CodeInfo(NamedTuple):
     """Least value in training, in the user's units; continuous codes only."""
     high: float | None
     """Greatest value in training, in the user's units; continuous codes only."""
+
+    def in_words(self) -> str:
+        """Say what the code can be: ``digit: 0, 1, 2``, ``angle from -30 to 60``."""
+        return f"{self.name}{':' * bool(self.classes)} {self.values_in_words()}"
+
+    def values_in_words(self) -> str:
+        """Name the first classes, or the range: ``from -30 to 60``."""
+        if not self.classes:
+            return f"from {self.low:g} to {self.high:g}"
+        shown = (name if name.isprintable() else repr(name) for name in self.classes[:_LISTED])
+        return ", ".join(shown) + " ..." * (self.size > _LISTED)
 
 
 def describe(space: LatentSpace) -> tuple[CodeInfo, ...]:

@@ -5,6 +5,7 @@
     generator = NamedGenerator.load("runs/quickstart/export")
     images = generator.sample(digit=7, n=16, seed=0)  # uint8 (16, H, W, C)
     generator.read(images)["digit"].values  # ["7", "7", ...]
+    generator.grid(digit="all", style_1="-2..2")  # a picture
 
 Loading needs torch and safetensors only: no Ray, no MLflow, no pickle.
 """
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ssgan.base.errors import BadInput, CorruptFile
@@ -29,6 +31,8 @@ from ssgan.export.format import (
     read_manifest,
     read_weights,
 )
+from ssgan.export.grid import make_grid
+from ssgan.export.notebook import as_html, describe_in_a_line
 from ssgan.export.onnx_file import pack_onnx
 from ssgan.method.codes import Latents
 from ssgan.method.objective import read_codes
@@ -64,6 +68,12 @@ def _shapes(folder: Path, manifest: ExportManifest) -> tuple[Generator, Discrimi
         if not isinstance(error, RuntimeError) or "overflow" in told:
             raise CorruptFile(f"{folder / MANIFEST} describes no networks: {told}") from None
     return _build(manifest)  # of another package, and it needs numbers
+
+
+def _join(named: Mapping[str, Any], codes: Mapping[str, Any] | None) -> dict[str, Any]:
+    if doubled := sorted(set(codes or {}) & set(named)):
+        raise BadInput(f"code {doubled[0]!r} is given twice, by keyword and in `codes`")
+    return {**named, **(codes or {})}
 
 
 class NamedGenerator:
@@ -171,10 +181,35 @@ class NamedGenerator:
         Raises:
             BadInput: A name, class, value or length is wrong.
         """
-        codes = codes or {}
-        if doubled := sorted(set(codes) & set(named)):
-            raise BadInput(f"code {doubled[0]!r} is given twice, by keyword and in `codes`")
-        return self.render(self.draw(n, seed, z, {**named, **codes}))
+        return self.render(self.draw(n, seed, z, _join(named, codes)))
+
+    def grid(
+        self,
+        /,
+        n: int | None = None,
+        seed: int = 0,
+        codes: Mapping[str, Any] | None = None,
+        **named: Any,
+    ) -> Image.Image:
+        """Draw the picture of ``ssgan sample``: ``grid(digit="all", style_1="-2..2")``.
+
+        Args:
+            n: Images, a row; 16, or 8 a row, by default.
+            seed: As of `sample`; a column has the same noise in every row.
+            codes: Values by name, as of `sample`; they come after the keywords.
+            named: Values by name: one, or a sequence, a list ("1,2,3"), a range ("-2..2") or "all"
+                classes. The first code with several makes the rows, a second one the columns.
+
+        Raises:
+            BadInput: As `ssgan.export.grid.make_grid`.
+        """
+        return make_grid(self, _join(named, codes), n, seed).draw()
+
+    def __repr__(self) -> str:
+        return describe_in_a_line(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def draw(
         self,

@@ -46,6 +46,14 @@ def test_a_second_list_makes_columns_that_share_the_noise(ssgan, export: Path) -
     assert not np.array_equal(images[9], images[17])
 
 
+def test_the_picture_is_the_grid_that_python_draws(ssgan, export: Path) -> None:
+    done = ssgan("sample", export, "digit=all", "style_1=-2..2", "angle=5", "--out", "a.png")
+    assert done.code == 0, done.err
+    drawn = NamedGenerator.load(export).grid(digit="all", style_1="-2..2", angle=5)
+    with Image.open("a.png") as picture:
+        assert picture.tobytes() == drawn.tobytes()
+
+
 def test_a_run_directory_stands_for_its_export(ssgan, export: Path) -> None:
     done = ssgan("sample", export.parent)
     assert done.code == 0, done.err
@@ -88,8 +96,8 @@ def test_an_export_may_lie_on_an_object_store(ssgan, export: Path) -> None:
         (["digit=\x1b[31m"], "\\x1b[31m"),
         (["digit"], "write code=value"),
         (["digit=all", "angle=0..1", "style_1=0..1"], "rows and columns only"),
-        (["digit=all", "angle=0..1", "-n", "3"], "-n has no effect"),
-        (["digit=all", "-n", "5000"], "lower -n"),
+        (["digit=all", "angle=0..1", "-n", "3"], "n has no effect: angle makes the columns"),
+        (["digit=all", "-n", "5000"], "lower n"),
         (["--out", "a.jpg"], "must end in .png"),
         (["--out", "nowhere/a.png"], "there is no folder"),
         (["--out", "set"], "a data set needs -n, how many images in total"),
