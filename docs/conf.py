@@ -13,7 +13,7 @@ copyright = "ssgan contributors"
 version = release = ssgan.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # myst_parser, and notebooks
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "configuration",
@@ -22,6 +22,7 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # tests/integration/test_notebook.py executes it
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 default_role = "code"
