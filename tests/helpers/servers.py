@@ -139,6 +139,11 @@ class Browser:
         session = post(f"{driver.url}/session", {"capabilities": wanted})["value"]
         self._session = f"{driver.url}/session/{session['sessionId']}"
 
+    def before_pages(self, script: str) -> None:
+        """Run JavaScript in every page that is opened from now on, before its own."""
+        body = {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": script}}
+        post(f"{self._session}/goog/cdp/execute", body)
+
     def open(self, url: str) -> None:
         """Go to an address."""
         post(f"{self._session}/url", {"url": url})

@@ -129,6 +129,31 @@ def test_codes_out_of_range_are_refused_with_the_range(page: tuple[Path, Browser
     assert browser.run("return document.getElementById('code-2').value") == "0"
 
 
+def test_without_workers_the_page_draws_by_itself(
+    page: tuple[Path, Browser], chromedriver: Server
+) -> None:
+    folder, usual = page
+    browser = Browser(chromedriver, (1280, 1100), watched=True)
+    browser.before_pages("window.Worker = class { constructor() { throw new Error('refused'); } };")
+    browser.open(folder.with_name("page.html").as_uri())
+    browser.wait_for(DRAWN)
+    request = [{"c": [7, 1, 0.5], "seed": "4", "index": 2}]
+    assert browser.run(DRAW, request) == usual.run(DRAW, request)
+    assert browser.errors() == []
+
+
+def test_a_page_that_was_damaged_says_so(page: tuple[Path, Browser], tmp_path: Path) -> None:
+    folder, browser = page
+    whole = folder.with_name("page.html").read_text()
+    at = whole.index('id="weights">') + 5_000
+    damaged = tmp_path / "damaged.html"
+    damaged.write_text(whole[:at] + ("A" if whole[at] != "A" else "B") + whole[at + 1 :])
+    browser.open(damaged.as_uri())
+    said = browser.wait_for("return document.getElementById('error').textContent")
+    assert "cannot be read" in said
+    assert "copy it again" in said
+
+
 def test_the_benchmark_of_the_page_runs(
     chromedriver: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
