@@ -82,8 +82,9 @@ def label(
     if port is not None and (no_browser or answers is not None):
         raise BadInput("--port has no effect: there is no page")
     from ssgan.base.lease import hold
+    from ssgan.base.local_server import listen, serve
     from ssgan.base.storage import Folder
-    from ssgan.labeling.server import listen, serve
+    from ssgan.labeling.server import make_app
     from ssgan.labeling.terminal import ask
 
     place, own = _find_place(source, labels, csv)
@@ -101,7 +102,7 @@ def label(
         if listener is None:
             ask(session, sys.stdin, say)
         else:
-            serve(session, listener, _say_address, opens=True)
+            serve(make_app(session), "ssgan label", listener, _say_address, opens=True)
         return _report(session, place)
 
 

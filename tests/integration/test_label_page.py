@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ssgan.labeling.server import listen
+from ssgan.base.local_server import listen
 from tests.helpers.pictures import draw_heap
 from tests.helpers.servers import Browser, Server
 
