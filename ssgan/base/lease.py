@@ -172,13 +172,6 @@ class Lease:
         )
         self._folder.write_json(self._own, holder.model_dump(mode="json"))
 
-    def _read(self, name: str) -> _Holder | None:
-        """Read another's lease; None where it is no longer there, or another version's."""
-        try:
-            return _Holder.model_validate(self._folder.read_parsed(name, read_json))
-        except (FileNotFoundError, ValueError):
-            return None
-
     def _find_other(self) -> tuple[str, _Holder | None] | None:
         """Find another process's lease or claim; delete those that have run out."""
         times = self._folder.times(_PREFIX, "")
@@ -189,7 +182,7 @@ class Lease:
                 if is_old:
                     self._folder.delete(name)
                 continue
-            holder = self._read(name)
+            holder = _read_holder(self._folder, name)
             if is_old or (holder is not None and holder.is_gone(self._folder)):
                 self._past.add(name)
                 self._folder.delete(name)
@@ -217,7 +210,7 @@ class Lease:
             if name in self._past:  # its holder stood still, and will notice
                 self._folder.delete(name)
                 continue
-            holder = self._read(name)
+            holder = _read_holder(self._folder, name)
             if holder is not None and holder.state == "holds":
                 return holder
         return None
@@ -262,6 +255,27 @@ def is_claimed(folder: Folder) -> bool:
         return bool(folder.times(_PREFIX, _SUFFIX))
     except NotADirectoryError:
         return False
+
+
+def is_held(folder: Folder) -> bool:
+    """Whether a process holds the lease on a folder, as far as reading alone tells.
+
+    One that has crashed counts until it would run out, unless it ran on this machine. Its age is
+    told by this machine's clock, since nothing is written to ask the storage for its own.
+    """
+    for name, written in folder.times(_PREFIX, _SUFFIX).items():
+        holder = None if time.time() - written > RUNS_OUT else _read_holder(folder, name)
+        if holder is not None and holder.state == "holds" and not holder.is_gone(folder):
+            return True
+    return False
+
+
+def _read_holder(folder: Folder, name: str) -> _Holder | None:
+    """Read a lease; None where it is no longer there, or another version's."""
+    try:
+        return _Holder.model_validate(folder.read_parsed(name, read_json))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _machine() -> str:

@@ -106,12 +106,14 @@ class Folder:
             if entry.type == pafs.FileType.Directory
         )
 
-    def times(self, prefix: str, suffix: str) -> dict[str, float]:
+    def times(self, prefix: str, suffix: str, folder: str = "") -> dict[str, float]:
         """Return when some files directly in this folder were written, named by how they are.
 
-        Seconds by the clock of the storage, which is the same for all that ask.
+        Seconds by the clock of the storage, which is the same for all that ask. Where a `folder`
+        in this one is named, they are the files directly in there, without its name.
         """
-        selector = pafs.FileSelector(self._path, allow_not_found=True)
+        path = self._join(folder) if folder else self._path
+        selector = pafs.FileSelector(path, allow_not_found=True)
         return {
             entry.base_name: entry.mtime_ns / 1e9
             for entry in self._fs.get_file_info(selector)

@@ -26,6 +26,7 @@ from ssgan.cli.screen import report_failure, say
 from ssgan.cli.search import search
 from ssgan.cli.track import track
 from ssgan.cli.train import train
+from ssgan.cli.view import view
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -50,7 +51,7 @@ class _InOrder(click.Group):
     cls=_InOrder,
     commands=[
         *(init, label, data, presets, train, search, reproduce),
-        *(evaluate, sample, read, figures, export, track, doctor),
+        *(view, evaluate, sample, read, figures, export, track, doctor),
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b

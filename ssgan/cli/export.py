@@ -56,10 +56,9 @@ def export(
         check_onnx_extra("ssgan export --onnx")
     from ssgan.base.storage import Folder
     from ssgan.base.threads import use_threads
-    from ssgan.export.format import MANIFEST, parse_manifest, save_export
-    from ssgan.export.generator import NamedGenerator
+    from ssgan.export.format import save_export
     from ssgan.launch.loaded_run import load_run
-    from ssgan.launch.outcome import EXPORT, export, keep_readme, write_export
+    from ssgan.launch.outcome import EXPORT, export, keep_readme, open_export, write_export
     from ssgan.launch.preparation import plan_here
     from ssgan.records.searchdir import hold_record
 
@@ -68,8 +67,7 @@ def export(
         files = export(loaded, copy_of)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     after = f"after {loaded.step:,} updates"
-    networks = loaded.snapshot.generators[copy_of], loaded.snapshot.discriminator
-    generator = NamedGenerator(parse_manifest(files[MANIFEST], MANIFEST), *networks)
+    generator = open_export(loaded, files, copy_of)
     lines = []
     if html is not None:
         from ssgan.export.card import read_card

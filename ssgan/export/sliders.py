@@ -1,34 +1,31 @@
 """A generator as one HTML file with sliders, which opens from disk and needs no network.
 
 The page holds the weights that `ssgan.export.compact` makes, and a program of its own that runs
-them, in plain JavaScript. Its content security policy allows nothing else: no request leaves it,
-and no text of a name becomes markup or code.
+them, in plain JavaScript. Its content security policy allows nothing else (`html_page`).
 """
 
 import base64
 import gzip
-import hashlib
-import html
-import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from string import Template
 
 import torch
 from torch import Tensor
 
-from ssgan import __version__
 from ssgan.base.rng import Streams
-from ssgan.export.code_values import REACH
 from ssgan.export.compact import QuantizedLayer, factor, fold, quantize, run
-from ssgan.export.format import Provenance
 from ssgan.export.generator import NamedGenerator
+from ssgan.export.html_page import (
+    Script,
+    describe_generator,
+    make_frame,
+    name_of,
+    read_page_file,
+    subtitle_of,
+)
 from ssgan.method.codes import Latents, LatentSpace
 from ssgan.method.objective import read_codes
 
-_FILES = resources.files("ssgan.export") / "page"
 _IMAGES = 1_000  # of a comparison
 _OTHER_NOISE = "The noise of a seed is not the one that Python draws."
 _NEAR = 2  # of 255, within which pixels count as the same
@@ -136,14 +133,10 @@ def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[b
     manifest, parts = generator.manifest, networks.parts()
     space = manifest.space
     packed = b"".join(layer.to_bytes() for layers in parts.values() for layer in layers)
+    weights = base64.b64encode(gzip.compress(packed, 9, mtime=0)).decode()
     skipped = numbers_before_noise(space)
-    name = str(manifest.provenance.get("run") or "generator")
     described = {
-        "name": name,
-        "source": source,
-        "shape": manifest.shape,
-        "codes": [code._asdict() for code in generator.codes],
-        "reach": REACH,
+        **describe_generator(generator, source),
         "noise": space.noise,
         "skipped": skipped,
         "gaussian": space.posterior == "gaussian",
@@ -151,24 +144,20 @@ def make_page(generator: NamedGenerator, source: str, card: str = "") -> tuple[b
         "centered": networks.centered,
         "networks": {part: [one.describe() for one in layers] for part, layers in parts.items()},
     }
-    script, workers, style = (
-        (_FILES / name).read_text() for name in ("page.js", "networks.js", "page.css")
+    told = str(fidelity) if skipped is not None else f"{fidelity} {_OTHER_NOISE}"
+    page = make_frame(
+        title=name_of(generator),
+        subtitle=subtitle_of(manifest.provenance),
+        described=described,
+        data=f'<script type="text/plain" id="weights">{weights}</script>',
+        scripts=[
+            Script(read_page_file("networks.js"), ' id="networks"'),
+            Script(read_page_file("elements.js") + read_page_file("page.js")),
+        ],
+        card=card,
+        footer=f"{told} Nothing leaves this page.",
     )
-    texts = {
-        "policy": _policy(scripts=[workers, script], style=style),
-        "title": html.escape(name),
-        "subtitle": html.escape(_subtitle(manifest.provenance)),
-        "style": style,
-        "card": f'<section id="card">\n{card}</section>' if card else "",
-        "fidelity": str(fidelity) if skipped is not None else f"{fidelity} {_OTHER_NOISE}",
-        "made": f"Made by ssgan {__version__}.",
-        # No name can end the element: < is written as an escape.
-        "described": json.dumps(described).replace("<", "\\u003c"),
-        "weights": base64.b64encode(gzip.compress(packed, 9, mtime=0)).decode(),
-        "networks": workers,
-        "script": script,
-    }
-    return Template((_FILES / "page.html").read_text()).substitute(texts).encode(), fidelity
+    return page.content, fidelity
 
 
 def numbers_before_noise(space: LatentSpace) -> int | None:
@@ -186,30 +175,6 @@ def numbers_before_noise(space: LatentSpace) -> int | None:
         if torch.equal(torch.randn(1, space.noise, generator=generator), wanted):
             return count
     return None
-
-
-def _policy(scripts: Sequence[str], style: str) -> str:
-    """Allow the page its own scripts and style, a worker of its own, and pictures inside it."""
-    own = " ".join(f"'{_hash(script)}'" for script in scripts)
-    return (
-        f"default-src 'none'; script-src {own}; style-src '{_hash(style)}'; worker-src blob:; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _subtitle(provenance: Mapping[str, Provenance]) -> str:
-    """Say what the generator was trained on, as far as the export knows."""
-    known = {name: provenance.get(name) for name in ("data", "labels", "step")}
-    told = [
-        f"trained on {known['data']}" if known["data"] else "",
-        f"{known['labels']:,} labels" if isinstance(known["labels"], int) else "",
-        f"{known['step']:,} updates" if isinstance(known["step"], int) else "",
-    ]
-    return "A generator with named codes" + "".join(f", {one}" for one in told if one)
 
 
 def _percent(share: float) -> str:

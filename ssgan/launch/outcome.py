@@ -17,6 +17,7 @@ from ssgan.experiment.tree import Experiment
 from ssgan.export.card import read_card
 from ssgan.export.card_text import README, is_card, to_markdown
 from ssgan.export.format import MANIFEST, Provenance, pack_export, parse_manifest
+from ssgan.export.generator import NamedGenerator
 from ssgan.export.strips import draw_strips
 from ssgan.launch.loaded_run import LoadedRun, load_networks
 from ssgan.launch.preparation import ComputePlan
@@ -45,8 +46,18 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
 
     Its model card with the pictures is one part of it.
     """
+    files = pack(loaded, copy)
+    card = read_card(loaded.run, parse_manifest(files[MANIFEST], MANIFEST))
+    assert card is not None
+    generator, space = loaded.snapshot.generators[copy], loaded.dataset.space
+    strips = draw_strips(generator, space, labeled=card.is_labeled)
+    return {**files, README: to_markdown(card, title=True).encode(), **strips}
+
+
+def pack(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, bytes]:
+    """Pack what of an export folder is needed to load it, without the card."""
     run, dataset = loaded.run, loaded.dataset
-    files = pack_export(
+    return pack_export(
         loaded.snapshot.generators[copy],
         loaded.snapshot.discriminator,
         networks=loaded.experiment.networks,
@@ -67,11 +78,6 @@ def export(loaded: LoadedRun, copy: Literal["ema", "raw"] = "ema") -> dict[str, 
             **_describe_spread(loaded),
         },
     )
-    card = read_card(run, parse_manifest(files[MANIFEST], MANIFEST))
-    assert card is not None
-    generator, space = loaded.snapshot.generators[copy], dataset.space
-    strips = draw_strips(generator, space, labeled=card.is_labeled)
-    return {**files, README: to_markdown(card, title=True).encode(), **strips}
 
 
 def _describe_spread(loaded: LoadedRun) -> dict[str, Provenance]:
@@ -83,6 +89,17 @@ def _describe_spread(loaded: LoadedRun) -> dict[str, Provenance]:
         "labels_gained": loaded.gained,
         "labels_spread": ", ".join(f"{name}={value}" for name, value in settings),
     }
+
+
+def open_export(
+    loaded: LoadedRun, files: Mapping[str, bytes], copy: Literal["ema", "raw"] = "ema"
+) -> NamedGenerator:
+    """Return the generator that was packed from a run, on the CPU, without writing it.
+
+    The networks of `loaded` are moved there.
+    """
+    networks = loaded.snapshot.generators[copy].cpu(), loaded.snapshot.discriminator.cpu()
+    return NamedGenerator(parse_manifest(files[MANIFEST], MANIFEST), *networks)
 
 
 def write_export(run: RunDir, files: Mapping[str, bytes]) -> str:

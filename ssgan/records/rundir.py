@@ -152,6 +152,14 @@ class RunDir(RecordDir[RunIdentity]):
         found = (re.fullmatch(r"record/(\d+)\.json", name) for name in self.list("record"))
         return {int(one[1]) for one in found if one is not None}
 
+    def record_times(self) -> dict[int, float]:
+        """Return when the record of each epoch was written, seconds by the clock of the storage.
+
+        This is one look, without those into the folders of pictures: for whoever looks often.
+        """
+        times = self.times("", ".json", "record")
+        return {int(name[:-5]): time for name, time in times.items() if name[:-5].isdigit()}
+
     def pictures(self, record: Record) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Read the pictures of an epoch by name: PNG bytes, and WebP bytes of their thumbnails."""
         archives: dict[str, zipfile.ZipFile] = {}

@@ -14,7 +14,7 @@ import pytest
 
 from ssgan.base import lease
 from ssgan.base.errors import BadInput, LeaseLost
-from ssgan.base.lease import hold, is_claimed
+from ssgan.base.lease import hold, is_claimed, is_held
 from ssgan.base.storage import Folder
 from tests.helpers.buckets import Bucket, running_bucket
 from tests.helpers.leases import write_foreign_lease
@@ -46,6 +46,22 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 def files(folder: Folder) -> list[str]:
     return folder.list("")
+
+
+def test_whoever_reads_alone_is_told_whether_it_is_held(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not is_held(folder)
+    with hold(folder):
+        assert is_held(folder)
+    assert not is_held(folder)
+    write_foreign_lease(folder, "claims")
+    assert not is_held(folder)
+    name = write_foreign_lease(folder)
+    assert is_held(folder)
+    monkeypatch.setattr(lease, "RUNS_OUT", -3600.0)
+    assert not is_held(folder)
+    assert folder.exists(name)
 
 
 def test_the_second_is_refused_and_told_who_holds_it(folder: Folder) -> None:
@@ -83,6 +99,7 @@ def test_a_process_that_was_killed_holds_nothing(folder: Folder) -> None:
             pass
         holder.kill()
         holder.stdout.read()  # it is dead now, though nobody has asked for its exit status
+        assert not is_held(folder)
         with hold(folder):
             assert len(files(folder)) == 1
 

@@ -70,6 +70,17 @@ def test_records_come_in_the_order_of_epochs(run: RunDir) -> None:
     assert run.record(1) is None
 
 
+def test_whoever_looks_often_sees_which_records_are_there_and_which_are_new(run: RunDir) -> None:
+    assert run.record_times() == {}
+    run.commit_record(record(1), {"samples_ema": b"png"})
+    first = run.record_times()
+    run.write_bytes("record/notes.json", b"{}")
+    run.commit_record(record(12))
+    times = run.record_times()
+    assert times.keys() == {1, 12}
+    assert times[1] == first[1] <= times[12]
+
+
 def test_metrics_without_a_value_are_null(run: RunDir) -> None:
     run.commit_record(record(1, metrics={"a": float("nan"), "b": float("inf"), "c": None, "d": 1}))
     assert json.loads(run.read_bytes("record/0001.json"))["metrics"] == {

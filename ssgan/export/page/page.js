@@ -1,9 +1,5 @@
-"use strict";
 // The page of one generator: what is set stands in `values`, and everything shown follows from it.
 
-const $ = id => document.getElementById(id);
-const element = (name, text = "", properties = {}) =>
-  Object.assign(document.createElement(name), {textContent: text}, properties);
 const page = JSON.parse($("described").textContent);
 const [, height, width] = page.shape;
 const STEPS = 9, MOST = 64, BUTTONS = 24;  // of a range in the grid; rows; classes as buttons
@@ -19,8 +15,17 @@ const shown = (code, value) => isClass(code) ? code.classes[value] : number(inUn
 const values = page.codes.map(() => 0);
 let seed = "0";
 
-// Where pictures come from: a worker with the weights of this page, or, where a browser refuses one
-// to a page from disk, the page itself.
+// Where pictures come from: the server of the page, or a worker with the weights in the page, or,
+// where a browser refuses one to a page from disk, the page itself.
+async function askServer(request) {
+  const answer = await fetch("image", {
+    method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(request),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  const {pixels, readings} = await answer.json();
+  return {pixels: Uint8ClampedArray.from(atob(pixels), character => character.charCodeAt(0)), readings};
+}
+
 async function weights() {
   const text = $("weights").textContent;
   $("weights").remove();
@@ -49,6 +54,7 @@ function inWorker(buffer) {
 }
 
 async function makeEngine() {
+  if (page.remote) return askServer;
   const buffer = await weights();
   try {
     return await inWorker(buffer);
@@ -65,16 +71,32 @@ let engine = null, busy = false;
 async function work() {
   if (busy || !engine) return;
   busy = true;
-  for (let job; (job = queue.picture.shift() || queue.asked.shift() || queue.grid.shift());) job.done(await engine(job.request));
+  for (let job; (job = queue.picture.shift() || queue.asked.shift() || queue.grid.shift());) {
+    try {
+      job.done(await engine(job.request));
+    } catch (error) {
+      job.failed(error);
+    }
+  }
   busy = false;
 }
 
 makeEngine().then(made => { engine = made; return work(); }, fail);
-const draw = (request, lane) => new Promise(done => { queue[lane].push({request, done}); work(); });
+const draw = (request, lane) => new Promise((done, failed) => {
+  queue[lane].push({request, done, failed});
+  work();
+});
 
 function fail(error) {
-  $("error").textContent = `The networks in this page cannot be read (${error.message || error}). `
-    + "The file may be damaged: copy it again, or use a browser of 2023 or newer.";
+  queue.grid.length = 0;
+  const said = error.message || error;
+  if (!page.remote) {
+    $("error").textContent = `The networks in this page cannot be read (${said}). `
+      + "The file may be damaged: copy it again, or use a browser of 2023 or newer.";
+  } else {
+    $("error").textContent = error instanceof TypeError
+      ? "The server has ended. Start ssgan view again, and open its new address." : said;
+  }
 }
 
 function paint(canvas, pixels) {
@@ -94,7 +116,7 @@ async function showPicture() {
     const {value, confidence} = readings[k];
     const none = isClass(code) && value === code.classes.length;
     const read = none ? "none of these" : isClass(code) ? shown(code, value) : number(inUnits(code, value), 3);
-    $(`read-${k}`).textContent = confidence === undefined ? read : `${read}, ${percent(confidence)} sure`;
+    $(`read-${k}`).textContent = confidence == null ? read : `${read}, ${percent(confidence)} sure`;
     $(`read-${k}`).classList.toggle("differs", isClass(code) && value !== values[k]);
   });
 }
@@ -136,7 +158,7 @@ function showGrid() {
         cell.append(button);
       }
       line.append(cell);
-      draw({c, seed, index: isNoise ? other : 0}, "grid").then(({pixels}) => paint(canvas, pixels));
+      draw({c, seed, index: isNoise ? other : 0}, "grid").then(({pixels}) => paint(canvas, pixels), fail);
     }
     $("cells").append(line);
   }
@@ -148,7 +170,7 @@ function show() {
   $("copied").hidden = true;
   page.codes.forEach((code, k) => controls[k](values[k]));
   $("seed").value = seed;
-  showPicture();
+  showPicture().catch(fail);
   clearTimeout(timer);
   timer = setTimeout(showGrid, 150);  // while a slider is dragged the large picture follows alone
 }
@@ -269,5 +291,6 @@ for (const axis of ["rows", "columns"]) $(axis).addEventListener("change", showG
 show();
 
 // For whoever has the console open: await ssgan.draw({c: [7, 0, 0], seed: "0", index: 0}), each c a
-// class's index or a number from -1 to 1. `first` is when the first picture was there, in ms.
-window.ssgan = {page, first: 0, draw: request => draw(request, "asked")};
+// class's index or a number from -1 to 1. `first` is when the first picture was there, in ms; `show`
+// draws everything again, by the networks that the server has by then.
+window.ssgan = {page, first: 0, draw: request => draw(request, "asked"), show};

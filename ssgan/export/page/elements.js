@@ -1,0 +1,4 @@
+"use strict";
+const $ = id => document.getElementById(id);
+const element = (name, text = "", properties = {}) =>
+  Object.assign(document.createElement(name), {textContent: text}, properties);
