@@ -31,9 +31,9 @@ def view(source: str, port: int | None, no_browser: bool) -> Answer:
     from ssgan.viewing.server import make_app
     from ssgan.viewing.view import open_view
 
-    listener = listen(port)
-    app = make_app(open_view(source))
-    serve(app, "ssgan view", listener, _say_address, opens=not no_browser)
+    with listen(port) as listener:
+        app = make_app(open_view(source))
+        serve(app, "ssgan view", listener, _say_address, opens=not no_browser)
     return Answer([])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ssgan.base.errors import CorruptFile
 from ssgan.base.lease import is_held
+from ssgan.base.storage import split
 from ssgan.experiment.tree import Experiment
 from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import search_of
@@ -97,12 +98,14 @@ class Training:
             told += [f"{last.step:,} updates", f"{last.images_seen:,} real images seen"]
             if (speed := last.metrics.get("images_per_second")) is not None:
                 told.append(f"{speed:,.0f} images/s")
-        is_over = not is_running and epoch >= length.epochs
+        is_over = epoch >= length.epochs
+        command = ["ssgan", "train", "--resume", self._run.location]
+        if found is not None:  # the trial of a search, which may have stopped it early
+            search = found[0]
+            is_over = is_over or search.summary() is not None
+            out = split(search.location)[0]
+            command = ["ssgan", "search", "--resume", search.resumed_by, "--out", out]
         state = "training" if is_running else "over" if is_over else "stopped"
-        if found is None:
-            command = ["ssgan", "train", "--resume", self._run.location]
-        else:
-            command = ["ssgan", "search", "--resume", found[0].resumed_by]
         return {
             "state": state,
             "told": ", ".join(told),

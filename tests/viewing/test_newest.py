@@ -14,6 +14,7 @@ from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.rundir import RunDir
 from ssgan.viewing import newest
 from ssgan.viewing.newest import NewestGenerator
+from tests.helpers.buckets import running_bucket
 from tests.helpers.runs import short_run, small
 
 CODES = {"digit": "7"}
@@ -135,3 +136,14 @@ def test_an_export_of_the_newest_state_needs_no_data(run: RunDir) -> None:
     assert (found.loaded.generator.sample(2) == exact.sample(2)).all()
     save_later(run, 4)
     assert look(found) == "00000004"
+
+
+def test_it_reads_from_an_object_store_and_writes_nothing_there(run: RunDir) -> None:
+    with running_bucket() as bucket:
+        far = RunDir(bucket.locate("runs/far"))
+        for file in run.list(""):
+            far.write_bytes(file, run.read_bytes(file))
+        bucket.requests.clear()
+        found = NewestGenerator(RunDir.open(far.location))
+        assert (look(found), found.problem) == ("00000002", None)
+        assert {request.method for request in bucket.requests} <= {"GET", "HEAD"}

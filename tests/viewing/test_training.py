@@ -8,6 +8,7 @@ import pytest
 from ssgan.base.errors import BadInput
 from ssgan.base.lease import hold
 from ssgan.records.rundir import Record, RunDir
+from ssgan.records.searchdir import SearchDir
 from ssgan.viewing.training import Training
 from tests.helpers.buckets import running_bucket
 from tests.helpers.leases import write_foreign_lease
@@ -78,6 +79,21 @@ def test_it_says_whether_a_process_trains_and_what_to_do_if_none_does(tmp_path: 
     assert training.tell()["status"]["state"] == "over"
     write_foreign_lease(run)
     assert training.tell()["status"]["state"] == "training"
+
+
+def test_a_trial_is_gone_on_with_by_its_search(tmp_path: Path) -> None:
+    search = SearchDir.create(tmp_path / "s", "name: s\n")
+    training = Training(make_run(tmp_path / "s" / "trials" / "00001"))
+    status = training.tell()["status"]
+    assert status["resume"] == f"ssgan search --resume s --out {tmp_path}"
+    with hold(search, "search"):
+        assert training.tell()["status"]["state"] == "training"
+    search.write_summary({})  # the search stopped it early
+    assert training.tell()["status"] == {
+        "state": "over",
+        "told": "epoch 0 of 3",
+        "resume": None,
+    }
 
 
 def test_a_damaged_record_is_named_and_the_others_are_shown(tmp_path: Path) -> None:

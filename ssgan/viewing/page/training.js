@@ -41,7 +41,7 @@
       $("subtitle").textContent = generator.subtitle;
       window.ssgan.show();
     }
-    $("status").textContent = said(state);
+    $("status").replaceChildren(said(state), element("code", training.status.resume || ""));
     const problem = state.problem ? [`The newest checkpoint is not shown: ${state.problem}`] : [];
     fill("problems", [...problem, ...training.problems]);
     $("problems").hidden = false;
@@ -54,11 +54,11 @@
     const states = {
       training: `Training now: ${status.told}.`,
       over: `Training is over: ${status.told}.`,
-      stopped: `No process trains this run: ${status.told}. To go on: ${status.resume}`,
+      stopped: `No process trains this run: ${status.told}.`,
     };
     const waits = generator || problem ? "" : loading ? " The generator is being loaded."
       : " There is no generator yet: the first checkpoint brings one.";
-    return states[status.state] + waits;
+    return states[status.state] + waits + (status.resume ? " To go on: " : "");
   }
 
   function showPictures(found) {
@@ -81,28 +81,27 @@
     $("epoch").textContent = `after epoch ${pictures.epoch}`;
   }
 
-  // Round numbers between two ends, about `count` of them.
-  function ticks(low, high, count) {
+  // A round step that parts what is between two ends in about `count`.
+  function roundStep(low, high, count) {
     const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough * 0.999);
-    const found = [];
-    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(Number((i * step).toPrecision(12)));
-    return found;
+    return [1, 2, 5, 10].map(one => one * power).find(one => one >= rough * 0.999);
   }
 
-  function ends(values) {
+  // The marks of an axis that holds all values, its ends among them.
+  function marksOf(values) {
     let low = Math.min(...values), high = Math.max(...values);
-    if (low >= 0 && low < high / 2) low = 0;
-    if (low === high) [low, high] = [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
-    const above = ticks(low, high, 4), step = above.length > 1 ? above[1] - above[0] : high - low;
-    return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+    if (low >= 0 && (low < high / 2 || low === high)) low = 0;
+    if (low === high) high = low < 0 ? 0 : 1;
+    const step = roundStep(low, high, 4), first = Math.floor(low / step + 1e-9);
+    const count = Math.ceil(high / step - 1e-9) - first;
+    return Array.from({length: count + 1}, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
   function drawChart({title, curves}) {
     const box = element("section", "", {className: "chart"});
     const points = curves.flatMap(curve => curve.points);
     const last = Math.max(2, ...points.map(point => point[0]));
-    const [low, high] = ends(points.map(point => point[1]));
+    const marks = marksOf(points.map(point => point[1])), low = marks[0], high = marks[marks.length - 1];
     const x = epoch => LEFT + (epoch - 1) / (last - 1) * (WIDE - LEFT - RIGHT);
     const y = value => HIGH - BELOW - (value - low) / (high - low) * (HIGH - BELOW - ABOVE);
     const said = curves.map(({name, points}) => {
@@ -115,11 +114,12 @@
       made.textContent = text;
       drawing.append(made);
     };
-    for (const value of ticks(low, high, 4)) {
+    for (const value of marks) {
       drawing.append(svg("line", {class: "rule", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value)}));
       write(short(value), {x: LEFT - 8, y: y(value) + 4, "text-anchor": "end"});
     }
-    for (const epoch of ticks(1, last, 6).filter(Number.isInteger)) {
+    const step = Math.ceil(roundStep(1, last, 6));
+    for (let epoch = last < 6 ? 1 : step; epoch <= last; epoch += step) {
       write(String(epoch), {x: x(epoch), y: HIGH - BELOW + 17, "text-anchor": "middle"});
     }
     write("epoch", {x: WIDE - RIGHT, y: HIGH - 2, "text-anchor": "end"});
