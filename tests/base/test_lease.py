@@ -98,7 +98,8 @@ def test_a_process_that_was_killed_holds_nothing(folder: Folder) -> None:
         with pytest.raises(BadInput, match=f"process {holder.pid} on host"), hold(folder):
             pass
         holder.kill()
-        holder.stdout.read()  # it is dead now, though nobody has asked for its exit status
+        # It is dead then, though nobody has asked for its exit status.
+        os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
         assert not is_held(folder)
         with hold(folder):
             assert len(files(folder)) == 1
