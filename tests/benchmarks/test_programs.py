@@ -65,8 +65,11 @@ def test_a_data_set_is_timed_beside_the_generator(
     code = Code(name="style", kind="continuous")
     space = LatentSpace(supervised=(), unsupervised=(code,), noise=4)
     export = save_untrained(tmp_path, DcganConfig(width=4, hidden=16), space, (1, 8, 8))
-    labeled_images.main([str(export), "set.tar", "-n", "300"])
-    assert re.search(r"median \d+\.\d\d of 3, 300 images", capsys.readouterr().out)
+    labeled_images.main([str(export), "--small"])
+    told = capsys.readouterr().out
+    assert "300 images of" in told
+    for title in ("a folder", "Parquet", "WebDataset shards"):
+        assert re.search(rf"\| {title} \| .* \| \d+\.\d\d \(.*, n = 1\) \|", told)
 
 
 def test_what_answers_tell_is_held_against_the_truth(
