@@ -10,14 +10,15 @@ import io
 import json
 import os
 import shutil
+import struct
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput
@@ -25,6 +26,8 @@ from ssgan.export.code_values import free_name
 from ssgan.export.csv_rows import FILE, csv_header, csv_rows
 
 LABELS = "labels.csv"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLORS = {1: 0, 2: 4, 3: 2, 4: 6}  # a PNG's color type by channels
 _PART = ".part"  # ending of a file that grows
 _SHARD = 2**30  # bytes from which a shard is followed by another
 _BLOCK = 4096  # bytes; a small file takes this much of a disk
@@ -72,13 +75,23 @@ class Form(Protocol):
         """Let go of files."""
 
 
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode an image, uint8 (H, W, C), for speed rather than for size."""
-    stream = io.BytesIO()
-    Image.fromarray(image.squeeze(axis=2) if image.shape[2] == 1 else image).save(
-        stream, "png", compress_level=1
-    )
-    return stream.getvalue()
+def encode_pngs(images: NDArray[np.uint8]) -> list[bytes]:
+    """Encode images, uint8 (n, H, W, C), as PNG files, for speed rather than for size.
+
+    Small files by the thousand, where Pillow takes three times as long around the compression.
+    """
+    n, height, width, channels = images.shape
+    lines = np.zeros((n, height, 1 + width * channels), dtype=np.uint8)  # of filter 0, none
+    lines[:, :, 1:] = images.reshape(n, height, width * channels)
+    shape = struct.pack(">IIBBBBB", width, height, 8, _COLORS[channels], 0, 0, 0)
+    begin, end = _SIGNATURE + _chunk(b"IHDR", shape), _chunk(b"IEND", b"")
+    return [begin + _chunk(b"IDAT", zlib.compress(one.tobytes(), 1)) + end for one in lines]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG file: length, kind, data, checksum."""
+    whole = kind + data
+    return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
 
 
 def check_space(out: Path, contents: Sequence[bytes], n: int) -> None:
@@ -148,7 +161,8 @@ class _Folder:
 
     def write(self, images: LabeledImages) -> None:
         for name, content in zip(images.files, images.contents, strict=True):
-            (self._out / name).write_bytes(content)
+            with open(f"{self._out}/{name}", "wb", buffering=0) as file:  # faster than by a Path
+                file.write(content)
         # The shortest text that reads as the same float32.
         cells = [[str(value) for value in column] for column in images.codes.values()]
         self._labels.write(csv_rows(zip(images.files, *cells, strict=True)).encode())

@@ -31,7 +31,7 @@ from ssgan.export.image_files import (
     LabeledImages,
     Saved,
     check_space,
-    encode_png,
+    encode_pngs,
     find_files,
     open_form,
 )
@@ -100,7 +100,7 @@ def write_labeled_images(
                 f"{found[0]} is there, and not of a set of images that this command began; choose "
                 "another --out"
             )
-        check_space(out, [encode_png(image) for image in plan.render(0).images], n)
+        check_space(out, encode_pngs(plan.render(0).images), n)
     try:
         if not out.suffix:
             out.mkdir(exist_ok=True)
@@ -212,7 +212,7 @@ class _Plan:
             f"{self.folders[index]}/{number:08d}.png"
             for number, index in zip(numbers, classes, strict=True)
         ]
-        contents = [encode_png(batch.images[row]) for row in rows]
+        contents = encode_pngs(batch.images[rows])
         return LabeledImages(numbers, files, contents, classes, codes)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import io
 import json
 import tarfile
 from collections import Counter
@@ -19,6 +20,7 @@ from ssgan.data.sources.base import Source
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.export import NamedGenerator, image_files, labeled_images
+from ssgan.export.image_files import encode_pngs
 from ssgan.export.labeled_images import write_labeled_images
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
@@ -272,3 +274,14 @@ def test_codes_without_classes_make_one_folder(tmp_path: Path) -> None:
     facts = write_labeled_images(plain, tmp_path / "set", 5)
     assert facts["classes"] == {"images": 5}
     assert len([*(tmp_path / "set/images").iterdir()]) == 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pngs_hold_the_pixels(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 9, channels), dtype=np.uint8)
+    for image, content in zip(pixels, encode_pngs(pixels), strict=True):
+        opened = Image.open(io.BytesIO(content))
+        opened.load()
+        assert opened.mode == {1: "L", 3: "RGB"}[channels]
+        assert np.array_equal(np.asarray(opened).reshape(image.shape), image)
+    assert encode_pngs(pixels[:0]) == []
