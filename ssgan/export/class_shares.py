@@ -28,7 +28,7 @@ def parse_shares(text: str, code: Code, manifest: ExportManifest) -> tuple[float
         A share of each class; they sum to 1.
 
     Raises:
-        BadInput: There is no such class, a share is no number of 0 to 1, they do not sum to 1, or
+        BadInput: There is no such class, a share is not a number from 0 to 1, they do not sum to 1, or
             nothing was estimated.
     """
     if text == "uniform":
@@ -53,7 +53,7 @@ def parse_shares(text: str, code: Code, manifest: ExportManifest) -> tuple[float
         named.add(name)
         shares[name] = _number(name, share)
     if end != len(text):
-        raise BadInput(f"--share: {text[end:]!r} is no CLASS=P; write CLASS=P,CLASS=P")
+        raise BadInput(f"--share: {text[end:]!r} is not CLASS=P; write CLASS=P,CLASS=P")
     if abs((total := math.fsum(shares.values())) - 1) > _TOLERANCE:
         raise BadInput(
             f"--share: the shares sum to {total:.6g}, not to 1; classes not named have 0"
@@ -111,5 +111,5 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share <= 1:
-        raise BadInput(f"--share: {name}={text} is no share; give a number of 0 to 1")
+        raise BadInput(f"--share: {name}={text} is not a share; give a number from 0 to 1")
     return share

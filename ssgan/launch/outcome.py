@@ -118,7 +118,7 @@ def keep_readme(folder: Folder, files: Mapping[str, bytes], prefix: str = "") ->
     if found is None or is_card(found.decode(errors="replace")):
         return dict(files)
     _log.warning(
-        "%s is no model card of ssgan and stays; move it for the card to be written",
+        "%s is not a model card of ssgan and stays; move it for the card to be written",
         folder.locate(f"{prefix}{README}"),
     )
     return {name: content for name, content in files.items() if name != README}

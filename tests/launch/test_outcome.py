@@ -79,7 +79,7 @@ def test_a_readme_of_somebodys_own_stays(
     own.write_text("# My project\n")
     kept = keep_readme(Folder(tmp_path), files)
     assert kept == {name: content for name, content in files.items() if name != README}
-    assert f"{own} is no model card of ssgan and stays" in caplog.text
+    assert f"{own} is not a model card of ssgan and stays" in caplog.text
     own.write_bytes(files[README] + b"\nAn older one.\n")
     assert keep_readme(Folder(tmp_path), files) == files
 
