@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from benchmarks.few_labels_cells import CELLS, DEVELOPMENT, GROUPS, Cell
-from benchmarks.few_labels_lines import Line, add_line, read_lines
+from benchmarks.few_labels_lines import Line, add_line, alone_on, read_lines
 from benchmarks.few_labels_page import cell_table, has_curve, page, picture
 from benchmarks.results_page import RESULTS
 from ssgan.data.dataset import Dataset
@@ -111,14 +109,9 @@ def fill(setup: Setup, cells: Sequence[Cell], draws: Iterable[int] | None = None
             if draws is None and draw > cell.draws:
                 continue
             place = setup.runs / cell.name / str(draw)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                held = FileLock(f"{place}.lock").acquire(timeout=0)
-            except Timeout:
-                print(f"{cell.name}, draw {draw}: another process has it", flush=True)
-                continue
-            with held:
-                if (cell.name, draw) not in {line.key for line in read_lines(setup.lines)}:
+            with alone_on(place, f"{cell.name}, draw {draw}") as is_alone:
+                done = {line.key for line in read_lines(setup.lines)}
+                if is_alone and (cell.name, draw) not in done:
                     line = _make(setup, cell, draw, place)
                     add_line(setup.lines, line, setup.runs / "lines.lock")
                     told = line.error or f"0-1 loss {line.value('zero_one_loss_ema'):.4f}"

@@ -1,11 +1,12 @@
 """What the runs on few labels came to: a JSON line a run, from which the page is made."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ssgan.base.storage import replacing
 
@@ -61,6 +62,25 @@ def add_line(file: Path, line: Line, lock: Path) -> None:
     """
     with FileLock(lock):
         _write(file, [*(one for one in read_lines(file) if one.key != line.key), line])
+
+
+@contextmanager
+def alone_on(place: Path, told: str) -> Iterator[bool]:
+    """Keep other processes from a run meanwhile; give False, and say so, if one is at work on it.
+
+    Args:
+        place: The run's folder; its lock is beside it.
+        told: What the run is called on the screen.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(f"{place}.lock").acquire(timeout=0)
+    except Timeout:
+        print(f"{told}: another process has it", flush=True)
+        yield False
+        return
+    with held:
+        yield True
 
 
 def _write(file: Path, lines: Iterable[Line]) -> None:

@@ -16,10 +16,8 @@ from dataclasses import fields
 from pathlib import Path
 from statistics import fmean
 
-from filelock import FileLock, Timeout
-
 from benchmarks.few_labels import Setup, draw_range, heed_sigterm, make_line, train
-from benchmarks.few_labels_lines import add_line, read_lines
+from benchmarks.few_labels_lines import add_line, alone_on, read_lines
 from benchmarks.heaps import source_fields
 from benchmarks.results_page import RESULTS
 from benchmarks.teaches_page import DATA, PARTS, SEEDS, Data, Part, page, picture_file
@@ -64,13 +62,9 @@ def fill(setup: Setup, data: Data, seed: int, root: Path) -> None:
         SystemExit: The run cannot be started as it was asked for, or has other settings.
     """
     place = setup.runs / data.preset / str(seed)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(f"{place}.lock").acquire(timeout=0)
-    except Timeout:
-        print(f"{data.preset}, seed {seed}: another process has it", flush=True)
-        return
-    with held:
+    with alone_on(place, f"{data.preset}, seed {seed}") as is_alone:
+        if not is_alone:
+            return
         done = {line.key for line in read_lines(setup.lines)}
         missing = [part for part in PARTS if (data.cell(part), seed) not in done]
         if not missing:
