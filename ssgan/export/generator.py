@@ -35,7 +35,7 @@ from ssgan.export.grid import make_grid
 from ssgan.export.notebook import as_html, describe_in_a_line
 from ssgan.export.onnx_file import pack_onnx
 from ssgan.method.codes import Latents
-from ssgan.method.objective import read_codes
+from ssgan.method.objective import QReading, read_all
 from ssgan.networks.architecture import build_networks, shapes_only, undrawn
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.generator import Generator
@@ -271,20 +271,13 @@ class NamedGenerator:
         return {name: Reading(names[name], certain[k]) for k, name in enumerate(names)}
 
     @torch.no_grad()
-    def read_table(self, images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Read as `read` does, into a code table and its confidences, float32 (n, K) each."""
-        pixels = self._pixels(images)
-        space, network = self._space, self._discriminator
-        values, confidences = [], []
-        for chunk in pixels.split(CHUNK):
+    def read_table(self, images: NDArray[np.uint8]) -> QReading:
+        """Read as `read` does, into code tables, float32 (n, K), on the CPU."""
+        network, readings = self._discriminator, []
+        for chunk in self._pixels(images).split(CHUNK):
             h = network.trunk(chunk.to(self._device).permute(0, 3, 1, 2).float() / 255)
-            readings = [
-                read_codes(space.supervised, space.posterior, network.q_ss(h), none=True),
-                read_codes(space.unsupervised, space.posterior, network.q_us(h)),
-            ]
-            values.append(torch.cat([reading.value for reading in readings], dim=1).cpu())
-            confidences.append(torch.cat([reading.confidence for reading in readings], dim=1).cpu())
-        return torch.cat(values), torch.cat(confidences)
+            readings.append(read_all(self._space, network.q_ss(h), network.q_us(h)))
+        return QReading(*(torch.cat(parts).cpu() for parts in zip(*readings, strict=True)))
 
     def to_onnx(self) -> bytes:
         """Pack G as the content of an ONNX file, for other runtimes (`ssgan.export.onnx_file`).

@@ -24,7 +24,7 @@ from ssgan.export.html_page import (
     subtitle_of,
 )
 from ssgan.method.codes import Latents, LatentSpace
-from ssgan.method.objective import read_codes
+from ssgan.method.objective import read_all
 
 _IMAGES = 1_000  # of a comparison
 _OTHER_NOISE = "The noise of a seed is not the one that Python draws."
@@ -82,7 +82,12 @@ class PageNetworks:
 
     def parts(self) -> dict[str, tuple[QuantizedLayer, ...]]:
         """Return the networks by name, in the order of their bytes."""
-        return {name: getattr(self, name) for name in ("generator", "trunk", "q_ss", "q_us")}
+        return {
+            "generator": self.generator,
+            "trunk": self.trunk,
+            "q_ss": self.q_ss,
+            "q_us": self.q_us,
+        }
 
     def draw(self, latents: Latents) -> Tensor:
         """Synthesize images: whole numbers from 0 to 255, float32 (n, H * W * C), in HWC order."""
@@ -90,10 +95,8 @@ class PageNetworks:
 
     def read(self, pixels: Tensor) -> Tensor:
         """Read the codes of images as `draw` returns them: a code table, float32 (n, K)."""
-        h, space = run(self.trunk, self._seen(pixels)), self._space
-        ss = read_codes(space.supervised, space.posterior, run(self.q_ss, h), none=True)
-        us = read_codes(space.unsupervised, space.posterior, run(self.q_us, h))
-        return torch.cat([ss.value, us.value], dim=1)
+        h = run(self.trunk, self._seen(pixels))
+        return read_all(self._space, run(self.q_ss, h), run(self.q_us, h)).value
 
     def _seen(self, pixels: Tensor) -> Tensor:
         """Return what the trunk reads of pixels from 0 to 255."""
@@ -109,9 +112,8 @@ class PageNetworks:
         same = None
         if classes:
             read = self.read(exact.flatten(1).float())[:, classes]
-            same = (
-                (read == generator.read_table(exact.numpy())[0][:, classes]).float().mean().item()
-            )
+            known = generator.read_table(exact.numpy()).value[:, classes]
+            same = (read == known).float().mean().item()
         return PageFidelity(
             _IMAGES, (apart <= _NEAR).float().mean().item(), int(apart.max().item()), same
         )

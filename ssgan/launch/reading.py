@@ -24,7 +24,7 @@ from ssgan.export.readings import ENDINGS, as_text, writing_readings
 from ssgan.launch.loaded_run import LoadedRun
 from ssgan.launch.location import move_aside
 from ssgan.launch.preparation import plan_here
-from ssgan.method.objective import QReading, read_codes
+from ssgan.method.objective import QReading, read_all
 
 _MOST_LABELS = 10_000
 _LISTED = 100  # names of unreadable images
@@ -72,15 +72,12 @@ class Reader:
 
         Images of none of the classes have `Code.none`, where the run was told of such.
         """
-        space, posterior = self._space, self._space.posterior
+        space = self._space
         with use_threads(self._threads):
             q_ss, q_us = run_q(images.split(Q_BATCH), *self._networks)
         scales = [found.scale for found in self.calibrations]
-        q_ss = rescale(space.supervised, posterior, q_ss, scales)
-        supervised = read_codes(space.supervised, posterior, q_ss, none=True)
-        unsupervised = read_codes(space.unsupervised, posterior, q_us)
-        both = zip(supervised, unsupervised, strict=True)
-        return QReading(*(torch.cat(parts, dim=1) for parts in both))
+        q_ss = rescale(space.supervised, space.posterior, q_ss, scales)
+        return read_all(space, q_ss, q_us)
 
 
 def check_target(file: Path, replace: bool) -> None:

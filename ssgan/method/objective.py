@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssgan.base.config import Config, Mutable
-from ssgan.method.codes import Code, Posterior
+from ssgan.method.codes import Code, LatentSpace, Posterior
 from ssgan.method.consistency import ConsistencyConfig
 from ssgan.method.extra_term import ExtraTerm
 from ssgan.method.schedules import WarmUp
@@ -140,6 +140,17 @@ def read_codes(
     if not values:
         return QReading(q[:, :0], q[:, :0])
     return QReading(torch.stack(values, dim=1), torch.stack(confidences, dim=1))
+
+
+def read_all(space: LatentSpace, q_ss: Tensor, q_us: Tensor) -> QReading:
+    """Read all codes of a space back, supervised ones first.
+
+    Those may be `Code.none`, where Q can say so.
+    """
+    supervised = read_codes(space.supervised, space.posterior, q_ss, none=True)
+    unsupervised = read_codes(space.unsupervised, space.posterior, q_us)
+    both = zip(supervised, unsupervised, strict=True)
+    return QReading(*(torch.cat(parts, dim=1) for parts in both))
 
 
 def split_q(
