@@ -46,7 +46,9 @@ def make_line(cell: str, draw: int, loss: float, **measured: float) -> Line:
 def test_every_cell_is_an_experiment_of_as_many_images(cell: Cell) -> None:
     made = load_experiment(cell.preset, cell.fields(3))
     training = made.training
-    assert training.epochs * training.steps_per_epoch * training.batch_size <= 128_000
+    images = training.epochs * training.steps_per_epoch * training.batch_size
+    assert images == (64_000 if cell.is_short else 128_000)
+    assert (training.precision == "bfloat16") is cell.is_short
     assert (made.seed, made.data.label_seed, made.data.labels) == (3, 3, cell.labels)
     assert made.data.balanced is (cell.choice == "balanced")
     assert (made.data.choice == "asked") is (cell.choice == "asked")
@@ -56,7 +58,7 @@ def test_every_cell_is_an_experiment_of_as_many_images(cell: Cell) -> None:
 
 def test_every_cell_has_its_turn() -> None:
     assert {cell.name for group in GROUPS for cell in group} == CELLS.keys()
-    assert len(CELLS) == 4 + 4 * 2 * 4
+    assert len(CELLS) == 3 + 4 + 4 * 2 * 4
 
 
 def test_overrides_of_a_teacher_leave_cells_without_it_alone() -> None:
@@ -140,7 +142,8 @@ def test_without_draws_a_cell_gets_those_that_the_page_asks_for(
         return "no"
 
     monkeypatch.setattr(few_labels, "train", train)
-    curve, target = Cell(40, "random", "spread"), Cell(20, "random", CHOSEN)
+    curve = Cell(40, "random", "spread", is_short=True)
+    target = Cell(20, "random", CHOSEN)
     few_labels.fill(setup_in(tmp_path), [curve, target])
     assert trained[:3] == [(curve.name, "1"), (target.name, "1"), (curve.name, "2")]
     assert [len([run for run in trained if run[0] == cell.name]) for cell in (curve, target)] == [
@@ -204,6 +207,10 @@ def test_the_page_holds_the_lines_against_the_targets(tmp_path: Path) -> None:
     lines += [make_line(asked, draw, 0.02 * draw) for draw in (1, 2)]
     lines += [make_line(random, draw, 0.1, classes_never_seen=1) for draw in (2, 3)]
     lines += [replace(make_line(random, 1, 0.0), error="it became NaN", measured={})]
+    plain, spread = "10-balanced-labels-short", "10-balanced-spread-short"
+    lines += [make_line(plain, draw, 0.3 * draw) for draw in (1, 2)]
+    lines += [make_line(spread, draw, 0.1) for draw in (2, 3)]
+    lines += [make_line("132-asked-both-short", 1, 0.02)]
     for line in lines:
         add_line(file, line, tmp_path / "lock")
     out = tmp_path / "few-labels.md"
@@ -214,13 +221,14 @@ def test_the_page_holds_the_lines_against_the_targets(tmp_path: Path) -> None:
     assert "| at most 0.06 | 0.0700 (second C 0.0700) | no |" in text
     assert "| at most 128,000 | 128,000 | yes |" in text
     assert "| at most 0.05 | 0.0400 (second C 0.0400) | open: yes in 2 of 10 draws |" in text
-    assert "| ablation on the same draws | 4 cells | 40 runs | 10 runs | open |" in text
+    assert "| ablation on the same draws | 4 cells | 20 runs | 4 runs | open |" in text
     # Asked minus random: 0.02 - 0.9, where the run failed, 0.04 - 0.1.
-    assert "| 20 labels | not run | not run | not run | -0.4700 ± 0.5798; 2 of 2 |" in text
+    assert "| 20 labels, updates of 128 |  |  |  | -0.4700 ± 0.5798; 2 of 2 |" in text
+    assert "| 10 labels, balanced | -0.5000; 1 of 1 | not run | not run | not run |" in text
     assert "- 20-random-both, draw 1: it became NaN" in text
-    assert "| curve | 32 cells | 110 runs | 5 runs | open |" in text
+    assert "| curve | 32 cells | 96 runs | 1 runs | open |" in text
     assert f"`{asked}` 2 of 10, " in text
-    assert "`10-balanced-labels` 0 of 10" in text
+    assert "`10-balanced-labels-short` 2 of 5" in text
     assert f"`{goal}`" not in text.partition("## Not run yet")[2]
     assert "| 3 | 0.3667 ± 0.4619 | 0.9000 |" in text
     with Image.open(tmp_path / "few-labels" / "curve.png") as drawn:
