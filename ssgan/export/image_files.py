@@ -6,7 +6,6 @@ where it was safe last: whatever lies behind is cut off and written again.
 """
 
 import glob
-import io
 import json
 import os
 import shutil
@@ -32,7 +31,8 @@ _PART = ".part"  # ending of a file that grows
 _SHARD = 2**30  # bytes from which a shard is followed by another
 _BLOCK = 4096  # bytes; a small file takes this much of a disk
 _GROUP = 64 * 2**20  # bytes of a row group of Parquet
-_HEADERS = 5 * 512  # bytes of a tar beside the contents of an image's three members, and more
+_RECORD = 512  # bytes of a tar's header; contents are filled up to whole ones
+_HEADERS = 5 * _RECORD  # bytes of a tar beside the contents of an image's three members, and more
 
 
 class LabeledImages(NamedTuple):
@@ -193,42 +193,61 @@ class _Shards:
         if path.exists():  # it was ended, which was not written down any more
             path.rename(_part(path))
         self._file = _open_at(_part(path), size)
-        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
 
     def write(self, images: LabeledImages) -> None:
+        if self._file.tell() >= _SHARD:
+            self._end()
+            self._open(0)
+        members: list[tuple[str, bytes]] = []
         rows = zip(images.numbers, images.contents, images.classes, _rows(images), strict=True)
         for number, content, index, codes in rows:
-            text = json.dumps(codes, ensure_ascii=False)
-            for ending, data in (("png", content), ("cls", b"%d" % index), ("json", text.encode())):
-                info = tarfile.TarInfo(f"{number:08d}.{ending}")
-                info.size = len(data)
-                self._tar.addfile(info, io.BytesIO(data))
-        self._tar.members.clear()  # type: ignore[attr-defined]  # else all headers stay in memory
+            text = json.dumps(codes, ensure_ascii=False).encode()
+            for ending, data in (("png", content), ("cls", b"%d" % index), ("json", text)):
+                members.append((f"{number:08d}.{ending}", data))
+        headers = tar_headers(members)
+        for header, (_, data) in zip(headers, members, strict=True):
+            self._file.write(header + data + bytes(-len(data) % _RECORD))
 
     def save(self) -> Saved:
-        size = _flush(self._file)
-        if size >= _SHARD:
-            self._end()
-            self._whole, size = self._whole + 1, 0
-            self._open(size)
-        return Saved(size=size, shard=self._whole)
+        return Saved(size=_flush(self._file), shard=self._whole)
 
     def _end(self) -> None:
-        self._tar.close()  # which writes its end
+        size = self._file.tell() + 2 * _RECORD
+        self._file.write(bytes(2 * _RECORD + -size % tarfile.RECORDSIZE))
         _flush(self._file)
         self._file.close()
-        _part(self._path(self._whole)).rename(self._path(self._whole))
+        path = self._path(self._whole)
+        _part(path).rename(path)
+        self._whole += 1
 
     def finish(self) -> list[Path]:
-        if self._file.tell() or not self._whole:
-            self._end()
-            self._whole += 1
-        else:
-            _part(self._path(self._whole)).unlink()
+        self._end()
         return [self._path(shard) for shard in range(self._whole)]
 
     def close(self) -> None:
         self._file.close()
+
+
+def tar_headers(members: Sequence[tuple[str, bytes]]) -> list[bytes]:
+    """Return the headers that tarfile writes for files by name and content, 20 times as fast.
+
+    The names are ASCII, of at most 100 characters.
+    """
+    empty = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
+    blocks = np.tile(np.frombuffer(empty, dtype=np.uint8), (len(members), 1))
+    names, sizes = [name for name, _ in members], [len(data) for _, data in members]
+    blocks[:, :100] = np.array(names, dtype="S100").view(np.uint8).reshape(-1, 100)
+    blocks[:, 124:135] = _octal(np.array(sizes), 11)
+    blocks[:, 148:156] = ord(" ")  # the checksum counts itself as spaces
+    blocks[:, 148:154] = _octal(blocks.sum(1, dtype=np.int64), 6)
+    blocks[:, 154] = 0
+    return [block.tobytes() for block in blocks]
+
+
+def _octal(numbers: NDArray[np.integer], digits: int) -> NDArray[np.integer]:
+    """Write each number as a row of octal digits in ASCII."""
+    places = 3 * np.arange(digits - 1, -1, -1)
+    return ord("0") + (numbers[:, None] >> places & 7)
 
 
 class _Parquet:

@@ -8,6 +8,7 @@ are nor on where work was cut off.
 import fcntl
 import json
 import os
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,7 +40,7 @@ from ssgan.method.codes import Code
 
 JOURNAL = "sample.jsonl"
 """How a set was made, and how far it is; beside a file it is called after it."""
-_SAVE = 16 * CHUNK  # images after which the state is saved
+_SAVE = 10.0  # seconds of work after which it is seen to that all is on the disk
 _LONGEST = 200  # bytes of a folder's name
 _ALL = "images"  # the folder, and the class, where no code has classes
 
@@ -268,7 +269,7 @@ def _write_batch(plan: _Plan, form: Form, state: "_Journal", batch: _Batch, n: i
     form.write(images)
     names = (_ALL,) if plan.label is None else plan.label.classes
     state.count(end, [names[index] for index in images.classes])
-    if end % _SAVE == 0 or end == n:
+    if end == n or state.age >= _SAVE:
         state.save(form.save())
 
 
@@ -283,6 +284,7 @@ class _Journal:
         self.done = self.left_out = self.saved_images = 0
         self.counts: dict[str, int] = {}
         self.saved = Saved()
+        self._saved_at = time.monotonic()
         self.files: list[str] | None = None
         """What a user opens, relative to its own folder; None until all is whole."""
 
@@ -317,6 +319,11 @@ class _Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the state was saved, or since the set was opened."""
+        return time.monotonic() - self._saved_at
+
     def count(self, done: int, classes: Sequence[str]) -> None:
         """Count the images up to a number as written; of those that came now, the classes."""
         self.left_out += done - self.done - len(classes)
@@ -328,7 +335,7 @@ class _Journal:
         """Write down that all that was counted is on the disk."""
         self.saved = saved
         self._add(self._state())
-        self.saved_images = self.done
+        self.saved_images, self._saved_at = self.done, time.monotonic()
 
     def finish(self, files: Sequence[Path]) -> None:
         """Write down that the set is whole."""

@@ -67,9 +67,9 @@ def test_a_data_set_is_timed_beside_the_generator(
     export = save_untrained(tmp_path, DcganConfig(width=4, hidden=16), space, (1, 8, 8))
     labeled_images.main([str(export), "--small"])
     told = capsys.readouterr().out
-    assert "300 images of" in told
+    assert "300 images with every code" in told
     for title in ("a folder", "Parquet", "WebDataset shards"):
-        assert re.search(rf"\| {title} \| .* \| \d+\.\d\d \(.*, n = 1\) \|", told)
+        assert re.search(rf"8 x 8 \| {title} \| .* \| \d+\.\d\d \(.*, n = 1\) \|", told)
 
 
 def test_what_answers_tell_is_held_against_the_truth(

@@ -20,7 +20,7 @@ from ssgan.data.sources.base import Source
 from ssgan.data.sources.folder import FolderSource
 from ssgan.data.sources.parquet import ParquetSource
 from ssgan.export import NamedGenerator, image_files, labeled_images
-from ssgan.export.image_files import encode_pngs
+from ssgan.export.image_files import encode_pngs, tar_headers
 from ssgan.export.labeled_images import write_labeled_images
 from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.dcgan import DcganConfig
@@ -50,7 +50,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> NamedGenerator:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the state after each batch."""
-    monkeypatch.setattr(labeled_images, "_SAVE", labeled_images.CHUNK)
+    monkeypatch.setattr(labeled_images, "_SAVE", 0)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -285,3 +285,11 @@ def test_pngs_hold_the_pixels(channels: int) -> None:
         assert opened.mode == {1: "L", 3: "RGB"}[channels]
         assert np.array_equal(np.asarray(opened).reshape(image.shape), image)
     assert encode_pngs(pixels[:0]) == []
+
+
+def test_headers_of_tars_are_those_of_tarfile() -> None:
+    members = [("0.png", b"x" * 70_000), ("00000001.cls", b""), (f"{'9' * 94}.json", b"{}")]
+    for (name, data), header in zip(members, tar_headers(members), strict=True):
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        assert header == info.tobuf(tarfile.USTAR_FORMAT)
