@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ssgan.base.config import Config
 from ssgan.base.errors import BadInput, CorruptFile, NonFiniteLoss
+from ssgan.base.heap import keep_heap
 from ssgan.base.progress import Advance
 from ssgan.base.rng import Streams
 from ssgan.base.storage import Folder
@@ -114,6 +115,7 @@ def fit(
         NonFiniteLoss: Training diverged, seen at the end of an epoch; its state is not kept.
     """
     check_rows(codes, labels)
+    keep_heap()
     device = next(network.parameters()).device
     size = min(config.batch_size, len(labels))
     per_epoch = len(labels) // size

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 
 from ssgan.base.errors import NonFiniteLoss
+from ssgan.base.heap import keep_heap
 from ssgan.data.dataset import Dataset
 from ssgan.evaluation.catalog import main_loss
 from ssgan.evaluation.evaluator import Evaluation, Evaluator
@@ -76,6 +77,7 @@ def run(
         NonFiniteLoss: A term of the objective became NaN or infinite.
         Stopped: `watch` said so; a resumed run continues from exactly there.
     """
+    keep_heap()
     watch = watch or Watch()
     worker = Worker.join(device)
     training = Training(experiment, dataset, worker)
