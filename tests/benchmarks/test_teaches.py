@@ -49,7 +49,7 @@ def test_every_data_set_is_its_preset_with_few_images_of_mnist(data: Data) -> No
     assert made.data.labels == labels[data.preset]
     training = made.training
     seen = training.epochs * training.steps_per_epoch * training.batch_size
-    assert (seen == 128_000) is (data.preset == "mnist")
+    assert (seen == 64_000) is (data.preset == "mnist")
 
 
 def test_a_run_is_measured_part_by_part_and_nothing_twice(
