@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
 def test_every_phase_tells_something(found: dict[str, list[dict[str, Any]]]) -> None:
     assert [one["name"] for one in found["seconds"]] == list(gpu.PHASES)
     assert found.keys() == {*gpu.PHASES, "seconds"}
+
+
+def test_the_page_names_every_phase_and_holds_no_figure_that_was_not_measured() -> None:
+    page = (ROOT / "docs/results/gpu.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert told == [name for name in gpu.PHASES if name != "environment"]
+    assert "images/s" not in page
 
 
 def test_single_precision_is_as_good_as_its_rounding(
