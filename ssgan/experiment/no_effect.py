@@ -84,6 +84,13 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
         "objective.lambda2_warm_up",
         "L_IS has no weight (codes.supervised, objective.lambda2)",
     )
+    rebuild = None if e.data.spread is None else e.data.spread.rebuild
+    yield (
+        rebuild is not None and rebuild >= e.training.epochs,
+        "data.spread.rebuild",
+        f"the training is over after {e.training.epochs} epochs, before labels are spread again "
+        "(training.epochs)",
+    )
     unlabeled = e.objective.consistency
     yield (
         not e.codes.supervised,

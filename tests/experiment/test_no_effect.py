@@ -94,6 +94,13 @@ def test_a_consistency_without_weight_is_refused() -> None:
         load_experiment("digits", ["objective.consistency.weight=0"])
 
 
+def test_labels_spread_again_after_the_last_epoch_are_refused() -> None:
+    overrides = ["training.epochs=4", "data.spread.rebuild=4"]
+    with pytest.raises(BadInput, match=r"data\.spread\.rebuild has no effect: .* 4 epochs"):
+        load_experiment("digits", overrides)
+    assert load_experiment("digits", ["training.epochs=5", *overrides[1:]]).data.spread is not None
+
+
 def test_a_users_file_is_the_users_word(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("preset: digits\ndata: {labels: 0}\nlabel_sampling: {unit: batch}\n")
