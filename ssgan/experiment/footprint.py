@@ -1,7 +1,8 @@
-"""What training takes of memory, by arithmetic: sizes that fit no machine are found at once.
+"""What training takes of memory and of computation, by arithmetic.
 
-Networks are built and run on torch's meta device, which has shapes and no numbers. The figures are
-lower bounds: what a process, its libraries and the images take comes on top.
+So sizes that fit no machine are found at once. Networks are built and run on torch's meta device,
+which has shapes and no numbers. The figures of memory are lower bounds: what a process, its
+libraries and the images take comes on top.
 """
 
 import math
@@ -17,6 +18,7 @@ from ssgan.method.codes import Code, LatentSpace
 from ssgan.networks.architecture import Shape, build_networks, shapes_only
 
 _FLOAT = 4  # bytes
+_MATRIX = 2  # dimensions that a weight has at the least, where it is not BatchNorm's
 _PER_PARAMETER = 4 * _FLOAT  # the parameter, its gradient, and two moments of Adam
 _SMALLEST: Shape = (1, 8, 8)  # images, where those of the data are not known yet
 _USUAL = 16_384  # images of a batch, for which what layers keep is not worth asking torch
@@ -78,6 +80,27 @@ def estimate(experiment: Experiment, shape: Shape | None = None) -> Footprint | 
     )
 
 
+def takes_multiply_adds(experiment: Experiment, shape: Shape, least: int) -> bool | None:
+    """Say if a worker's batch takes so many multiply-adds to pass G and D's trunk once.
+
+    Returns None where the networks cannot be counted, as `estimate` does.
+    """
+    space = _narrowest(experiment)
+    least = -(-least * experiment.scaling.most_workers // experiment.training.batch_size)
+    try:
+        with shapes_only():
+            networks = build_networks(experiment.networks, space, shape)
+        if sum(map(_parameters, networks)) >= least:  # each meets a pixel or more
+            return True
+        # Small networks, which run sooner than torch has got ready to run them without numbers.
+        generator, discriminator = build_networks(experiment.networks, space, shape)
+        found = _multiply_adds(generator, generator, torch.zeros(2, space.width))
+        found += _multiply_adds(discriminator, discriminator.trunk, torch.zeros(2, *shape))
+    except (BadInput, RuntimeError, TypeError, OverflowError, NotImplementedError):
+        return None
+    return found >= least
+
+
 def check_footprint(experiment: Experiment, shape: Shape | None, has: int, what: str) -> None:
     """Refuse an experiment that needs more memory than `what` has, before any work starts.
 
@@ -115,20 +138,50 @@ def _parameters(network: nn.Module) -> int:
 
 def _kept(network: nn.Module, run: Callable[[Tensor], Tensor], inputs: Tensor) -> int:
     """Return the bytes that a network keeps of each image for its gradients."""
-    kept = inputs.numel()
 
-    def count(module: nn.Module, given: object, output: object) -> None:
-        nonlocal kept
-        if isinstance(output, Tensor) and not getattr(module, "inplace", False):
-            kept += output.numel()
+    def count(layer: nn.Module, given: Tensor, output: Tensor) -> int:
+        return 0 if getattr(layer, "inplace", False) else output.numel()
 
-    leaves = [module for module in network.modules() if not any(module.children())]
-    hooks = [module.register_forward_hook(count) for module in leaves]
+    kept = inputs.numel() + _sum_over_layers(network, run, inputs, count)
+    return kept * _FLOAT // len(inputs)
+
+
+def _multiply_adds(network: nn.Module, run: Callable[[Tensor], Tensor], inputs: Tensor) -> int:
+    """Return the multiply-adds of an image in layers that are linear, convolutions or transposed.
+
+    Each weight meets every pixel once: of the output, or of the input where that is the smaller.
+    """
+
+    def count(layer: nn.Module, given: Tensor, output: Tensor) -> int:
+        weight = getattr(layer, "weight", None)
+        if not isinstance(weight, Tensor) or weight.dim() < _MATRIX:
+            return 0
+        return weight.numel() * min(given[0, 0].numel(), output[0, 0].numel())
+
+    return _sum_over_layers(network, run, inputs, count)
+
+
+def _sum_over_layers(
+    network: nn.Module,
+    run: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    count: Callable[[nn.Module, Tensor, Tensor], int],
+) -> int:
+    """Run inputs through a network, and add up what is counted of its layers by what they pass."""
+    total = 0
+
+    def add(layer: nn.Module, given: tuple[Tensor, ...], output: object) -> None:
+        nonlocal total
+        if isinstance(output, Tensor):
+            total += count(layer, given[0], output)
+
+    layers = [module for module in network.modules() if not any(module.children())]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
     with torch.no_grad():
         run(inputs)
     for hook in hooks:
         hook.remove()
-    return kept * _FLOAT // len(inputs)
+    return total
 
 
 def _size(count: int) -> str:

@@ -69,7 +69,8 @@ class ScalingConfig(Config):
     """GPUs of one worker; a fraction lets several trials of one worker share one, with that share
     of its memory each."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads a worker computes with; None divides the cores among the workers."""
+    """Threads a worker computes with; None divides the cores among the workers, and takes one
+    where the networks and the batch are too small for more."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` is the GPU where there is one."""
     retries: int = Field(default=3, ge=0)

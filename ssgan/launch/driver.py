@@ -26,6 +26,7 @@ from ssgan.launch.preparation import (
     check_memory,
     find_judge,
     find_store,
+    fit_to_work,
     load_dataset,
     make_plan,
     plan_here,
@@ -97,6 +98,7 @@ def train(
             require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, progress)
         check_memory(experiment, store.manifest.shape)
+        plan = fit_to_work(plan, experiment, store.manifest.shape)
         dataset = load_dataset(experiment, None if resume is None else run, store, progress)
         start = None if resume is None else find_start(run, experiment, dataset)
         if resume is None:
@@ -106,7 +108,8 @@ def train(
         run.write_definition(experiment.to_yaml())
         save_data(run, dataset)
         environment = record_environment(run, experiment, plan, source_commit())
-        judge = find_judge(experiment, dataset, plan, progress)
+        with use_threads(plan.threads):
+            judge = find_judge(experiment, dataset, plan, progress)
         conclude = partial(write_summary, run, experiment, uri, environment, started)
         follower = RunSync(run, uri).start()
         raised = stack.enter_context(stop_on_sigterm())

@@ -6,7 +6,7 @@ the store again from its source and are handed the judge.
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,13 +20,16 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.store import Store
 from ssgan.data.store import prepare as prepare_store
 from ssgan.evaluation.judge import Judge, cached_judge, train_judge
-from ssgan.experiment.footprint import check_footprint
+from ssgan.experiment.footprint import check_footprint, takes_multiply_adds
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.networks.architecture import Shape
 from ssgan.records.data_info import DATA, LABELS, SPREAD, DataInfo, read_budget, read_gained
 from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
+_LEAST_FOR_TWO = 250_000_000
+"""Multiply-adds (`takes_multiply_adds`) from which two threads are faster than one; measured with
+106, 345, 724 and 3,349 million of them (docs/results/threads.md)."""
 _LARGEST_MACHINE = 16 * 2**40  # bytes of memory, more than any has
 
 
@@ -86,6 +89,20 @@ def plan_here(scaling: ScalingConfig) -> ComputePlan:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     usable = int(limit) * scaling.most_workers if limit.isdigit() else cores()
     return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
+
+
+def fit_to_work(plan: ComputePlan, experiment: Experiment, shape: Shape) -> ComputePlan:
+    """Take one thread where a batch is too little work for two, unless a number was asked for.
+
+    Args:
+        plan: By `make_plan` or `plan_here`.
+        experiment: What is trained.
+        shape: Of the images.
+    """
+    if plan.cuda or experiment.scaling.threads is not None:
+        return plan
+    is_enough = takes_multiply_adds(experiment, shape, _LEAST_FOR_TWO)
+    return replace(plan, threads=1) if is_enough is False else plan
 
 
 def keep_to_share(gpus: float, device: torch.device) -> None:

@@ -21,6 +21,7 @@ from benchmarks import (
     run,
     seeds,
     storage,
+    threads,
     turned_digits,
     workers,
 )
@@ -38,7 +39,7 @@ from tests.helpers.searchdirs import commit, loss_of, make_run, make_values
 EPOCHS = 4
 TESTED = {
     *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "labeled_images"),
-    *("run", "seeds", "slider_page", "storage", "teaches", "turned_digits"),
+    *("run", "seeds", "slider_page", "storage", "teaches", "threads", "turned_digits"),
     *("uneven_heap", "workers"),
 }
 
@@ -70,6 +71,16 @@ def test_a_data_set_is_timed_beside_the_generator(
     assert "300 images with every code" in told
     for title in ("a folder", "Parquet", "WebDataset shards"):
         assert re.search(rf"8 x 8 \| {title} \| .* \| \d+\.\d\d \(.*, n = 1\) \|", told)
+
+
+def test_threads_are_timed_alone_and_beside_a_busy_process(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    threads.main(["--small"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "| digits" in line]
+    number = r"\d+\.\d\d"
+    told = rf"{number} \({number} to {number}\)"
+    assert re.fullmatch(rf"\| digits \| float32 \| 1 \| {told} \| {told} \|", row)
 
 
 def test_what_answers_tell_is_held_against_the_truth(

@@ -2,9 +2,11 @@ import pytest
 import torch
 
 from ssgan.base.errors import BadInput
-from ssgan.experiment.footprint import check_footprint, estimate
+from ssgan.experiment import footprint
+from ssgan.experiment.footprint import check_footprint, estimate, takes_multiply_adds
 from ssgan.experiment.loading import load_experiment, preset_names
 from ssgan.method.codes import Code, LatentSpace
+from ssgan.networks.dcgan import DcganConfig
 
 GIB = 2**30
 SHAPE = (1, 16, 16)
@@ -31,6 +33,25 @@ def test_parameters_are_those_that_are_built() -> None:
     # Q_us is left out: how many columns the labels take is not known before the data.
     q_us = sum(p.numel() for p in built[1].parts()["q_us"])
     assert counted - q_us <= found.parameters <= counted
+
+
+def test_multiply_adds_are_those_of_the_layers() -> None:
+    experiment = load_experiment("digits", ["training.batch_size=32", "scaling.workers=2"])
+    config = experiment.networks
+    assert isinstance(config, DcganConfig)
+    width, hidden, codes = config.width, config.hidden, 32 + 2 + 1  # noise, styles, a digit
+    generator = codes * hidden + hidden * 2 * width * 16 + 16 * 16 * 2 * width * width
+    generator += 64 * 16 * width  # every value of the input meets the 4 x 4 kernel
+    trunk = 64 * 16 * width + 16 * 16 * width * 2 * width + 2 * width * 16 * hidden
+    total = 16 * (generator + trunk)
+    assert takes_multiply_adds(experiment, SHAPE, total)
+    assert takes_multiply_adds(experiment, SHAPE, total + 1) is False
+
+
+def test_networks_with_as_many_parameters_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "_multiply_adds", None)
+    experiment = load_experiment("digits", ["networks.width=512"])
+    assert takes_multiply_adds(experiment, SHAPE, 10**8)
 
 
 def test_workers_and_images_cost_memory() -> None:

@@ -1,5 +1,6 @@
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from ssgan.data import dataset as datasets
 from ssgan.data.memmap import Take
 from ssgan.data.store import Store
 from ssgan.evaluation import judge as judges
-from ssgan.experiment.loading import with_values
+from ssgan.experiment.loading import load_experiment, with_values
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.launch.preparation import (
     find_judge,
+    fit_to_work,
     load_dataset,
     load_run_data,
     make_plan,
@@ -58,6 +60,27 @@ def test_workers_share_the_cores(cores: int, workers: int, threads: int) -> None
 
 def test_threads_that_the_user_set_are_kept() -> None:
     assert make_plan(ScalingConfig(threads=3), cpus=8, gpus=0, shared=False).threads == 3
+
+
+@pytest.mark.parametrize(
+    ("preset", "fields", "threads"),
+    [
+        ("digits", [], 1),
+        ("digits", ["scaling.threads=8"], 8),
+        ("digits", ["scaling.device=cuda"], 8),
+        ("digits", ["training.batch_size=640"], 8),
+        ("digits", ["training.batch_size=640", "scaling.workers=8"], 1),
+        ("mnist", [], 8),
+    ],
+)
+def test_one_thread_does_what_is_too_little_for_more(
+    preset: str, fields: list[str], threads: int
+) -> None:
+    experiment = load_experiment(preset, fields)
+    plan = make_plan(experiment.scaling, cpus=64, gpus=1, shared=False)
+    plan = replace(plan, threads=8, cuda=experiment.scaling.device == "cuda")
+    size = 16 if preset == "digits" else 28
+    assert fit_to_work(plan, experiment, (1, size, size)).threads == threads
 
 
 @pytest.mark.parametrize(
