@@ -92,7 +92,7 @@ def page(lines: Sequence[Line]) -> str:
         "Beside the labels, {field}`data.spread` and {field}`objective.consistency` teach Q_ss or",
         "not. Draw d has label seed d and seed d in every cell. What the targets are held against",
         "has updates of 128 images in float32; the curve and the ablation compare many more runs,",
-        "with updates of 64 images in bfloat16, and are marked *short*.",
+        "whose updates have 64 images and are computed in bfloat16.",
         "",
         "The 0-1 loss is C's on the samples of G's moving average, which is what an export holds,",
         "at the end of the training. C learned from the test set and was validated on the train",

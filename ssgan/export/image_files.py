@@ -229,15 +229,16 @@ class _Shards:
 
 
 def tar_headers(members: Sequence[tuple[str, bytes]]) -> list[bytes]:
-    """Return the headers that tarfile writes for files by name and content, 20 times as fast.
+    """Return the headers that tarfile writes for files by name and content, all at once.
 
     The names are ASCII, of at most 100 characters.
     """
     empty = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
     blocks = np.tile(np.frombuffer(empty, dtype=np.uint8), (len(members), 1))
-    names, sizes = [name for name, _ in members], [len(data) for _, data in members]
-    blocks[:, :100] = np.array(names, dtype="S100").view(np.uint8).reshape(-1, 100)
-    blocks[:, 124:135] = _octal(np.array(sizes), 11)
+    names = np.array([name for name, _ in members], dtype="S100")
+    sizes = np.array([len(data) for _, data in members], dtype=np.int64)
+    blocks[:, :100] = names.view(np.uint8).reshape(-1, 100)
+    blocks[:, 124:135] = _octal(sizes, 11)
     blocks[:, 148:156] = ord(" ")  # the checksum counts itself as spaces
     blocks[:, 148:154] = _octal(blocks.sum(1, dtype=np.int64), 6)
     blocks[:, 154] = 0

@@ -28,8 +28,9 @@ from ssgan.records.rundir import RunDir
 from ssgan.records.searchdir import open_run
 
 _LEAST_FOR_TWO = 250_000_000
-"""Multiply-adds (`takes_multiply_adds`) from which two threads are faster than one; measured with
-106, 345, 724 and 3,349 million of them (docs/results/threads.md)."""
+"""Multiply-adds (`takes_multiply_adds`) from which two threads are taken to be faster than one. Of
+106 million, those of `digits`, two took 1.38 times as long; of 345 million, at twice the width,
+0.92 times; of the 3,349 million of `mnist` 0.73 times (docs/results/threads.md)."""
 _LARGEST_MACHINE = 16 * 2**40  # bytes of memory, more than any has
 
 

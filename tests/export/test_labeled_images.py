@@ -293,3 +293,4 @@ def test_headers_of_tars_are_those_of_tarfile() -> None:
         info = tarfile.TarInfo(name)
         info.size = len(data)
         assert header == info.tobuf(tarfile.USTAR_FORMAT)
+    assert tar_headers([]) == []  # of a batch in which no image agrees
