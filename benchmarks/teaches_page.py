@@ -50,7 +50,7 @@ _SVHN = ("scaling.threads=1", "training.precision=bfloat16")
 _SETS = (
     Data("digits", "Digits, 130 labels", "CC BY 4.0"),
     Data("mnist", "MNIST, 132 labels", "CC BY-SA 3.0", _MNIST),
-    Data("svhn", "SVHN, 600 labels", "non-commercial use", _SVHN),
+    Data("svhn", "SVHN, 600 labels", None, _SVHN),  # for non-commercial use only
 )
 DATA = {data.preset: data for data in _SETS}
 """By preset, in the order of the page."""
