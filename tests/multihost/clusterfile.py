@@ -38,13 +38,14 @@ def write_cluster_file(lan: Lan, runs: str, keys: Mapping[str, str], venv: Path)
     tree: dict[str, Any] = yaml.safe_load(SHIPPED.read_text())
     setup = "\n".join(tree["setup_commands"])
     exported = " ".join(f"{name}={value}" for name, value in keys.items())
+    pip = "~/venv/bin/pip install --quiet -c ~/ssgan/constraints.txt"
     for shipped, own in {
         "SSGAN_OUT=/shared/ssgan/runs": f'SSGAN_OUT="{runs}"',
         f"{tree['provider']['head_ip']}:{MLFLOW_PORT}": f"{head.address}:{MLFLOW_PORT}",
         # The synced project comes before the one that the environment was made from.
         "$HOME/venv/bin:$PATH'": "$HOME/venv/bin:$PATH PYTHONPATH=$HOME/ssgan'",
         "test -x ~/venv/bin/pip || python3 -m venv ~/venv": f"ln -sfn {venv} ~/venv",
-        '~/venv/bin/pip install --quiet -c ~/ssgan/constraints.txt "$HOME/ssgan[train]"': "true",
+        f'{pip} "$HOME/ssgan[train,neighbors]"': "true",
     }.items():
         if shipped not in setup:
             raise ValueError(f"{SHIPPED} has no {shipped!r} in its setup_commands any more")
