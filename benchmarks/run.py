@@ -17,7 +17,7 @@ import torch
 from benchmarks.kernels import kernel_time
 from benchmarks.plain_step import PlainStep
 from benchmarks.results_page import ResultsPage
-from benchmarks.synthetic import SMALL, SPACE, synthetic_split
+from benchmarks.synthetic import SMALL, SPACE, build_step, synthetic_split
 from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
 from ssgan.experiment.loading import load_experiment
@@ -55,7 +55,7 @@ def measure(experiment: Experiment, rounds: int, updates: int) -> str:
     draws = _Draws(experiment)
     clock = Clock(0, experiment.images_per_epoch)
     weights = Weights.at(experiment.objective, experiment.optimizer, clock)
-    build = partial(_build, experiment)
+    build = partial(build_step, experiment, _SHAPE)
     _check_equal(
         build(TrainingStep, torch.float64), build(PlainStep, torch.float64), draws, weights
     )
@@ -106,19 +106,6 @@ class _Draws:
         real = self._batches.draw(update, 0.2)
         c, z = SPACE.sample(self._size, self._streams.generator("latents", update))
         return StepInput(real.x, real.y, real.labeled, c, z)
-
-
-def _build(
-    experiment: Experiment, kind: Callable[..., Any], dtype: torch.dtype = torch.float32
-) -> Any:
-    streams = Streams(0)
-    networks = experiment.networks
-    return kind(
-        networks.build_generator(SPACE, _SHAPE, streams.generator("G")).to(dtype),
-        networks.build_discriminator(SPACE, _SHAPE, streams.generator("D")).to(dtype),
-        SPACE,
-        experiment.optimizer,
-    )
 
 
 def _check_equal(shipped: TrainingStep, plain: PlainStep, draws: _Draws, weights: Weights) -> None:

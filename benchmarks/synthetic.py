@@ -1,15 +1,18 @@
 """Random images with labels on the first ones: a data set for speed, which no content changes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ssgan.base.rng import Streams
 from ssgan.data.memmap import Split
+from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
+from ssgan.networks.architecture import Shape
 
 _IMAGES, _LABELS = 10_000, 132
 
@@ -28,6 +31,22 @@ SMALL = (
     "label_sampling.batch_size=16",
 )
 """Overrides that make networks and batches small, to see that a benchmark runs."""
+
+
+def build_step(
+    experiment: Experiment,
+    shape: Shape,
+    kind: Callable[..., Any],
+    dtype: torch.dtype = torch.float32,
+) -> Any:
+    """Build a step of some kind around an experiment's networks for images of a shape."""
+    streams, networks = Streams(0), experiment.networks
+    return kind(
+        networks.build_generator(SPACE, shape, streams.generator("G")).to(dtype),
+        networks.build_discriminator(SPACE, shape, streams.generator("D")).to(dtype),
+        SPACE,
+        experiment.optimizer,
+    )
 
 
 def synthetic_split(shape: Sequence[int]) -> tuple[Split, Tensor]:

@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from benchmarks.results_page import ResultsPage
-from benchmarks.synthetic import SMALL, SPACE
+from benchmarks.synthetic import SMALL, SPACE, build_step
 from ssgan.base.heap import keep_heap
 from ssgan.base.rng import Streams
 from ssgan.cluster.capacity import cores
@@ -96,14 +97,9 @@ def _time(experiment: Experiment, threads: int, least: float) -> float:
     torch.set_num_threads(threads)
     keep_heap()
     streams, shape = Streams(0), _shape(experiment)
-    networks, size = experiment.networks, experiment.training.batch_size
-    step = TrainingStep(
-        networks.build_generator(SPACE, shape, streams.generator("G")),
-        networks.build_discriminator(SPACE, shape, streams.generator("D")),
-        SPACE,
-        experiment.optimizer,
-        precision=experiment.training.precision,
-    )
+    size = experiment.training.batch_size
+    kind = partial(TrainingStep, precision=experiment.training.precision)
+    step = build_step(experiment, shape, kind)
     weights = Weights.at(
         experiment.objective, experiment.optimizer, Clock(0, experiment.images_per_epoch)
     )
