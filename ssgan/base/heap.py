@@ -14,7 +14,7 @@ def keep_heap() -> None:
     """Let this process keep the memory of tensors for the next ones, from now to its end.
 
     By default glibc hands a large block back to the system when it is freed, so that every update
-    gets its memory anew, page by page: 15,000 to 23,000 page faults with the authors' networks for
+    gets its memory again, page by page: 15,000 to 23,000 page faults with the authors' networks for
     MNIST, 7 to 11 % of the CPU time. Other C libraries do as they do.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

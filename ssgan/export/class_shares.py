@@ -28,8 +28,8 @@ def parse_shares(text: str, code: Code, manifest: ExportManifest) -> tuple[float
         A share of each class; they sum to 1.
 
     Raises:
-        BadInput: There is no such class, a share is not a number from 0 to 1, they do not sum to 1,
-            or nothing was estimated.
+        BadInput: A class is not one of the code, a share is not a number from 0 to 1, they do not
+            sum to 1, or nothing was estimated.
     """
     if text == "uniform":
         return (1 / code.size,) * code.size
