@@ -59,11 +59,10 @@ def export(
     from ssgan.export.format import save_export
     from ssgan.launch.loaded_run import load_run
     from ssgan.launch.outcome import EXPORT, export, keep_readme, open_export, write_export
-    from ssgan.launch.preparation import plan_here
     from ssgan.records.searchdir import hold_record
 
     loaded = load_run(run, checkpoint)
-    with use_threads(plan_here(loaded.experiment.scaling).threads):
+    with use_threads(loaded.plan(loaded.experiment).threads):
         files = export(loaded, copy_of)
     copy = "moving average (EMA)" if copy_of == "ema" else "raw weights"
     after = f"after {loaded.step:,} updates"

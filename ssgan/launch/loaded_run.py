@@ -60,7 +60,7 @@ class LoadedRun:
     gained: int | None = None
     """Images with a label by then that was spread to them; None where none had been spread."""
 
-    def _plan(self, experiment: Experiment) -> ComputePlan:
+    def plan(self, experiment: Experiment) -> ComputePlan:
         """Say how this process computes for an experiment on the run's images."""
         plan = plan_here(experiment.scaling)
         return fit_to_work(plan, experiment, self.dataset.manifest.shape)
@@ -76,7 +76,7 @@ class LoadedRun:
         Raises:
             CorruptFile: The recorded one is not as it was written.
         """
-        plan = self._plan(experiment)
+        plan = self.plan(experiment)
         found = search_of(self.run)
         seed = 0 if found is None else JUDGE_SEEDS[found[1]]
         if found is not None and experiment.evaluation.judge == self.experiment.evaluation.judge:
@@ -94,7 +94,7 @@ class LoadedRun:
     ) -> Evaluation:
         """Evaluate copies of G: ``raw``, ``ema`` or both."""
         streams, snapshot = Streams(self.experiment.seed), self.snapshot
-        with use_threads(self._plan(experiment).threads):
+        with use_threads(self.plan(experiment).threads):
             evaluator = Evaluator(experiment.evaluation, self.dataset, judge, streams, self.device)
             generators = {copy: snapshot.generators[copy] for copy in copies}
             return evaluator.evaluate(generators, snapshot.discriminator)
@@ -112,7 +112,7 @@ class LoadedRun:
             BadInput: As `teach`.
             NonFiniteLoss: As `teach`.
         """
-        with use_threads(self._plan(experiment).threads):
+        with use_threads(self.plan(experiment).threads):
             return teach(
                 teacher,
                 experiment.evaluation.judge,
@@ -134,7 +134,7 @@ class LoadedRun:
         """Look for training images among the samples that `evaluate` measures."""
         config, space = experiment.evaluation, self.dataset.space
         draw = Streams(self.experiment.seed).generator("evaluation samples")
-        with use_threads(self._plan(experiment).threads):
+        with use_threads(self.plan(experiment).threads):
             latents = balanced_latents(space, config.samples, draw)
             samples = generate(self.snapshot.generators[copy], space, latents)
             told = of_step(progress, "comparing with training images", "images")
