@@ -218,7 +218,8 @@ def _targets(found: Lines) -> list[str]:
 def cell_table(lines: Iterable[Line]) -> list[str]:
     """Return the table of all cells that lines are of, in the page's order."""
     head = (
-        *("labels", "chosen", "taught by", "n", "0-1 loss", "worst", "second C", "worst"),
+        *("labels", "chosen", "taught by", "batch", "n"),
+        *("0-1 loss", "worst", "second C", "worst"),
         *("Q_ss", "worst", "diversity", "spread", "right", "unseen"),
     )
     rows = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
@@ -234,7 +235,8 @@ def cell_table(lines: Iterable[Line]) -> list[str]:
 
         gained, right, unseen = map(over, ("spread", "spread_right", "classes_never_seen"))
         cells = (
-            *(str(cell.labels), cell.choice, _TITLES[cell.parts], str(len(found[name]))),
+            *(str(cell.labels), cell.choice, _TITLES[cell.parts]),
+            *("64" if cell.is_short else "128", str(len(found[name]))),
             *(_spread(over(_LOSS)), f"{max(over(_LOSS)):.4f}"),
             *(_spread(over(_SECOND)), f"{max(over(_SECOND)):.4f}"),
             *(_spread(over("q_ss_accuracy")), f"{min(over('q_ss_accuracy')):.4f}"),
