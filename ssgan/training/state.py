@@ -24,6 +24,7 @@ from ssgan.method.schedules import Clock
 from ssgan.networks.architecture import build_networks
 from ssgan.networks.batch_norm import rank_buffers, replace_batchnorm
 from ssgan.networks.ema import Ema
+from ssgan.networks.linear import speed_up_linear
 from ssgan.networks.weights import check_tensor, check_weights
 from ssgan.training.distributed import Worker
 from ssgan.training.instance_noise import draw_instance_noise
@@ -96,6 +97,7 @@ class Training:
         for network in (generator, discriminator):
             network.to(worker.device)
             replace_batchnorm(network, config.batch_norm, worker.world_size, twice=bool(extra))
+            speed_up_linear(network)
         self.step = TrainingStep(
             generator,
             discriminator,
