@@ -1,7 +1,7 @@
 """The training step in plain PyTorch: the baseline that the shipped step is measured against.
 
-Same networks, same objective, same draws. G runs once without a graph for D's half and again for
-its own; D collects gradients in G's half that nobody uses; Adam is PyTorch's default.
+Same networks, same objective, same draws. D collects gradients in G's half that nobody uses; Adam
+is PyTorch's default.
 """
 
 import torch
@@ -16,7 +16,10 @@ from ssgan.training.step import DiscriminatorTerms, GeneratorTerms, StepInput, T
 
 
 class PlainStep:
-    """One update of D and Q, then G, in plain PyTorch; learning rates do not change."""
+    """One update of D and Q, then G, in plain PyTorch; learning rates do not change.
+
+    G goes forward once, or `twice`: without a graph for D's half, and again for its own.
+    """
 
     def __init__(
         self,
@@ -24,7 +27,10 @@ class PlainStep:
         discriminator: Discriminator,
         space: LatentSpace,
         optimizer: OptimizerConfig,
+        *,
+        twice: bool = False,
     ) -> None:
+        self._twice = twice
         self.generator, self.discriminator = generator, discriminator
         self.space = space
         betas = (optimizer.beta1, optimizer.beta2)
@@ -37,9 +43,9 @@ class PlainStep:
         latents = space.encode(inputs.c, inputs.z)
 
         self.d_optimizer.zero_grad()
-        with torch.no_grad():
+        with torch.set_grad_enabled(not self._twice):
             fake = self.generator(latents)
-        h, h_fake = network.trunk(inputs.x), network.trunk(fake)
+        h, h_fake = network.trunk(inputs.x), network.trunk(fake.detach())
         if inputs.labeled is None:
             l1_is = loss_L1_IS(space.supervised, space.posterior, network.q_ss(h), inputs.y)
         else:
@@ -53,7 +59,7 @@ class PlainStep:
         self.d_optimizer.step()
 
         self.g_optimizer.zero_grad()
-        h = network.trunk(self.generator(latents))
+        h = network.trunk(self.generator(latents) if self._twice else fake)
         l_i = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         l2_is = loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         g = GeneratorTerms(loss_real(network.d(h)), l_i, l2_is)

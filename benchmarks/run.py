@@ -1,98 +1,159 @@
-"""Measure the shipped step against the plain one, and against itself in bfloat16: `make bench`.
+"""Measure the training step beside others that do the same work: `make bench`.
 
-The protocol: one process, one thread, process CPU time, rotating order, the same networks and
-the same draws; the result is the median of per-round ratios, with quartiles. Absolute times
-depend on the machine and are not reported. ``python -m benchmarks.run --small`` shows in seconds
-that it runs.
+Every measurement is one process of its own, with one thread, as is a run: what one step leaves in
+memory speeds up or slows down the next. Process CPU time, rotating order, the same networks and the
+same draws; the result is the median of per-round ratios, with quartiles. Absolute times depend on
+the machine and are not reported. ``python -m benchmarks.run --small`` shows in seconds that it
+runs.
 """
 
+import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from benchmarks.fresh import in_new_process
 from benchmarks.kernels import kernel_time
+from benchmarks.peers import ConvolutionalLoop, ManyBackwardsLoop, convolutional_networks
 from benchmarks.plain_step import PlainStep
 from benchmarks.results_page import ResultsPage
-from benchmarks.synthetic import SMALL, SPACE, build_step, synthetic_split
+from benchmarks.synthetic import SMALL, SPACE, build_shipped_step, build_step, synthetic_split
+from ssgan.base.heap import keep_heap
 from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
-from ssgan.launch.machine import describe_machine
+from ssgan.launch.machine import describe_commit, describe_machine
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
-from ssgan.training.step import StepInput, TrainingStep
+from ssgan.training.step import StepInput
 
 _SHAPE = (1, 28, 28)
+_WARM_UP = 2  # updates
+
+
+class Contender(NamedTuple):
+    """One way to make an update, and which labels its real images have."""
+
+    build: Callable[[Experiment], Callable[[StepInput, Weights], Any]]
+    labels: str = "own batch"
+    """`own batch`: Q_ss gets one now and then; `all`: those of D's batch; `none`."""
+    keeps_heap: bool = False
+    """Whether freed memory stays with the process, as in a run of ssgan."""
+
+
+def _shipped(experiment: Experiment, **options: Any) -> Any:
+    return build_shipped_step(experiment, _SHAPE, **options)
+
+
+def _plain(experiment: Experiment, **options: Any) -> Any:
+    return build_step(experiment, _SHAPE, partial(PlainStep, **options))
+
+
+def _kernels(experiment: Experiment) -> Any:
+    step = _shipped(experiment)
+    return lambda inputs, weights: kernel_time(step, inputs, SPACE.encode(inputs.c, inputs.z))
+
+
+def _convolutional(experiment: Experiment) -> Any:
+    networks = convolutional_networks(experiment, Streams(0).generator("networks"))
+    return ConvolutionalLoop(*networks, SPACE, experiment.optimizer)
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    "plain": Contender(_plain),
+    "plain, G twice": Contender(partial(_plain, twice=True)),
+    "shipped": Contender(_shipped, keeps_heap=True),
+    "bfloat16": Contender(partial(_shipped, precision="bfloat16"), keeps_heap=True),
+    "kernels": Contender(_kernels, keeps_heap=True),
+    "shipped, no labels": Contender(partial(_shipped, infogan=True), "none", keeps_heap=True),
+    "convolutional": Contender(_convolutional, "none"),
+    "shipped, all labels": Contender(_shipped, "all", keeps_heap=True),
+    "many backwards": Contender(
+        lambda experiment: build_step(experiment, _SHAPE, ManyBackwardsLoop), "all"
+    ),
+}
+_DATA = "data path"
+
+_ROWS = (
+    ("plain step / shipped step", "plain", "shipped", "{:.2f}"),
+    ("plain step / shipped step in bfloat16", "plain", "bfloat16", "{:.2f}"),
+    ("shipped step / the same in bfloat16", "shipped", "bfloat16", "{:.2f}"),
+    ("plain step with a second forward of G / plain step", "plain, G twice", "plain", "{:.2f}"),
+    ("layers' own kernels / shipped step", "kernels", "shipped", "{:.2f}"),
+    ("Natsu6767's loop / shipped step", "convolutional", "shipped, no labels", "{:.2f}"),
+    ("zjw511's loop / shipped step", "many backwards", "shipped, all labels", "{:.2f}"),
+    ("data path / shipped step", _DATA, "shipped", "{:.4f}"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run all rounds, print the table, and write the page of results."""
-    page = ResultsPage("step.md", __doc__, "small networks, two rounds of one")
-    page.add_argument("--rounds", type=int, default=15)
-    page.add_argument("--updates", type=int, default=4, help="updates of each step in a round")
-    arguments = page.read(argv)
-    torch.set_num_threads(1)
-    if arguments.small:
-        table = measure(load_experiment("mnist", SMALL), rounds=2, updates=1)
-    else:
-        table = measure(load_experiment("mnist"), arguments.rounds, arguments.updates)
-    page.publish(table, write=arguments.write)
-
-
-def measure(experiment: Experiment, rounds: int, updates: int) -> str:
-    """Return the page of results.
-
-    Args:
-        experiment: Networks, batch size, objective and optimizer.
-        rounds: Rounds, each with every step in turn; two or more.
-        updates: Updates of each step in a round.
-    """
-    draws = _Draws(experiment)
-    clock = Clock(0, experiment.images_per_epoch)
-    weights = Weights.at(experiment.objective, experiment.optimizer, clock)
-    build = partial(build_step, experiment, _SHAPE)
-    _check_equal(
-        build(TrainingStep, torch.float64), build(PlainStep, torch.float64), draws, weights
+    page = ResultsPage(
+        "step.md", __doc__, "small networks, two rounds of one update, in this process"
     )
-    shipped, plain = build(TrainingStep), build(PlainStep)
-    half = build(partial(TrainingStep, precision="bfloat16"))
-    ratios, halves, shares, data_shares = [], [], [], []
-    order = [("shipped", shipped), ("plain", plain), ("half", half)]
-    for _, step in order:
-        step(draws(0), weights)  # a warm-up
-    for index in range(rounds):
-        walk = range(index * updates, (index + 1) * updates)
-        inputs, data_time = _timed(draws, walk)
-        turn = index % len(order)
-        spent = {
-            name: _timed(partial(step, weights=weights), inputs)[1]
-            for name, step in order[turn:] + order[:turn]
-        }
-        latents = SPACE.encode(inputs[0].c, inputs[0].z)
-        kernels = sum(kernel_time(shipped, one, latents) for one in inputs)
-        ratios.append(spent["plain"] / spent["shipped"])
-        halves.append(spent["shipped"] / spent["half"])
-        shares.append(kernels / spent["shipped"])
-        data_shares.append(data_time / spent["shipped"])
-    rows = [
-        ("plain step / shipped step (speed-up)", ratios, "{:.2f}"),
-        ("shipped step / the same in bfloat16 (speed-up)", halves, "{:.2f}"),
-        ("layers' own kernels / shipped step", shares, "{:.2f}"),
-        ("data path / shipped step", data_shares, "{:.4f}"),
-    ]
-    return _page(rows, rounds, updates)
+    page.add_argument("--rounds", type=int, default=15)
+    page.add_argument("--updates", type=int, default=8, help="that one process makes")
+    page.add_argument("--time", nargs=2, metavar=("CONTENDER", "ROUND"))
+    arguments = page.read(argv)
+    rounds, updates = (2, 1) if arguments.small else (arguments.rounds, arguments.updates)
+    experiment = load_experiment("mnist", SMALL if arguments.small else ())
+    if arguments.time:
+        name, turn = arguments.time
+        print(json.dumps(measure(experiment, CONTENDERS[name], int(turn), updates)))
+        return
+    check_equal(experiment)
+    names = [*CONTENDERS]
+    found: dict[str, list[float]] = {name: [] for name in (*names, _DATA)}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            if arguments.small:
+                step, data = measure(experiment, CONTENDERS[name], turn, updates)
+            else:
+                words = ["--time", name, str(turn), "--updates", str(updates)]
+                step, data = in_new_process("benchmarks.run", words)
+            found[name].append(step)
+            if name == "shipped":
+                found[_DATA].append(data)
+    page.publish(_page(found, updates), write=arguments.write)
 
 
-class _Draws:
+def measure(
+    experiment: Experiment, contender: Contender, turn: int, updates: int
+) -> tuple[float, float]:
+    """Return process CPU seconds of updates, after a warm-up, and of what was drawn for them.
+
+    Each turn has draws of its own, the same for all contenders of the same labels.
+    """
+    torch.set_num_threads(1)
+    if contender.keeps_heap:
+        keep_heap()
+    draws = Draws(experiment, contender.labels)
+    step, weights = contender.build(experiment), _weights(experiment)
+    for _ in range(_WARM_UP):
+        step(draws(0), weights)
+    first = 1 + turn * updates
+    started = time.process_time()
+    inputs = [draws(update) for update in range(first, first + updates)]
+    drawn = time.process_time()
+    found = [step(one, weights) for one in inputs]
+    ended = time.process_time()
+    # The layers' kernels say what they took; what lies between them is not theirs.
+    own = sum(found) if isinstance(found[0], float) else ended - drawn
+    return own, drawn - started
+
+
+class Draws:
     """The draws of the preset on images of MNIST's size; speed does not depend on their content."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, labels: str = "own batch") -> None:
         self._streams, self._size = Streams(0), experiment.training.batch_size
+        self._labels = labels
         split, y = synthetic_split(_SHAPE)
         self._batches = Batches(
             experiment.label_sampling,
@@ -103,21 +164,35 @@ class _Draws:
         )
 
     def __call__(self, update: int) -> StepInput:
-        real = self._batches.draw(update, 0.2)
+        probability = 0.2 if self._labels == "own batch" else 0.0
+        real = self._batches.draw(update, probability)
         c, z = SPACE.sample(self._size, self._streams.generator("latents", update))
-        return StepInput(real.x, real.y, real.labeled, c, z)
+        y = real.y
+        if self._labels == "all":
+            y = c[:, : len(SPACE.supervised)]  # as good as any
+        return StepInput(real.x, y, real.labeled, c, z)
 
 
-def _check_equal(shipped: TrainingStep, plain: PlainStep, draws: _Draws, weights: Weights) -> None:
+def check_equal(experiment: Experiment) -> None:
     """Refuse to compare steps that do not compute the same, in double precision.
 
     In single precision Adam turns a rounding error of a small gradient into a difference of a whole
     update; how many of them depends on the machine.
     """
+    weights, draws = _weights(experiment), Draws(experiment)
+    kinds = (PlainStep, partial(PlainStep, twice=True))
+    steps = [build_step(experiment, _SHAPE, kind, torch.float64) for kind in kinds]
+    steps.insert(0, build_shipped_step(experiment, _SHAPE, torch.float64))
     for index in range(3):
         inputs = _double(draws(index))
-        ours, theirs = (step(inputs, weights).values() for step in (shipped, plain))
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+        ours, *others = (step(inputs, weights).values() for step in steps)
+        for theirs in others:
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def _weights(experiment: Experiment) -> Weights:
+    clock = Clock(0, experiment.images_per_epoch)
+    return Weights.at(experiment.objective, experiment.optimizer, clock)
 
 
 def _double(inputs: StepInput) -> StepInput:
@@ -126,34 +201,41 @@ def _double(inputs: StepInput) -> StepInput:
     return StepInput(x, y, labeled, c, z)
 
 
-def _timed(call: Callable[[Any], Any], over: Iterable[Any]) -> tuple[list[Any], float]:
-    """Return what the calls return, and their process CPU time in seconds."""
-    started = time.process_time()
-    result = [call(one) for one in over]
-    return result, time.process_time() - started
-
-
-def _page(rows: list[tuple[str, list[float], str]], rounds: int, updates: int) -> str:
+def _page(found: Mapping[str, Sequence[float]], updates: int) -> str:
+    rounds = len(found["shipped"])
     lines = [
-        "# The training step next to a plain one",
+        "# The training step beside others",
         "",
         "Command: `make bench`. The authors' MNIST networks, batch 128, fp32 unless stated",
-        "otherwise, one thread of one process, process CPU time, rotating order, the same draws",
-        f"for all (labeled with probability 0.2); {rounds} rounds of {updates} updates each.",
-        "The plain step is `benchmarks/plain_step.py`; before timing, three updates of both are",
-        "checked to agree in double precision. The layers' own kernels are each layer alone at its",
-        "own shapes, forward and backward as often as the step runs it (`benchmarks/kernels.py`).",
-        "bfloat16 is {field}`training.precision`, faster only with AVX512-BF16 or AMX.",
+        "otherwise, each step in a process of its own with one thread, process CPU time,",
+        f"rotating order, the same draws for all; {rounds} rounds of {updates} updates each.",
         "",
         "| ratio | median | quartiles |",
         "| --- | --- | --- |",
     ]
-    for name, values, form in rows:
-        low, median, high = statistics.quantiles(values, n=4)
+    for title, over, under, form in _ROWS:
+        pairs = zip(found[over], found[under], strict=True)
+        low, median, high = statistics.quantiles([one / other for one, other in pairs], n=4)
         lines.append(
-            f"| {name} | {form.format(median)} | {form.format(low)} to {form.format(high)} |"
+            f"| {title} | {form.format(median)} | {form.format(low)} to {form.format(high)} |"
         )
-    lines += ["", f"Machine: {describe_machine()}.", ""]
+    lines += [
+        "",
+        "- The *plain step* (`benchmarks/plain_step.py`) is plain PyTorch: the same objective, G",
+        "  forward once, Adam and malloc as they come. Labeled images are drawn with probability",
+        "  0.2. Before timing, three updates of both are checked to agree in double precision.",
+        "- *The layers' own kernels* are each layer alone at its own shapes, forward and backward",
+        "  as often as the shipped step runs it (`benchmarks/kernels.py`).",
+        "- The *loops* (`benchmarks/peers.py`) re-create two public implementations.",
+        "  github.com/Natsu6767/InfoGAN-PyTorch writes linear layers as convolutions and has no",
+        "  labels; github.com/zjw511/ss-infogan-pytorch goes backward once a term and synthesizes",
+        "  images for each half. Beside each is our step with the same labels: none, or those of",
+        "  D's batch.",
+        "- bfloat16 is {field}`training.precision`, faster only with AVX512-BF16 or AMX.",
+        "",
+        f"Commit: {describe_commit()}. Machine: {describe_machine()}.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,8 @@ from ssgan.data.memmap import Split
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import Code, LatentSpace, UnsupervisedCode
 from ssgan.networks.architecture import Shape
+from ssgan.networks.linear import speed_up_linear
+from ssgan.training.step import TrainingStep
 
 _IMAGES, _LABELS = 10_000, 132
 
@@ -47,6 +50,16 @@ def build_step(
         SPACE,
         experiment.optimizer,
     )
+
+
+def build_shipped_step(
+    experiment: Experiment, shape: Shape, dtype: torch.dtype = torch.float32, **options: Any
+) -> TrainingStep:
+    """Build a `TrainingStep` with some options as `ssgan.training.state` does."""
+    step: TrainingStep = build_step(experiment, shape, partial(TrainingStep, **options), dtype)
+    for network in (step.generator, step.discriminator):
+        speed_up_linear(network)
+    return step
 
 
 def synthetic_split(shape: Sequence[int]) -> tuple[Split, Tensor]:

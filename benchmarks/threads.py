@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 
+from benchmarks.fresh import in_new_process
 from benchmarks.results_page import ResultsPage
-from benchmarks.synthetic import SMALL, SPACE, build_step
+from benchmarks.synthetic import SMALL, SPACE, build_shipped_step
 from ssgan.base.heap import keep_heap
 from ssgan.base.rng import Streams
 from ssgan.cluster.capacity import cores
@@ -29,7 +29,7 @@ from ssgan.launch.machine import describe_commit, describe_machine
 from ssgan.launch.preparation import fit_to_work, plan_here
 from ssgan.method.optimizer import Weights
 from ssgan.method.schedules import Clock
-from ssgan.training.step import StepInput, TrainingStep
+from ssgan.training.step import StepInput
 
 _SIZES = {"digits": 16, "mnist": 28}  # pixels of a side
 _PRECISIONS = ("float32", "bfloat16")
@@ -61,19 +61,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             with _busy(place == _PLACES[1]):
                 for threads in threads_of[:: -1 if turn % 2 else 1]:
                     words = ["--time", preset, precision, str(threads)]
-                    seconds = _in_new_process([*words, *["--small"] * arguments.small])
+                    seconds = in_new_process(
+                        "benchmarks.threads", [*words, *["--small"] * arguments.small]
+                    )
                     found.setdefault((preset, precision, place, threads), []).append(seconds)
     page.publish(_write_page(found, overrides), write=arguments.write)
 
 
 def _load(preset: str, precision: str, overrides: Sequence[str]) -> Experiment:
     return load_experiment(preset, [*overrides, f"training.precision={precision}"])
-
-
-def _in_new_process(words: Sequence[str]) -> float:
-    command = [sys.executable, "-m", "benchmarks.threads", *words]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return float(json.loads(done.stdout))
 
 
 @contextmanager
@@ -98,8 +94,7 @@ def _time(experiment: Experiment, threads: int, least: float) -> float:
     keep_heap()
     streams, shape = Streams(0), _shape(experiment)
     size = experiment.training.batch_size
-    kind = partial(TrainingStep, precision=experiment.training.precision)
-    step = build_step(experiment, shape, kind)
+    step = build_shipped_step(experiment, shape, precision=experiment.training.precision)
     weights = Weights.at(
         experiment.objective, experiment.optimizer, Clock(0, experiment.images_per_epoch)
     )

@@ -53,11 +53,18 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
     run.main(["--small"])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
-        "| plain step / shipped step (speed-up)",
-        "| shipped step / the same in bfloat16 (speed-up)",
+        "| plain step / shipped step",
+        "| plain step / shipped step in bfloat16",
+        "| shipped step / the same in bfloat16",
+        "| plain step with a second forward of G / plain step",
         "| layers' own kernels / shipped step",
+        "| Natsu6767's loop / shipped step",
+        "| zjw511's loop / shipped step",
         "| data path / shipped step",
     ]
+    run.main(["--small", "--time", "shipped", "0"])
+    seconds, drawing = json.loads(capsys.readouterr().out)
+    assert seconds > drawing > 0
 
 
 def test_a_data_set_is_timed_beside_the_generator(
