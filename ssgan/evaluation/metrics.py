@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ssgan.evaluation.distances import Between, kth_smallest
@@ -90,6 +89,8 @@ def _match(counts: Tensor, matching: Matching) -> list[int]:
     """Return for each row of a confusion matrix the column that counts as right."""
     if matching == "identity":
         return list(range(len(counts)))
+    from scipy.optimize import linear_sum_assignment  # slow to import, and needed by few runs
+
     columns: list[int] = linear_sum_assignment(counts.numpy(), maximize=True)[1].tolist()
     return columns
 

@@ -40,6 +40,8 @@ _PLACES = (
 _SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 # They show tracebacks of errors, and attempts, of which there is one line already.
 _LOUD = {"mlflow.store.db.utils": logging.CRITICAL, "urllib3.connectionpool": logging.ERROR}
+_SHARED_MEMORY = Path("/dev/shm")  # of Linux
+_ROOM = 2**24  # bytes; a new store has a million
 _LOCK_WAIT, _BUSY_WAIT = 10.0, 5.0  # seconds for the lock file, and for SQLite's own lock
 
 
@@ -235,13 +237,25 @@ def has_one_writer(uri: str) -> bool:
 def _make(file: Path) -> None:
     """Make a store that is there whole or not at all.
 
-    MLflow makes its tables in many steps, which take seconds; what was killed between two of them
-    can never be used again.
+    MLflow makes its tables in hundreds of steps, each of which waits for the disk; what was killed
+    between two of them can never be used again.
     """
-    with replacing(file) as new, tempfile.TemporaryDirectory() as scratch:
+    with replacing(file) as new, tempfile.TemporaryDirectory(dir=_memory()) as scratch:
         made = Path(scratch, _STORE)
         MlflowClient(tracking_uri=f"{_SQLITE}{made}").search_experiments(max_results=1)
         shutil.copyfile(made, new)
+
+
+def _memory() -> Path | None:
+    """Return a folder in memory with room for a new store; None where there is none, as on macOS.
+
+    There MLflow takes two seconds for what takes seven on a slow disk.
+    """
+    try:
+        has_room = shutil.disk_usage(_SHARED_MEMORY).free > _ROOM
+    except OSError:
+        return None
+    return _SHARED_MEMORY if has_room and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _settle(file: Path) -> None:

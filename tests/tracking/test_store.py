@@ -111,6 +111,28 @@ def test_a_store_is_there_whole_or_not_at_all(
     assert set(os.listdir(tmp_path)) == {"mlflow.db", "mlflow.db.lock"}
 
 
+@pytest.mark.parametrize("memory", ["has room", "is full", "is missing"])
+def test_a_store_is_made_in_memory_where_there_is_room(
+    memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "memory"
+    if memory != "is missing":
+        folder.mkdir()
+    monkeypatch.setattr(store, "_SHARED_MEMORY", folder)
+    monkeypatch.setattr(store, "_ROOM", 2**60 if memory == "is full" else 0)
+    made, copyfile = [], shutil.copyfile
+
+    def copy(source: Path, target: Path) -> None:
+        made.append(source)
+        copyfile(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    check(default_uri(tmp_path / "runs"))
+    (place,) = made
+    assert place.is_relative_to(folder) == (memory == "has room")
+    assert not place.parent.exists()
+
+
 def test_a_file_that_is_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, " * 100)
     with pytest.raises(Unreachable, match=r"cannot use MLflow's records .* not a database"):
