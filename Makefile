@@ -70,8 +70,9 @@ docs: $(STAMP) ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(STAMP) ## Time the training step next to a plain one, and write the table to docs/results/
+bench: $(STAMP) ## Time the training step beside others, and a run by its parts, into docs/results/ (40 minutes)
 	$(BIN)/python -m benchmarks.run --write
+	$(BIN)/python -m benchmarks.whole_run --write
 
 clean: ## Remove caches and built documentation; keep .venv and runs
 	rm -rf docs/_build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,9 +6,13 @@ that on what samples teach in test_teaches.py.
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 import benchmarks
@@ -23,6 +27,7 @@ from benchmarks import (
     storage,
     threads,
     turned_digits,
+    whole_run,
     workers,
 )
 from ssgan.base.errors import BadInput
@@ -40,7 +45,7 @@ EPOCHS = 4
 TESTED = {
     *("answers", "draws", "driver", "early_stopping", "few_labels", "gpu", "labeled_images"),
     *("run", "seeds", "slider_page", "storage", "teaches", "threads", "turned_digits"),
-    *("uneven_heap", "workers"),
+    *("uneven_heap", "whole_run", "workers"),
 }
 
 
@@ -65,6 +70,40 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
     run.main(["--small", "--time", "shipped", "0"])
     seconds, drawing = json.loads(capsys.readouterr().out)
     assert seconds > drawing > 0
+
+
+def test_a_run_is_divided_into_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    whole_run.main(["--small"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "| digits" in line]
+    *parts, rest = re.findall(r"(\d+\.\d)%", row.split(" (")[0])
+    assert len(parts) == len(whole_run.PARTS)
+    assert sum(map(float, parts)) == pytest.approx(100, abs=0.5)
+    updates = float(parts[whole_run.PARTS.index("updates")])
+    assert float(rest) == pytest.approx(100 - updates, abs=0.11)
+
+
+def test_the_time_of_marked_processes_is_added_up() -> None:
+    mark = "marked by a test"
+    busy = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ninput()"
+    spent: dict[psutil.Process, tuple[str, float]] = {}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", busy],
+            env={**os.environ, "SSGAN_WHOLE_RUN": value},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for value in (mark, "another mark")
+    ]
+    for process in processes:
+        process.stdout.readline()
+    whole_run._look(mark, processes[0].pid, spent)
+    for process in processes:
+        process.communicate(b"\n")
+    (found,) = spent.items()
+    assert found[0].pid == processes[0].pid
+    assert found[1][0] == "driver"
+    assert found[1][1] >= 0.4
 
 
 def test_a_data_set_is_timed_beside_the_generator(
