@@ -62,8 +62,7 @@ class LoadedRun:
 
     def plan(self, experiment: Experiment) -> ComputePlan:
         """Say how this process computes for an experiment on the run's images."""
-        plan = plan_here(experiment.scaling)
-        return fit_to_work(plan, experiment, self.dataset.manifest.shape)
+        return _plan(experiment, self.dataset)
 
     def find_judge(
         self, experiment: Experiment, progress: PreparationProgress | None = None
@@ -141,6 +140,10 @@ class LoadedRun:
             return audit_copies(config, judge, self.dataset, samples, told)
 
 
+def _plan(experiment: Experiment, dataset: Dataset) -> ComputePlan:
+    return fit_to_work(plan_here(experiment.scaling), experiment, dataset.manifest.shape)
+
+
 def load_run(location: str, checkpoint: str = "last") -> LoadedRun:
     """Load a run, or the winner of a search, at ``last``, ``best`` or a checkpoint's name.
 
@@ -149,8 +152,10 @@ def load_run(location: str, checkpoint: str = "last") -> LoadedRun:
         CorruptFile: The checkpoint is not whole.
     """
     run, experiment, dataset = load_run_data(location)
-    device = plan_here(experiment.scaling).device_here
-    return load_networks(run, experiment, dataset, device, _name(run, checkpoint))
+    plan = _plan(experiment, dataset)
+    with use_threads(plan.threads):  # the statistics are those of the training's end, to the bit
+        name = _name(run, checkpoint)
+        return load_networks(run, experiment, dataset, plan.device_here, name)
 
 
 def load_networks(

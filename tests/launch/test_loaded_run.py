@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ssgan.base.errors import CorruptFile
+from ssgan.base.threads import use_threads
 from ssgan.data.store import Store
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.loading import load_experiment, with_values
 from ssgan.launch import loaded_run
-from ssgan.launch.loaded_run import LoadedRun
+from ssgan.launch.loaded_run import LoadedRun, load_run
 from ssgan.launch.preparation import find_judge, load_dataset, plan_here
 from ssgan.records.rundir import RunDir
 from ssgan.records.search_judges import judge_file
@@ -99,3 +100,23 @@ def test_a_recorded_judge_that_was_changed_is_named(search: SearchDir, digits_st
     loaded = load(trial(search, "final"), digits_store)
     with pytest.raises(CorruptFile, match=r"hunt/judges/final/weights\.safetensors was changed"):
         loaded.find_judge(loaded.experiment)
+
+
+def test_statistics_are_estimated_with_the_threads_of_the_training(
+    tmp_path: Path, digits_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = load(RunDir(str(tmp_path)), digits_store)
+    seen = []
+
+    def look(*_: Any) -> LoadedRun:
+        seen.append(torch.get_num_threads())
+        return told
+
+    monkeypatch.setattr(
+        loaded_run, "load_run_data", lambda location: (told.run, told.experiment, told.dataset)
+    )
+    monkeypatch.setattr(loaded_run, "load_networks", look)
+    with use_threads(2):
+        assert load_run(str(tmp_path)) is told
+        assert torch.get_num_threads() == 2
+    assert seen == [told.plan(told.experiment).threads] == [1]
