@@ -27,7 +27,7 @@ from ssgan.base.rng import Streams
 from ssgan.data.batches import Batches, LabelSamplingConfig
 from ssgan.data.orders import Feistel, Order, Table, draw_order
 from ssgan.launch.machine import describe_machine
-from ssgan.method.augment import AugmentConfig, affine_maps, draw_affine
+from ssgan.method.augment import AugmentConfig, affine_maps_each, draw_affine
 from ssgan.training.instance_noise import draw_instance_noise
 
 _STREAMS = Streams(0)
@@ -177,7 +177,7 @@ def _steps(size: Size, repeats: int) -> list[tuple[str, Cost]]:
 def _others(size: Size, repeats: int) -> list[tuple[str, Cost]]:
     def maps() -> list[Tensor]:
         generator, config = _STREAMS.generator("augmentation"), AugmentConfig()
-        return [affine_maps(config, draw_affine(size.batch, generator)) for _ in range(4)]
+        return affine_maps_each(config, [draw_affine(size.batch, generator) for _ in range(4)])
 
     def latents() -> object:
         return SPACE.sample(size.batch, _STREAMS.generator("latents"))

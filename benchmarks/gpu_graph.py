@@ -26,7 +26,7 @@ from benchmarks.gpu_setup import (
     tensors_of,
 )
 from ssgan.experiment.tree import Experiment
-from ssgan.method.augment import affine_maps, augment, draw_affine
+from ssgan.method.augment import affine_maps_each, augment, draw_affine
 from ssgan.method.optimizer import Weights
 from ssgan.training.state import Training
 from ssgan.training.step import AffineMaps, StepInput
@@ -164,12 +164,10 @@ class UpdateGraphs:
             own = images, self._y[rows]
         c, z = self.training._space.sample(self._size, generators["latents"])
         if (seen := self._experiment.augmentation) is not None:
-
-            def draw_maps(count: int) -> Tensor:
-                return affine_maps(seen, draw_affine(count, generators["augmentation"]))
-
-            real, fake, fake_g = (draw_maps(self._size) for _ in range(3))
-            maps = AffineMaps(real, draw_maps(self._own_size) if labeled else None, fake, fake_g)
+            counts = [self._size] * 3 + [self._own_size] * labeled
+            draws = [draw_affine(count, generators["augmentation"]) for count in counts]
+            real, fake, fake_g, *of_own = affine_maps_each(seen, draws)
+            maps = AffineMaps(real, of_own[0] if labeled else None, fake, fake_g)
         return StepInput(x, self._unknown, own, c, z, maps=maps)
 
     def _pick(self, table: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Light affine augmentation of images, drawn from a keyed generator."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -58,6 +59,11 @@ def affine_maps(config: AugmentConfig, draws: Tensor) -> Tensor:
     row_x = torch.stack([cos * mirror, shear * cos - sin], dim=1)
     row_y = torch.stack([sin * mirror, shear * sin + cos], dim=1)
     return torch.cat([torch.stack([row_x, row_y], dim=1), shift[:, :, None]], dim=2)
+
+
+def affine_maps_each(config: AugmentConfig, draws: Sequence[Tensor]) -> list[Tensor]:
+    """Compute `affine_maps` of several groups of images at once, in a third of the operators."""
+    return list(affine_maps(config, torch.cat([*draws])).split([len(group) for group in draws]))
 
 
 def warp(images: Tensor, maps: Tensor, mode: Literal["bilinear", "nearest"]) -> Tensor:

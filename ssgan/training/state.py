@@ -16,7 +16,7 @@ from ssgan.data.batches import Batches
 from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
-from ssgan.method.augment import affine_maps, draw_affine
+from ssgan.method.augment import affine_maps_each, draw_affine
 from ssgan.method.codes import Latents
 from ssgan.method.consistency import Consistency, change, draw_strong
 from ssgan.method.optimizer import Weights
@@ -321,13 +321,11 @@ class Training:
         if config is None:
             return AffineMaps()
         generator = self._generator("augmentation")
-
-        def maps(count: int) -> Tensor:
-            return affine_maps(config, self._slice(draw_affine(count, generator)))
-
         size, own = self.batch_size, self._experiment.label_sampling.batch_size
-        real, fake, fake_g = (maps(size) for _ in range(3))
-        return AffineMaps(real, maps(own) if has_own else None, fake, fake_g)
+        counts = [size] * 3 + [own] * has_own
+        draws = [self._slice(draw_affine(count, generator)) for count in counts]
+        real, fake, fake_g, *labeled = affine_maps_each(config, draws)
+        return AffineMaps(real, labeled[0] if has_own else None, fake, fake_g)
 
     def _strongly_changed(self, x: Tensor) -> Tensor | None:
         """Change this rank's real images for the consistency of Q_ss."""

@@ -5,7 +5,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from ssgan.method.augment import AugmentConfig, affine_maps, augment, draw_affine, warp
+from ssgan.method.augment import (
+    AugmentConfig,
+    affine_maps,
+    affine_maps_each,
+    augment,
+    draw_affine,
+    warp,
+)
 
 NOTHING = AugmentConfig(rotation=0, scale=0, shift=0, shear=0)
 SIDE = 16
@@ -35,6 +42,15 @@ def test_draws_are_uniform_and_keyed() -> None:
     assert drawn.mean(0).abs().max() < 0.04
     assert (drawn.var(0) - 1 / 3).abs().max() < 0.02
     assert torch.equal(drawn, draw_affine(5000, torch.Generator().manual_seed(0)))
+
+
+def test_maps_of_several_groups_are_those_of_each_to_the_bit() -> None:
+    generator, config = torch.Generator().manual_seed(3), AugmentConfig(flip=True)
+    draws = [draw_affine(n, generator) for n in (128, 7, 1, 61)]
+    together = affine_maps_each(config, draws)
+    assert [len(maps) for maps in together] == [128, 7, 1, 61]
+    for maps, of_one in zip(together, draws, strict=True):
+        assert torch.equal(maps, affine_maps(config, of_one))
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
