@@ -65,8 +65,8 @@ class ConvolutionalLoop:
 class ManyBackwardsLoop:
     """The loop of github.com/zjw511/ss-infogan-pytorch, whose real batch is labeled or is not.
 
-    Each term of the objective goes backward by itself, through the trunk again, and G's half has
-    latents of its own. Of the original are left out: the search for anomalies in autograd, which
+    Each term of the objective goes backward by itself, through the trunk again, and G synthesizes
+    images anew for its half. Of the original are left out: the search for anomalies in autograd, which
     is on there, a G that is updated every third time, with twice the images, and pixels from disk.
     """
 

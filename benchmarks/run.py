@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "step.md", __doc__, "small networks, two rounds of one update, in this process"
     )
     page.add_argument("--rounds", type=int, default=15)
-    page.add_argument("--updates", type=int, default=8, help="that one process makes")
+    page.add_argument("--updates", type=int, default=5, help="that one process makes")
     page.add_argument("--time", nargs=2, metavar=("CONTENDER", "ROUND"))
     arguments = page.read(argv)
     rounds, updates = (2, 1) if arguments.small else (arguments.rounds, arguments.updates)
