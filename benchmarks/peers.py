@@ -66,8 +66,9 @@ class ManyBackwardsLoop:
     """The loop of github.com/zjw511/ss-infogan-pytorch, whose real batch is labeled or is not.
 
     Each term of the objective goes backward by itself, through the trunk again, and G synthesizes
-    images anew for its half. Of the original are left out: the search for anomalies in autograd, which
-    is on there, a G that is updated every third time, with twice the images, and pixels from disk.
+    images anew for its half. Of the original are left out: the search for anomalies in autograd,
+    which is on there, a G that is updated every third time, with twice the images, and pixels from
+    disk.
     """
 
     def __init__(
