@@ -40,6 +40,7 @@ _PLACES = (
 _SILENCE = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 # They show tracebacks of errors, and attempts, of which there is one line already.
 _LOUD = {"mlflow.store.db.utils": logging.CRITICAL, "urllib3.connectionpool": logging.ERROR}
+_FORBIDDEN = "PERMISSION_DENIED"  # MLflow's word for an answer of 403
 _SHARED_MEMORY = Path("/dev/shm")  # of Linux
 _ROOM = 2**24  # bytes; a new store has a million
 _LOCK_WAIT, _BUSY_WAIT = 10.0, 5.0  # seconds for the lock file, and for SQLite's own lock
@@ -188,7 +189,7 @@ def check(uri: str, experiment: str | None = None) -> None:
     except Exception as error:
         if (file := _sqlite_file(uri)) is not None:
             raise _unusable(uri, file, error) from error
-        name, refused = _name(uri), "403" in str(error)
+        name, refused = _name(uri), getattr(error, "error_code", None) == _FORBIDDEN
         remedy = (
             f"start it with --allowed-hosts {urlsplit(uri).hostname}, or use its IP address"
             if refused

@@ -4,12 +4,15 @@ import os
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from ssgan.base.errors import BadInput
 from ssgan.records.rundir import RunDir
@@ -146,6 +149,34 @@ def test_a_silent_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         port = server.getsockname()[1]
         with pytest.raises(Unreachable, match=f"127.0.0.1:{port} does not answer"):
             check(f"http://127.0.0.1:{port}")
+
+
+def test_a_server_that_refuses_is_named_with_the_remedy() -> None:
+    class Refuse(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(403, "Invalid Host header")
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = r"refuses us .*start it with --allowed-hosts 127\.0\.0\.1"
+        with pytest.raises(Unreachable, match=told):
+            check(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+def test_a_port_is_not_taken_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(self: MlflowClient, **_: object) -> None:
+        raise MlflowException("HTTPConnectionPool(host='127.0.0.1', port=36403): Read timed out")
+
+    monkeypatch.setattr(MlflowClient, "search_experiments", time_out)
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:36403 does not answer"):
+        check("http://127.0.0.1:36403")
 
 
 def test_an_experiment_that_was_deleted_is_refused(uri: str) -> None:
