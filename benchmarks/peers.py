@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
+from benchmarks.plain_step import PlainLoop
 from benchmarks.synthetic import SPACE
 from ssgan.experiment.tree import Experiment
 from ssgan.method.codes import LatentSpace
@@ -21,7 +22,7 @@ from ssgan.networks.generator import Generator
 from ssgan.training.step import StepInput
 
 
-class ConvolutionalLoop:
+class ConvolutionalLoop(PlainLoop):
     """The loop of github.com/Natsu6767/InfoGAN-PyTorch, an InfoGAN without labels.
 
     Its networks are those of `convolutional_networks`. D goes backward once for real images and
@@ -35,74 +36,62 @@ class ConvolutionalLoop:
         space: LatentSpace,
         optimizer: OptimizerConfig,
     ) -> None:
-        self._g, self._d, self._space = generator, discriminator, space
+        super().__init__(generator, discriminator, space, optimizer)
         betas = (optimizer.beta1, optimizer.beta2)
         parts = discriminator.parts()
         qs = parts["q_ss"] + parts["q_us"]
         own = parts["trunk"] + parts["d"]
-        self._d_optimizer = Adam(own, optimizer.discriminator_lr, betas)
-        self._g_optimizer = Adam([*generator.parameters(), *qs], optimizer.generator_lr, betas)
+        self.d_optimizer = Adam(own, optimizer.discriminator_lr, betas)
+        self.g_optimizer = Adam([*generator.parameters(), *qs], optimizer.generator_lr, betas)
 
     def __call__(self, inputs: StepInput, weights: Weights) -> None:
         """Make one update."""
-        network, space = self._d, self._space
-        self._d_optimizer.zero_grad()
+        network, space = self.discriminator, self.space
+        self.d_optimizer.zero_grad()
         loss_real(network.d(network.trunk(inputs.x))).backward()
-        fake = self._g(space.encode(inputs.c, inputs.z))
+        fake = self.generator(space.encode(inputs.c, inputs.z))
         loss_fake(network.d(network.trunk(fake.detach()))).backward()
-        self._d_optimizer.step()
+        self.d_optimizer.step()
 
-        self._g_optimizer.zero_grad()
+        self.g_optimizer.zero_grad()
         h = network.trunk(fake)
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
         loss = loss_real(network.d(h))
         loss = loss + loss_L2_IS(space.supervised, space.posterior, network.q_ss(h), c_ss)
         loss = loss + loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         loss.backward()
-        self._g_optimizer.step()
+        self.g_optimizer.step()
 
 
-class ManyBackwardsLoop:
+class ManyBackwardsLoop(PlainLoop):
     """The loop of github.com/zjw511/ss-infogan-pytorch, whose real batch is labeled or is not.
 
     Each term of the objective goes backward by itself, through the trunk again, and G synthesizes
-    images anew for its half. Of the original are left out: the search for anomalies in autograd,
+    images again for its half. Of the original are left out: the search for anomalies in autograd,
     which is on there, a G that is updated every third time, with twice the images, and pixels from
     disk.
     """
 
-    def __init__(
-        self,
-        generator: Generator,
-        discriminator: Discriminator,
-        space: LatentSpace,
-        optimizer: OptimizerConfig,
-    ) -> None:
-        self._g, self._d, self._space = generator, discriminator, space
-        betas = (optimizer.beta1, optimizer.beta2)
-        self._d_optimizer = Adam(discriminator.parameters(), optimizer.discriminator_lr, betas)
-        self._g_optimizer = Adam(generator.parameters(), optimizer.generator_lr, betas)
-
     def __call__(self, inputs: StepInput, weights: Weights) -> None:
         """Make one update."""
-        network, space = self._d, self._space
+        network, space = self.discriminator, self.space
         c_ss, c_us = inputs.c.split([len(space.supervised), len(space.unsupervised)], dim=1)
         latents = space.encode(inputs.c, inputs.z)
-        self._d_optimizer.zero_grad()
+        self.d_optimizer.zero_grad()
         h = network.trunk(inputs.x)
         loss_real(network.d(h)).backward(retain_graph=True)
         if not inputs.y.isnan().all():
             q_ss = network.q_ss(h)
             loss = loss_L1_IS(space.supervised, space.posterior, q_ss, inputs.y)
             (weights.lambda2 * loss).backward()
-        h = network.trunk(self._g(latents).detach())
+        h = network.trunk(self.generator(latents).detach())
         loss_fake(network.d(h)).backward(retain_graph=True)
         loss = loss_L_I(space.unsupervised, space.posterior, network.q_us(h), c_us)
         (weights.lambda1 * loss).backward()
-        self._d_optimizer.step()
+        self.d_optimizer.step()
 
-        self._g_optimizer.zero_grad()
-        h = network.trunk(self._g(latents))
+        self.g_optimizer.zero_grad()
+        h = network.trunk(self.generator(latents))
         loss_real(network.d(h)).backward(retain_graph=True)
         loss = weights.lambda1 * loss_L_I(
             space.unsupervised, space.posterior, network.q_us(h), c_us
@@ -110,7 +99,7 @@ class ManyBackwardsLoop:
         q_ss = network.q_ss(h)
         loss = loss + weights.lambda2 * loss_L2_IS(space.supervised, space.posterior, q_ss, c_ss)
         loss.backward()
-        self._g_optimizer.step()
+        self.g_optimizer.step()
 
 
 def convolutional_networks(

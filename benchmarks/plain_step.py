@@ -4,6 +4,8 @@ Same networks, same objective, same draws. D collects gradients in G's half that
 is PyTorch's default.
 """
 
+from typing import Any
+
 import torch
 from torch.optim import Adam
 
@@ -15,11 +17,8 @@ from ssgan.networks.generator import Generator
 from ssgan.training.step import DiscriminatorTerms, GeneratorTerms, StepInput, Terms
 
 
-class PlainStep:
-    """One update of D and Q, then G, in plain PyTorch; learning rates do not change.
-
-    G goes forward once, or `twice`: without a graph for D's half, and again for its own.
-    """
+class PlainLoop:
+    """Networks and PyTorch's default Adam for each of them; a subclass makes the updates."""
 
     def __init__(
         self,
@@ -27,15 +26,24 @@ class PlainStep:
         discriminator: Discriminator,
         space: LatentSpace,
         optimizer: OptimizerConfig,
-        *,
-        twice: bool = False,
     ) -> None:
-        self._twice = twice
         self.generator, self.discriminator = generator, discriminator
         self.space = space
         betas = (optimizer.beta1, optimizer.beta2)
         self.d_optimizer = Adam(discriminator.parameters(), optimizer.discriminator_lr, betas)
         self.g_optimizer = Adam(generator.parameters(), optimizer.generator_lr, betas)
+
+
+class PlainStep(PlainLoop):
+    """One update of D and Q, then G, in plain PyTorch; learning rates do not change.
+
+    G goes forward once, or `twice`: without a graph for D's half, and again for its own.
+    """
+
+    def __init__(self, *how: Any, twice: bool = False) -> None:
+        """Take what `PlainLoop` takes."""
+        super().__init__(*how)
+        self._twice = twice
 
     def __call__(self, inputs: StepInput, weights: Weights) -> Terms:
         space, network = self.space, self.discriminator

@@ -95,7 +95,6 @@ def _warm_up(cases: Sequence[Case]) -> None:
 
 def parts_of(words: Sequence[str]) -> dict[str, float]:
     """Train by the command line in this process; return the seconds of each of `PARTS`."""
-    spent = dict.fromkeys(PARTS, 0.0)
     begun = psutil.Process().create_time()
 
     from ssgan.cli import main as command_line
@@ -130,12 +129,14 @@ def parts_of(words: Sequence[str]) -> dict[str, float]:
         except SystemExit as ended:
             if ended.code:
                 raise
-    spent["imports"] = imported - begun
-    spent["preparation"] = times["loop began"] - imported
-    spent["updates"], spent["evaluation"] = times["updates"], times["evaluation"]
-    spent["rest of the loop"] = times["loop"] - times["updates"] - times["evaluation"]
-    spent["end"] = time.time() - times["loop ended"]
-    return spent
+    return {
+        "imports": imported - begun,
+        "preparation": times["loop began"] - imported,
+        "updates": times["updates"],
+        "evaluation": times["evaluation"],
+        "rest of the loop": times["loop"] - times["updates"] - times["evaluation"],
+        "end": time.time() - times["loop ended"],
+    }
 
 
 class QuickstartCost(NamedTuple):
