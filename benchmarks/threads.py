@@ -22,7 +22,7 @@ from benchmarks.results_page import ResultsPage
 from benchmarks.synthetic import SMALL, SPACE, build_shipped_step
 from ssgan.base.heap import keep_heap
 from ssgan.base.rng import Streams
-from ssgan.cluster.capacity import cores
+from ssgan.base.threads import cores
 from ssgan.experiment.loading import load_experiment
 from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_commit, describe_machine

@@ -33,7 +33,9 @@ from ssgan.launch.machine import describe_commit, describe_machine
 _MARK = "SSGAN_WHOLE_RUN"
 _PAUSE = 0.2  # seconds between looks at the processes of a search
 _ROLES = ("driver", "trials and judges", "Ray's own")
-PARTS = ("imports", "preparation", "updates", "evaluation", "rest of the loop", "end")
+PARTS = ("imports", "preparation", "updates", "rest of the loop", "end")
+BESIDE = "evaluation"
+"""What takes place beside the updates, where a core is free for it."""
 
 
 class Case(NamedTuple):
@@ -94,7 +96,7 @@ def _warm_up(cases: Sequence[Case]) -> None:
 
 
 def parts_of(words: Sequence[str]) -> dict[str, float]:
-    """Train by the command line in this process; return the seconds of each of `PARTS`."""
+    """Train by the command line in this process; return the seconds of `PARTS`, and of `BESIDE`."""
     begun = psutil.Process().create_time()
 
     from ssgan.cli import main as command_line
@@ -120,7 +122,7 @@ def parts_of(words: Sequence[str]) -> dict[str, float]:
 
     with (
         patch.object(Training, "update", timed("updates", Training.update)),
-        patch.object(Evaluator, "evaluate", timed("evaluation", Evaluator.evaluate)),
+        patch.object(Evaluator, "evaluate", timed(BESIDE, Evaluator.evaluate)),
         patch.object(driver.loop, "run", timed("loop", driver.loop.run)),
         contextlib.redirect_stdout(sys.stderr),  # its summary is not the result of this process
     ):
@@ -133,9 +135,9 @@ def parts_of(words: Sequence[str]) -> dict[str, float]:
         "imports": imported - begun,
         "preparation": times["loop began"] - imported,
         "updates": times["updates"],
-        "evaluation": times["evaluation"],
-        "rest of the loop": times["loop"] - times["updates"] - times["evaluation"],
+        "rest of the loop": times["loop"] - times["updates"],
         "end": time.time() - times["loop ended"],
+        BESIDE: times[BESIDE],
     }
 
 
@@ -207,16 +209,17 @@ def _page(
         "",
         "Shares of the wall time of `ssgan train`, from the start of its process to the end of the",
         f"command; medians of n = {rounds}, and the range of the last column. C is in the cache,",
-        "nothing else runs. A part that the training waits for counts where it waits.",
+        "nothing else runs. The evaluation is no part, as it takes place beside the updates; what",
+        "the training waits for of it is in the rest of the loop.",
         "",
-        f"| run | {' | '.join(PARTS)} | not an update |",
-        f"|{' --- |' * (len(PARTS) + 2)}",
+        f"| run | {' | '.join(PARTS)} | {BESIDE} | not an update |",
+        f"|{' --- |' * (len(PARTS) + 3)}",
     ]
     for title, runs in found.items():
-        totals = [sum(run.values()) for run in runs]
+        totals = [sum(run[part] for part in PARTS) for run in runs]
         shares = [
             statistics.median(run[part] / total for run, total in zip(runs, totals, strict=True))
-            for part in PARTS
+            for part in (*PARTS, BESIDE)
         ]
         rest = [1 - run["updates"] / total for run, total in zip(runs, totals, strict=True)]
         cells = [f"{share:.1%}" for share in shares]

@@ -113,11 +113,6 @@ def resources(cpus: float, gpus: float) -> str:
     return f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
 
 
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def object_store_environment() -> dict[str, str]:
     """Return the variables by which this process reaches its object store, keys included.
 

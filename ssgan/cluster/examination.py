@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 
 from ssgan.base.storage import Folder
-from ssgan.cluster.capacity import WORKER_BYTES, cores
+from ssgan.base.threads import cores
+from ssgan.cluster.capacity import WORKER_BYTES
 from ssgan.cluster.nodes import Check, attempt, examine_cluster
 
 _OLDEST_PYTHON = (3, 11)

@@ -12,8 +12,8 @@ from ssgan.base.errors import BadInput, LeaseLost, NonFiniteLoss
 from ssgan.base.lease import is_claimed
 from ssgan.base.progress import PreparationProgress
 from ssgan.base.storage import join, split
-from ssgan.base.threads import use_threads
-from ssgan.cluster.capacity import Node, cores, preflight
+from ssgan.base.threads import cores, use_threads
+from ssgan.cluster.capacity import Node, preflight
 from ssgan.cluster.connection import Cluster, address_in_environment, connect, is_connected
 from ssgan.cluster.nodes import require_shared
 from ssgan.experiment.fields import check_resume

@@ -14,7 +14,8 @@ import torch
 from ssgan.base.errors import BadInput
 from ssgan.base.progress import PreparationProgress, of_step
 from ssgan.base.storage import default_cache
-from ssgan.cluster.capacity import cores, memory
+from ssgan.base.threads import cores
+from ssgan.cluster.capacity import memory
 from ssgan.cluster.connection import address_in_environment, is_connected
 from ssgan.data.dataset import Dataset
 from ssgan.data.store import Store

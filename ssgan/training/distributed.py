@@ -3,6 +3,7 @@
 It knows torch.distributed and not Ray, so it is the same under Ray Train and in one process.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -30,6 +31,11 @@ class Worker:
         if dist.is_available() and dist.is_initialized():
             return cls(dist.get_rank(), dist.get_world_size(), device)
         return cls(0, 1, device)
+
+    @property
+    def local_size(self) -> int:
+        """Number of workers on this machine, as torchrun and Ray Train tell it."""
+        return 1 if self.world_size == 1 else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
     @property
     def is_main(self) -> bool:

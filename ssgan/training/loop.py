@@ -1,14 +1,15 @@
 """The training loop of one worker: construct, restore, train, evaluate, record, report.
 
 The same loop runs in one process, as a DDP worker under Ray Train and as a trial of Ray Tune; the
-session is all that differs. Rank 0 evaluates and writes: the run directory is the record. It writes
-on a thread (`ssgan.training.writer`), from copies of what is to be saved, while training goes on;
-what a crash loses is what was not committed by then.
+session is all that differs. Rank 0 evaluates and writes: the run directory is the record. It does
+so on a thread (`ssgan.training.recording`), from copies of what is to be measured and saved, while
+training goes on; what a crash loses is what was not committed by then.
 """
 
+import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,21 +17,22 @@ import torch
 
 from ssgan.base.errors import NonFiniteLoss
 from ssgan.base.heap import keep_heap
+from ssgan.base.threads import has_spare_core
 from ssgan.data.dataset import Dataset
-from ssgan.evaluation.catalog import main_loss
-from ssgan.evaluation.evaluator import Evaluation, Evaluator
 from ssgan.evaluation.judge import Judge
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
-from ssgan.records.saved_state import State
 from ssgan.training.distributed import Worker
 from ssgan.training.rebuild import rebuild_labels
-from ssgan.training.session import Session
-from ssgan.training.snapshot import copy_state, take_snapshot
+from ssgan.training.recording import Recorder, Recording
+from ssgan.training.session import Commit, Measure, Metrics, Session
+from ssgan.training.snapshot import copy_state
 from ssgan.training.state import Training
 from ssgan.training.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Progress:
     images_per_update: int
     """Real images of one update, over all workers."""
     record: Record | None = None
-    """The epoch that was just finished, on rank 0; None between epochs."""
+    """An epoch that was measured since the last call, on rank 0, or None."""
 
 
 class Stopped(Exception):
@@ -54,7 +56,11 @@ class Watch:
     """Callbacks by which the caller of the loop shows progress and stops it."""
 
     progress: Callable[[Progress], None] = field(default=lambda progress: None)
-    """Called every `training.check_every` updates and after every epoch."""
+    """Called every `training.check_every` updates and after every epoch.
+
+    Every epoch's record comes once and in order; where it is measured beside the training, while
+    the next epoch is trained.
+    """
     stop: Callable[[], bool] = field(default=lambda: False)
     """Asked as often whether to save a checkpoint and stop; one worker's yes is enough."""
 
@@ -82,10 +88,6 @@ def run(
     worker = Worker.join(device)
     training = Training(experiment, dataset, worker)
 
-    def evaluates_by(c: Judge | None) -> Evaluator:
-        return Evaluator(experiment.evaluation, dataset, c, training.streams, device)
-
-    evaluator = evaluates_by(judge) if worker.is_main and not callable(judge) else None
     extent = experiment.training
     checkpoints = Checkpoints(rundir, extent.keep_last, extent.keep_best)
     total = extent.epochs * extent.steps_per_epoch
@@ -93,8 +95,19 @@ def run(
     start = worker.share(session.restore)
     if start is not None:
         training.load(read_checkpoint(start, training.check)[1])
-    # A record of an epoch that was committed before a crash stands.
     committed = rundir.epochs() if worker.is_main else frozenset()
+    recorder = Recorder(experiment, dataset, judge, rundir, checkpoints, device, committed)
+    is_beside = has_spare_core(device, worker.local_size)
+    if worker.is_main and not is_beside:
+        _log.info("training pauses while an epoch is evaluated: it leaves no core of this machine")
+    measured: Future[Record] | None = None  # of an epoch that the watch was not told of yet
+
+    def tell() -> None:
+        nonlocal measured
+        record = None
+        if measured is not None and measured.done():
+            record, measured = measured.result(), None
+        watch.progress(Progress(training.updates, total, extent.batch_size, record))
 
     with Writer() as writer:
         while training.updates < total:
@@ -105,11 +118,13 @@ def run(
                 if training.updates > first and training.updates % extent.check_every == 0:
                     writer.check()
                     _check_losses(training, checkpoints, writer)
-                    watch.progress(Progress(training.updates, total, extent.batch_size))
+                    tell()
                     if worker.any(watch.stop()):
                         training.synchronize(within_epoch=True)
                         worker.wait(lambda: _save_and_wait(writer, checkpoints, training))
-                        raise Stopped(f"stopped after {training.updates} updates")
+                        if measured is not None:
+                            tell()
+                        raise _stopped(training)
                 training.update()
             _check_losses(training, checkpoints, writer)
             images = (training.updates - first) * extent.batch_size
@@ -127,69 +142,37 @@ def run(
             }
 
             training.synchronize()
-            record, checkpoint = None, None
+            writer.wait()  # one epoch at most is on its way
+            if measured is not None:
+                tell()
+            found: Measure = partial(dict, metrics, epoch=epoch)
+            checkpoint: Commit | None = None
             if worker.is_main:
-                state, evaluation = training.state(), Evaluation()
-                if epoch % experiment.evaluation.every == 0 or epoch == extent.epochs:
-                    if evaluator is None:
-                        evaluator = evaluates_by(judge() if callable(judge) else judge)
-                    snapshot = take_snapshot(experiment, dataset, state, device)
-                    evaluation = evaluator.evaluate(snapshot.generators, snapshot.discriminator)
-                found = rundir.record(epoch) if epoch in committed else None
-                record = found or Record(
-                    epoch=epoch,
-                    step=training.updates,
-                    images_seen=training.images_seen,
-                    timestamp_ms=time.time_ns() // 1_000_000,
-                    metrics={**metrics, **evaluation.metrics},
-                    reasons=evaluation.reasons,
-                    alarms=tuple(evaluation.alarms),
-                )
-                commit = _Commit(
-                    *(rundir, checkpoints, record, None if found else evaluation),
-                    state=copy_state(state),
-                )
-                is_last = training.updates >= total
-                tidy = partial(checkpoints.prune, whole=is_last)
-                checkpoint = writer.put(commit, tidy).result
+                recording = Recording(recorder, epoch, copy_state(training.state()), metrics)
+                tidy = partial(checkpoints.prune, whole=training.updates >= total)
+                measured, saved, _ = writer.put(recording.measure, recording.commit, tidy)
+                found, checkpoint = partial(_reported, measured), saved.result
+                if not is_beside:
+                    measured.result()
             worker.wait()
-            watch.progress(Progress(training.updates, total, extent.batch_size, record))
-            reported = record.metrics if record is not None else {}
-            session.report({"epoch": epoch, **reported}, checkpoint)
+            tell()
+            session.report(found, checkpoint)
             if training.updates < total and worker.any(watch.stop()):
-                writer.wait()
-                raise Stopped(f"stopped after {training.updates} updates")
+                break
+        writer.wait()
+        if measured is not None:
+            tell()
+    if training.updates < total:
+        raise _stopped(training)
 
 
-@dataclass(frozen=True)
-class _Commit:
-    """Commits an epoch: its record, unless that stands already, before its checkpoint counts."""
+def _stopped(training: Training) -> Stopped:
+    return Stopped(f"stopped after {training.updates} updates")
 
-    rundir: RunDir
-    checkpoints: Checkpoints
-    record: Record
-    evaluation: Evaluation | None
-    """What is recorded; None where the record stands already."""
-    state: State
 
-    def __call__(self) -> str:
-        """Write; return the checkpoint's address.
-
-        A trial of a search waits for it, so pictures are encoded while the state is written.
-        """
-        metric = main_loss(self.record.metrics)
-        commit = partial(self.checkpoints.commit, self.record.step, self.state, metric)
-        if self.evaluation is None:
-            return self.checkpoints.location(commit())
-        with ThreadPoolExecutor(2, thread_name_prefix="pictures") as pool:
-            pngs = pool.submit(self.evaluation.pngs)
-            thumbnails = pool.submit(self.evaluation.thumbnails)
-
-            def commit_record() -> None:
-                pictures = pngs.result(), thumbnails.result()
-                self.rundir.commit_record(self.record, *pictures, is_new=True)
-
-            return self.checkpoints.location(commit(first=commit_record))
+def _reported(measured: Future[Record]) -> Metrics:
+    record = measured.result()
+    return {"epoch": record.epoch, **record.metrics}
 
 
 def _check_losses(training: Training, checkpoints: Checkpoints, writer: Writer) -> None:

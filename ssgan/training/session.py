@@ -19,6 +19,8 @@ from ssgan.base.json_text import read_json
 
 Metrics = Mapping[str, float | None]
 """Flat metric names to values; None where a metric has no value."""
+Measure = Callable[[], Metrics]
+"""Waits until an epoch is measured, and returns its metrics."""
 Commit = Callable[[], str]
 """Waits until an epoch's checkpoint is committed, and returns its address."""
 
@@ -35,34 +37,32 @@ class Session(Protocol):
         Rank 0 asks for all; `ssgan.records.checkpoints.restore` reads it.
         """
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
-        """Report an epoch's metrics, once an epoch on every rank, and what commits its checkpoint.
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        """Hear that an epoch is trained, once an epoch on every rank.
 
-        The metrics of rank 0 count; on other ranks there is no checkpoint.
+        Rank 0 measures and commits it while training goes on, unless the session waits for either.
+        Other ranks know what the training itself says, and have no checkpoint.
         """
 
 
 class InProcess:
-    """One worker in this process, without Ray; tells a listener the metrics of every epoch."""
+    """One worker in this process, without Ray: nobody is told of epochs."""
 
-    def __init__(
-        self, start: str | None = None, listener: Callable[[Metrics], None] | None = None
-    ) -> None:
+    def __init__(self, start: str | None = None) -> None:
         self._start = start
-        self._listener = listener
 
     def restore(self) -> str | None:
         return self._start
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
-        if self._listener is not None:
-            self._listener(metrics)
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        pass
 
 
 class TrainSession:
     """A worker of `ray.train`, where a report is a barrier over all workers.
 
-    Whenever the workers are started, `start` finds the checkpoint to resume from.
+    It says no more than that the worker lives: the driver reads the run directory. Whenever the
+    workers are started, `start` finds the checkpoint to resume from.
     """
 
     def __init__(self, train: ModuleType, start: Callable[[], str | None]) -> None:
@@ -72,8 +72,8 @@ class TrainSession:
     def restore(self) -> str | None:
         return self._start()
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
-        self._train.report(dict(metrics))
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        self._train.report({})
 
 
 class TuneSession:
@@ -86,14 +86,15 @@ class TuneSession:
         checkpoint = self._tune.get_checkpoint()
         return None if checkpoint is None else read_pointer(checkpoint)
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        told = dict(metrics())
         if checkpoint is None:
-            self._tune.report(dict(metrics))
+            self._tune.report(told)
             return
         with tempfile.TemporaryDirectory() as folder:
             write_pointer(Path(folder), checkpoint())
             pointer = self._tune.Checkpoint.from_directory(folder)
-            self._tune.report(dict(metrics), checkpoint=pointer)
+            self._tune.report(told, checkpoint=pointer)
 
 
 def write_pointer(folder: Path, checkpoint: str) -> None:

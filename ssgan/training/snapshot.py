@@ -15,7 +15,7 @@ from torch import Tensor
 from ssgan.base.rng import Streams
 from ssgan.data.dataset import Dataset
 from ssgan.experiment.tree import Experiment
-from ssgan.networks.architecture import build_networks
+from ssgan.networks.architecture import build_networks, undrawn
 from ssgan.networks.batch_norm import replace_batchnorm
 from ssgan.networks.discriminator import Discriminator
 from ssgan.networks.ema import reestimate_batchnorm
@@ -64,7 +64,7 @@ def take_snapshot(
             yield dataset.train.take(rows[drawn_rows]).to(device).float().div_(255)
             yield raw(drawn)
 
-    with torch.random.fork_rng(devices=()):  # torch's layers draw weights that are replaced
+    with undrawn():
         raw, discriminator = build_networks(
             experiment.networks, dataset.space, dataset.manifest.shape
         )

@@ -1,4 +1,4 @@
-"""Writer: commits epochs and checkpoints in order, on a thread, while training goes on."""
+"""Writer: measures and commits epochs and checkpoints in order, on a thread of its own."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,11 +10,11 @@ _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Writes what it is handed, one commit after the other.
+    """Does what it is handed, one thing after the other.
 
-    One commit at most is on its way: who hands over another waits for the one before, so that
+    One epoch at most is on its way: who hands over another waits for the one before, so that
     storage that is too slow for the epochs slows training down and memory does not grow. A failure
-    is raised by the next call, and nothing is written after it.
+    is raised by the next call, and nothing is done after it.
 
     Use it as a context. Its end waits for all that was handed over.
     """
@@ -23,20 +23,21 @@ class Writer:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._jobs: Sequence[Future[Any]] = ()
 
-    def put(self, commit: Callable[[], str], then: Callable[[], object]) -> "Future[str]":
-        """Hand over what to write, once the one before it is done, and what to tidy up `then`.
+    def put(self, *jobs: Callable[[], Any]) -> "list[Future[Any]]":
+        """Hand over what is to be done in this order, once all that came before is done.
 
         Returns:
-            What `commit` will return; it is there before the tidying begins.
+            What each will return. Of those after one that fails, its error.
 
         Raises:
-            Exception: What the one before raised.
+            Exception: What was raised before.
         """
         self.wait()
-        committed = self._pool.submit(commit)
-        tidied = self._pool.submit(lambda: committed.exception() is None and then())
-        self._jobs = (committed, tidied)
-        return committed
+        futures: list[Future[Any]] = []
+        for job in jobs:
+            futures.append(self._pool.submit(_do, job, futures[-1] if futures else None))
+        self._jobs = futures
+        return futures
 
     def check(self) -> None:
         """Raise what was raised meanwhile, without waiting."""
@@ -62,7 +63,12 @@ class Writer:
         if error is None:
             self.wait()
             return
-        for job in self._jobs:
-            lost = job.exception()
-            if lost is not None and lost is not error:
-                _log.error("what was trained last could not be written either: %s", lost)
+        lost = self._jobs[-1].exception() if self._jobs else None
+        if lost is not None and lost is not error:
+            _log.error("what was trained last could not be written either: %s", lost)
+
+
+def _do(job: Callable[[], Any], before: "Future[Any] | None") -> Any:
+    if before is not None:
+        before.result()
+    return job()

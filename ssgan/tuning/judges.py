@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
-from ssgan.base.threads import use_threads
-from ssgan.cluster.capacity import cores, object_store_environment
+from ssgan.base.threads import cores, use_threads
+from ssgan.cluster.capacity import object_store_environment
 from ssgan.cluster.connection import Cluster
 from ssgan.data.store import Store
 from ssgan.evaluation.judge import CARD, keep_judge

@@ -33,7 +33,7 @@ from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
-from ssgan.training.session import Commit, Metrics, TuneSession
+from ssgan.training.session import Commit, Measure, Metrics, TuneSession
 from ssgan.tuning.judges import check_judge, wait_for_judge
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
@@ -136,8 +136,8 @@ class Trial:
         """Return the address of the checkpoint to start from (`ssgan.training.session.Session`)."""
         return self._at.start
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
-        """Tell Tune of an epoch, if it carries the search's metric (see `Session`).
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        """Tell Tune of an epoch, once it is measured, if it carries the search's metric.
 
         Tune keeps what it is told, and saves all of it again and again, so it is told no more than
         searchers, schedulers and the table of trials take; the record has the rest.
@@ -146,11 +146,12 @@ class Trial:
             checkpoint()
             release(self._at)
             self._at = replace(self._at, held=None)
-        told = {name: metrics.get(name) for name in (TIME, self.search.metric, SPEED)}
+        found = metrics()
+        told = {name: found.get(name) for name in (TIME, self.search.metric, SPEED)}
         if told[self.search.metric] is not None:
             # It does not return if the trial has to pause or stop.
             known = {name: value for name, value in told.items() if value is not None}
-            self._session.report(known, checkpoint)
+            self._session.report(lambda: known, checkpoint)
 
     def _catch_up(self) -> None:
         """Report the epochs that the run directory holds and Tune does not know of."""
@@ -160,7 +161,7 @@ class Trial:
         step = step_at(start)
         for record in self._at.run.records():
             if record.epoch > self._at.known and record.step <= step:
-                self.report({"epoch": record.epoch, **record.metrics}, lambda: start)
+                self.report(partial(_metrics, record), lambda: start)
 
     def _train_here(self, is_taken: Callable[[], bool]) -> None:
         device = self._plan.device_here
@@ -199,8 +200,8 @@ class Trial:
     def _follow(self, now: Progress) -> None:
         """Report an epoch that the workers committed, with the checkpoint that is there by now."""
         if now.record is not None:
-            metrics = {"epoch": now.record.epoch, **now.record.metrics}
-            self.report(metrics, partial(_address, self._at.run, now.record))
+            checkpoint = partial(_address, self._at.run, now.record)
+            self.report(partial(_metrics, now.record), checkpoint)
 
     def _check_metric(self) -> None:
         """Refuse to end without a single value to be compared by."""
@@ -233,6 +234,10 @@ def read_assignment(search: Search, config: Mapping[str, Any]) -> tuple[dict[str
     if final is not None:
         return dict(final["values"]), int(final["seed"])
     return {path: config[path] for path in search.space}, None
+
+
+def _metrics(record: Record) -> Metrics:
+    return {"epoch": record.epoch, **record.metrics}
 
 
 def _address(run: RunDir, record: Record) -> str:

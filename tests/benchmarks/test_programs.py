@@ -75,7 +75,8 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_run_is_divided_into_parts(capsys: pytest.CaptureFixture[str]) -> None:
     whole_run.main(["--small"])
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "| digits" in line]
-    *parts, rest = re.findall(r"(\d+\.\d)%", row.split(" (")[0])
+    *parts, beside, rest = re.findall(r"(\d+\.\d)%", row.split(" (")[0])
+    assert float(beside) > 0
     assert len(parts) == len(whole_run.PARTS)
     assert sum(map(float, parts)) == pytest.approx(100, abs=0.5)
     updates = float(parts[whole_run.PARTS.index("updates")])

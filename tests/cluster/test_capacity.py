@@ -8,7 +8,6 @@ from ssgan.cluster.capacity import (
     STAYS,
     Drivers,
     Node,
-    cores,
     count_drivers,
     describe,
     memory,
@@ -107,10 +106,6 @@ def test_the_object_store_s_variables_are_handed_on_but_not_in_a_runtime_environ
     monkeypatch.setattr(os, "environ", {**handed_on, **local})
     assert object_store_environment() == handed_on
     assert not any(name.startswith("AWS_") for name in worker_environment(1))
-
-
-def test_this_machine_has_a_core() -> None:
-    assert cores() >= 1
 
 
 def test_memory_is_that_of_the_machine_or_less() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.cluster.capacity import cores
+from ssgan.base.threads import cores
 from ssgan.cluster.connection import Cluster, connect
 from tests.helpers.servers import Browser, Server
 

@@ -1,6 +1,7 @@
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssgan.base.errors import NonFiniteLoss
+from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
 from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
+from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch, run
-from ssgan.training.session import Commit
+from ssgan.training.recording import Recorder
+from ssgan.training.session import Commit, InProcess, Measure
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS
 
@@ -63,8 +66,8 @@ class Listener:
     def restore(self) -> str | None:
         return self.start
 
-    def report(self, metrics: Mapping[str, float | None], checkpoint: Commit | None = None) -> None:
-        self.reports.append((dict(metrics), None if checkpoint is None else checkpoint()))
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
+        self.reports.append((dict(metrics()), None if checkpoint is None else checkpoint()))
 
 
 @dataclasses.dataclass
@@ -183,10 +186,73 @@ def test_the_session_hears_of_every_epoch(undisturbed: Run) -> None:
     assert read_checkpoint(last)[0] == 12
 
 
-def test_progress_comes_between_epochs_and_after_them(undisturbed: Run) -> None:
-    seen = [(p.updates, None if p.record is None else p.record.epoch) for p in undisturbed.progress]
+def test_progress_comes_between_epochs_and_after_them(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "has_spare_core", lambda *_: False)
+    found = start(tmp_path / "run", experiment(), dataset)
+    seen = [(p.updates, None if p.record is None else p.record.epoch) for p in found.progress]
     assert seen == [(2, None), (4, 1), (6, None), (8, 2), (10, None), (12, 3)]
-    assert {(p.total_updates, p.images_per_update) for p in undisturbed.progress} == {(12, 8)}
+    assert {(p.total_updates, p.images_per_update) for p in found.progress} == {(12, 8)}
+
+
+def test_an_epoch_is_measured_beside_the_next_one_to_the_same_bits(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = experiment(evaluation__every=1)
+    monkeypatch.setattr(loop, "has_spare_core", lambda *_: False)
+    apart = start(tmp_path / "apart", made, dataset)
+    monkeypatch.setattr(loop, "has_spare_core", lambda *_: True)
+    evaluate, is_trained = Recorder.evaluate, threading.Event()
+    folder, progress = RunDir.create(tmp_path / "beside", made.to_yaml(), "beside"), []
+
+    def held_up(self: Recorder, state: Any) -> Any:
+        assert is_trained.wait(60)  # the next epoch, but for its end
+        is_trained.clear()
+        return evaluate(self, state)
+
+    def follow(now: Progress) -> None:
+        progress.append((now.updates, None if now.record is None else now.record.epoch))
+        if now.updates in (6, 10, 12):
+            is_trained.set()
+
+    monkeypatch.setattr(Recorder, "evaluate", held_up)
+    run(made, dataset, None, folder, InProcess(), CPU, Watch(follow))
+    assert progress[:2] == [(2, None), (4, None)]
+    assert [epoch for _, epoch in progress if epoch is not None] == [1, 2, 3]
+    assert {updates for updates, epoch in progress if epoch == 1} <= {6, 8}
+    beside = Run(folder, Listener(), [])
+    assert_same_end(beside, apart)
+    for ours, theirs in zip(folder.records(), apart.folder.records(), strict=True):
+        assert measured(ours) == measured(theirs)
+        assert folder.pictures(ours) == apart.folder.pictures(theirs)
+
+
+@pytest.mark.parametrize("is_beside", [False, True])
+def test_an_evaluation_that_fails_ends_the_run(
+    is_beside: bool, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Recorder, state: Any) -> Any:
+        raise BadInput("no such metric")
+
+    monkeypatch.setattr(loop, "has_spare_core", lambda *_: is_beside)
+    monkeypatch.setattr(Recorder, "evaluate", broken)
+    made, rundir = experiment(evaluation__every=2), RunDir.create(tmp_path / "run", "", "x")
+    with pytest.raises(BadInput, match="no such metric"):
+        run(made, dataset, None, rundir, InProcess(), CPU)
+    assert rundir.epochs() == {1}
+    assert Checkpoints(rundir).newest() == "00000004"
+
+
+def test_a_run_that_is_stopped_while_an_epoch_is_measured_has_its_record(
+    undisturbed: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "has_spare_core", lambda *_: True)
+    stopped = start(tmp_path / "run", experiment(), dataset, stop_at=6)
+    told = [p.record.epoch for p in stopped.progress if p.record is not None]
+    assert told == [1]
+    assert stopped.folder.epochs() == {1}
+    assert_same_end(start(stopped, experiment(), dataset), undisturbed)
 
 
 @pytest.mark.parametrize("stop_at", [2, 4, 6, 8, 10])

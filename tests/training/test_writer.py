@@ -31,7 +31,7 @@ class Disk:
 def test_commits_come_in_order_each_with_its_tidying() -> None:
     disk = Disk()
     with Writer() as writer:
-        addresses = [writer.put(disk.commit(name), disk.tidy).result() for name in "abc"]
+        addresses = [writer.put(disk.commit(name), disk.tidy)[0].result() for name in "abc"]
     assert addresses == ["a", "b", "c"]
     assert disk.written == ["a", "tidied", "b", "tidied", "c", "tidied"]
 
@@ -39,8 +39,9 @@ def test_commits_come_in_order_each_with_its_tidying() -> None:
 def test_a_failure_is_raised_at_the_next_check_and_ends_the_writing() -> None:
     disk = Disk()
     with pytest.raises(OSError, match="full"), Writer() as writer:  # noqa: PT012
-        committed = writer.put(disk.commit("a", OSError("full")), disk.tidy)
+        committed, tidied = writer.put(disk.commit("a", OSError("full")), disk.tidy)
         assert isinstance(committed.exception(), OSError)
+        assert tidied.exception() is committed.exception()
         writer.check()
         pytest.fail("it was not raised")
     assert disk.written == []

@@ -29,12 +29,12 @@ def test_tune_is_told_three_metrics(search: Search) -> None:
     told: list[Any] = []
     trial = Trial.__new__(Trial)
     trial.search = search
-    trial._session = SimpleNamespace(report=lambda *args: told.append(args))  # type: ignore[assignment]
+    trial._session = SimpleNamespace(report=lambda found, saved: told.append((found(), saved)))  # type: ignore[assignment]
     metrics = {"epoch": 3, search.metric: 0.25, "images_per_second": 900.0, "mi/digit": 2.0}
-    trial.report(metrics)
+    trial.report(lambda: metrics)
     assert told == [({name: metrics[name] for name in list(metrics)[:3]}, None)]
-    trial.report({**metrics, search.metric: None})
-    trial.report({"epoch": 4})
+    trial.report(lambda: {**metrics, search.metric: None})
+    trial.report(lambda: {"epoch": 4})
     assert len(told) == 1
 
 
