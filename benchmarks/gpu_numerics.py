@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.gpu_setup import (
     AUGMENTED,
     CPU,
+    GRAPH,
     NOISE,
     RUNS,
     Bench,
@@ -171,7 +172,8 @@ def _nondeterministic(bench: Bench, overrides: Iterable[str]) -> list[str]:
 def resume(bench: Bench) -> Iterator[Result]:
     """Some updates, saved and loaded elsewhere, then more on both sides, bit for bit."""
     before, after = (4, 3) if bench.small else (20, 10)
-    for run, overrides in RUNS.items():
+    runs = RUNS | ({"graph": (GRAPH,)} if bench.is_cuda else {})
+    for run, overrides in runs.items():
         with deterministic_cudnn():
             one = run_updates(bench.training(*overrides), before)
             file = io.BytesIO()

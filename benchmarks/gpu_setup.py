@@ -23,6 +23,7 @@ MNIST = (1, 28, 28)
 EXACT_RATES = ("optimizer.discriminator_lr=0.0001220703125", "optimizer.generator_lr=0.0009765625")
 """Learning rates that float32 holds exactly: a rate in a tensor (as a graph needs it) and one as a
 Python float (as the shipped update has it) are then the same number."""
+EAGER, GRAPH = "training.execution=eager", "training.execution=graph"
 BFLOAT16 = "training.precision=bfloat16"
 AUGMENTED = "augmentation={rotation: 0, scale: 0, shift: 0.125, shear: 0, flip: true}"
 NOISE = "instance_noise={kind: constant, value: 0.02}"
@@ -86,8 +87,9 @@ class Bench:
             torch.cuda.synchronize()
 
     def experiment(self, *overrides: str) -> Experiment:
-        """Load the preset `mnist` with overrides."""
-        return load_experiment("mnist", [*(SMALL if self.small else ()), *overrides])
+        """Load the preset `mnist` with overrides; without `GRAPH` its updates are eager."""
+        own = (*(SMALL if self.small else ()), EAGER)
+        return load_experiment("mnist", [*own, *overrides])
 
     def training(
         self,

@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.gpu_setup import (
     AUGMENTED,
     BFLOAT16,
+    GRAPH,
     MNIST,
     MODES,
     NOISE,
@@ -83,8 +84,9 @@ def synchronizations(bench: Bench) -> Iterator[Result]:
     if not bench.is_cuda:
         yield {"skipped": "no CUDA"}
         return
-    for run, overrides in {"plain": (), "augmented, noise": (AUGMENTED, NOISE)}.items():
-        training = run_updates(bench.training(*overrides), 3)
+    runs = {"plain": (), "augmented, noise": (AUGMENTED, NOISE), "graph": (GRAPH,)}
+    for run, overrides in runs.items():
+        training = run_updates(bench.training(*overrides), 12)
         bench.wait()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -14,6 +14,7 @@ from these alone estimates it without bias, for any number of workers. Weights i
 images would too, but let foreign images into BatchNorm's statistics of x, and not into those of x̃.
 """
 
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal, NamedTuple
 
@@ -27,6 +28,9 @@ from ssgan.data.memmap import Take
 from ssgan.data.orders import Order, draw_order
 from ssgan.method.augment import AugmentConfig, augment, draw_affine
 from ssgan.method.schedules import Linear, Schedule
+
+AUGMENT = "augment"
+"""Random stream of the augmentation of Q_ss's own images; part of what a seed means."""
 
 
 class LabelSamplingConfig(Config):
@@ -146,8 +150,24 @@ class Batches:
 
         The probability, in [0, 1], is that of drawing labeled images.
         """
+        real = self.read(step, probability)
+        return self.augment(real, lambda: self._streams.generator(AUGMENT, step, self._device))
+
+    def augment(self, real: RealBatch, generator: Callable[[], torch.Generator]) -> RealBatch:
+        """Augment Q_ss's own images, by a generator of the stream `AUGMENT` for the update."""
+        if self._config.augment is None or real.labeled is None:
+            return real
+        images, y = real.labeled
+        draws = self._slice(draw_affine(self._config.batch_size, generator()))
+        return real._replace(labeled=(augment(self._config.augment, images, draws), y))
+
+    def read(self, step: int, probability: float) -> RealBatch:
+        """Read what `draw` would draw, before it is augmented.
+
+        On a GPU nothing waits until it is there.
+        """
         if self._config.unit == "separate":
-            return self._draw_separate(step, probability)
+            return self._read_separate(step, probability)
         count = self._batch_size
         rows = self._walk("unlabelled", len(self._unlabeled), step * count, count)
         labeled = self._walk("labelled", len(self._labeled), step * count, count)
@@ -169,7 +189,7 @@ class Batches:
         y, weights = self._labels(rows)
         return RealBatch(self._pixels(rows), y, None, weights)
 
-    def _draw_separate(self, step: int, probability: float) -> RealBatch:
+    def _read_separate(self, step: int, probability: float) -> RealBatch:
         part = self._batch_size // self._world_size
         first = step * self._batch_size + self._rank * part
         x = self._pixels(self._all[self._walk("all", len(self._all), first, part)])
@@ -180,13 +200,8 @@ class Batches:
         positions = self._walk("labelled", len(self._labeled), step * count, count)
         self.seen[positions] = True
         rows = self._labeled[self._slice(positions)]
-        images = self._pixels(rows)
-        if self._config.augment is not None:
-            generator = self._streams.generator("augment", step, self._device)
-            draws = self._slice(draw_affine(len(positions), generator))
-            images = augment(self._config.augment, images, draws)
         y, weights = self._labels(rows)
-        return RealBatch(x, nothing, (images, y), weights)
+        return RealBatch(x, nothing, (self._pixels(rows), y), weights)
 
     def _walk(self, pool: str, size: int, first: int, count: int) -> Tensor:
         """Return members of a pool at positions of its walk, (count,) or (0,) if it is empty."""
@@ -205,12 +220,14 @@ class Batches:
         return rows[self._rank * part : (self._rank + 1) * part]
 
     def _labels(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        weights = None if self._weights is None else self._weights[rows].to(self._device)
-        return self.y[rows].to(self._device), weights
+        weights = None if self._weights is None else self._send(self._weights[rows])
+        return self._send(self.y[rows]), weights
 
     def _pixels(self, rows: Tensor) -> Tensor:
-        chosen = self._take(rows)
-        return chosen.to(self._device, non_blocking=True).float().div_(255)
+        return self._send(self._take(rows)).float().div_(255)
+
+    def _send(self, values: Tensor) -> Tensor:
+        return values.to(self._device, non_blocking=True)
 
 
 @lru_cache(maxsize=8)

@@ -55,7 +55,7 @@ class Split:
 
     def take(self, rows: Tensor) -> Tensor:
         """Copy the images of rows, int64 (n,): uint8 (n, C, H, W), where the images are."""
-        return self.images[rows.to(self.images.device)]
+        return self.images[rows.to(self.images.device, non_blocking=True)]
 
 
 def map_split(

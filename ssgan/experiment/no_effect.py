@@ -118,4 +118,5 @@ def _rules(e: Experiment) -> Iterator[tuple[bool, str, str]]:
         "scaling.retries",
         "one worker runs in this process, where nothing restarts it; use --resume",
     )
-    yield (e.scaling.device == "cpu", "scaling.gpus", "the device is the CPU (scaling.device)")
+    of_gpus = "scaling.gpus training.execution training.tf32 training.deterministic"
+    yield (e.scaling.device == "cpu", of_gpus, "the device is the CPU (scaling.device)")

@@ -48,6 +48,14 @@ class TrainingConfig(Config):
     """What G and D's trunk compute in; losses, parameters and optimizers are float32 always, and so
     are evaluation and export. bfloat16 is faster on GPUs since 2020 and on CPUs with AVX512-BF16
     or AMX, and slower on others."""
+    execution: Annotated[Literal["auto", "eager", "graph"], Free, NotSearchable()] = "auto"
+    """How a GPU is told of an update: operator by operator (`eager`), or as a CUDA graph (`graph`),
+    which spares it waiting for the host; one worker only. `auto` is the graph, unless it cannot be
+    made or does not do what the operators do. On a CPU it is eager always."""
+    tf32: bool = False
+    """Whether a GPU rounds the inputs of matrix products and convolutions in float32 to 10 bits."""
+    deterministic: bool = True
+    """Whether cuDNN chooses among algorithms that give the same bits each time."""
     ema: Annotated[EmaConfig, Formerly("average")] = EmaConfig()
     """The moving average of G that is evaluated and exported."""
     check_every: int = Field(default=20, ge=1)
@@ -199,6 +207,10 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
+        if self.training.execution == "graph" and self.scaling.workers != 1:
+            raise ValueError(
+                "training.execution=graph is for one worker (scaling.workers); leave it out"
+            )
         sizes = {"training.batch_size": self.training.batch_size}
         if self.label_sampling.unit == "separate":
             sizes["label_sampling.batch_size"] = self.label_sampling.batch_size

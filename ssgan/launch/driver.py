@@ -23,6 +23,7 @@ from ssgan.launch.machine import record_environment, source_commit
 from ssgan.launch.outcome import Result, finish, write_summary
 from ssgan.launch.preparation import (
     ComputePlan,
+    check_execution,
     check_memory,
     find_judge,
     find_store,
@@ -94,6 +95,7 @@ def train(
         before = None if resume is None else run.read_definition(Experiment)
         uri = _tracking_uri(experiment, run, before)
         plan, cluster = _plan(experiment, stack)
+        check_execution(experiment, plan)
         if cluster is not None:
             require_shared(cluster, split(run.location)[0])
         store = find_store(experiment, progress)

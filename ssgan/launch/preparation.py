@@ -93,6 +93,18 @@ def plan_here(scaling: ScalingConfig) -> ComputePlan:
     return make_plan(scaling, max(usable, 1), torch.cuda.device_count(), shared=False)
 
 
+def check_execution(experiment: Experiment, plan: ComputePlan) -> None:
+    """Refuse an experiment that asks for CUDA graphs where there is no GPU.
+
+    Raises:
+        BadInput: It does.
+    """
+    if experiment.training.execution == "graph" and not plan.cuda:
+        raise BadInput(
+            "training.execution=graph is for a GPU, and this would train on the CPU; leave it out"
+        )
+
+
 def fit_to_work(plan: ComputePlan, experiment: Experiment, shape: Shape) -> ComputePlan:
     """Take one thread where a batch is too little work for two, unless a number was asked for.
 

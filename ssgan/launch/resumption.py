@@ -7,7 +7,7 @@ from ssgan.networks.architecture import build_networks, shapes_only
 from ssgan.records.checkpoint_address import step_of
 from ssgan.records.checkpoints import Accept, Checkpoints
 from ssgan.records.rundir import RunDir
-from ssgan.training.state import check_networks
+from ssgan.training.state_check import check_networks
 
 
 def find_start(run: RunDir, experiment: Experiment, dataset: Dataset) -> str | None:

@@ -7,7 +7,7 @@ continuous one. NaN marks a label that is not known.
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -155,6 +155,12 @@ class Joint(Config):
     """Their probabilities."""
 
 
+@lru_cache(maxsize=8)
+def _joint_tensors(joint: Joint, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return rows and weights on a device; a copy a draw would let a GPU's host wait for it."""
+    return torch.tensor(joint.rows, device=device), torch.tensor(joint.weights, device=device)
+
+
 class Latents(NamedTuple):
     """One draw from the prior."""
 
@@ -235,8 +241,7 @@ class LatentSpace(Config):
             columns.append(drawn)
         c = torch.stack(columns, dim=1)
         if self.joint is not None:
-            rows = torch.tensor(self.joint.rows, device=device)
-            weights = torch.tensor(self.joint.weights, device=device)
+            rows, weights = _joint_tensors(self.joint, device)
             picked = torch.multinomial(weights, n, replacement=True, generator=generator)
             c[:, : len(self.supervised)] = rows[picked]
         return Latents(c, torch.randn(n, self.noise, generator=generator, device=device))

@@ -114,16 +114,19 @@ def change(config: StrongConfig, images: Tensor, draws: Tensor) -> Tensor:
     side = round(config.cut * min(height, width))
     if side == 0:
         return changed
-    places = torch.tensor([height - side + 1, width - side + 1], device=draws.device)
-    top, left = ((draws[:, 6:] + 1) / 2 * places).floor().clamp(max=places - 1).unbind(dim=1)
-    square = (
-        _between(top, side, height)[:, None, :, None] & _between(left, side, width)[:, None, None]
-    )
+    down, across = ((draws[:, 6:] + 1) / 2).unbind(dim=1)
+    rows, columns = _square(down, side, height), _square(across, side, width)
+    square = rows[:, None, :, None] & columns[:, None, None]
     return torch.where(square, changed.mean(dim=(2, 3), keepdim=True), changed)
 
 
-def _between(first: Tensor, count: int, size: int) -> Tensor:
-    """Mark the `count` places from each first one on among `size`: bool (B, size)."""
+def _square(at: Tensor, count: int, size: int) -> Tensor:
+    """Mark `count` places in a row among `size`, at one of all positions: bool (B, size).
+
+    Which position it is, `at` says, uniform in [0, 1] (B,).
+    """
+    last = size - count
+    first = (at * (last + 1)).floor().clamp(max=last)
     ahead = torch.arange(size, device=first.device) - first[:, None]
     return (ahead >= 0) & (ahead < count)
 

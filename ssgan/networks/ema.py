@@ -33,10 +33,14 @@ class Ema:
         """The averaged values, in the order of ``network.parameters()``."""
 
     @torch.no_grad()
-    def update(self, images: int, images_seen: int) -> None:
-        """Take an update of so many images, after `images_seen` in total, into the average."""
+    def update(self, weight: float | Tensor) -> None:
+        """Take the network's parameters into the average with a weight (`weight`, below)."""
         present = [p.detach() for p in self._network.parameters()]
-        torch._foreach_lerp_(self.parameters, present, self.weight(images, images_seen))
+        if isinstance(weight, Tensor):
+            for average, value in zip(self.parameters, present, strict=True):
+                average.lerp_(value, weight)
+        else:
+            torch._foreach_lerp_(self.parameters, present, weight)
 
     def weight(self, images: int, images_seen: int) -> float:
         """Return the weight, in [0, 1], of the parameters after an update in the average."""

@@ -4,12 +4,10 @@ Noise is as large as the images themselves. A rank draws the blocks that its ima
 others, and the numbers are the same for any number of ranks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-
-from ssgan.base.rng import Streams
 
 BLOCK = 512
 """Images of the global batch that share a key; part of what a seed means."""
@@ -17,9 +15,8 @@ _STREAM = "instance noise"
 
 
 def draw_instance_noise(
-    streams: Streams,
-    update: int,
-    std: float,
+    generator: Callable[[str], torch.Generator],
+    std: float | Tensor,
     images: range,
     batch_size: int,
     shape: Sequence[int],
@@ -28,8 +25,7 @@ def draw_instance_noise(
     """Draw normal noise for real and for synthetic images of one update.
 
     Args:
-        streams: The run's.
-        update: The update's number, from 0.
+        generator: Returns that of a stream for the update, on the device.
         std: Standard deviation of the noise.
         images: Positions in the global batch of those that this rank has.
         batch_size: Images of the global batch.
@@ -47,7 +43,7 @@ def draw_instance_noise(
         if drawn.shape != (2, size, *shape):
             drawn = torch.empty((2, size, *shape), device=device)
         stream = f"{_STREAM}/{block}" if block else _STREAM
-        torch.randn(drawn.shape, generator=streams.generator(stream, update, device), out=drawn)
+        torch.randn(drawn.shape, generator=generator(stream), out=drawn)
         start, stop = max(first, images.start), min(first + size, images.stop)
         torch.mul(
             drawn[:, start - first : stop - first],

@@ -25,6 +25,7 @@ from ssgan.records.checkpoints import Checkpoints
 from ssgan.records.checkpoints import restore as read_checkpoint
 from ssgan.records.rundir import Record, RunDir
 from ssgan.training.distributed import Worker
+from ssgan.training.execution import numerics
 from ssgan.training.rebuild import rebuild_labels
 from ssgan.training.recording import Recorder, Recording
 from ssgan.training.session import Commit, Measure, Metrics, Session
@@ -83,8 +84,21 @@ def run(
         NonFiniteLoss: A term of the objective became NaN or infinite.
         Stopped: `watch` said so; a resumed run continues from exactly there.
     """
+    of = experiment.training
+    with numerics(device, tf32=of.tf32, deterministic=of.deterministic):
+        _run(experiment, dataset, judge, rundir, session, device, watch or Watch())
+
+
+def _run(
+    experiment: Experiment,
+    dataset: Dataset,
+    judge: Judge | Callable[[], Judge | None] | None,
+    rundir: RunDir,
+    session: Session,
+    device: torch.device,
+    watch: Watch,
+) -> None:
     keep_heap()
-    watch = watch or Watch()
     worker = Worker.join(device)
     training = Training(experiment, dataset, worker)
 

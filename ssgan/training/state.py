@@ -5,14 +5,15 @@ hold their number under the key "step".
 """
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
 
 from ssgan.base.rng import Streams
-from ssgan.data.batches import Batches
+from ssgan.data.batches import AUGMENT, Batches, RealBatch
 from ssgan.data.dataset import Dataset
 from ssgan.data.memmap import place_images
 from ssgan.experiment.tree import Experiment
@@ -27,53 +28,21 @@ from ssgan.networks.ema import Ema
 from ssgan.networks.linear import speed_up_linear
 from ssgan.networks.weights import check_tensor, check_weights
 from ssgan.training.distributed import Worker
+from ssgan.training.execution import Eager, Execution, Graphs, Scalars, cuda_graphs
 from ssgan.training.instance_noise import draw_instance_noise
+from ssgan.training.state_check import check_networks, check_part
 from ssgan.training.step import AffineMaps, StepInput, TrainingStep
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def check_networks(state: dict[str, Any], generator: nn.Module, discriminator: nn.Module) -> None:
-    """Compare what a checkpoint says of networks with networks, which may have shapes alone.
-
-    Raises:
-        ValueError: Tensors are missing, unknown or of other shapes; the message is one line.
-    """
-    if not isinstance(state.get("step"), int) or state["step"] < 0:
-        raise ValueError("step is not a number of updates")
-    for name, network in (("generator", generator), ("discriminator", discriminator)):
-        _check_part(name, state, network)
-    average = state.get("average")
-    _check_list("average", average, list(generator.parameters()))
-    for name, network in (("g_optimizer", generator), ("d_optimizer", discriminator)):
-        optimizer = state.get(name)
-        parts = optimizer if isinstance(optimizer, dict) else {}
-        moments, groups = parts.get("state"), parts.get("param_groups")
-        parameters = list(network.parameters())
-        if (
-            not isinstance(moments, dict)
-            or not isinstance(groups, list)
-            or [group.get("params") for group in groups] != [[*range(len(parameters))]]
-        ):
-            raise ValueError(f"{name} is not the state of an optimizer of these networks")
-        for moment in ("exp_avg", "exp_avg_sq"):
-            if moments:
-                found = [moments.get(k, {}).get(moment) for k in range(len(parameters))]
-                _check_list(f"{name}.{moment}", found, parameters)
-
-
-def _check_part(name: str, state: dict[str, Any], expected: nn.Module) -> None:
-    try:
-        check_weights(state.get(name) or {}, expected.state_dict())
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _check_list(name: str, found: Any, expected: Sequence[Tensor]) -> None:
-    if not isinstance(found, list) or len(found) != len(expected):
-        raise ValueError(f"{name} does not hold {len(expected)} tensors")
-    named = {f"{name}[{k}]": tensor for k, tensor in enumerate(found)}
-    check_weights(named, dict(zip(named, expected, strict=True)))
+def _adam_state(optimizer: Adam, lr: float) -> dict[str, Any]:
+    """Return the state of an optimizer; a rate that graphs read from a tensor becomes a number."""
+    state = optimizer.state_dict()
+    (group,) = state["param_groups"]
+    if isinstance(group["lr"], Tensor):
+        group["lr"] = lr
+    return state
 
 
 class Training:
@@ -131,6 +100,32 @@ class Training:
         self._summed = 0
         self._not_finite_at = torch.full_like(self._losses, math.inf)
         self._ranks: Tensor | None = None
+        self._execution = self._new_execution()
+
+    def _new_execution(self) -> Execution:
+        mode = self._experiment.training.execution
+        if mode == "eager" or self.device.type != "cuda" or self._worker.world_size > 1:
+            return Eager(self.streams, self.device)
+        return Graphs(
+            self.streams,
+            self.device,
+            self._changed_tensors,
+            cuda_graphs(),
+            is_strict=mode == "graph",
+        )
+
+    def _changed_tensors(self) -> list[Tensor]:
+        """Return all that the body of an update changes."""
+        step = self.step
+        modules: list[nn.Module] = [step.generator, step.discriminator]
+        if step.consistency is not None:
+            modules.append(step.consistency)
+        kept = [value for module in modules for value in module.state_dict().values()]
+        optimizers = step.d_optimizer, step.g_optimizer
+        moments = [
+            value for one in optimizers for of in one.state.values() for value in of.values()
+        ]
+        return [*kept, *moments, *self.ema.parameters, self._losses, self._not_finite_at]
 
     def _consistency(self) -> Consistency | None:
         config = self._experiment.objective.consistency
@@ -150,9 +145,14 @@ class Training:
         return Clock(images_seen, self._experiment.images_per_epoch)
 
     def weights(self, updates: int) -> Weights:
-        """Return the weights and the learning rates of the update that follows after so many."""
+        """Return the weights and the learning rates of the update that follows after so many.
+
+        On a GPU they are numbers that float32 holds, as graphs read them from a tensor.
+        """
         clock = self.clock(updates)
-        return Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
+        weights = Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
+        is_gpu = self.device.type == "cuda"
+        return Weights(*torch.tensor(weights).tolist()) if is_gpu else weights
 
     def label_probability(self, updates: int) -> float:
         """Return the probability that the update after so many draws labeled images."""
@@ -160,13 +160,31 @@ class Training:
 
     def update(self) -> None:
         """Make one update: draw, apply the step, add up the losses, move the average."""
-        losses = self.step(self.draw(), self.weights(self.updates)).values()
-        self._losses += losses
+        self._execution(self._body, self._read(), self._scalars())
         self._summed += 1
-        found = torch.where(torch.isfinite(losses), math.inf, float(self.updates))
-        torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
         self.updates += 1
-        self.ema.update(self.batch_size, self.images_seen)
+
+    def _body(self, real: RealBatch, scalars: Scalars) -> None:
+        """Make an update on the device (`ssgan.training.execution.Body`)."""
+        losses = self.step(self._inputs(real, scalars.noise), scalars.weights).values()
+        self._losses += losses
+        found = torch.where(torch.isfinite(losses), math.inf, scalars.update)
+        torch.minimum(self._not_finite_at, found, out=self._not_finite_at)
+        self.ema.update(scalars.ema)
+
+    def _read(self) -> RealBatch:
+        return self.batches.read(self.updates, self.label_probability(self.updates))
+
+    def _scalars(self) -> Scalars:
+        """Return what the next update multiplies by."""
+        images_seen = self.clock(self.updates + 1).images_seen
+        noise = self._experiment.instance_noise.at(*self.clock(self.updates))
+        return Scalars(
+            self.weights(self.updates),
+            ema=self.ema.weight(self.batch_size, images_seen),
+            update=float(self.updates),
+            noise=noise or None,
+        )
 
     @property
     def gained(self) -> Tensor:
@@ -237,13 +255,14 @@ class Training:
         if self._changed is not None:
             labels = self.gained.nan_to_num(-1).to(torch.int32)
             more["spread"] = {"labels": labels, "changed": self._changed}
+        weights = self.weights(max(self.updates - 1, 0))
         return more | {
             "step": self.updates,
             "generator": self.step.generator.state_dict(),
             "discriminator": self.step.discriminator.state_dict(),
             "average": self.ema.parameters,
-            "g_optimizer": self.step.g_optimizer.state_dict(),
-            "d_optimizer": self.step.d_optimizer.state_dict(),
+            "g_optimizer": _adam_state(self.step.g_optimizer, weights.g_lr),
+            "d_optimizer": _adam_state(self.step.d_optimizer, weights.d_lr),
             "losses": self._losses,
             "losses_summed": self._summed,
             "labels_seen": self.batches.seen,
@@ -261,7 +280,7 @@ class Training:
             own["ranks"] = row.new_empty(len(ranks), len(row), device="meta")
         check_weights({name: state.get(name) for name in own}, own)
         if self.step.consistency is not None:
-            _check_part("consistency", state, self.step.consistency)
+            check_part("consistency", state, self.step.consistency)
         if not isinstance(state.get("losses_summed"), int):
             raise ValueError("losses_summed is not a number of updates")
 
@@ -285,6 +304,7 @@ class Training:
         self.batches.relabel(self._labels_in(state))
         self._changed = state["spread"]["changed"] if "spread" in state else None
         self.batches.seen.copy_(state["labels_seen"])
+        self._execution = self._new_execution()  # the optimizers have other tensors now
 
     def _labels_in(self, state: dict[str, Any]) -> Tensor:
         """Return the labels in force in a state, a code table; `ValueError` if they cannot be."""
@@ -305,11 +325,15 @@ class Training:
 
     def draw(self) -> StepInput:
         """Draw what this rank needs for the next update; the same again until it is made."""
-        real = self.batches.draw(self.updates, self.label_probability(self.updates))
+        return self._inputs(self._read(), self._scalars().noise)
+
+    def _inputs(self, real: RealBatch, noise: float | None) -> StepInput:
+        """Draw what an update needs besides real images, and change these as it sees them."""
+        real = self.batches.augment(real, partial(self._generator, AUGMENT))
         size = self.batch_size
         latents = self._space.sample(size, self._generator("latents"))
         c, z = Latents(*map(self._slice, latents))
-        noise_real, noise_fake = self._instance_noise(real.x)
+        noise_real, noise_fake = self._instance_noise(real.x, noise)
         maps = self._affine_maps(has_own=real.labeled is not None)
         strong = self._strongly_changed(real.x)
         images = real.x, real.y, real.labeled
@@ -335,25 +359,18 @@ class Training:
         draws = draw_strong(self.batch_size, self._generator("consistency"))
         return change(config.strong, x, self._slice(draws))
 
-    def _instance_noise(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def _instance_noise(self, x: Tensor, std: float | None) -> tuple[Tensor | None, Tensor | None]:
         """Draw noise for this rank's real and fake images."""
-        std = self._experiment.instance_noise.at(*self.clock(self.updates))
-        if std == 0:
+        if std is None:
             return None, None
         first = self._worker.rank * len(x)
-        real, fake = draw_instance_noise(
-            self.streams,
-            self.updates,
-            std,
-            range(first, first + len(x)),
-            self.batch_size,
-            x.shape[1:],
-            self.device,
-        )
+        rows, of = range(first, first + len(x)), x.shape[1:]
+        size, device = self.batch_size, self.device
+        real, fake = draw_instance_noise(self._generator, std, rows, size, of, device)
         return real, fake
 
     def _generator(self, stream: str) -> torch.Generator:
-        return self.streams.generator(stream, self.updates, self.device)
+        return self._execution.generator(stream, self.updates)
 
     def _slice(self, rows: Tensor) -> Tensor:
         """Return this rank's part of what was drawn for the global batch."""

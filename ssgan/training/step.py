@@ -24,7 +24,8 @@ G and D's trunk may compute in bfloat16. Images, heads, losses, parameters and o
 float32.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -241,6 +242,7 @@ class TrainingStep:
         adam = uncompiled(Adam)
         self.d_optimizer = adam(discriminator.parameters(), d_lr, betas, fused=True)
         self.g_optimizer = adam(generator.parameters(), g_lr, betas, fused=True)
+        self.set_rates(d_lr, g_lr)
 
     def __call__(self, inputs: StepInput, weights: Weights) -> Terms:
         """Make one update from what this rank draws for it: D and Q, then G (equation 7).
@@ -250,6 +252,7 @@ class TrainingStep:
         """
         self.generator.train()
         self.discriminator.train()
+        self.set_rates(weights.d_lr, weights.g_lr)
         v = self._space.encode(inputs.c, inputs.z)
         fake = compute(self._wrapped_g, v, self._precision)  # x̃, graph kept
 
@@ -259,15 +262,23 @@ class TrainingStep:
         if self.consistency is not None:
             besides = [weights.consistency, weights.information, weights.fairness, *besides]
         d_loss = _add(d_loss, besides, d.extra)
-        self._descend(self.d_optimizer, d_loss, weights.d_lr)
+        self._descend(self.d_optimizer, d_loss)
 
-        self.discriminator.requires_grad_(False)
-        g = self._generator_terms(inputs, fake)
-        g_loss = g.g_adv + weights.lambda1 * g.L_I_g + weights.lambda2 * g.L2_IS
-        g_loss = _add(g_loss, [term.weight for term in self._extra[1]], g.extra)
-        self._descend(self.g_optimizer, g_loss, weights.g_lr)
-        self.discriminator.requires_grad_(True)
+        with _frozen(self.discriminator):
+            g = self._generator_terms(inputs, fake)
+            g_loss = g.g_adv + weights.lambda1 * g.L_I_g + weights.lambda2 * g.L2_IS
+            g_loss = _add(g_loss, [term.weight for term in self._extra[1]], g.extra)
+            self._descend(self.g_optimizer, g_loss)
         return Terms(d, g)
+
+    def set_rates(self, d_lr: float, g_lr: float) -> None:
+        """Set the learning rates, which `state_dict` of the optimizers has, too.
+
+        They may be tensors on the device, which CUDA graphs read them from.
+        """
+        for optimizer, lr in ((self.d_optimizer, d_lr), (self.g_optimizer, g_lr)):
+            (group,) = optimizer.param_groups
+            group["lr"], group["capturable"] = lr, group["params"][0].is_cuda
 
     def _generator_terms(self, inputs: StepInput, fake: Tensor) -> GeneratorTerms:
         """Compute the terms of G's half through the bare, frozen D."""
@@ -285,15 +296,23 @@ class TrainingStep:
             extra=tuple(term.generator_term(half) for term in self._extra[1]),
         )
 
-    def _descend(self, optimizer: Adam, loss: Tensor, lr: float) -> None:
+    def _descend(self, optimizer: Adam, loss: Tensor) -> None:
         """Let an optimizer descend, unless the loss is not finite on some rank."""
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         not_finite = (~torch.isfinite(loss.detach())).float()
         self._reduce_max(not_finite)
         optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: fused Adam skips
-        optimizer.param_groups[0]["lr"] = lr
         optimizer.step()
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def _seen(images: Tensor, maps: Tensor | None, noise: Tensor | None = None) -> Tensor:

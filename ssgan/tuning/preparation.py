@@ -17,6 +17,7 @@ from ssgan.cluster.connection import Cluster
 from ssgan.data.store import MANIFEST, Store
 from ssgan.launch.preparation import (
     ComputePlan,
+    check_execution,
     check_memory,
     find_store,
     load_dataset,
@@ -110,10 +111,12 @@ def plan_trials(search: Search, cluster: Cluster) -> ComputePlan:
     """Decide how the workers of each trial compute.
 
     Raises:
-        BadInput: GPUs are asked for and there is none.
+        BadInput: GPUs, or CUDA graphs, are asked for and there is none.
     """
     cpus, gpus = (sum(column) for column in zip(*cluster.capacity, strict=True))
-    return make_plan(search.base.scaling, cpus, gpus, shared=True)
+    plan = make_plan(search.base.scaling, cpus, gpus, shared=True)
+    check_execution(search.base, plan)
+    return plan
 
 
 def prepare_data(search: Search, progress: PreparationProgress | None = None) -> Store:

@@ -39,6 +39,8 @@ CASES: list[tuple[str, list[str], str, Any]] = [
     ("digits", [], "scaling.cpus", 2),
     ("digits", ["scaling.workers=1"], "scaling.retries", 1),
     ("digits", ["scaling.device=cpu"], "scaling.gpus", 0.5),
+    ("digits", ["scaling.device=cpu"], "training.execution", "eager"),
+    ("digits", ["scaling.device=cpu"], "training.tf32", True),
     ("digits", ["data.source={kind: folder, root: pictures}"], "evaluation.judge.epochs", 9),
 ]
 

@@ -19,6 +19,7 @@ from ssgan.evaluation import judge as judges
 from ssgan.experiment.loading import load_experiment, with_values
 from ssgan.experiment.tree import Experiment, ScalingConfig
 from ssgan.launch.preparation import (
+    check_execution,
     find_judge,
     fit_to_work,
     load_dataset,
@@ -110,6 +111,16 @@ def test_gpus_that_are_not_there_are_refused(scaling: ScalingConfig) -> None:
 def test_a_gpu_that_would_not_be_used_is_refused() -> None:
     with pytest.raises(BadInput, match=r"makes no use of scaling\.gpus=1"):
         make_plan(ScalingConfig(device="cpu", gpus=1), cpus=8, gpus=1, shared=False)
+
+
+def test_cuda_graphs_are_refused_where_there_is_no_gpu_for_them() -> None:
+    experiment = load_experiment("digits", ["training.execution=graph"])
+    plan = make_plan(experiment.scaling, cpus=8, gpus=0, shared=False)
+    with pytest.raises(BadInput, match=r"training\.execution=graph is for a GPU"):
+        check_execution(experiment, plan)
+    check_execution(experiment, replace(plan, cuda=True))
+    with pytest.raises(BadInput, match=r"training\.execution=graph is for one worker"):
+        load_experiment("digits", ["training.execution=graph", "scaling.workers=2"])
 
 
 def test_the_limit_on_threads_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_an_old_value_has_half_its_weight_after_the_half_life() -> None:
         for parameter in layer.parameters():
             parameter.zero_()
     for _ in range(10):
-        average.update(64, images_seen=10**6)
+        average.update(average.weight(64, 10**6))
     for parameter in average.parameters:
         torch.testing.assert_close(parameter, torch.full_like(parameter, 0.5))
 
@@ -50,7 +50,7 @@ def test_the_average_has_its_closed_form(
     ]
     for k, value in enumerate(values):
         layer.weight.data.fill_(value)
-        average.update(images, images_seen=images * (k + 1))
+        average.update(average.weight(images, images * (k + 1)))
     expected = 0.5 * math.prod(decays) + sum(
         value * (1 - decays[k]) * math.prod(decays[k + 1 :]) for k, value in enumerate(values)
     )
@@ -63,7 +63,7 @@ def test_the_start_is_forgotten() -> None:
     with torch.no_grad():
         layer.weight.zero_()
     for step in range(1, 101):
-        average.update(64, images_seen=64 * step)
+        average.update(average.weight(64, 64 * step))
     assert average.parameters[0].abs().max() < 1e-4
 
 

@@ -8,7 +8,10 @@ SHAPE = (1, 2, 2)
 
 
 def drawn(images: range, batch_size: int, update: int = 3) -> torch.Tensor:
-    return draw_instance_noise(Streams(5), update, 0.3, images, batch_size, SHAPE)
+    def generator(stream: str) -> torch.Generator:
+        return Streams(5).generator(stream, update)
+
+    return draw_instance_noise(generator, 0.3, images, batch_size, SHAPE)
 
 
 @pytest.mark.parametrize("batch_size", [8, BLOCK])

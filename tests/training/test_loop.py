@@ -323,15 +323,15 @@ def test_an_epoch_that_is_run_again_keeps_its_record(
 def test_a_loss_that_is_not_finite_ends_the_run(
     at: int, saved: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = Training.draw
+    draw = Training._inputs
 
-    def spoilt(self: Training) -> Any:
-        inputs = draw(self)
+    def spoilt(self: Training, *args: Any) -> Any:
+        inputs = draw(self, *args)
         if self.updates == at:
             inputs.x[0] = math.nan
         return inputs
 
-    monkeypatch.setattr(Training, "draw", spoilt)
+    monkeypatch.setattr(Training, "_inputs", spoilt)
     rundir = RunDir.create(tmp_path / "run", experiment().to_yaml(), "nan")
     with pytest.raises(NonFiniteLoss, match=rf"loss/d_real .* update {at};.*is .*{saved}") as error:
         run(experiment(), dataset, None, rundir, Listener(), CPU)

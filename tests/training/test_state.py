@@ -184,15 +184,15 @@ def test_the_average_follows_the_generator(digits_store: Store) -> None:
 
 def spoil(training: Training, at: int, field: str, value: float = math.nan) -> None:
     """Make one input of one update something that is not a number."""
-    draw = training.draw
+    draw = training._inputs
 
-    def spoilt() -> StepInput:
-        inputs = draw()
+    def spoilt(*args: Any) -> StepInput:
+        inputs = draw(*args)
         if training.updates == at:
             getattr(inputs, field)[0] = value
         return inputs
 
-    training.draw = spoilt  # type: ignore[method-assign]
+    training._inputs = spoilt  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
