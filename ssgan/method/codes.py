@@ -7,7 +7,7 @@ continuous one. NaN marks a label that is not known.
 
 import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -155,9 +155,9 @@ class Joint(Config):
     """Their probabilities."""
 
 
-@lru_cache(maxsize=8)
+@cache  # for good: CUDA graphs read them from where they are
 def _joint_tensors(joint: Joint, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return rows and weights on a device; a copy a draw would let a GPU's host wait for it."""
+    """Return rows and weights on a device."""
     return torch.tensor(joint.rows, device=device), torch.tensor(joint.weights, device=device)
 
 

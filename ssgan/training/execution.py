@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -23,8 +23,6 @@ from torch import Tensor
 from ssgan.base.rng import Streams
 from ssgan.data.batches import RealBatch
 from ssgan.method.optimizer import Weights
-
-Mode = Literal["auto", "eager", "graph"]
 
 _FARTHEST = 0.05  # of how far a tensor moves; with other inputs it would be as far as it moves
 _MOST_ASTRAY = 0.01  # of all numbers: those that move by rounding alone, as biases below BatchNorm
@@ -128,8 +126,11 @@ class Graphs:
     def __call__(self, body: Body, real: RealBatch, scalars: Scalars) -> None:
         kind = _kind(real, scalars)
         self._seed(scalars)
-        if self._is_off or kind not in self._kinds:
-            self._kinds.setdefault(kind, None)
+        if self._is_off:
+            body(real, scalars)
+            return
+        if kind not in self._kinds:
+            self._kinds[kind] = None
             with _aside(self._device):
                 body(real, scalars)
             return
@@ -206,7 +207,8 @@ def cuda_graphs() -> Capture:
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, pool=pool):
+        # Another thread may measure the epoch before meanwhile, as it likes.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             call()
         pool = pool or graph.pool()
         return graph.replay
