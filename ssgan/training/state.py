@@ -145,13 +145,13 @@ class Training:
         return Clock(images_seen, self._experiment.images_per_epoch)
 
     def weights(self, updates: int) -> Weights:
-        """Return the weights and the learning rates of the update that follows after so many.
-
-        On a GPU they are numbers that float32 holds, as graphs read them from a tensor.
-        """
+        """Return the weights and the learning rates of the update that follows after so many."""
         clock = self.clock(updates)
-        weights = Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
-        is_gpu = self.device.type == "cuda"
+        return Weights.at(self._experiment.objective, self._experiment.optimizer, clock)
+
+    def _used_weights(self, updates: int) -> Weights:
+        """Return `weights`, on a GPU as float32 holds them: graphs read them from a tensor."""
+        weights, is_gpu = self.weights(updates), self.device.type == "cuda"
         return Weights(*torch.tensor(weights).tolist()) if is_gpu else weights
 
     def label_probability(self, updates: int) -> float:
@@ -180,7 +180,7 @@ class Training:
         images_seen = self.clock(self.updates + 1).images_seen
         noise = self._experiment.instance_noise.at(*self.clock(self.updates))
         return Scalars(
-            self.weights(self.updates),
+            self._used_weights(self.updates),
             ema=self.ema.weight(self.batch_size, images_seen),
             update=float(self.updates),
             noise=noise or None,
@@ -255,7 +255,7 @@ class Training:
         if self._changed is not None:
             labels = self.gained.nan_to_num(-1).to(torch.int32)
             more["spread"] = {"labels": labels, "changed": self._changed}
-        weights = self.weights(max(self.updates - 1, 0))
+        weights = self._used_weights(max(self.updates - 1, 0))
         return more | {
             "step": self.updates,
             "generator": self.step.generator.state_dict(),
