@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.whole_run --write`` trains digits for five epochs in a fresh process and a
 fresh folder, and once more in that folder, where MLflow's file is made already; with ``--data
-ROOT`` also an epoch of MNIST. Then it runs the quickstart's search and adds up the CPU time of all
+ROOT`` also an epoch of MNIST. It measures how long workers wait between two epochs, and works out
+how long eight of them would. Then it runs the quickstart's search and adds up the CPU time of all
 of its processes; ``--before CHECKOUT`` does so with an older checkout, too, in turn. Nothing else
 should run meanwhile. ``--small`` shows in seconds that it runs, without the search.
 """
@@ -28,7 +29,9 @@ import benchmarks
 from benchmarks.fresh import in_new_process
 from benchmarks.results_page import ResultsPage
 from benchmarks.synthetic import SMALL
+from ssgan.experiment.tree import Experiment
 from ssgan.launch.machine import describe_commit, describe_machine
+from ssgan.records.rundir import RunDir
 
 _MARK = "SSGAN_WHOLE_RUN"
 _PAUSE = 0.2  # seconds between looks at the processes of a search
@@ -39,10 +42,11 @@ BESIDE = "evaluation"
 
 
 class Case(NamedTuple):
-    """One run: its title, and the words behind ``ssgan train``."""
+    """One run: its title, the words behind ``ssgan train``, and its epochs."""
 
     title: str
     words: tuple[str, ...]
+    epochs: int
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -58,16 +62,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.parts:
         print(json.dumps(parts_of(arguments.parts)))
         return
-    digits = ("digits", "training.epochs=5")
+    epochs = 3 if arguments.small else 5
+    digits: tuple[str, ...] = ("digits", f"training.epochs={epochs}")
     if arguments.small:
-        digits = ("digits", *SMALL, "training.epochs=3", "training.steps_per_epoch=2")
+        digits = (*digits, *SMALL, "training.steps_per_epoch=2")
     cases = [
-        Case("digits, five epochs, the first run in a folder", digits),
-        Case("digits, five epochs, a further run", digits),
+        Case("digits, five epochs, the first run in a folder", digits, epochs),
+        Case("digits, five epochs, a further run", digits, epochs),
     ]
     if arguments.data:
-        words = ("mnist", f"data.source.root={arguments.data}", "data.source.download=false")
-        cases.append(Case("MNIST, one epoch", (*words, "training.epochs=1")))
+        mnist = ("mnist", f"data.source.root={arguments.data}", "data.source.download=false")
+        cases.append(Case("MNIST, one epoch", (*mnist, "training.epochs=1"), 1))
     if arguments.small:
         cases = cases[:1]
     else:
@@ -79,12 +84,24 @@ def main(argv: Sequence[str] | None = None) -> None:
                 place = ("--out", folder, "--name", f"run-{number}")
                 words = ["--parts", *case.words, *place]
                 found[case.title].append(in_new_process("benchmarks.whole_run", words))
+    evaluations = [
+        statistics.median(run[BESIDE] for run in found[case.title]) / case.epochs for case in cases
+    ]
+    one = waiting_of(digits, evaluations[0])
+    waits = {"digits, one worker": one, "digits, eight workers, by arithmetic": one.of_workers(8)}
     searches: list[QuickstartCost] = []
     if not arguments.small:
+        two = waiting_of((*digits, "scaling.workers=2"), evaluations[0])
+        waits["digits, two workers, which take both cores"] = two
+        if arguments.data:
+            few = ("training.epochs=3", "scaling.threads=1")
+            one = waiting_of((*mnist, *few), evaluations[-1])
+            waits["MNIST, one worker with one thread"] = one
+            waits["MNIST, eight workers, by arithmetic"] = one.of_workers(8)
         here = Path(benchmarks.__path__[0]).parent
         before = [Path(arguments.before)] if arguments.before else []
         searches = [cost_of_quickstart(checkout) for checkout in (*before, here)]
-    page.publish(_page(found, searches), write=arguments.write)
+    page.publish(_page(found, waits, searches), write=arguments.write)
 
 
 def _warm_up(cases: Sequence[Case]) -> None:
@@ -139,6 +156,48 @@ def parts_of(words: Sequence[str]) -> dict[str, float]:
         "end": time.time() - times["loop ended"],
         BESIDE: times[BESIDE],
     }
+
+
+class Waiting(NamedTuple):
+    """An epoch of a run on average, in seconds, after the first one."""
+
+    updates: float
+    """Its updates."""
+    between: float
+    """From its last update to the first one of the next."""
+    evaluation: float
+    """Its evaluation, on one core."""
+
+    @property
+    def share(self) -> float:
+        """The share of the time in which no update is made."""
+        return self.between / (self.updates + self.between)
+
+    def of_workers(self, count: int) -> "Waiting":
+        """Work out, from a run of one worker, what it would be for several on cores of their own.
+
+        Updates take so many times less, and the next epoch ends before this one is evaluated where
+        that takes longer.
+        """
+        updates = self.updates / count
+        late = max(0.0, self.evaluation - updates)
+        return Waiting(updates, self.between + late, self.evaluation)
+
+
+def waiting_of(words: Sequence[str], evaluation: float) -> Waiting:
+    """Train by these words, with an evaluation each epoch, and see in the records how epochs went.
+
+    An evaluation takes so many seconds.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "ssgan", "train", *words, "--out", folder, "--name", "run"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run = RunDir.open(Path(folder, "run"))
+        records, images = run.records(), run.read_definition(Experiment).images_per_epoch
+    speeds = [record.metrics["images_per_second"] for record in records[1:]]
+    updates = statistics.mean(images / speed for speed in speeds if speed is not None)
+    passed = (records[-1].timestamp_ms - records[0].timestamp_ms) / 1000
+    return Waiting(updates, passed / len(speeds) - updates, evaluation)
 
 
 class QuickstartCost(NamedTuple):
@@ -201,7 +260,9 @@ def _look(mark: str, driver: int, spent: dict[psutil.Process, tuple[str, float]]
 
 
 def _page(
-    found: Mapping[str, Sequence[Mapping[str, float]]], searches: Sequence[QuickstartCost]
+    found: Mapping[str, Sequence[Mapping[str, float]]],
+    waits: Mapping[str, Waiting],
+    searches: Sequence[QuickstartCost],
 ) -> str:
     rounds = len(next(iter(found.values())))
     lines = [
@@ -225,6 +286,18 @@ def _page(
         cells = [f"{share:.1%}" for share in shares]
         cells.append(f"{statistics.median(rest):.1%} ({min(rest):.1%} to {max(rest):.1%})")
         lines.append(f"| {title} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "## Between two epochs",
+        "",
+        "The share of an epoch in which no worker makes an update, mean over the epochs of one run",
+        "but the first. By arithmetic: updates take an eighth of the time of one worker's, and the",
+        "next epoch waits for an evaluation that takes longer than it; rank 0 has a core for that.",
+        "",
+        "| training | no update |",
+        "| --- | --- |",
+        *(f"| {title} | {wait.share:.1%} |" for title, wait in waits.items()),
+    ]
     if searches:
         lines += [
             "",

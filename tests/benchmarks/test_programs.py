@@ -74,13 +74,24 @@ def test_the_training_step_is_measured(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_run_is_divided_into_parts(capsys: pytest.CaptureFixture[str]) -> None:
     whole_run.main(["--small"])
-    (row,) = [line for line in capsys.readouterr().out.splitlines() if "| digits" in line]
+    row, one, eight = [line for line in capsys.readouterr().out.splitlines() if "| digits" in line]
+    waits = [float(re.findall(r"(\d+\.\d)%", line)[0]) for line in (one, eight)]
+    assert 0 < waits[0] < waits[1] < 100
     *parts, beside, rest = re.findall(r"(\d+\.\d)%", row.split(" (")[0])
     assert float(beside) > 0
     assert len(parts) == len(whole_run.PARTS)
     assert sum(map(float, parts)) == pytest.approx(100, abs=0.5)
     updates = float(parts[whole_run.PARTS.index("updates")])
     assert float(rest) == pytest.approx(100 - updates, abs=0.11)
+
+
+@pytest.mark.parametrize(("evaluation", "between"), [(0.5, 0.2), (3.0, 2.2)])
+def test_eight_workers_wait_for_an_evaluation_that_is_longer_than_an_epoch(
+    evaluation: float, between: float
+) -> None:
+    eight = whole_run.Waiting(8.0, 0.2, evaluation).of_workers(8)
+    assert eight == (1.0, pytest.approx(between), evaluation)
+    assert eight.share == pytest.approx(between / (1 + between))
 
 
 def test_the_time_of_marked_processes_is_added_up() -> None:
