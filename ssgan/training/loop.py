@@ -84,21 +84,8 @@ def run(
         NonFiniteLoss: A term of the objective became NaN or infinite.
         Stopped: `watch` said so; a resumed run continues from exactly there.
     """
-    of = experiment.training
-    with numerics(device, tf32=of.tf32, deterministic=of.deterministic):
-        _run(experiment, dataset, judge, rundir, session, device, watch or Watch())
-
-
-def _run(
-    experiment: Experiment,
-    dataset: Dataset,
-    judge: Judge | Callable[[], Judge | None] | None,
-    rundir: RunDir,
-    session: Session,
-    device: torch.device,
-    watch: Watch,
-) -> None:
     keep_heap()
+    watch = watch or Watch()
     worker = Worker.join(device)
     training = Training(experiment, dataset, worker)
 
@@ -123,7 +110,8 @@ def _run(
             record, measured = measured.result(), None
         watch.progress(Progress(training.updates, total, extent.batch_size, record))
 
-    with Writer() as writer:
+    exact = numerics(device, tf32=extent.tf32, deterministic=extent.deterministic)
+    with exact, Writer() as writer:
         while training.updates < total:
             epoch = training.updates // extent.steps_per_epoch + 1
             rebuild_labels(experiment, dataset, training, worker)

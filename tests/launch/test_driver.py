@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ssgan import __version__
 from ssgan.base import lease
@@ -31,6 +30,7 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.tracking.store import Busy, Deleted, Unreachable
 from ssgan.training.loop import Progress, Stopped, Watch
 from tests.helpers.leases import write_foreign_lease
+from tests.helpers.runs import assert_same_state
 
 pytestmark = pytest.mark.usefixtures("digits_store")
 
@@ -39,10 +39,6 @@ def final_state(run_dir: str) -> dict[str, Any]:
     found = Checkpoints(RunDir.open(run_dir)).latest()
     assert found is not None
     return found[1]
-
-
-def assert_same(one: Any, other: Any) -> None:
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def test_a_run_leaves_everything_that_it_promises(
@@ -94,7 +90,7 @@ def test_sigterm_writes_a_checkpoint_and_a_resume_ends_with_the_same_weights(
     assert stopped is not None
     assert (stopped["stop_reason"], stopped["export"]) == ("stopped after 8 updates", None)
     resumed = train(tiny, resume=run.location)
-    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert_same_state(final_state(resumed.run_dir), final_state(whole.run_dir))
     assert resumed.summary["zero_one_loss_ema"] == whole.summary["zero_one_loss_ema"]
     assert endings == [None, "KILLED", None]
 
@@ -117,7 +113,7 @@ def test_a_run_that_was_moved_or_copied_is_resumed_where_it_is(
     assert found is not None
     assert (found["run_dir"], found["export"]) == (f"{after}/mine", f"{after}/mine/export")
     resumed = train(tiny, resume=after / "mine")
-    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert_same_state(final_state(resumed.run_dir), final_state(whole.run_dir))
     place = before if before.exists() else after  # a choice of one's own, unless it is gone
     assert resumed.summary["tracking_uri"] == f"sqlite:///{place}/mlflow.db"
     assert sorted(before.rglob("*")) == kept
@@ -140,7 +136,7 @@ def test_a_run_that_is_moved_while_it_is_trained_is_whole_where_it_is_then(
     for left in (after / "mine").glob("lease-*"):  # of this process, which would have ended
         left.unlink()
     resumed = train(tiny, resume=after / "mine")
-    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert_same_state(final_state(resumed.run_dir), final_state(whole.run_dir))
     assert [record.epoch for record in RunDir(resumed.run_dir).records()] == [1, 2, 3]
     assert endings == [None, "RUNNING", None]
     assert os.listdir(tmp_path / "after") == ["mine"]
@@ -173,7 +169,7 @@ def test_labels_are_spread_once_for_a_run(
     short = train(with_values(tiny, {"training.epochs": 1}), tmp_path, "grown")
     monkeypatch.delattr(dataset, "find_graph")  # as if this machine could not find them again
     grown = train(tiny, resume=short.run_dir)
-    assert_same(final_state(grown.run_dir), final_state(whole.run_dir))
+    assert_same_state(final_state(grown.run_dir), final_state(whole.run_dir))
     files = [Path(result.run_dir) / "spread.parquet" for result in (whole, grown)]
     assert files[0].read_bytes() == files[1].read_bytes()
     manifest = read_manifest(Path(grown.run_dir) / "export")
@@ -287,7 +283,7 @@ def test_a_resume_goes_back_to_a_checkpoint_of_these_networks(
     resumed = train(tiny, resume=run.location)
     assert "generator: the tensor layers.0.weight is float32" in caplog.text
     assert "going back to checkpoint 00000012" in caplog.text
-    assert_same(final_state(resumed.run_dir), final_state(whole.run_dir))
+    assert_same_state(final_state(resumed.run_dir), final_state(whole.run_dir))
 
 
 def test_a_run_does_not_get_shorter(

@@ -11,10 +11,10 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.store import Store
 from ssgan.experiment.tree import Experiment
 from ssgan.method.extra_term import ExtraTerm, Half
-from ssgan.records.saved_state import leaves
 from ssgan.training.distributed import Worker
 from ssgan.training.execution import Capture, Eager, Graphs, numerics
 from ssgan.training.state import Training
+from tests.helpers.runs import assert_same_state
 
 CPU = torch.device("cpu")
 
@@ -93,13 +93,7 @@ def updated(training: Training, count: int = 12) -> Training:
 
 
 def assert_same(one: Training, other: Training) -> None:
-    ours, theirs = (dict(leaves(training.state())) for training in (one, other))
-    assert ours.keys() == theirs.keys()
-    for path, value in ours.items():
-        if isinstance(value, Tensor):
-            assert torch.equal(value, theirs[path]), path
-        else:
-            assert value == theirs[path], path
+    assert_same_state(one.state(), other.state())
     assert one.find_not_finite() == other.find_not_finite() is None
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from ssgan.base.errors import BadInput, NonFiniteLoss
 from ssgan.data.dataset import Dataset
@@ -22,6 +21,7 @@ from ssgan.training.recording import Recorder
 from ssgan.training.session import Commit, InProcess, Measure
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS
+from tests.helpers.runs import assert_same_state
 
 CPU = torch.device("cpu")
 TREE: dict[str, Any] = {
@@ -113,27 +113,14 @@ def undisturbed(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> R
     return start(tmp_path_factory.mktemp("run") / "undisturbed", experiment(), dataset)
 
 
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict | list | tuple):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {p: v for key, item in pairs for p, v in flat(item, f"{path}/{key}").items()}
-    return {path: value}
-
-
 def last_state(found: Run) -> dict[str, Any]:
     latest = found.checkpoints().latest()
     assert latest is not None
-    return flat(latest[1])
+    return latest[1]
 
 
 def assert_same_end(one: Run, other: Run) -> None:
-    ours, theirs = last_state(one), last_state(other)
-    assert ours.keys() == theirs.keys()
-    for path, value in ours.items():
-        if isinstance(value, Tensor):
-            assert torch.equal(value, theirs[path]), path
-        else:
-            assert value == theirs[path], path
+    assert_same_state(last_state(one), last_state(other))
 
 
 def measured(record: Record) -> dict[str, Any]:

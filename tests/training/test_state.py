@@ -25,6 +25,7 @@ from ssgan.records.saved_state import leaves
 from ssgan.training.distributed import Worker
 from ssgan.training.state import Training
 from ssgan.training.step import TERMS, StepInput, Terms
+from tests.helpers.runs import assert_same_state
 
 CPU = torch.device("cpu")
 
@@ -105,16 +106,6 @@ def flat(value: object) -> dict[str, Any]:
     return dict(leaves(value))
 
 
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    ours, theirs = flat(one), flat(other)
-    assert ours.keys() == theirs.keys()
-    for path, value in ours.items():
-        same = (
-            torch.equal(value, theirs[path]) if isinstance(value, Tensor) else value == theirs[path]
-        )
-        assert same, path
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_a_restored_run_goes_on_bit_for_bit(mode: str, digits_store: Store) -> None:
     made = experiment(mode)
@@ -127,7 +118,7 @@ def test_a_restored_run_goes_on_bit_for_bit(mode: str, digits_store: Store) -> N
     resumed.load(torch.load(file, weights_only=True))
     assert resumed.updates == 3
     train(resumed, 3)
-    assert_same(resumed.state(), undisturbed.state())
+    assert_same_state(resumed.state(), undisturbed.state())
     assert resumed.take_losses() == undisturbed.take_losses()
 
 
@@ -135,7 +126,7 @@ def test_a_run_follows_from_its_seed(digits_store: Store) -> None:
     torch.manual_seed(1)
     one = train(build(digits_store, experiment()), 2)
     torch.manual_seed(2)
-    assert_same(one.state(), train(build(digits_store, experiment()), 2).state())
+    assert_same_state(one.state(), train(build(digits_store, experiment()), 2).state())
     other_seed = build(digits_store, experiment().model_copy(update={"seed": 1}))
     weights = [next(t.step.generator.parameters()) for t in (one, train(other_seed, 2))]
     assert not torch.equal(*weights)
