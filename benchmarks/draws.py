@@ -145,7 +145,7 @@ def _noise(size: Size, repeats: int) -> list[tuple[str, Cost, Cost]]:
         return real * 0.1, fake * 0.1
 
     def draw_own(images: range) -> Tensor:
-        return draw_instance_noise(_STREAMS, 0, 0.1, images, size.batch, size.shape)
+        return draw_instance_noise(_STREAMS.generator, 0.1, images, size.batch, size.shape)
 
     rows = []
     shape = "x".join(map(str, size.shape))

@@ -26,7 +26,7 @@ from ssgan.launch.machine import describe_machine
 from ssgan.launch.preparation import ComputePlan, find_judge
 from ssgan.records.rundir import RunDir
 from ssgan.training import loop
-from ssgan.training.session import Commit, InProcess, Metrics
+from ssgan.training.session import Commit, InProcess, Measure
 from ssgan.training.writer import Writer
 from tests.helpers.buckets import Bucket, running_bucket
 
@@ -41,7 +41,7 @@ _CPU = torch.device("cpu")
 class Waiting(InProcess):
     """A session that waits for each commit, as a trial of Ray Tune does."""
 
-    def report(self, metrics: Metrics, checkpoint: Commit | None = None) -> None:
+    def report(self, metrics: Measure, checkpoint: Commit | None = None) -> None:
         assert checkpoint is not None
         checkpoint()
 
@@ -109,7 +109,7 @@ def _measure(
     run = RunDir.create(place, experiment.to_yaml())
     clock, report = Clock(), session.report
 
-    def report_and_turn(metrics: Metrics, checkpoint: Commit | None = None) -> None:
+    def report_and_turn(metrics: Measure, checkpoint: Commit | None = None) -> None:
         clock.time(report)(metrics, checkpoint)
         clock.seconds.append(0.0)
 
@@ -152,8 +152,8 @@ because of records, pictures and checkpoints, and the requests of an epoch. Writ
 
 S3 is moto's server in the same process, which takes its part of the processor. Workers of Ray
 Train and `ssgan train` wait for no commit; a trial of a search waits for each, because its
-scheduler decides by it and another trial may continue from it. A commit includes the encoding of
-the pictures and of their thumbnails.
+scheduler decides by it and another trial may continue from it. A commit comes after the evaluation
+of its epoch, and includes the encoding of the pictures and of their thumbnails.
 
 {describe_machine()}
 """

@@ -123,7 +123,7 @@ def train_under_tune(
     session = TuneSession(tune)
     for told in trial.epochs(pause):
         address = trial.run.locate(f"checkpoints/{2 * int(told[TIME]):08d}")
-        session.report(told, partial(str, address))
+        session.report(partial(dict, told), partial(str, address))
     trial.conclude()
 
 

@@ -216,10 +216,11 @@ class Folder:
                     self._fs.delete_dir(self._join(name))
             return
         kind = self._kind(name)
-        if kind == pafs.FileType.File:
-            self._fs.delete_file(self._join(name))
-        elif kind == pafs.FileType.Directory:
-            self._fs.delete_dir(self._join(name))
+        with contextlib.suppress(FileNotFoundError):  # somebody else is deleting it, too
+            if kind == pafs.FileType.File:
+                self._fs.delete_file(self._join(name))
+            elif kind == pafs.FileType.Directory:
+                self._fs.delete_dir(self._join(name))
 
     def remove_unfinished(self, but: Callable[[str], bool] = lambda name: False) -> None:
         """Delete what writers left that were killed, `but` files of some names.

@@ -334,6 +334,15 @@ def test_an_object_store_is_named_by_a_uri_with_a_query(bucket: Bucket) -> None:
     assert run.find_bytes("experiment.yaml") == b"seed: 3\n"
 
 
+@pytest.mark.parametrize("kind", [pafs.FileType.File, pafs.FileType.Directory])
+def test_what_somebody_else_deletes_at_the_same_time_is_deleted(
+    kind: pafs.FileType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Folder, "_kind", lambda *_: kind)  # as it was a moment ago
+    Folder(tmp_path).delete("gone")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_small_object_is_one_request_and_makes_no_folders(bucket: Bucket) -> None:
     folder = Folder(bucket.locate("plain/deep"))
     bucket.requests.clear()

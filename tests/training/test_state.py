@@ -363,8 +363,9 @@ def test_workers_draw_the_batch_of_one(mode: str, digits_store: Store) -> None:
 def ranks(digits_store: Store, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two workers, joined by gloo, ended with in every mode."""
     folder = tmp_path_factory.mktemp("ranks")
+    command, root = [sys.executable, "-m", __name__], Path(__file__).parents[2]
     processes = [
-        subprocess.Popen([sys.executable, __file__, str(rank), str(folder)]) for rank in range(2)
+        subprocess.Popen([*command, str(rank), str(folder)], cwd=root) for rank in range(2)
     ]
     assert [process.wait(timeout=280) for process in processes] == [0, 0]
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
