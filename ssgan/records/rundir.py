@@ -53,6 +53,11 @@ class Record(Config):
     """What the evaluation warns about, in words."""
 
     @property
+    def numbered_metrics(self) -> dict[str, float | None]:
+        """The metrics, with the number of the epoch as `epoch`: what Ray Tune is told of."""
+        return {"epoch": self.epoch, **self.metrics}
+
+    @property
     def is_evaluated(self) -> bool:
         """Whether the epoch was evaluated, not only trained."""
         return any(name in self.metrics for name in HEADLINES)

@@ -160,7 +160,9 @@ class Graphs:
                 return
             why = f"its graph moves {astray:.0%} of what is trained otherwise than its operators"
         if self._is_strict:
-            raise RuntimeError(f"training.execution=graph: an update is no graph, {why}")
+            raise RuntimeError(
+                f"training.execution=graph: an update cannot be one, {why}; set it to auto or eager"
+            )
         _log.warning("training goes on without CUDA graphs, as eager: %s", why)
         self._is_off = True
 

@@ -100,7 +100,7 @@ def run(
     recorder = Recorder(experiment, dataset, judge, rundir, checkpoints, device, committed)
     is_beside = has_spare_core(device, worker.local_size)
     if worker.is_main and not is_beside:
-        _log.info("training pauses while an epoch is evaluated: it leaves no core of this machine")
+        _log.info("training pauses while an epoch is evaluated, because it takes all cores itself")
     measured: Future[Record] | None = None  # of an epoch that the watch was not told of yet
 
     def tell() -> None:
@@ -173,8 +173,7 @@ def _stopped(training: Training) -> Stopped:
 
 
 def _reported(measured: Future[Record]) -> Metrics:
-    record = measured.result()
-    return {"epoch": record.epoch, **record.metrics}
+    return measured.result().numbered_metrics
 
 
 def _check_losses(training: Training, checkpoints: Checkpoints, writer: Writer) -> None:

@@ -33,7 +33,7 @@ from ssgan.records.rundir import Record, RunDir
 from ssgan.records.searchdir import SearchDir
 from ssgan.training import loop
 from ssgan.training.loop import Progress, Stopped, Watch
-from ssgan.training.session import Commit, Measure, Metrics, TuneSession
+from ssgan.training.session import Commit, Measure, TuneSession
 from ssgan.tuning.judges import check_judge, wait_for_judge
 from ssgan.tuning.preparation import TrialSpec
 from ssgan.tuning.resume_point import ResumePoint, find_resume_point, is_saved, release
@@ -161,7 +161,7 @@ class Trial:
         step = step_at(start)
         for record in self._at.run.records():
             if record.epoch > self._at.known and record.step <= step:
-                self.report(partial(_metrics, record), lambda: start)
+                self.report(partial(dict, record.numbered_metrics), lambda: start)
 
     def _train_here(self, is_taken: Callable[[], bool]) -> None:
         device = self._plan.device_here
@@ -201,7 +201,8 @@ class Trial:
         """Report an epoch that the workers committed, with the checkpoint that is there by now."""
         if now.record is not None:
             checkpoint = partial(_address, self._at.run, now.record)
-            self.report(partial(_metrics, now.record), checkpoint)
+            metrics = now.record.numbered_metrics
+            self.report(lambda: metrics, checkpoint)
 
     def _check_metric(self) -> None:
         """Refuse to end without a single value to be compared by."""
@@ -234,10 +235,6 @@ def read_assignment(search: Search, config: Mapping[str, Any]) -> tuple[dict[str
     if final is not None:
         return dict(final["values"]), int(final["seed"])
     return {path: config[path] for path in search.space}, None
-
-
-def _metrics(record: Record) -> Metrics:
-    return {"epoch": record.epoch, **record.metrics}
 
 
 def _address(run: RunDir, record: Record) -> str:

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,15 +29,9 @@ from ssgan.records.searchdir import SearchDir
 from ssgan.tracking.store import Busy, Deleted, Unreachable
 from ssgan.training.loop import Progress, Stopped, Watch
 from tests.helpers.leases import write_foreign_lease
-from tests.helpers.runs import assert_same_state
+from tests.helpers.runs import assert_same_state, final_state
 
 pytestmark = pytest.mark.usefixtures("digits_store")
-
-
-def final_state(run_dir: str) -> dict[str, Any]:
-    found = Checkpoints(RunDir.open(run_dir)).latest()
-    assert found is not None
-    return found[1]
 
 
 def test_a_run_leaves_everything_that_it_promises(
